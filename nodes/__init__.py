@@ -1,0 +1,1 @@
+"""One public module per process kind; a name with an underscore is shared machinery."""

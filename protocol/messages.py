@@ -1,0 +1,376 @@
+"""Every message between nodes, once.
+
+Rules: append-only. A new field goes last, with a default; a tag is never used again for something else;
+a type never changes. Arrays are little-endian, C order; `n` rows, `c` value channels, `d` digital words.
+
+Words. A *link* is what one connection carries: one C37.118 stream of one device or PDC. A *station* is one
+PMU block in it. A *device* number names one station of one link (`device_number`). A *table* is all devices
+of one reporting rate and one channel shape.
+
+The value channels of a table of `p` phasors and `a` analogs are, in this order:
+frequency [Hz], ROCOF [Hz/s], then per phasor magnitude [V or A, rms, primary] and angle [degrees, -180..180],
+then the analogs [unit of the configuration]. What a device marked invalid is NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+U1 = NDArray[np.uint8]
+U2 = NDArray[np.uint16]
+U4 = NDArray[np.uint32]
+I4 = NDArray[np.int32]
+I8 = NDArray[np.int64]
+F4 = NDArray[np.float32]
+
+STATIONS_PER_LINK = 1 << 16
+FIXED_CHANNELS = 2
+"""Frequency and ROCOF, which every table has."""
+
+
+def device_number(link: int, station: int) -> int:
+    """Number of station `station` (0-based position in the configuration) of link `link` (1..65535)."""
+    return link * STATIONS_PER_LINK + station
+
+
+def split_device(device: int) -> tuple[int, int]:
+    """(link, station position) of a device number."""
+    return divmod(int(device), STATIONS_PER_LINK)
+
+
+class Table(NamedTuple):
+    """What the rows of one table have in common."""
+
+    rate: int
+    """DATA_RATE: > 0 frames per second, < 0 seconds per frame."""
+    phasors: int
+    analogs: int
+    digitals: int
+    """Number of 16-bit digital words."""
+
+    @property
+    def channels(self) -> int:
+        """Number of value channels `c`."""
+        return FIXED_CHANNELS + 2 * self.phasors + self.analogs
+
+    @property
+    def name(self) -> str:
+        """As in the archive: `rate50_ph4_an0_dg1`; `every5s_…` for seconds per frame."""
+        pace = f"rate{self.rate}" if self.rate > 0 else f"every{-self.rate}s"
+        return f"{pace}_ph{self.phasors}_an{self.analogs}_dg{self.digitals}"
+
+
+REGISTRY: dict[bytes, type] = {}
+"""Tag to message class; `protocol.wire` reads it."""
+
+C = TypeVar("C", bound=type)
+
+
+def message(tag: bytes) -> Callable[[C], C]:
+    """Register a frozen dataclass as the message with this tag (three bytes: all of one length, none a prefix)."""
+
+    def register(cls: C) -> C:
+        if tag in REGISTRY or len(tag) != 3:
+            raise ValueError(f"{cls.__name__}: tag {tag!r} is taken or not three bytes long")
+        REGISTRY[tag] = cls
+        cls.TAG = tag  # type: ignore[attr-defined]
+        return cls
+
+    return register
+
+
+class Aside(IntEnum):
+    """Why a row does not stand at its place in its table but in `aside`. Numbers are on disk: append only."""
+
+    NO = 0
+    IMPLAUSIBLE_TIME = 1
+    """Its time does not fit the stream's own recent times (stale frame, jump of hours)."""
+    PLACE_TAKEN = 2
+    """Its place already holds other values (leap second, clock set back, more frames than the rate says)."""
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """A word that must not be lost: the writer numbers it, a reader that missed it fetches it.
+
+    Its identity is (node, epoch, number); a row's is (node, epoch, number, row).
+    """
+
+    node: str = field(default="", kw_only=True)
+    """The writer's process name, as `receivers.1`. The writer's stream fills in these three."""
+    epoch: int = field(default=0, kw_only=True)
+    """One opening of the writer's stream: UTC [ns] of that moment."""
+    number: int = field(default=0, kw_only=True)
+    """0, 1, 2, … within the epoch."""
+
+
+@message(b"CFG")
+@dataclass(frozen=True)
+class Configuration(Numbered):
+    """What a device's rows mean. Stands in the stream before the first row it holds for."""
+
+    device: int
+    version: int
+    """1, 2, … counted by the receiver, whenever the content changed. (CFGCNT is not reliable in the field.)"""
+    link: str
+    """Name of the link in the site file, or as admitted."""
+    stream: int
+    """IDCODE of the frames."""
+    station: int
+    """IDCODE of the station's block; may differ from `stream`."""
+    name: str
+    """Station name, cleaned."""
+    protocol: str
+    """`c37118`."""
+    table: tuple[int, int, int, int]
+    """`Table` of its rows."""
+    time_base: int
+    """Counts per second of FRACSEC."""
+    nominal: int
+    """Nominal frequency [Hz], 50 or 60."""
+    count: int
+    """CFGCNT as sent."""
+    phasors: list[str]
+    """Names, cleaned, as many as `table` says; so are those below."""
+    phasor_units: list[str]
+    """`V` or `A` each."""
+    analogs: list[str]
+    analog_units: list[str]
+    """`instantaneous`, `rms`, `peak`, or `user <n>`: what ANUNIT can say."""
+    digitals: list[list[str]]
+    """16 labels per word, bit 0 first."""
+    digital_normal: list[int]
+    """Normal state of each word (mask)."""
+    digital_valid: list[int]
+    """Bits of each word that are in use (mask); 0 = the device declared nothing."""
+    region: str = ""
+    latitude: float = float("nan")
+    """Degrees north; from the site file, else from CFG-3, else NaN."""
+    longitude: float = float("nan")
+    elevation: float = float("nan")
+    """Metres."""
+    detail: dict[str, Any] = field(default_factory=dict)
+    """What else the configuration frame said (format, scales, G_PMU_ID, service class, window, group delay …)."""
+
+
+@message(b"MEA")
+@dataclass(frozen=True)
+class Measurements(Numbered):
+    """What one tick of one receiver brought for one table, in order of arrival."""
+
+    table: tuple[int, int, int, int]
+    """`Table` of all its rows."""
+    device: U4
+    """[n]"""
+    time: I8
+    """[n] of the measurement, ns UTC, on the reporting grid where it belongs there (`clock.snap`)."""
+    arrival: I8
+    """[n] when the receiver took it from the kernel, ns UTC."""
+    snapped: I4
+    """[n] ns that `clock.snap` added to the device's own stamp."""
+    quality: U1
+    """[n] time quality byte of FRACSEC."""
+    status: U2
+    """[n] STAT."""
+    aside: U1
+    """[n] `Aside.NO` or why the receiver holds the row's time for implausible."""
+    values: F4
+    """[n, c]"""
+    digital: U2
+    """[n, d]"""
+
+
+@message(b"TAL")
+@dataclass(frozen=True)
+class Tally(Numbered):
+    """A receiver's counts since its epoch began, per device, in rows; said when they changed, at most each second.
+
+    A frame of a stream with k stations counts as a row of each of them; before a configuration is known,
+    as one of station 0.
+    """
+
+    device: U4
+    """[n]"""
+    received: I8
+    """[n] rows in DATA frames that came, whatever became of them."""
+    corrupt: I8
+    """[n] bad checksum."""
+    refused: I8
+    """[n] no usable configuration, unknown device, or wrong size for the configuration."""
+    lost: I8
+    """[n] given up by a bound of ours."""
+
+
+@message(b"SNA")
+@dataclass(frozen=True)
+class Snapshots(Numbered):
+    """Slots of one table that the concentrator released: k slots, m devices."""
+
+    table: tuple[int, int, int, int]
+    slot: I8
+    """[k] `clock.slot_of`, in ascending order; a slot of a table is released once."""
+    device: U4
+    """[m]"""
+    present: U1
+    """[k, m] 1 = the device's row was there in time; where 0, the values are NaN."""
+    quality: U1
+    """[k, m]"""
+    status: U2
+    """[k, m]"""
+    values: F4
+    """[k, m, c]"""
+    digital: U2
+    """[k, m, d]"""
+    latency: I8
+    """[k] ns from the slot's last arrival to its release."""
+
+
+@message(b"WIN")
+@dataclass(frozen=True)
+class Window:
+    """Work for one detector: an interval of some quantities of some devices, on a common grid."""
+
+    trigger: str
+    """Process name of the trigger that leased it; the Verdict goes to its inbox."""
+    lease: int
+    """The trigger's number for this window; the same when sent again."""
+    attempt: int
+    """1, 2, …"""
+    device: U4
+    """[m]"""
+    start: int
+    """Time of the first sample, ns UTC."""
+    rate: int
+    """Samples per second, or < 0: seconds per sample."""
+    quantities: list[str]
+    """[q] as `frequency`."""
+    values: F4
+    """[m, q, n]; never NaN: gaps up to the limit are interpolated, and where no window can be filled none is sent."""
+    filled: U1
+    """[m, n] 1 = interpolated, to be left out of the decision."""
+    completeness: float
+    """Share of samples measured, 0..1, of the least complete device."""
+
+
+class Outcome(StrEnum):
+    """How the work on a window ended."""
+
+    OK = "ok"
+    INCOMPLETE = "incomplete"
+    """Too much of the window is missing to judge it."""
+    FAILED = "failed"
+    """The algorithm raised; or, as the trigger's last word, every attempt failed or fell silent (dead letter)."""
+
+
+@message(b"VER")
+@dataclass(frozen=True)
+class Verdict(Numbered):
+    """What an algorithm said of a window. Key: (algorithm, version, trigger, device, start)."""
+
+    trigger: str
+    lease: int
+    attempt: int
+    worker: str
+    algorithm: str
+    version: int
+    device: U4
+    """[m]"""
+    start: int
+    """ns UTC"""
+    stop: int
+    """ns UTC, after the last sample (half-open)."""
+    outcome: str
+    """An `Outcome`."""
+    suspicious: bool
+    onset: int
+    """ns UTC of the first suspicious sample; 0 if there is none."""
+    score: float
+    """How far beyond the algorithm's limit (1.0 = at the limit)."""
+    detail: dict[str, Any]
+    """The algorithm's own figures, with units in their names."""
+    completeness: float
+    error: str = ""
+    took: int = 0
+    """ns of work."""
+
+
+@message(b"ANN")
+@dataclass(frozen=True)
+class Announce:
+    """A writer's standing: everything below `next` has been said. At least every 500 ms."""
+
+    node: str
+    epoch: int
+    next: int
+    first: int
+    """Oldest number that can still be fetched."""
+
+
+@message(b"FET")
+@dataclass(frozen=True)
+class Fetch:
+    """A reader asks a writer for [first, last) of an epoch; the words themselves come to the reader's inbox."""
+
+    reader: str
+    epoch: int
+    first: int
+    last: int
+
+
+@message(b"GON")
+@dataclass(frozen=True)
+class Gone:
+    """The writer's answer for what it no longer holds: [first, last) of an epoch are lost to the reader."""
+
+    node: str
+    epoch: int
+    first: int
+    last: int
+
+
+@message(b"DUR")
+@dataclass(frozen=True)
+class Durable:
+    """The archive to a writer: all below `next` is on disk."""
+
+    archive: str
+    epoch: int
+    next: int
+
+
+@message(b"HEA")
+@dataclass(frozen=True)
+class Health:
+    """How a node is, each second: what `syms status` shows."""
+
+    node: str
+    kind: str
+    pid: int
+    time: int
+    """ns UTC"""
+    uptime: float
+    """Seconds."""
+    cpu: float
+    """Seconds of CPU used since the start."""
+    memory: int
+    """Resident bytes."""
+    counters: dict[str, float]
+    """Since the start; names end in their unit if it is not a plain count."""
+    queues: dict[str, int]
+    """What waits now, by queue."""
+    columns: list[str]
+    """[k] names of the per-device counters, as `received`, `late`, `connected`, `latency_ms`."""
+    devices: U4
+    """[n]"""
+    labels: list[str]
+    """[n] name of each device, "" if this node does not know it."""
+    counts: NDArray[np.float64]
+    """[n, k]"""
+    alarms: list[str]
+    """What a person should look at, each a sentence."""
