@@ -21,6 +21,8 @@ class News:
     """Tell everybody who reads us (PUB)."""
 
     message: Any
+    parts: list[Any] | None = None
+    """The message as `wire.pack` made it, if that was done already."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Letter:
     to: str
     """Process name, as `prejudge.2`."""
     message: Any
+    parts: list[Any] | None = None
 
 
 @dataclass(frozen=True)
