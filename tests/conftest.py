@@ -1,0 +1,32 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real captures and labelled scenarios beside the checkout; the test is skipped without it."""
+    folder = Path(os.environ.get("SYMS_SHARED") or Path(__file__).parents[2] / "shared")
+    if not (folder / "data").is_dir():
+        pytest.skip(f"{folder}: shared captures not found")
+    return folder
+
+
+@pytest.fixture
+def run_folder() -> Iterator[Path]:
+    """A private folder with a path short enough for unix sockets (107 bytes), which pytest's own may not be."""
+    folder = Path(tempfile.mkdtemp(prefix="syms-"))
+    yield folder
+    shutil.rmtree(folder)
