@@ -117,7 +117,8 @@ class Configuration(Numbered):
 
     device: int
     version: int
-    """1, 2, … counted by the receiver, whenever the content changed. (CFGCNT is not reliable in the field.)"""
+    """CRC-32 of the content: the same words have the same version, whichever receiver heard them.
+    (CFGCNT is not reliable in the field.)"""
     link: str
     """Name of the link in the site file, or as admitted."""
     stream: int
