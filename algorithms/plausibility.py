@@ -1,0 +1,113 @@
+"""Which times fit a stream: judged against the stream's own recent times, never the wall clock.
+
+A row is plausible if its time lies within `limit` of the last plausible one of its stream, or later by no more
+than the time that has passed since that one arrived. So a capture of 2008 passes, at any speed; a link may be
+silent for a day; a stale frame of two months ago, or a jump of hours, does not pass.
+
+A stream whose clock was set goes on at the new time: `confirm` rows in a row that don't fit the stream but
+follow one another (strictly forward, by no more than the same bound) move the stream there; the last of them
+is plausible, those before it were not. A plausible row in between starts the count anew, so injected frames
+among live ones never add up. The first row of a stream is believed.
+
+The judgement of a row depends on the rows before it and on their times of arrival only, not on how they were
+cut into batches.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+I8 = NDArray[np.int64]
+
+SECOND = 1_000_000_000
+PLAUSIBLE = 0
+IMPLAUSIBLE = 1
+"""The same numbers as `Aside.NO` and `Aside.IMPLAUSIBLE_TIME`."""
+
+
+class Plausible:
+    """Recent times of any number of streams, which the caller numbers 0, 1, 2, … (links: 1..65535)."""
+
+    def __init__(self, limit: int = 60 * SECOND, confirm: int = 10) -> None:
+        """`limit` [ns] a time may lie off; `confirm` rows (2 or more) move a stream to a new time."""
+        if limit <= 0 or confirm < 2:
+            raise ValueError(f"limit {limit} ns, confirm {confirm}: want a limit above 0 and 2 or more rows")
+        self._limit = limit
+        self._confirm = confirm
+        self._known = np.zeros(0, dtype=bool)
+        self._time = np.zeros(0, dtype=np.int64)
+        self._arrival = np.zeros(0, dtype=np.int64)
+        self._astray: dict[int, tuple[int, int, int]] = {}
+        """Stream -> (time, arrival, length) of the run of implausible rows that it is in."""
+
+    def judge(self, time: I8, arrival: I8, stream: I8 | NDArray[np.uint32] | int = 0) -> NDArray[np.uint8]:
+        """Judge rows in order of arrival: `PLAUSIBLE` or `IMPLAUSIBLE` each.
+
+        time: [n] ns, any epoch; arrival: [n] ns of a monotonic clock; stream: [n], or one for all.
+        """
+        streams = np.broadcast_to(np.asarray(stream, dtype=np.int64), time.shape)
+        if not time.size:
+            return np.zeros(0, dtype=np.uint8)
+        self._grow(int(streams.max()) + 1)
+        order = np.argsort(streams, kind="stable")
+        verdict = np.empty(time.shape, dtype=np.uint8)
+        verdict[order] = self._judge_sorted(time[order], arrival[order], streams[order])
+        return verdict
+
+    def forget(self, stream: int) -> None:
+        """The stream ended for good; what comes next under its number is another one."""
+        if stream < self._known.size:
+            self._known[stream] = False
+        self._astray.pop(stream, None)
+
+    def _grow(self, size: int) -> None:
+        more = size - self._known.size
+        if more > 0:
+            self._known = np.concatenate([self._known, np.zeros(more, dtype=bool)])
+            self._time = np.concatenate([self._time, np.zeros(more, dtype=np.int64)])
+            self._arrival = np.concatenate([self._arrival, np.zeros(more, dtype=np.int64)])
+
+    def _judge_sorted(self, time: I8, arrival: I8, stream: I8) -> NDArray[np.uint8]:
+        """Rows grouped by stream: all at once where every row fits the one before it, one by one elsewhere."""
+        first = np.flatnonzero(np.diff(stream, prepend=-1))
+        ends = np.append(first[1:], time.size)
+        heads = stream[first]
+        before, arrived = np.roll(time, 1), np.roll(arrival, 1)
+        before[first] = np.where(self._known[heads], self._time[heads], time[first])
+        arrived[first] = np.where(self._known[heads], self._arrival[heads], arrival[first])
+        step = time - before
+        fits = (step >= -self._limit) & (step <= self._limit + np.maximum(arrival - arrived, 0))
+        clean = np.logical_and.reduceat(fits, first)
+        if self._astray:
+            for head in heads[clean].tolist():
+                self._astray.pop(head, None)
+        verdict = np.zeros(time.size, dtype=np.uint8)
+        for at in np.flatnonzero(~clean).tolist():
+            rows = slice(int(first[at]), int(ends[at]))
+            verdict[rows] = self._one_by_one(time[rows].tolist(), arrival[rows].tolist(), int(heads[at]))
+        good, last = heads[clean], ends[clean] - 1
+        self._known[good], self._time[good], self._arrival[good] = True, time[last], arrival[last]
+        return verdict
+
+    def _one_by_one(self, times: list[int], arrivals: list[int], stream: int) -> list[int]:
+        return [self._row(time, arrival, stream) for time, arrival in zip(times, arrivals, strict=True)]
+
+    def _row(self, time: int, arrival: int, stream: int) -> int:
+        if not self._known[stream] or self._fits(time, arrival, int(self._time[stream]), int(self._arrival[stream])):
+            return self._believe(time, arrival, stream)
+        before, arrived, length = self._astray.get(stream, (time, arrival, 0))
+        follows = time > before and self._fits(time, arrival, before, arrived)
+        length = length + 1 if follows else 1
+        if length >= self._confirm:
+            return self._believe(time, arrival, stream)
+        self._astray[stream] = (time, arrival, length)
+        return IMPLAUSIBLE
+
+    def _fits(self, time: int, arrival: int, before: int, arrived: int) -> bool:
+        return -self._limit <= time - before <= self._limit + max(arrival - arrived, 0)
+
+    def _believe(self, time: int, arrival: int, stream: int) -> int:
+        self._known[stream], self._time[stream], self._arrival[stream] = True, time, arrival
+        self._astray.pop(stream, None)
+        return PLAUSIBLE
