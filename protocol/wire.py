@@ -77,8 +77,9 @@ def _fill(values: list[Any], arrays: list[Any], parts: Sequence[Any]) -> list[An
     if len(arrays) != len(parts):
         raise ValueError(f"header names {len(arrays)} arrays, {len(parts)} came")
     waiting = iter(_array(name, shape, part) for (name, shape), part in zip(arrays, parts, strict=True))
-    filled = [next(waiting) if value is None else value for value in values]
-    return filled
+    if sum(value is None for value in values) != len(parts):
+        raise ValueError("the header's places for arrays are not as many as its arrays")
+    return [next(waiting) if value is None else value for value in values]
 
 
 def _array(name: str, shape: list[int], part: Any) -> np.ndarray[Any, Any]:

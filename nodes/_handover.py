@@ -1,0 +1,114 @@
+"""How a balancer and its receivers talk: sequenced packets on a unix socket, device sockets handed over by descriptor.
+
+    receiver -> balancer   hello(receiver)                         once, first
+    balancer -> receiver   link(connection, how, peer, …) + descriptors   yours to read from now on
+    receiver -> balancer   identify(connection, address, stream)   who is this?
+    balancer -> receiver   identity(connection, address, stream, device…)  or  refused(…, reason)
+    receiver -> balancer   ended(connection, reason)               closed; the place is free
+    balancer -> receiver   drop(connection, reason)                close it
+
+No byte of a device passes through the balancer: the kernel hands the socket over as it is, with what is queued in it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+import msgpack
+
+MAX_NOTE = 64 * 1024
+"""Bytes of one note."""
+MAX_DESCRIPTORS = 4
+
+
+def path(run: str, balancer: str) -> str:
+    """Where a balancer listens for its receivers."""
+    return f"{run}/{balancer}.handover"
+
+
+def listen(where: str) -> socket.socket:
+    """The balancer's end. A socket file left by a killed predecessor is replaced (the process lock keeps twins out)."""
+    end = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    end.setblocking(False)
+    with suppress(FileNotFoundError):
+        os.unlink(where)
+    end.bind(where)
+    end.listen()
+    return end
+
+
+class Channel:
+    """One end of a conversation; never blocks. `alive` turns False when the other end is gone.
+
+    What the other end has no room for now waits here, in order; call `flush` now and then.
+    """
+
+    def __init__(self, end: socket.socket) -> None:
+        self.end = end
+        self.end.setblocking(False)
+        self.alive = True
+        self._waiting: deque[tuple[bytes, list[socket.socket]]] = deque()
+
+    @classmethod
+    def dial(cls, where: str) -> Channel:
+        """The receiver's end. Raises OSError if nobody listens."""
+        end = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            end.connect(where)
+        except OSError:
+            end.close()
+            raise
+        return cls(end)
+
+    @property
+    def fd(self) -> int:
+        return self.end.fileno()
+
+    def say(self, what: str, sockets: Sequence[socket.socket] = (), **fields: Any) -> None:
+        """Send one note. Sockets given away with it are closed on this side once they are handed over."""
+        self._waiting.append((msgpack.packb({"say": what, **fields}), list(sockets)))
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what waits, as far as there is room."""
+        while self.alive and self._waiting:
+            note, sockets = self._waiting[0]
+            try:
+                socket.send_fds(self.end, [note], [one.fileno() for one in sockets])
+            except BlockingIOError:
+                return
+            except OSError:
+                self.alive = False
+                return
+            self._waiting.popleft()
+            for one in sockets:
+                one.close()
+
+    def notes(self) -> Iterator[tuple[dict[str, Any], list[int]]]:
+        """What has come: (note, descriptors). The taker owns the descriptors."""
+        while self.alive:
+            try:
+                data, descriptors, _, _ = socket.recv_fds(self.end, MAX_NOTE, MAX_DESCRIPTORS)
+            except BlockingIOError:
+                return
+            except OSError:
+                data, descriptors = b"", []
+            if not data:
+                self.alive = False
+                return
+            yield msgpack.unpackb(data), descriptors
+
+    def unsent(self) -> list[tuple[dict[str, Any], list[socket.socket]]]:
+        """Notes that never went out, with their sockets: the caller's again."""
+        left = [(msgpack.unpackb(note), sockets) for note, sockets in self._waiting]
+        self._waiting.clear()
+        return left
+
+    def close(self) -> None:
+        self.alive = False
+        self.end.close()
