@@ -1,0 +1,183 @@
+"""What lies on disk: names, types and versions, in one place.
+
+    DIR/archive.json                         format version
+    DIR/site.yaml                            the site file, as last given
+    DIR/writer.lock  finish.lock             who writes, who finishes
+    DIR/watermark  undo                      see archive/watermark.py
+    DIR/configurations.jsonl                 every configuration ever taken, append-only
+    DIR/live/20260506T07Z/                   the parts of one hour, see archive/parts.py
+        rate50_ph4_an0_dg1.20260506T0700Z_60min.<serial>.part.h5
+        rate50_ph4_an0_dg1.aside.<serial>.part.h5
+    DIR/2026/05/06/syms_20260506T07Z.h5      one finished hour of the whole station
+    DIR/events/20260506T071422.340Z_….h5     one event with its clip
+
+A part named `….sealed.h5` is never written again and waits to be merged into its finished file.
+A finished file always covers one hour: parts are shorter where an hour would be too large.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from protocol import clock
+from protocol.messages import FIXED_CHANNELS, Table
+
+FORMAT = 1
+"""Of the whole folder; a newer release reads an older one's."""
+SPAN = 3600 * clock.SECOND
+"""Of a finished file [ns]."""
+PART_SPANS = tuple(minutes * 60 * clock.SECOND for minutes in (60, 30, 20, 10, 5, 1))
+"""Of a part [ns], longest first; each divides an hour, so none crosses a finished file's border."""
+PART_LIMIT = 2 << 30
+"""Bytes a part may come to when full."""
+ASIDE_ROWS = 16384
+"""Capacity of one aside part."""
+PART, SEALED = ".part.h5", ".sealed.h5"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Field(NamedTuple):
+    """One dataset of a part: what one cell of it holds."""
+
+    dtype: str
+    tail: tuple[int, ...] = ()
+    about: str = ""
+
+
+def row_fields(table: Table) -> dict[str, Field]:
+    """What is kept of a row at its place. A hole reads as zeros: ask `present`."""
+    fields = {
+        "values": Field("<f4", (table.channels,), "by channel; NaN = marked invalid by the device"),
+        "status": Field("<u2", (), "STAT"),
+        "quality": Field("|u1", (), "time quality byte of FRACSEC"),
+        "offset": Field("<i4", (), "time of the row minus time of its slot [ns]"),
+        "digital": Field("<u2", (table.digitals,), "digital words as received"),
+    }
+    if not table.digitals:
+        del fields["digital"]
+    return fields
+
+
+def aside_fields(table: Table) -> dict[str, Field]:
+    """What is kept of a row that does not stand at a place."""
+    fields = row_fields(table)
+    del fields["offset"]
+    return fields | {
+        "time": Field("<i8", (), "own time of the row, nanoseconds since 1970-01-01"),
+        "reason": Field("|u1", (), "protocol.messages.Aside"),
+        "column": Field("<u4", (), "row of `columns`: the configuration it was decoded by"),
+        "digest": Field("|u1", (16,), "BLAKE2b of configuration, time and content: tells a copy"),
+    }
+
+
+COLUMN = np.dtype([("device", "<u4"), ("version", "<u4"), ("length", "<u4"), ("crc", "<u4")])
+"""Record of `columns`; `length` and `crc` are of the JSON in `configuration`; length 0 = column free."""
+
+
+def row_bytes(table: Table) -> int:
+    """Bytes of one cell over all fields, presence included."""
+    sizes = (np.dtype(field.dtype).itemsize * int(np.prod(field.tail)) for field in row_fields(table).values())
+    return 1 + sum(sizes)
+
+
+def channels(table: Table) -> list[str]:
+    """Labels of the value channels, the same for every device of a table."""
+    phasors = [f"{quantity} {number}" for number in range(1, table.phasors + 1) for quantity in ("magnitude", "angle")]
+    return ["frequency", "rocof", *phasors, *(f"analog {number}" for number in range(1, table.analogs + 1))]
+
+
+def quantities(table: Table) -> list[str]:
+    """Quantity of each value channel."""
+    return ["frequency", "rocof", *["magnitude", "angle"] * table.phasors, *["analog"] * table.analogs]
+
+
+TABLE_NAME = re.compile(r"(?:rate(\d+)|every(\d+)s)_ph(\d+)_an(\d+)_dg(\d+)$")
+
+
+def table_of(name: str) -> Table | None:
+    """The table of that name, None if it is none."""
+    match = TABLE_NAME.match(name)
+    if match is None:
+        return None
+    rate, every, phasors, analogs, digitals = (int(text or 0) for text in match.groups())
+    return Table(rate or -every, phasors, analogs, digitals)
+
+
+def first_slot(time: int, rate: int) -> int:
+    """Number of the first slot at or after an instant [ns]."""
+    slot = int(clock.slot_of(time, rate))
+    while clock.slot_time(slot, rate) < time:
+        slot += 1
+    while clock.slot_time(slot - 1, rate) >= time:
+        slot -= 1
+    return slot
+
+
+def channel_of(table: Table, quantity: str, index: int) -> int:
+    """Value channel of the index-th (0-based) channel of a quantity."""
+    first = {"frequency": 0, "rocof": 1, "magnitude": FIXED_CHANNELS, "angle": FIXED_CHANNELS + 1}
+    if quantity == "analog":
+        return FIXED_CHANNELS + 2 * table.phasors + index
+    return first[quantity] + 2 * index
+
+
+def hour_of(time: int) -> int:
+    """Start [ns] of the finished file that an instant belongs to."""
+    return time // SPAN * SPAN
+
+
+def moment(time: int) -> datetime:
+    """UTC of an instant [ns], to the microsecond below."""
+    return EPOCH + timedelta(microseconds=time // 1000)
+
+
+def hour_name(hour: int) -> str:
+    """As `20260506T07Z`."""
+    return f"{moment(hour):%Y%m%dT%HZ}"
+
+
+def hour_from(name: str) -> int | None:
+    """Start [ns] of the hour of that name, None if it is none."""
+    try:
+        found = datetime.strptime(name, "%Y%m%dT%HZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return (found - EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def live_folder(root: Path, hour: int) -> Path:
+    """Where the parts of an hour lie."""
+    return root / "live" / hour_name(hour)
+
+
+def finished_path(root: Path, hour: int) -> Path:
+    """The finished file of an hour."""
+    return root / f"{moment(hour):%Y/%m/%d}" / f"syms_{hour_name(hour)}.h5"
+
+
+def part_name(table: Table, start: int, span: int, serial: int) -> str:
+    """File name of a part; the serial makes it unique for ever."""
+    return f"{table.name}.{moment(start):%Y%m%dT%H%MZ}_{span // (60 * clock.SECOND)}min.{serial}{PART}"
+
+
+def aside_name(table: Table, serial: int) -> str:
+    """File name of an aside part."""
+    return f"{table.name}.aside.{serial}{PART}"
+
+
+def finished_hours(root: Path) -> dict[int, Path]:
+    """Hour [ns] to path of every finished file, in order of time."""
+    paths = root.glob("[0-9]*/[0-9][0-9]/[0-9][0-9]/syms_*.h5")
+    hours = {hour_from(path.stem.removeprefix("syms_")): path for path in paths}
+    return {hour: path for hour, path in sorted((h, p) for h, p in hours.items() if h is not None)}
+
+
+def live_hours(root: Path) -> dict[int, Path]:
+    """Hour [ns] to folder of every hour that has parts, in order of time."""
+    folders = ((hour_from(path.name), path) for path in (root / "live").glob("*") if any(path.glob("*.h5")))
+    return {hour: path for hour, path in sorted((h, p) for h, p in folders if h is not None)}
