@@ -192,7 +192,7 @@ _HOST = re.compile(r"(?!-)[A-Za-z0-9_.-]{1,253}")
 
 
 def parse_address(value: Any) -> Address:
-    """"0.0.0.0:4712", "pmu-7.example:4712", "[::1]:4712". Port 0 (any free one) is allowed."""
+    """From "0.0.0.0:4712", "pmu-7.example:4712", "[::1]:4712". Port 0 (any free one) is allowed."""
     if isinstance(value, Address):
         return value
     host, _, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")

@@ -1,0 +1,78 @@
+"""The kinds of node, as far as wiring must know them. Their modules are imported only when one is needed."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+
+from nodes._node import Node
+from nodes._settings import Settings
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What may be wired to a kind."""
+
+    what: str
+    """What it does, in a line."""
+    node: str
+    """Its class in `nodes.<kind>`, beside `Settings`."""
+    reads: tuple[str, ...] = ()
+    """Kinds that its `from` may name; none: it has no `from`."""
+    needs: tuple[str, ...] = ()
+    """Kinds of which its `from` must name one: without it there is nothing to read."""
+    serves: tuple[str, ...] = ()
+    """Kinds of which one must read it: without it its work goes nowhere."""
+    copies: bool = False
+    """Several of it may share the work."""
+    source: bool = False
+    """It feeds its `to` from outside the pipeline, over the network, as a device does."""
+    order: int = 0
+    """Started in ascending order, stopped in descending: a reader starts before and stops after who feeds it."""
+
+
+KINDS: dict[str, Kind] = {
+    "simulator": Kind("devices that do not exist", "Simulator", copies=True, source=True, order=90),
+    "replayer": Kind("the device's side of a capture", "Replayer", source=True, order=90),
+    "balancer": Kind("gives every device to the receiver with the fewest", "Balancer", serves=("receiver",), order=80),
+    "receiver": Kind(
+        "bytes of devices to rows", "Receiver", reads=("balancer",), needs=("balancer",), copies=True, order=70
+    ),
+    "concentrator": Kind(
+        "rows of all devices to slots, aligned in time",
+        "Concentrator",
+        reads=("receiver",),
+        needs=("receiver",),
+        order=60,
+    ),
+    "trigger": Kind(
+        "slots to windows, leased to detectors",
+        "Trigger",
+        reads=("concentrator",),
+        needs=("concentrator",),
+        serves=("detector",),
+        order=50,
+    ),
+    "detector": Kind(
+        "judges windows with an algorithm", "Detector", reads=("trigger",), needs=("trigger",), copies=True, order=40
+    ),
+    "archiver": Kind(
+        "keeps rows and verdicts in HDF5",
+        "Archiver",
+        reads=("receiver", "trigger"),
+        needs=("receiver",),
+        order=10,
+    ),
+}
+
+
+def settings_of(kind: str) -> type[Settings]:
+    """The settings model of a kind."""
+    model: type[Settings] = importlib.import_module(f"nodes.{kind}").Settings
+    return model
+
+
+def node_of(kind: str) -> type[Node]:
+    """The class of a kind; made with (settings, place)."""
+    node: type[Node] = getattr(importlib.import_module(f"nodes.{kind}"), KINDS[kind].node)
+    return node

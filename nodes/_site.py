@@ -1,0 +1,248 @@
+"""The site file: which devices there are, how they are reached and recognised, and where they stand.
+
+No wiring stands in it. A *device* here is a link in the sense of `protocol.messages`: a PMU, or a PDC with many.
+
+    station: North Hub
+    unknown: refuse
+    devices:
+      - {name: Wind Farm A, number: 1, stream: 7, address: 10.1.0.7}          # it dials us
+      - {name: Substation B, number: 2, stream: 8, link: {tcp: 10.1.0.8:4712}}
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, WithJsonSchema, model_validator
+
+from nodes import _yaml
+from nodes._faults import Faulty, Lines
+from nodes._settings import Address, Number, Settings, fault, parse_address
+
+IP = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def _network(value: Any) -> Network:
+    if isinstance(value, ipaddress.IPv4Network | ipaddress.IPv6Network):
+        return value
+    try:
+        return ipaddress.ip_network(value if isinstance(value, str) else "")
+    except ValueError as error:
+        what = f"{value!r} is no IP address or network" + (
+            ": it has host bits set" if "host bits" in str(error) else ""
+        )
+        raise fault(what, 'write it as "10.1.0.7" or "10.1.0.0/24"') from None
+
+
+def _ip(value: Any) -> IP:
+    if isinstance(value, ipaddress.IPv4Address | ipaddress.IPv6Address):
+        return value
+    try:
+        return ipaddress.ip_address(value if isinstance(value, str) else "")
+    except ValueError:
+        raise fault(f"{value!r} is no IP address", 'write it as "10.1.0.7"') from None
+
+
+def _group(value: Any) -> IP:
+    group = _ip(value)
+    if not group.is_multicast:
+        raise fault(f"{value!r} is no multicast group", 'write one of 224.0.0.0/4 or ff00::/8, as "239.1.1.1"')
+    return group
+
+
+def _port_or_address(value: Any) -> Address:
+    """4713 -> every local address, port 4713."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = f"0.0.0.0:{value}"
+    return parse_address(value)
+
+
+_TEXT = WithJsonSchema({"type": "string"})
+NetworkText = Annotated[Network, BeforeValidator(_network), PlainSerializer(str, when_used="json"), _TEXT]
+IPText = Annotated[IP, BeforeValidator(_ip), PlainSerializer(str, when_used="json"), _TEXT]
+GroupText = Annotated[IP, BeforeValidator(_group), PlainSerializer(str, when_used="json"), _TEXT]
+PortOrAddress = Annotated[
+    Address,
+    BeforeValidator(_port_or_address),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 1, "maximum": 65535}]}),
+]
+
+How = Literal["dials_in", "tcp", "tcp_udp", "udp", "spontaneous"]
+
+
+class Link(Settings):
+    """How the bytes of a device reach us. Nothing given: the device dials us and answers on that connection."""
+
+    tcp: Address | None = None
+    """We dial the device here, the usual C37.118 way; with `udp` only commands go this way."""
+    udp: PortOrAddress | None = None
+    """Alone: commands and data over UDP, the device is HOST:PORT. With `tcp`: the local port that data come to."""
+    spontaneous: PortOrAddress | None = None
+    """The device sends unasked, over UDP, to this local port."""
+    group: GroupText | None = None
+    """Multicast group that a spontaneous device sends to."""
+    source: IPText | None = None
+    """Only datagrams of this sender count (spontaneous)."""
+
+    @property
+    def how(self) -> How:
+        """Which of the ways it is."""
+        if self.spontaneous:
+            return "spontaneous"
+        if self.tcp:
+            return "tcp_udp" if self.udp else "tcp"
+        return "udp" if self.udp else "dials_in"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _word(cls, value: Any) -> Any:
+        return {} if value == "dials_in" else value
+
+    @model_validator(mode="after")
+    def _fits(self) -> Link:
+        if self.spontaneous and (self.tcp or self.udp):
+            raise fault("link is spontaneous and tcp or udp at once", "keep one")
+        if (self.group or self.source) and not self.spontaneous:
+            raise fault("link names a group or source but is not spontaneous", "add spontaneous: PORT")
+        for way in (self.tcp, self.udp if not self.tcp else None):
+            if way and (way.port == 0 or way.host in ("0.0.0.0", "::")):
+                raise fault(f"{way} can't be dialled", "name the device's own HOST:PORT")
+        return self
+
+
+class Analog(Settings):
+    """What an analog channel means, where the device does not say it (scale of CFG-2 is often a placeholder)."""
+
+    scale: Number = 1.0
+    """Factor on what the configuration frame yields."""
+    offset: Number = 0.0
+    """Added after the factor."""
+    unit: str = ""
+    """As `MW`."""
+
+
+class Device(Settings):
+    """One link of the site."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    """Unique in the site; the archive and all counters name it so."""
+    number: Annotated[int, Field(ge=1, le=65535)]
+    """Unique in the site and never given to another device: the archive tells devices by it."""
+    stream: Annotated[int, Field(ge=1, le=65534)] | None = None
+    """IDCODE of its frames; none: any."""
+    address: NetworkText | None = None
+    """IP address or network it connects from (dials in); none: any."""
+    protocol: Literal["c37118"] = "c37118"
+    """What it speaks."""
+    link: Link = Link()
+    """How its bytes reach us: dials_in, or {tcp: …}, {tcp: …, udp: …}, {udp: …}, {spontaneous: …}."""
+    region: str = ""
+    """Region of the grid; neighbours are devices of one region."""
+    latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
+    """Degrees north."""
+    longitude: Annotated[float, Field(ge=-180, le=180)] | None = None
+    """Degrees east."""
+    elevation: Number | None = None
+    """Metres."""
+    analogs: dict[str, Analog] = Field(default_factory=dict)
+    """By channel name: what an analog means."""
+
+    @model_validator(mode="after")
+    def _recognisable(self) -> Device:
+        if self.link.how == "dials_in" and self.stream is None and self.address is None:
+            raise fault("nothing to recognise it by when it dials in", "add stream: or address:")
+        if self.link.how != "dials_in" and self.address is not None:
+            raise fault("address is for devices that dial in", "leave it out, the link says where the device is")
+        return self
+
+
+class Site(Settings):
+    """The whole site file."""
+
+    station: str
+    """Name of this master station."""
+    unknown: Literal["refuse", "admit"] = "refuse"
+    """A device that no entry recognises: refuse it, or admit it under a number of its own."""
+    devices: list[Device] = Field(default_factory=list)
+    """All links."""
+    text: str = ""
+    """Not a setting: the file as it was, for the archive."""
+
+
+def load(path: Path, shown: str | None = None) -> Site:
+    """The checked site in a file. Raises Faulty with all faults."""
+    data, lines, text = _yaml.read(path, shown)
+    site = _model(data, lines)
+    if lines.faults or site is None:
+        raise Faulty(lines.faults)
+    return site.model_copy(update={"text": text})
+
+
+def _model(data: Any, lines: Lines) -> Site | None:
+    if not isinstance(data, dict):
+        if not lines.faults:
+            lines.fault((), "not a site file", "write station:, unknown: and devices:")
+        return None
+    if "text" in data:
+        lines.fault(("text",), "site: unknown setting 'text'", "leave it out")
+    _check_devices(data.get("devices"), lines)
+    try:
+        return Site.model_validate(data)
+    except ValidationError as error:
+        lines.settings((), Site, error, "site")
+    return None
+
+
+def _check_devices(devices: Any, lines: Lines) -> None:
+    """What must be unique: names, numbers, and what a device that dials in is recognised by."""
+    seen: dict[tuple[str, str], tuple[int, int]] = {}
+    for position, device in enumerate(devices if isinstance(devices, list) else ()):
+        if not isinstance(device, dict):
+            continue
+        for what, key, where in _identities(device):
+            path = ("devices", position, where)
+            first, line = seen.setdefault((what, key), (position, lines.line(path)))
+            if first != position:
+                lines.fault(path, f"{what} {key} is given already in line {line}", f"give each device its own {what}")
+
+
+def _identities(device: dict[str, Any]) -> Iterable[tuple[str, str, str]]:
+    for what in ("name", "number"):
+        if device.get(what) is not None:
+            yield what, repr(device[what]), what
+    link = device.get("link", "dials_in")
+    identity = ", ".join(f"{key} {device[key]}" for key in ("address", "stream") if device.get(key) is not None)
+    if link == "dials_in" and identity:
+        yield "identity", f"({identity})", "stream" if device.get("stream") is not None else "address"
+    elif isinstance(link, dict):
+        ways = ", ".join(f"{key} {link[key]}" for key in sorted(link))
+        yield "link", f"({ways}, stream {device.get('stream', 'any')})", "link"
+
+
+def recognise(devices: Iterable[Device], address: str | IP, stream: int | None) -> Device | None:
+    """The device that a connection from `address` with IDCODE `stream` is; None if it is none of them.
+
+    Specific beats general: what an entry says more closely counts more. A stream counts as much as one whole
+    address, a network by the share of bits that it fixes; of equals, the address decides.
+    """
+    peer = ipaddress.ip_address(address)
+    if isinstance(peer, ipaddress.IPv6Address) and peer.ipv4_mapped:
+        peer = peer.ipv4_mapped
+    best: tuple[tuple[float, float], Device] | None = None
+    for device in devices:
+        if device.stream not in (None, stream) or (device.address is not None and peer not in device.address):
+            continue
+        fixed = device.address.prefixlen / device.address.max_prefixlen if device.address is not None else 0.0
+        rank = (fixed + (device.stream is not None), fixed)
+        if best is None or rank > best[0]:
+            best = (rank, device)
+    return best[1] if best else None
+
+
+def match(site: Site, address: str | IP, stream: int | None) -> Device | None:
+    """`recognise` among the devices that dial in."""
+    return recognise((device for device in site.devices if device.link.how == "dials_in"), address, stream)
