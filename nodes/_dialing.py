@@ -1,0 +1,122 @@
+"""Ways to devices that do not dial us: connections that we dial, sockets that datagrams come to."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from dataclasses import dataclass, field
+
+from nodes._settings import Address
+from nodes._site import Device
+from protocol.clock import SECOND, Now
+
+RECEIVE_BUFFER = 4 << 20
+"""Bytes asked of the kernel for datagrams: they are lost while nobody reads."""
+FIRST_RETRY = SECOND
+LAST_RETRY = 30 * SECOND
+DIAL_PATIENCE = 10 * SECOND
+
+
+def open_listener(address: Address) -> socket.socket:
+    """A TCP socket that devices dial. Raises OSError."""
+    family, place = resolve(address)
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setblocking(False)
+        listener.bind(place)
+        listener.listen(socket.SOMAXCONN)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def resolve(address: Address) -> tuple[int, tuple[str, int]]:
+    """(family, socket address) of a HOST:PORT. Raises OSError if there is no such host."""
+    found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    family, _, _, _, place = found[0]
+    return family, (str(place[0]), int(place[1]))
+
+
+def open_datagrams(address: Address, group: str | None = None) -> socket.socket:
+    """A UDP socket that data come to, in a multicast group if one is given. Raises OSError."""
+    family, place = resolve(address)
+    end = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        end.setblocking(False)
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        end.bind(place)
+        if group and family == socket.AF_INET6:
+            membership = socket.inet_pton(family, group) + struct.pack("@I", 0)
+            end.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, membership)
+        elif group:
+            membership = socket.inet_aton(group) + socket.inet_aton("0.0.0.0")
+            end.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
+    except OSError:
+        end.close()
+        raise
+    return end
+
+
+def any_port(target: Address) -> Address:
+    """The local wildcard address, any port, of the family that reaches `target`."""
+    family, _ = resolve(target)
+    return Address("::" if family == socket.AF_INET6 else "0.0.0.0", 0)
+
+
+@dataclass
+class Dial:
+    """One device that we dial: when next, and the attempt under way. Times are monotonic ns."""
+
+    device: Device
+    due: int = 0
+    """When to try next; ignored while connected or under way."""
+    failures: int = 0
+    connected: bool = False
+    trying: socket.socket | None = None
+    gives_up: int = 0
+    fault: str = field(default="", compare=False)
+    """Why the last attempt failed."""
+
+    @property
+    def target(self) -> Address:
+        assert self.device.link.tcp is not None
+        return self.device.link.tcp
+
+    def begin(self, now: Now) -> socket.socket | None:
+        """Start to connect; the socket becomes writable when it is decided. None if it failed at once."""
+        try:
+            family, place = resolve(self.target)
+            attempt = socket.socket(family, socket.SOCK_STREAM)
+        except OSError as fault:
+            self.failed(str(fault), now)
+            return None
+        attempt.setblocking(False)
+        outcome = attempt.connect_ex(place)
+        if outcome not in (0, errno.EINPROGRESS):
+            attempt.close()
+            self.failed(errno.errorcode.get(outcome, str(outcome)), now)
+            return None
+        self.trying, self.gives_up = attempt, now.monotonic + DIAL_PATIENCE
+        return attempt
+
+    def decided(self, now: Now) -> socket.socket | None:
+        """The connected socket; None if the attempt failed (and is closed)."""
+        attempt, self.trying = self.trying, None
+        assert attempt is not None
+        outcome = attempt.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if outcome or now.monotonic >= self.gives_up:
+            attempt.close()
+            self.failed(errno.errorcode.get(outcome, str(outcome)) if outcome else "no answer", now)
+            return None
+        self.connected, self.failures, self.fault = True, 0, ""
+        return attempt
+
+    def failed(self, why: str, now: Now) -> None:
+        """Try again after a pause that doubles, up to LAST_RETRY."""
+        self.connected, self.fault = False, why
+        self.due = now.monotonic + min(FIRST_RETRY << min(self.failures, 10), LAST_RETRY)
+        self.failures += 1

@@ -1,0 +1,418 @@
+"""balancer: gives every new device connection to the receiver that has the fewest, by handing over its socket.
+
+No byte of a device passes through it. It also dials the devices that are to be dialled, opens the ports that
+datagrams come to, and says who a device is: the site file's entry, or a number from its registry if the site
+admits unknown devices.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import structlog
+from pydantic import Field
+
+from nodes import _dialing, _handover, _settings
+from nodes._node import Action, Actions, Node, Place, StartError, Unwatch, Watch
+from nodes._registry import Registry, RegistryError
+from nodes._settings import Address, FilePath
+from nodes._site import Device, Site, match, recognise
+from protocol.clock import MILLISECOND, Now
+from protocol.messages import device_number
+
+LOOK_AROUND = 100 * MILLISECOND
+"""How often dials and held notes are looked at."""
+ACCEPT_AT_MOST = 64
+"""Connections accepted before others have their turn."""
+NAMES_AT_MOST = 20
+"""Refused devices named in the alarms."""
+
+
+class Settings(_settings.Settings):
+    """Where devices find us."""
+
+    listen: Address
+    """Where devices dial in."""
+    registry: Annotated[FilePath, Field(validate_default=True)] = Path("../data/registry.json")
+    """Numbers given to devices that the site admits without listing them."""
+    held: Annotated[int, Field(ge=0, le=60000)] = 1000
+    """Connections kept while no receiver is there; more are closed."""
+
+
+@dataclass
+class Connection:
+    """One handed-over socket (or pair of them)."""
+
+    id: int
+    how: str
+    peer: tuple[str, int]
+    candidates: list[Device] | None = None
+    """Who it can be, where the way says it already (dialled, own port); None: it dialled us."""
+    target: tuple[str, int] | None = None
+    """Where commands go, over UDP."""
+    dial: _dialing.Dial | None = None
+    receiver: str = ""
+    numbers: set[int] = field(default_factory=set)
+
+
+@dataclass
+class Receiver:
+    """A receiver that has joined."""
+
+    channel: _handover.Channel
+    joined: int
+    name: str = ""
+    connections: set[int] = field(default_factory=set)
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        return len(self.connections), self.joined
+
+
+class Balancer(Node):
+    """See the module."""
+
+    def __init__(self, settings: Settings, place: Place) -> None:
+        self.settings, self.place = settings, place
+        self.site = Site.model_validate(place.site)
+        self.log = structlog.get_logger().bind(node=place.name)
+        self.listeners: dict[int, socket.socket] = {}
+        self.receivers: dict[int, Receiver] = {}
+        self.connections: dict[int, Connection] = {}
+        self.owner: dict[int, int] = {}
+        """Link number -> connection that carries it."""
+        self.labels = {device.number: device.name for device in self.site.devices}
+        self.waiting: list[tuple[Connection, list[socket.socket]]] = []
+        self.dials = [_dialing.Dial(d) for d in self.site.devices if d.link.how in ("tcp", "tcp_udp")]
+        self.trying: dict[int, _dialing.Dial] = {}
+        self.counts: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
+        """Why and whom -> how often."""
+        self.serial = itertools.count(1)
+        self.look_at = 0
+
+    # ── start and stop ──────────────────────────────────────────────────────────────────────────────────────
+
+    def start(self, now: Now) -> Actions:
+        """Open the ports. Raises StartError if one is taken or the registry is unreadable."""
+        try:
+            self.registry = Registry(self.settings.registry)
+            self.door = _dialing.open_listener(self.settings.listen)
+            self.hatch = _handover.listen(_handover.path(self.place.run, self.place.name))
+        except RegistryError as fault:
+            raise StartError(str(fault)) from fault
+        except OSError as fault:
+            raise StartError(f"{self.settings.listen}: {fault.strerror}; free the port or change `listen`") from fault
+        self.look_at = now.monotonic
+        yield Watch(self.door.fileno())
+        yield Watch(self.hatch.fileno())
+        for connection, sockets in self._datagram_ways():
+            self._offer(connection, sockets)
+
+    def _datagram_ways(self) -> list[tuple[Connection, list[socket.socket]]]:
+        """A socket per device with commands over UDP, and one per port that devices send to unasked."""
+        ways = []
+        shared: dict[tuple[Address, str | None], list[Device]] = {}
+        for device in self.site.devices:
+            link = device.link
+            if link.how == "spontaneous" and link.spontaneous:
+                shared.setdefault((link.spontaneous, str(link.group) if link.group else None), []).append(device)
+            elif link.how == "udp" and link.udp:
+                end = self._datagrams(_dialing.any_port(link.udp), None)
+                target = _dialing.resolve(link.udp)[1]
+                ways.append((Connection(next(self.serial), "udp", target, [device], target), [end]))
+        for (address, group), devices in shared.items():
+            end = self._datagrams(address, group)
+            ways.append((Connection(next(self.serial), "spontaneous", end.getsockname()[:2], devices), [end]))
+        return ways
+
+    def _datagrams(self, address: Address, group: str | None) -> socket.socket:
+        try:
+            return _dialing.open_datagrams(address, group)
+        except OSError as fault:
+            raise StartError(f"UDP {address} {group or ''}: {fault.strerror}; see `link` in the site file") from fault
+
+    def stop(self, now: Now) -> Actions:
+        """Close the doors; the receivers keep what they have."""
+        for receiver in self.receivers.values():
+            receiver.channel.close()
+        for dial in self.trying.values():
+            if dial.trying:
+                dial.trying.close()
+        for _, sockets in self.waiting:
+            _close(sockets)
+        self.door.close()
+        self.hatch.close()
+        os.unlink(_handover.path(self.place.run, self.place.name))
+        return ()
+
+    # ── what comes ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def ready(self, fd: int, now: Now) -> Actions:
+        """Somebody dials us, a receiver joins or says something, or a dial is decided."""
+        if fd == self.door.fileno():
+            self._accept()
+        elif fd == self.hatch.fileno():
+            yield from self._join()
+        elif fd in self.trying:
+            yield from self._decided(fd, now)
+        elif fd in self.receivers:
+            yield from self._notes(fd, now)
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPT_AT_MOST):
+            try:
+                end, peer = self.door.accept()
+            except BlockingIOError:
+                return
+            except OSError as fault:
+                self.log.warning("accept failed", why=str(fault))
+                return
+            self._arrived(end, peer[:2])
+
+    def _arrived(self, end: socket.socket, peer: tuple[str, int]) -> None:
+        self.counts["accepted"] += 1
+        address = peer[0]
+        anybody = self.site.unknown == "admit" or any(
+            recognise([device], address, device.stream) for device in self.site.devices if device.link.how == "dials_in"
+        )
+        if not anybody:
+            self._refuse(f"{address}: no device of the site dials in from there")
+            end.close()
+            return
+        self._offer(Connection(next(self.serial), "dials_in", peer), [end])
+
+    def _refuse(self, why: str) -> None:
+        self.counts["refused"] += 1
+        self.refused[why] += 1
+        if self.refused[why] == 1:
+            self.log.warning("refused", why=why)
+        while len(self.refused) > 10 * NAMES_AT_MOST:
+            del self.refused[min(self.refused, key=lambda each: self.refused[each])]
+
+    def _join(self) -> Actions:
+        try:
+            end, _ = self.hatch.accept()
+        except BlockingIOError:
+            return
+        receiver = Receiver(_handover.Channel(end), next(self.serial))
+        self.receivers[end.fileno()] = receiver
+        yield Watch(end.fileno())
+
+    def _notes(self, fd: int, now: Now) -> Actions:
+        receiver = self.receivers[fd]
+        for note, descriptors in receiver.channel.notes():
+            for stray in descriptors:
+                os.close(stray)
+            if note["say"] == "hello":
+                receiver.name = note["receiver"]
+                self.log.info("receiver joined", receiver=receiver.name)
+                self._hand_waiting()
+            elif note["say"] == "identify":
+                self._identify(receiver, note)
+            elif note["say"] == "ended":
+                self._ended(note["connection"], note["reason"], now)
+        if not receiver.channel.alive:
+            yield from self._left(fd, receiver, now)
+
+    def _left(self, fd: int, receiver: Receiver, now: Now) -> Actions:
+        """A receiver is gone: what it held is closed with it, what it never got goes to others."""
+        self.log.warning("receiver left", receiver=receiver.name, connections=len(receiver.connections))
+        del self.receivers[fd]
+        yield Unwatch(fd)
+        unsent = {note["connection"]: sockets for note, sockets in receiver.channel.unsent() if sockets}
+        receiver.channel.close()
+        for id_ in sorted(receiver.connections):
+            if id_ in unsent:
+                self._offer(self.connections.pop(id_), unsent[id_])
+            else:
+                self._ended(id_, f"{receiver.name} left", now)
+
+    # ── who gets what ───────────────────────────────────────────────────────────────────────────────────────
+
+    def _offer(self, connection: Connection, sockets: list[socket.socket]) -> None:
+        """To the receiver with the fewest connections; of equals, to the one that joined first."""
+        joined = [receiver for receiver in self.receivers.values() if receiver.name]
+        if not joined:
+            self.waiting.append((connection, sockets))
+            if len(self.waiting) > self.settings.held:
+                self._refuse("no receiver has joined: connections beyond the limit are closed")
+                _close(self.waiting.pop()[1])
+            return
+        chosen = min(joined, key=lambda receiver: receiver.rank)
+        chosen.connections.add(connection.id)
+        connection.receiver = chosen.name
+        self.connections[connection.id] = connection
+        self.counts["handed_over"] += 1
+        chosen.channel.say(
+            "link",
+            sockets,
+            connection=connection.id,
+            how=connection.how,
+            peer=connection.peer,
+            target=connection.target,
+        )
+
+    def _hand_waiting(self) -> None:
+        waiting, self.waiting = self.waiting, []
+        for connection, sockets in waiting:
+            self._offer(connection, sockets)
+
+    # ── who is who ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def _identify(self, receiver: Receiver, note: dict[str, Any]) -> None:
+        """Answer a receiver's question; the newest connection of a device replaces an older one."""
+        connection = self.connections.get(note["connection"])
+        if connection is None:
+            return
+        key = {name: note[name] for name in ("connection", "address", "stream")}
+        try:
+            device = self._who(connection, note["address"], note["stream"])
+        except LookupError as why:
+            self._refuse(str(why))
+            receiver.channel.say("refused", **key, reason=str(why))
+            return
+        number = device["number"]
+        former = self.owner.get(number)
+        if former is not None and former != connection.id and former in self.connections:
+            self.counts["replaced"] += 1
+            self._tell(former, "drop", reason=f"{device['name']} has connected anew from {note['address']}")
+        self.owner[number] = connection.id
+        connection.numbers.add(number)
+        self.labels[number] = device["name"]
+        receiver.channel.say("identity", **key, device=device)
+
+    def _tell(self, id_: int, what: str, **fields: Any) -> None:
+        for receiver in self.receivers.values():
+            if id_ in receiver.connections:
+                receiver.channel.say(what, connection=id_, **fields)
+
+    def _who(self, connection: Connection, address: str, stream: int) -> dict[str, Any]:
+        """The device's entry, as data. Raises LookupError with the reason for a refusal."""
+        device = self._listed(connection, address, stream)
+        if device is not None:
+            return device.model_dump(mode="json", include=_IDENTITY)
+        if connection.candidates is not None and connection.how != "spontaneous":
+            expected = connection.candidates[0]
+            raise LookupError(f"{expected.name} at {address}: says stream {stream}, the site file {expected.stream}")
+        if self.site.unknown != "admit":
+            raise LookupError(f"stream {stream} from {address}: not in the site file")
+        number = self.registry.number(address, stream, {device.number for device in self.site.devices})
+        if number is None:
+            raise LookupError(f"stream {stream} from {address}: the registry has no number left")
+        return {"number": number, "name": f"{address}/{stream}"}
+
+    def _listed(self, connection: Connection, address: str, stream: int) -> Device | None:
+        if connection.candidates is None:
+            return match(self.site, address, stream)
+        known = [
+            device
+            for device in connection.candidates
+            if device.link.source is None or str(device.link.source) == address
+        ]
+        return next((device for device in known if device.stream == stream), None) or next(
+            (device for device in known if device.stream is None), None
+        )
+
+    def _ended(self, id_: int, reason: str, now: Now) -> None:
+        connection = self.connections.pop(id_, None)
+        if connection is None:
+            return
+        self.counts["ended"] += 1
+        for receiver in self.receivers.values():
+            receiver.connections.discard(id_)
+        for number in connection.numbers:
+            if self.owner.get(number) == id_:
+                del self.owner[number]
+        if connection.dial:
+            connection.dial.failed(reason, now)
+        elif connection.how in ("udp", "spontaneous"):
+            self._reopen(connection)
+
+    def _reopen(self, former: Connection) -> None:
+        """A datagram way has no end of its own: open it anew when its receiver let go of it."""
+        for connection, sockets in self._datagram_ways_of(former):
+            self._offer(connection, sockets)
+
+    def _datagram_ways_of(self, former: Connection) -> list[tuple[Connection, list[socket.socket]]]:
+        assert former.candidates
+        link = former.candidates[0].link
+        address = link.spontaneous or (_dialing.any_port(link.udp) if link.udp else None)
+        assert address is not None
+        end = self._datagrams(address, str(link.group) if link.group else None)
+        fresh = Connection(next(self.serial), former.how, former.peer, former.candidates, former.target)
+        return [(fresh, [end])]
+
+    # ── devices that we dial ────────────────────────────────────────────────────────────────────────────────
+
+    def wake_at(self) -> int:
+        return self.look_at
+
+    def wake(self, now: Now) -> Actions:
+        """Dial who is due, give up who does not answer, send notes that had no room."""
+        self.look_at = now.monotonic + LOOK_AROUND
+        for receiver in list(self.receivers.values()):
+            receiver.channel.flush()
+        for fd, dial in list(self.trying.items()):
+            if now.monotonic >= dial.gives_up:
+                yield from self._decided(fd, now)
+        if not any(receiver.name for receiver in self.receivers.values()):
+            return
+        for dial in self.dials:
+            if not dial.connected and dial.trying is None and now.monotonic >= dial.due:
+                attempt = dial.begin(now)
+                if attempt is not None:
+                    self.trying[attempt.fileno()] = dial
+                    yield Watch(attempt.fileno(), write=True)
+
+    def _decided(self, fd: int, now: Now) -> list[Action]:
+        dial = self.trying.pop(fd)
+        end = dial.decided(now)
+        if end is not None:
+            self._dialled(dial, end, now)
+        return [Unwatch(fd)]
+
+    def _dialled(self, dial: _dialing.Dial, end: socket.socket, now: Now) -> None:
+        sockets, link = [end], dial.device.link
+        peer = end.getpeername()[:2]
+        if link.how == "tcp_udp" and link.udp:
+            try:
+                sockets.append(_dialing.open_datagrams(link.udp))
+            except OSError as fault:
+                end.close()
+                dial.failed(f"UDP {link.udp}: {fault.strerror}", now)
+                return
+        self._offer(Connection(next(self.serial), link.how, peer, [dial.device], dial=dial), sockets)
+
+    # ── how it is ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def health(self, now: Now) -> dict[str, Any]:
+        """Connections by receiver, devices connected, and who was refused or does not answer."""
+        silent = [f"{dial.device.name} at {dial.target}: {dial.fault}" for dial in self.dials if dial.fault]
+        refused = [f"refused {count} times: {why}" for why, count in self.refused.most_common(NAMES_AT_MOST)]
+        numbers = sorted(self.labels)
+        return {
+            "counters": {name: self.counts[name] for name in _COUNTERS}
+            | {f"connections.{each.name}": len(each.connections) for each in self.receivers.values() if each.name},
+            "queues": {"waiting for a receiver": len(self.waiting)},
+            "columns": ["connected"],
+            "devices": [device_number(number, 0) for number in numbers],
+            "labels": [self.labels[number] for number in numbers],
+            "counts": [[float(number in self.owner)] for number in numbers],
+            "alarms": silent + refused,
+        }
+
+
+_COUNTERS = ("accepted", "handed_over", "refused", "ended", "replaced")
+_IDENTITY = {"number", "name", "region", "latitude", "longitude", "elevation", "analogs", "protocol"}
+
+
+def _close(sockets: list[socket.socket]) -> None:
+    for end in sockets:
+        end.close()
