@@ -1,0 +1,5 @@
+"""`python -m commands` is `syms`."""
+
+from commands.app import main
+
+main()

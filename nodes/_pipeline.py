@@ -1,0 +1,183 @@
+"""A pipeline file: which nodes there are and who reads whom. Checked as a whole before anything starts.
+
+    site: ../config/site.yaml
+    nodes:
+      front:      {kind: balancer, listen: 0.0.0.0:4712}
+      receivers:  {kind: receiver, from: front, copies: 2}
+      archive:    {kind: archiver, from: receivers, path: ../data}
+
+`from` is the wire; nobody writes an address twice. The order in the file is the order of the data. A node with
+copies is several processes, `receivers.1`, `receivers.2`; `from` names them all.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, ValidationError
+
+from nodes import _site, _yaml
+from nodes._faults import Faulty, Lines, suggestion
+from nodes._kinds import KINDS, settings_of
+from nodes._node import Place
+from nodes._runfolder import run_folder
+from nodes._settings import NAME, Names, Settings
+from nodes._site import Site
+from nodes._wiring import Nodes, NodeSpec, check_run, check_shared, check_wires, dialled
+
+MAX_COPIES = 64
+COMMON = ("kind", "from", "copies")
+TOP = ("site", "nodes")
+
+
+class Common(Settings):
+    """What every node can be told."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    kind: str
+    """Which kind of node, as balancer."""
+    from_: Names = Field(default_factory=list, alias="from")
+    """Name of the node that it reads, or a list of names."""
+    copies: Annotated[int, Field(ge=1, le=MAX_COPIES)] = 1
+    """Number of processes that share the work."""
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A checked pipeline file."""
+
+    path: Path
+    """Absolute."""
+    site: Site
+    nodes: Nodes
+    """In the order of the file."""
+    run: str
+    """Runtime folder."""
+
+    @property
+    def processes(self) -> dict[str, NodeSpec]:
+        """All processes, in the order of the file."""
+        return {process: node for node in self.nodes.values() for process in node.processes}
+
+    @property
+    def starting_order(self) -> list[str]:
+        """All processes, readers before those who feed them; stopping goes the other way round."""
+        kinds = self.processes
+        return sorted(kinds, key=lambda process: KINDS[kinds[process].kind].order)
+
+    def place(self, process: str) -> Place:
+        """Where a process stands. Raises KeyError for a name that is no process of this pipeline."""
+        node = self.processes[process]
+        return Place(
+            name=process,
+            node=node.name,
+            copy=node.processes.index(process) + 1,
+            readers_of=_by_kind([other for other in self.nodes.values() if node.name in other.sources]),
+            sources=_by_kind([self.nodes[source] for source in node.sources]),
+            run=self.run,
+            site=self.site.model_dump(mode="json"),
+            pipeline=str(self.path),
+        )
+
+
+def _by_kind(nodes: list[NodeSpec]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for node in nodes:
+        found.setdefault(node.kind, []).extend(node.processes)
+    return found
+
+
+def load(path: Path, only: str | None = None) -> Pipeline:
+    """The checked pipeline in a file. Raises Faulty with every fault of it and of its site file.
+
+    `only` is a process: the wiring is checked whole, but settings just of this process's node, so that a
+    receiver does not import what an archiver needs.
+    """
+    data, lines, _ = _yaml.read(path)
+    entries = _top(data, lines)
+    site = _load_site(path, data, lines)
+    nodes = {name: node for name, entry in entries.items() if (node := _common(name, entry, lines))}
+    check_wires(nodes, set(entries) - set(nodes), lines)
+    for name, node in list(nodes.items()):
+        if only is None or only in node.processes:
+            nodes[name] = _with_settings(node, entries, nodes, path, lines)
+    check_shared(nodes, lines)
+    run = str(run_folder(path))
+    check_run(nodes, run, lines)
+    if lines.faults or site is None:
+        raise Faulty(lines.faults)
+    return Pipeline(path.resolve(), site, nodes, run)
+
+
+def _top(data: Any, lines: Lines) -> dict[str, Any]:
+    """The entries under `nodes:`."""
+    if not isinstance(data, dict):
+        if not lines.faults:
+            lines.fault((), "not a pipeline file", "write site: and nodes:")
+        return {}
+    for key in data:
+        if key not in TOP:
+            lines.fault((key,), f"unknown setting {key!r}", suggestion(key, TOP))
+    nodes = data.get("nodes")
+    if not isinstance(nodes, dict) or not nodes:
+        lines.fault(("nodes",), "no nodes", "write nodes: with one entry per node, as front: {kind: balancer, …}")
+        return {}
+    return nodes
+
+
+def _load_site(path: Path, data: Any, lines: Lines) -> Site | None:
+    if not isinstance(data, dict):
+        return None
+    named = data.get("site")
+    if not isinstance(named, str) or not named:
+        lines.fault(("site",), "no site file is named", "write site: ../config/site.yaml")
+        return None
+    found = path.parent / named
+    if not found.is_file():
+        lines.fault(("site",), f"there is no site file {named!r}", "its path is relative to this file")
+        return None
+    try:
+        return _site.load(found, shown=os.path.normpath(Path(lines.file).parent / named))
+    except Faulty as faulty:
+        lines.faults.extend(faulty.faults)
+        return None
+
+
+def _common(name: str, entry: Any, lines: Lines) -> NodeSpec | None:
+    """Kind, wires and copies of one entry; None if they are too wrong to go on with it."""
+    path = ("nodes", name)
+    if not NAME.fullmatch(name):
+        lines.fault(path, f"{name!r} can't be a node's name", "a letter, then up to 31 letters, digits, - and _")
+        return None
+    if not isinstance(entry, dict):
+        lines.fault(path, f"{name}: no settings", "write {kind: …, from: …}")
+        return None
+    try:
+        common = Common.model_validate(entry)
+    except ValidationError as error:
+        lines.settings(path, Common, error, name)
+        return None
+    if common.kind not in KINDS:
+        lines.fault((*path, "kind"), f"{name}: unknown kind {common.kind!r}", suggestion(common.kind, KINDS))
+        return None
+    if common.copies > 1 and not KINDS[common.kind].copies:
+        lines.fault((*path, "copies"), f"{name}: the work of a {common.kind} can't be shared", "leave copies out")
+    return NodeSpec(name, common.kind, tuple(common.from_), common.copies)
+
+
+def _with_settings(node: NodeSpec, entries: dict[str, Any], nodes: Nodes, path: Path, lines: Lines) -> NodeSpec:
+    """The node with its kind's own settings, checked."""
+    model = settings_of(node.kind)
+    own = {key: value for key, value in entries[node.name].items() if key not in COMMON}
+    if KINDS[node.kind].source and "to" in own:
+        own["to"] = dialled(own["to"], entries, nodes, node.name, lines)
+    try:
+        settings = model.model_validate(own, context={"base": path.resolve().parent})
+    except ValidationError as error:
+        lines.settings(("nodes", node.name), model, error, node.name)
+        return node
+    return replace(node, settings=settings)

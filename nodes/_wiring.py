@@ -1,0 +1,151 @@
+"""Who reads whom: the checks that need the whole pipeline at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from nodes._faults import Lines, suggestion
+from nodes._kinds import KINDS
+from nodes._settings import Address, Settings
+
+IPC_PATH_LIMIT = 107
+"""Bytes of a unix socket's path (sun_path less its NUL)."""
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One entry under `nodes:`."""
+
+    name: str
+    kind: str
+    sources: tuple[str, ...]
+    """Names of the nodes in its `from`."""
+    copies: int
+    settings: Settings | None = None
+    """Its own settings; None before they are checked, or where only the wiring was asked for."""
+
+    @property
+    def processes(self) -> list[str]:
+        """Process names of all copies."""
+        return [self.name] if self.copies == 1 else [f"{self.name}.{copy}" for copy in range(1, self.copies + 1)]
+
+
+Nodes = dict[str, NodeSpec]
+
+
+def check_wires(nodes: Nodes, broken: set[str], lines: Lines) -> None:
+    """Faults in `from`: unknown names, wrong kinds, readers and workers that nobody feeds, cycles.
+
+    `broken` are entries too faulty to be in `nodes`: what hangs on them is not judged.
+    """
+    for node in nodes.values():
+        if not broken & set(node.sources):
+            _check_sources(node, nodes, lines)
+        serves = KINDS[node.kind].serves
+        readers = {other.kind for other in nodes.values() if node.name in other.sources}
+        if serves and not broken and not readers & set(serves):
+            what = f"{node.name}: nobody takes the work of this {node.kind}"
+            lines.fault(("nodes", node.name), what, f"add a {' or '.join(serves)} with from: {node.name}")
+    for cycle in _cycles(nodes):
+        what = f"{cycle[0]}: a cycle of work: {' -> '.join([*cycle, cycle[0]])}"
+        lines.fault(("nodes", cycle[0], "from"), what, "data go one way: take one of these out of a from")
+
+
+def _check_sources(node: NodeSpec, nodes: Nodes, lines: Lines) -> None:
+    kind = KINDS[node.kind]
+    where = ("nodes", node.name, "from")
+    if node.sources and not kind.reads:
+        lines.fault(where, f"{node.name}: a {node.kind} reads nobody", "leave from out")
+        return
+    good = True
+    for source in node.sources:
+        if source not in nodes:
+            good = False
+            lines.fault(where, f"{node.name}: nobody is called {source!r}", suggestion(source, nodes))
+        elif nodes[source].kind not in kind.reads:
+            good = False
+            what = f"{node.name}: a {node.kind} can't read {source}, a {nodes[source].kind}"
+            lines.fault(where, what, f"it reads {_names(nodes, kind.reads)}")
+    if not node.sources and kind.needs:
+        lines.fault(where, f"{node.name}: nobody feeds this {node.kind}", f"add from: {_names(nodes, kind.needs)}")
+    elif good and kind.needs and not {nodes[source].kind for source in node.sources} & set(kind.needs):
+        what = f"{node.name}: nothing to read for this {node.kind}"
+        lines.fault(where, what, f"name in from also {_names(nodes, kind.needs)}")
+
+
+def _names(nodes: Nodes, kinds: tuple[str, ...]) -> str:
+    """The nodes of these kinds that there are, for a remedy; else the kinds."""
+    there = [node.name for node in nodes.values() if node.kind in kinds]
+    return " or ".join(there or [f"a {kind}" for kind in kinds])
+
+
+def _cycles(nodes: Nodes) -> Iterator[list[str]]:
+    """Cycles of `from` that share no node, each in the way of the data from its first node in the file."""
+    left = {name: [source for source in node.sources if source in nodes] for name, node in nodes.items()}
+    while _peel(left):
+        trail = [next(iter(left))]
+        while (source := next(name for name in left[trail[-1]] if name in left)) not in trail:
+            trail.append(source)
+        cycle = trail[trail.index(source) :][::-1]
+        first = next(position for name in nodes for position, member in enumerate(cycle) if member == name)
+        yield cycle[first:] + cycle[:first]
+        for name in cycle:
+            del left[name]
+
+
+def _peel(left: dict[str, list[str]]) -> bool:
+    """Take away all that have no source left; what stays reads, in the end, a cycle. Returns whether any stays."""
+    while ends := [name for name, sources in left.items() if not any(source in left for source in sources)]:
+        for name in ends:
+            del left[name]
+    return bool(left)
+
+
+def dialled(to: Any, entries: dict[str, Any], nodes: Nodes, name: str, lines: Lines) -> Any:
+    """`to: front` is where the balancer `front` listens, as seen from this host; HOST:PORT stays as it is."""
+    if not isinstance(to, str) or to not in nodes:
+        return to
+    where = ("nodes", name, "to")
+    listen = str(entries[to].get("listen"))
+    if nodes[to].kind != "balancer":
+        lines.fault(where, f"{name}: {to} is a {nodes[to].kind}, devices dial a balancer", "name a balancer")
+    elif listen.endswith(":0"):
+        lines.fault(where, f"{name}: {to} listens on any free port", f"give {to} a port")
+    for everywhere, here in (("0.0.0.0:", "127.0.0.1:"), ("[::]:", "[::1]:")):
+        listen = here + listen.removeprefix(everywhere) if listen.startswith(everywhere) else listen
+    return listen
+
+
+def check_shared(nodes: Nodes, lines: Lines) -> None:
+    """What two nodes can't have both: a port to listen on (`0.0.0.0` takes it everywhere), a folder to archive in."""
+    ports: list[tuple[str, Address]] = []
+    folders: dict[str, str] = {}
+    for node in nodes.values():
+        listen = getattr(node.settings, "listen", None)
+        if isinstance(listen, Address) and listen.port:
+            for other in (name for name, theirs in ports if _clash(theirs, listen)):
+                what = f"{node.name}: port {listen.port} is taken by {other}"
+                lines.fault(("nodes", node.name, "listen"), what, "give each its own port")
+            ports.append((node.name, listen))
+        if node.kind == "archiver" and (path := getattr(node.settings, "path", None)) is not None:
+            owner = folders.setdefault(os.path.normpath(path), node.name)
+            if owner != node.name:
+                what = f"{node.name}: {owner} archives in the same folder"
+                lines.fault(("nodes", node.name, "path"), what, "give each its own path")
+
+
+def _clash(one: Address, other: Address) -> bool:
+    everywhere = {one.host, other.host} & {"0.0.0.0", "::"}
+    return one.port == other.port and (one.host == other.host or bool(everywhere))
+
+
+def check_run(nodes: Nodes, run: str, lines: Lines) -> None:
+    """Unix sockets must fit into their address."""
+    for node in nodes.values():
+        longest = f"{run}/{node.processes[-1]}.inbox"
+        if (size := len(os.fsencode(longest))) > IPC_PATH_LIMIT:
+            what = f"{node.name}: the path of its socket has {size} bytes, {IPC_PATH_LIMIT} fit ({longest})"
+            lines.fault(("nodes", node.name), what, "set SYMS_RUN to a shorter folder, or shorten the name")
