@@ -1,0 +1,112 @@
+"""Whose clock is wrong: each device's delay (arrival - time of measurement) against the median device's.
+
+The delay of a device is the median over its last rows; the *median device* is the one in the middle when all
+devices with enough rows are put in order of delay (with an even count, of the two in the middle the one whose
+time is nearer to the station's own; so of two devices that disagree, that one counts as right). A device whose
+delay has differed by more than `limit` for `steady` is marked, and unmarked when it has differed by less than
+half of `limit` for as long. A single device is compared with nobody and never marked.
+
+Only differences between devices count, so captures of any year can be played at any speed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+I8 = NDArray[np.int64]
+
+SECOND = 1_000_000_000
+QUORUM = 2
+"""Devices with enough rows, for there to be somebody to compare with."""
+
+
+class ClockWatch:
+    """Delays of all devices of a station, by column in the order of `devices`."""
+
+    def __init__(self, limit: int, steady: int = 3 * SECOND, rows: int = 25, least: int = 5) -> None:
+        """`limit` and `steady` [ns]; the median is over the last `rows` rows, from `least` of them on."""
+        self.limit, self._steady, self._rows, self._least = limit, steady, rows, least
+        self.devices = np.zeros(0, dtype=np.uint32)
+        self._column: dict[int, int] = {}
+        self._delay = np.zeros((0, rows), dtype=np.int64)
+        self._count = np.zeros(0, dtype=np.int64)
+        self._heard = np.zeros(0, dtype=np.int64)
+        self._since = np.zeros(0, dtype=np.int64)
+        """Monotonic ns since when it has been otherwise than it is marked; -1 = it is as marked."""
+        self.marked = np.zeros(0, dtype=bool)
+        """[m] its clock is steadily off"""
+        self.delay = np.zeros(0, dtype=np.int64)
+        """[m] ns, median of the last rows as of the last `judge`"""
+        self.middle: int | None = None
+        """ns, the median device's delay; None while there is nobody to compare with."""
+
+    def push(self, device: NDArray[np.uint32], delay: I8, mono: int) -> I8:
+        """Note the delays [n] ns of rows in order of arrival; returns their columns [n]."""
+        column = self._columns(device)
+        order = np.argsort(column, kind="stable")
+        ordered = column[order]
+        first = np.flatnonzero(np.diff(ordered, prepend=-1))
+        rank = np.arange(ordered.size) - np.repeat(first, np.diff(np.append(first, ordered.size)))
+        self._delay[ordered, (self._count[ordered] + rank) % self._rows] = delay[order]
+        self._count += np.bincount(column, minlength=self.devices.size)
+        self._heard[column] = mono
+        return column
+
+    def judge(self, mono: int, silent: int = 10 * SECOND) -> NDArray[np.uint32]:
+        """Compare all devices heard within `silent`; returns the numbers of those newly marked or unmarked."""
+        alive = (self._count >= self._least) & (self._heard >= mono - silent)
+        at = np.flatnonzero(alive)
+        self._medians(at)
+        if at.size < QUORUM:
+            self.middle = None
+            return self.devices[:0]
+        self.middle = _middle(self.delay[at])
+        off = np.abs(self.delay[at] - self.middle)
+        marked = self.marked[at]
+        otherwise = np.where(marked, off <= self.limit // 2, off > self.limit)
+        since = np.where(self._since[at] < 0, mono, self._since[at])
+        self._since[at] = np.where(otherwise, since, -1)
+        turned = at[otherwise & (mono - since >= self._steady)]
+        self.marked[turned] ^= True
+        self._since[turned] = -1
+        return self.devices[turned]
+
+    def off(self, column: I8, delay: I8) -> I8:
+        """How far [ns] rows differ from the median device now; 0 while there is none. Negative: early."""
+        return delay - self.middle if self.middle is not None else np.zeros_like(delay)
+
+    def _medians(self, at: I8) -> None:
+        """Lower medians of the last rows (an actual delay, no mean of two), where there are enough."""
+        full = at[self._count[at] >= self._rows]
+        if full.size:
+            middle = (self._rows - 1) // 2
+            self.delay[full] = np.partition(self._delay[full], middle, axis=1)[:, middle]
+        for one in at[self._count[at] < self._rows].tolist():
+            some = np.sort(self._delay[one, : self._count[one]])
+            self.delay[one] = some[(some.size - 1) // 2]
+
+    def _columns(self, device: NDArray[np.uint32]) -> I8:
+        numbers, which = np.unique(device, return_inverse=True)
+        new = [number for number in numbers.tolist() if number not in self._column]
+        if new:
+            self._add(new)
+        columns = np.array([self._column[number] for number in numbers.tolist()], dtype=np.int64)
+        return columns[which]
+
+    def _add(self, numbers: list[int]) -> None:
+        self._column.update((number, self.devices.size + i) for i, number in enumerate(numbers))
+        more = len(numbers)
+        self.devices = np.concatenate([self.devices, np.array(numbers, dtype=np.uint32)])
+        self._delay = np.concatenate([self._delay, np.zeros((more, self._rows), dtype=np.int64)])
+        zeros = np.zeros(more, dtype=np.int64)
+        self._count, self._heard = np.concatenate([self._count, zeros]), np.concatenate([self._heard, zeros])
+        self._since, self.delay = np.concatenate([self._since, zeros - 1]), np.concatenate([self.delay, zeros])
+        self.marked = np.concatenate([self.marked, np.zeros(more, dtype=bool)])
+
+
+def _middle(delay: I8) -> int:
+    """Delay of the median device."""
+    ordered = np.sort(delay)
+    low, high = int(ordered[(ordered.size - 1) // 2]), int(ordered[ordered.size // 2])
+    return low if abs(low) <= abs(high) else high
