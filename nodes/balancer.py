@@ -20,9 +20,10 @@ from pydantic import Field
 
 from nodes import _dialing, _handover, _settings
 from nodes._node import Action, Actions, Node, Place, StartError, Unwatch, Watch
+from nodes._identity import Identities, Unknown
 from nodes._registry import Registry, RegistryError
 from nodes._settings import Address, FilePath
-from nodes._site import Device, Site, match, recognise
+from nodes._site import Device, Site
 from protocol.clock import MILLISECOND, Now
 from protocol.messages import device_number
 
@@ -102,7 +103,7 @@ class Balancer(Node):
     def start(self, now: Now) -> Actions:
         """Open the ports. Raises StartError if one is taken or the registry is unreadable."""
         try:
-            self.registry = Registry(self.settings.registry)
+            self.identities = Identities(self.site, Registry(self.settings.registry))
             self.door = _dialing.open_listener(self.settings.listen)
             self.hatch = _handover.listen(_handover.path(self.place.run, self.place.name))
         except RegistryError as fault:
@@ -179,10 +180,7 @@ class Balancer(Node):
     def _arrived(self, end: socket.socket, peer: tuple[str, int]) -> None:
         self.counts["accepted"] += 1
         address = peer[0]
-        anybody = self.site.unknown == "admit" or any(
-            recognise([device], address, device.stream) for device in self.site.devices if device.link.how == "dials_in"
-        )
-        if not anybody:
+        if not self.identities.may_call(address):
             self._refuse(f"{address}: no device of the site dials in from there")
             end.close()
             return
@@ -274,7 +272,7 @@ class Balancer(Node):
         key = {name: note[name] for name in ("connection", "address", "stream")}
         try:
             device = self._who(connection, note["address"], note["stream"])
-        except LookupError as why:
+        except Unknown as why:
             self._refuse(str(why))
             receiver.channel.say("refused", **key, reason=str(why))
             return
@@ -294,31 +292,11 @@ class Balancer(Node):
                 receiver.channel.say(what, connection=id_, **fields)
 
     def _who(self, connection: Connection, address: str, stream: int) -> dict[str, Any]:
-        """The device's entry, as data. Raises LookupError with the reason for a refusal."""
-        device = self._listed(connection, address, stream)
-        if device is not None:
-            return device.model_dump(mode="json", include=_IDENTITY)
-        if connection.candidates is not None and connection.how != "spontaneous":
-            expected = connection.candidates[0]
-            raise LookupError(f"{expected.name} at {address}: says stream {stream}, the site file {expected.stream}")
-        if self.site.unknown != "admit":
-            raise LookupError(f"stream {stream} from {address}: not in the site file")
-        number = self.registry.number(address, stream, {device.number for device in self.site.devices})
-        if number is None:
-            raise LookupError(f"stream {stream} from {address}: the registry has no number left")
-        return {"number": number, "name": f"{address}/{stream}"}
-
-    def _listed(self, connection: Connection, address: str, stream: int) -> Device | None:
         if connection.candidates is None:
-            return match(self.site, address, stream)
-        known = [
-            device
-            for device in connection.candidates
-            if device.link.source is None or str(device.link.source) == address
-        ]
-        return next((device for device in known if device.stream == stream), None) or next(
-            (device for device in known if device.stream is None), None
-        )
+            return self.identities.of_caller(address, stream)
+        if connection.how == "spontaneous":
+            return self.identities.of_sender(connection.candidates, address, stream)
+        return self.identities.of_dialled(connection.candidates[0], address, stream)
 
     def _ended(self, id_: int, reason: str, now: Now) -> None:
         connection = self.connections.pop(id_, None)
@@ -337,17 +315,11 @@ class Balancer(Node):
 
     def _reopen(self, former: Connection) -> None:
         """A datagram way has no end of its own: open it anew when its receiver let go of it."""
-        for connection, sockets in self._datagram_ways_of(former):
-            self._offer(connection, sockets)
-
-    def _datagram_ways_of(self, former: Connection) -> list[tuple[Connection, list[socket.socket]]]:
         assert former.candidates
         link = former.candidates[0].link
-        address = link.spontaneous or (_dialing.any_port(link.udp) if link.udp else None)
-        assert address is not None
+        address = link.spontaneous or _dialing.any_port(Address(*former.peer))
         end = self._datagrams(address, str(link.group) if link.group else None)
-        fresh = Connection(next(self.serial), former.how, former.peer, former.candidates, former.target)
-        return [(fresh, [end])]
+        self._offer(Connection(next(self.serial), former.how, former.peer, former.candidates, former.target), [end])
 
     # ── devices that we dial ────────────────────────────────────────────────────────────────────────────────
 
@@ -410,7 +382,6 @@ class Balancer(Node):
 
 
 _COUNTERS = ("accepted", "handed_over", "refused", "ended", "replaced")
-_IDENTITY = {"number", "name", "region", "latitude", "longitude", "elevation", "analogs", "protocol"}
 
 
 def _close(sockets: list[socket.socket]) -> None:
