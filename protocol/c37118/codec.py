@@ -1,0 +1,307 @@
+"""DATA frames <-> columns, many frames in one call (C37.118.2-2011 §6.3, table 6).
+
+A configuration is compiled once into a `Codec`. Codecs with the same `layout` (byte layout, rate, TIME_BASE) can go
+into one `Bank`, which decodes frames of different devices in one call: scales are gathered by the frame's index.
+
+    bank = Bank([compile_codec(cfg_a), compile_codec(cfg_b)])
+    batch = bank.decode(b"".join(frames), which)      # which[k]: codec of frame k
+    batch.time, batch.stations[0].values
+
+Loops run over stations, never over frames or channels. Numbers are computed in float64 and rounded once to float32.
+
+What becomes NaN:
+
+- a float that is NaN; in a rectangular phasor either part makes both magnitude and angle NaN;
+- int16 0x8000 in a part of a rectangular phasor, in FREQ and in DFREQ (C37.118.2-2011 §6.3 note on missing data);
+- a polar int16 phasor whose *angle* is 0x8000 (outside -31416..31416, so never data). A magnitude of 0x8000 is legal;
+  it and an int16 analog of 0x8000 are NaN only where STAT bits 15-14 say that the data are absent (10);
+- all values of a station whose place a PDC filled without saying so: **every phasor is all zero and int16 FREQ is the
+  wrapped deviation of 0 Hz** (-50000 or -60000 mHz in 16 bits, read as 65.536 Hz). Both must hold, with at least one
+  phasor: no live station shows 65.536 Hz. STAT stays as received (it was seen as 0, "good").
+"""
+
+from __future__ import annotations
+
+from binascii import crc_hqx
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from protocol.c37118 import conversion
+from protocol.c37118.common import CHECK_SIZE, COUNT_MASK, CRC_START, SYNC, FrameType
+from protocol.c37118.configuration import (
+    FLOAT_ANALOGS,
+    FLOAT_FREQUENCY,
+    FLOAT_PHASORS,
+    POLAR,
+    ConfigurationFrame,
+    Station,
+)
+from protocol.c37118.conversion import Scales
+from protocol.clock import SECOND, Times, from_soc, snap
+from protocol.messages import FIXED_CHANNELS, Table
+
+ABSENT = 0b10
+"""STAT bits 15-14: absent data or test mode."""
+FORMAT_BITS = POLAR | FLOAT_PHASORS | FLOAT_ANALOGS | FLOAT_FREQUENCY
+
+
+@dataclass(frozen=True)
+class StationRows:
+    """Rows of one station, in the order of the frames: `n` rows, `c` channels as `messages.Table` says."""
+
+    status: NDArray[np.uint16]
+    """[n] STAT."""
+    values: NDArray[np.float32]
+    """[n, c]"""
+    digital: NDArray[np.uint16]
+    """[n, d]"""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What `n` DATA frames say."""
+
+    time: Times
+    """[n] ns UTC, put on the reporting grid by `clock.snap`."""
+    snapped: NDArray[np.int32]
+    """[n] ns that this added to the device's own stamp."""
+    quality: NDArray[np.uint8]
+    """[n] time quality byte."""
+    stations: list[StationRows]
+    """One per station of the configuration, each with n rows."""
+
+
+class Shape(NamedTuple):
+    """What one station's block in a DATA frame looks like."""
+
+    format: int
+    """FORMAT bits 0-3."""
+    phasors: int
+    analogs: int
+    digitals: int
+
+    @property
+    def end(self) -> int:
+        """Value channels before the analogs."""
+        return FIXED_CHANNELS + 2 * self.phasors
+
+
+@dataclass(frozen=True, eq=False)
+class Codec:
+    """A compiled configuration."""
+
+    cfg: ConfigurationFrame
+    frame_size: int
+    """Bytes of a DATA frame of this configuration; frames of another size are not of it."""
+    layout: Hashable
+    """Codecs of the same layout can share a `Bank`."""
+    tables: list[Table]
+    """Of each station."""
+    shapes: tuple[Shape, ...] = field(repr=False)
+    scales: tuple[Scales, ...] = field(repr=False)
+    dtype: np.dtype[Any] = field(repr=False)
+    """One DATA frame: `soc`, `fracsec`, and per station k `stat<k>`, `phasor<k>`, `frequency<k>` …"""
+
+    def decode(self, frames: bytes | Sequence[bytes]) -> Batch:
+        """Frames of this configuration alone; see `Bank.decode`."""
+        return Bank([self]).decode(frames)
+
+
+def compile_codec(cfg: ConfigurationFrame, analog_scales: Mapping[str, float] | None = None) -> Codec:
+    """The codec of a configuration.
+
+    analog_scales: factor by name of an analog channel, instead of what ANUNIT says (its meaning is the user's, not
+    the standard's): value = raw * factor, also for floats, which otherwise are taken as they are.
+    """
+    shapes = tuple(
+        Shape(each.format & FORMAT_BITS, len(each.phasors), len(each.analogs), len(each.digitals))
+        for each in cfg.stations
+    )
+    return Codec(
+        cfg=cfg,
+        frame_size=cfg.data_size,
+        layout=(cfg.rate, cfg.time_base, shapes),
+        tables=[Table(cfg.rate, shape.phasors, shape.analogs, shape.digitals) for shape in shapes],
+        shapes=shapes,
+        scales=tuple(_station_scales(station, analog_scales or {}) for station in cfg.stations),
+        dtype=_frame_dtype(shapes),
+    )
+
+
+def _frame_dtype(shapes: Sequence[Shape]) -> np.dtype[Any]:
+    fields: list[tuple[Any, ...]] = [("sync", "u1", (2,)), ("size", ">u2"), ("stream", ">u2"), ("soc", ">u4")]
+    fields.append(("fracsec", ">u4"))
+    for k, (form, phasors, analogs, digitals) in enumerate(shapes):
+        fields += [
+            (f"stat{k}", ">u2"),
+            (f"phasor{k}", ">f4" if form & FLOAT_PHASORS else ">i2", (phasors, 2)),
+            (f"frequency{k}", ">f4" if form & FLOAT_FREQUENCY else ">i2", (2,)),
+            (f"analog{k}", ">f4" if form & FLOAT_ANALOGS else ">i2", (analogs,)),
+            (f"digital{k}", ">u2", (digitals,)),
+        ]
+    fields.append(("check", ">u2"))
+    return np.dtype(fields)
+
+
+def _station_scales(station: Station, analog_scales: Mapping[str, float]) -> Scales:
+    """Factors for this station's formats: 1 and 0 for what comes as float.
+
+    A negative factor (CFG-3 can say it) is a turn by 180 degrees: X' = Y * X * e^(-j theta).
+    """
+    factor = np.array([phasor.scale for phasor in station.phasors], np.float64)
+    theta = np.degrees(np.array([phasor.offset for phasor in station.phasors], np.float64))
+    if station.format & FLOAT_PHASORS:
+        factor, theta = np.ones_like(factor), np.zeros_like(theta)
+    analog = np.ones(len(station.analogs))
+    shift = np.zeros(len(station.analogs))
+    for place, each in enumerate(station.analogs):
+        if each.name in analog_scales:
+            analog[place] = analog_scales[each.name]
+        elif not station.format & FLOAT_ANALOGS:
+            analog[place] = each.scale or 1.0
+            shift[place] = each.offset
+    return Scales(
+        nominal=np.array(0.0 if station.format & FLOAT_FREQUENCY else float(station.nominal)),
+        phasor=np.abs(factor),
+        offset=theta + np.where(factor < 0, 180.0, 0.0),
+        analog=analog,
+        analog_offset=shift,
+    )
+
+
+class Bank:
+    """Codecs of one layout, side by side. Add as devices come; an index stays valid."""
+
+    def __init__(self, codecs: Sequence[Codec]) -> None:
+        self.codecs: list[Codec] = list(codecs)
+        if len({codec.layout for codec in self.codecs}) != 1:
+            raise ValueError("a bank holds codecs of one layout, at least one")
+        self._stacks: list[Scales] = []
+
+    @property
+    def frame_size(self) -> int:
+        """Bytes of a DATA frame."""
+        return self.codecs[0].frame_size
+
+    def add(self, codec: Codec) -> int:
+        """Index of a further codec of the same layout."""
+        if codec.layout != self.codecs[0].layout:
+            raise ValueError("codec of another layout")
+        self.codecs.append(codec)
+        self._stacks = []
+        return len(self.codecs) - 1
+
+    def replace(self, index: int, codec: Codec) -> None:
+        """Put another codec of the same layout in the place of one that is no longer needed."""
+        if codec.layout != self.codecs[0].layout:
+            raise ValueError("codec of another layout")
+        self.codecs[index] = codec
+        self._stacks = []
+
+    def _scales(self, station: int) -> Scales:
+        """Scales of a station of all codecs, stacked along a first axis."""
+        if not self._stacks:
+            rows = zip(*(codec.scales for codec in self.codecs), strict=True)
+            self._stacks = [Scales(*(np.stack(column) for column in zip(*row, strict=True))) for row in rows]
+        return self._stacks[station]
+
+    def decode(self, frames: bytes | Sequence[bytes], which: ArrayLike | None = None) -> Batch:
+        """Columns of n frames, each of `frame_size` bytes and with a good check word (neither is looked at again).
+
+        frames: the frames, or all of them joined. which: [n] index of each frame's codec; None = all of the first.
+        """
+        block = frames if isinstance(frames, bytes | bytearray | memoryview) else b"".join(frames)
+        first = self.codecs[0]
+        raw = np.frombuffer(block, first.dtype)
+        index = np.zeros(1, np.intp) if which is None else np.asarray(which, np.intp)
+        fraction = raw["fracsec"].astype(np.int64)
+        own = from_soc(raw["soc"].astype(np.int64), fraction & COUNT_MASK, first.cfg.time_base)
+        time, snapped = snap(own, first.cfg.rate, first.cfg.time_base)
+        with np.errstate(invalid="ignore", over="ignore"):
+            stations = [self._station(raw, k, index) for k in range(len(first.shapes))]
+        return Batch(time, snapped, (fraction >> 24).astype(np.uint8), stations)
+
+    def _station(self, raw: NDArray[Any], k: int, index: NDArray[np.intp]) -> StationRows:
+        shape, scales = self.codecs[0].shapes[k], self._scales(k)
+        status = raw[f"stat{k}"].astype(np.uint16)
+        absent = status >> 14 == ABSENT
+        values = np.empty((len(raw), shape.end + shape.analogs), np.float32)
+        values[:, :FIXED_CHANNELS] = conversion.frequency(raw[f"frequency{k}"], shape.format, scales, index)
+        phasors = raw[f"phasor{k}"]
+        magnitude, angle = conversion.phasors(phasors, shape.format, scales, index, absent)
+        values[:, FIXED_CHANNELS : shape.end : 2] = magnitude
+        angles = values[:, FIXED_CHANNELS + 1 : shape.end : 2]
+        angles[...] = angle
+        angles[angles <= -180.0] = 180.0  # what rounding to float32 made of -179.999999999
+        values[:, shape.end :] = conversion.analogs(raw[f"analog{k}"], shape.format, scales, index, absent)
+        if shape.phasors and not shape.format & FLOAT_FREQUENCY:
+            values[conversion.filled(phasors, raw[f"frequency{k}"], scales, index)] = np.nan
+        return StationRows(status, values, raw[f"digital{k}"].astype(np.uint16))
+
+    def encode(
+        self,
+        rows: Sequence[StationRows],
+        soc: ArrayLike,
+        count: ArrayLike,
+        quality: ArrayLike = 0,
+        which: ArrayLike | None = None,
+    ) -> list[bytes]:
+        """n DATA frames, whole, with check words: the inverse of `decode`.
+
+        rows: of each station, n rows each; values out of the range of an integer format are held at its ends, NaN
+        becomes the marker. soc [n], count [n] (FRACSEC), quality [n] as `fractions` gives them. which as in `decode`.
+        """
+        first = self.codecs[0]
+        index = np.zeros(1, np.intp) if which is None else np.asarray(which, np.intp)
+        image = np.zeros(np.broadcast_shapes(np.shape(soc), np.shape(count)), first.dtype)
+        image["sync"] = [(SYNC, FrameType.DATA << 4)]
+        image["sync"][:, 1] |= np.array([codec.cfg.version for codec in self.codecs], np.uint8)[index]
+        image["size"] = first.frame_size
+        image["stream"] = np.array([codec.cfg.stream for codec in self.codecs])[index]
+        image["soc"] = soc
+        image["fracsec"] = np.asarray(count, np.int64) | np.asarray(quality, np.int64) << 24
+        with np.errstate(invalid="ignore", over="ignore"):
+            for k, station in enumerate(rows):
+                self._fill(image, k, station, index)
+        return _sealed(image)
+
+    def _fill(self, image: NDArray[Any], k: int, rows: StationRows, index: NDArray[np.intp]) -> None:
+        shape, scales = self.codecs[0].shapes[k], self._scales(k)
+        form, values = shape.format, np.asarray(rows.values, np.float64)
+        image[f"stat{k}"] = rows.status
+        image[f"frequency{k}"] = conversion.to_frequency(values[:, :FIXED_CHANNELS], form, scales, index)
+        magnitude, angle = values[:, FIXED_CHANNELS : shape.end : 2], values[:, FIXED_CHANNELS + 1 : shape.end : 2]
+        image[f"phasor{k}"] = conversion.to_phasors(magnitude, angle, form, scales, index)
+        image[f"analog{k}"] = conversion.to_analogs(values[:, shape.end :], form, scales, index)
+        image[f"digital{k}"] = rows.digital
+
+
+def decode(frames: bytes | Sequence[bytes], which: ArrayLike | None, codecs: Sequence[Codec]) -> Batch:
+    """Frames of several codecs of one layout; who does it again and again keeps a `Bank`."""
+    return Bank(codecs).decode(frames, which)
+
+
+def encode_data(
+    codec: Codec, rows: Sequence[StationRows], soc: ArrayLike, count: ArrayLike, quality: ArrayLike = 0
+) -> list[bytes]:
+    """DATA frames of one device; see `Bank.encode`."""
+    return Bank([codec]).encode(rows, soc, count, quality)
+
+
+def fractions(time: Times, time_base: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(SOC, FRACSEC count) nearest to instants [n] ns: `clock.to_soc` for arrays."""
+    soc, rest = time // SECOND, time % SECOND
+    count = (rest * time_base + SECOND // 2) // SECOND
+    carry = count >= time_base
+    return soc + carry, np.where(carry, 0, count)
+
+
+def _sealed(image: NDArray[Any]) -> list[bytes]:
+    size = image.dtype.itemsize
+    block = image.tobytes()
+    bodies = [block[at : at + size - CHECK_SIZE] for at in range(0, len(block), size)]
+    return [body + crc_hqx(body, CRC_START).to_bytes(2, "big") for body in bodies]
