@@ -1,0 +1,305 @@
+"""A capture seen by C37.118: who sent frames, which configuration each DATA frame is to be read with, what it says.
+
+    study = examine(capture)
+    for part in study.decode():
+        part.batch.stations[0].values                     # rows of one sender under one configuration
+
+One flow of a capture (a direction of a TCP connection, the datagrams of an address pair, a file) is one
+`Sender`. Flows without a believable frame are foreign and left out: two bytes of check word fit by chance once in
+65,536 candidates, so a lone frame in the middle of other bytes is believed only when its inside makes sense.
+
+Which configuration is in force for a DATA frame of a stream, among those whose DATA frames have its size:
+
+1. the last one before it in its own flow;
+2. else the first one after it in its own flow (the capture began, or the device changed, before it was asked);
+3. else the same two of the other flows from the same address (configuration over TCP, data over UDP);
+4. CFG-1 says what a device could send, not what it sends: it is used only where a flow has no other kind.
+
+A frame for which there is none is counted as without configuration.
+"""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from protocol.c37118.codec import Batch, Codec, compile_codec
+from protocol.c37118.common import CONFIGURATIONS, FrameError, FrameType, frame_type, stream_id
+from protocol.c37118.configuration import ConfigurationFrame
+from protocol.c37118.fragments import Fragments
+from protocol.c37118.frames import Command, CommandCode, parse
+from protocol.c37118.splitter import Splitter
+from protocol.capture.records import Capture, Flow
+
+BLOCK = 4096
+"""DATA frames decoded at a time."""
+
+
+class Piece(NamedTuple):
+    """A frame as it lies in its flow."""
+
+    time: int
+    """ns UTC when its last byte was there; 0 if the capture doesn't say."""
+    garbage: bytes
+    """What stands between the frame before and this one; part of no frame."""
+    frame: bytes
+    """Empty at the end of a flow that ends with garbage."""
+
+
+@dataclass
+class Sender:
+    """One flow that carries frames."""
+
+    flow: Flow
+    pieces: list[Piece]
+    skipped: int
+    """Bytes that belong to no frame."""
+    corrupt: int
+    """Frames with a bad check word."""
+    corrupt_data: int
+    """DATA frames among them."""
+    configurations: dict[int, ConfigurationFrame] = field(default_factory=dict)
+    """By the piece that completed it."""
+    faults: dict[int, str] = field(default_factory=dict)
+    """Pieces with a good check word that are wrong inside, and why."""
+    in_force: dict[int, ConfigurationFrame] = field(default_factory=dict)
+    """For each DATA piece that can be decoded."""
+
+    @property
+    def frames(self) -> int:
+        return sum(1 for piece in self.pieces if piece.frame)
+
+    @property
+    def is_device(self) -> bool:
+        """Sends something else than commands."""
+        return any(piece.frame and frame_type(piece.frame) != FrameType.COMMAND for piece in self.pieces)
+
+
+@dataclass(frozen=True)
+class Part:
+    """DATA frames of one sender under one configuration, decoded."""
+
+    sender: Sender
+    configuration: ConfigurationFrame
+    pieces: list[int]
+    """[n] which pieces of the sender."""
+    batch: Batch
+    """n rows per station."""
+
+
+class Place(NamedTuple):
+    """A piece among all of a capture."""
+
+    sender: int
+    piece: int
+
+
+@dataclass
+class Study:
+    """What a capture holds of C37.118."""
+
+    senders: list[Sender]
+    foreign: list[Flow]
+    """Flows without a believable frame."""
+    _codecs: dict[int, Codec] = field(default_factory=dict)
+
+    def places(self) -> Iterator[Place]:
+        """All pieces in the order of the capture, each sender's in its own order."""
+        timelines = [_timeline(number, sender) for number, sender in enumerate(self.senders)]
+        return (place for _, place in heapq.merge(*timelines))
+
+    def blocks(self, block: int = BLOCK) -> Iterator[tuple[list[Place], list[Part]]]:
+        """All pieces in order, so many at a time, and the DATA among them decoded."""
+        held: list[Place] = []
+        for place in self.places():
+            held.append(place)
+            if len(held) == block:
+                yield held, self._decode(held)
+                held = []
+        if held:
+            yield held, self._decode(held)
+
+    def decode(self, block: int = BLOCK) -> Iterator[Part]:
+        """DATA of all senders, in the order of the capture block by block, and of each sender in its own."""
+        for _, parts in self.blocks(block):
+            yield from parts
+
+    def codec(self, configuration: ConfigurationFrame) -> Codec:
+        """The compiled configuration."""
+        key = id(configuration)
+        if key not in self._codecs:
+            self._codecs[key] = compile_codec(configuration)
+        return self._codecs[key]
+
+    def _decode(self, places: list[Place]) -> list[Part]:
+        groups: dict[tuple[int, int], tuple[ConfigurationFrame, list[int]]] = {}
+        for number, piece in places:
+            configuration = self.senders[number].in_force.get(piece)
+            if configuration is not None:
+                groups.setdefault((number, id(configuration)), (configuration, []))[1].append(piece)
+        parts = []
+        for (number, _), (configuration, pieces) in groups.items():
+            sender = self.senders[number]
+            batch = self.codec(configuration).decode([sender.pieces[piece].frame for piece in pieces])
+            parts.append(Part(sender, configuration, pieces, batch))
+        return parts
+
+
+def examine(capture: Capture) -> Study:
+    """Find the senders of a capture and the configuration in force for each of their DATA frames."""
+    study = Study([], [])
+    for flow in capture.flows:
+        sender = split(flow)
+        if sender is None:
+            study.foreign.append(flow)
+        else:
+            _read_configurations(sender)
+            study.senders.append(sender)
+    _assign(study.senders)
+    return study
+
+
+def split(flow: Flow) -> Sender | None:
+    """The frames of a flow; None if there is no believable one."""
+    splitter = Splitter()
+    pieces: list[Piece] = []
+    if flow.transport == "udp":
+        for chunk in flow.chunks:
+            frames = splitter.feed(chunk.data) + splitter.close()
+            pieces += _placed(chunk.data, frames, lambda _, time=chunk.time: time)  # type: ignore[misc]
+    else:
+        data = flow.data()
+        pieces = _placed(data, splitter.feed(data) + splitter.close(), _clock(flow))
+    if not _believable(flow, pieces):
+        return None
+    return Sender(flow, pieces, splitter.skipped, splitter.corrupt, splitter.corrupt_data)
+
+
+def _placed(data: bytes, frames: list[bytes], time: Callable[[int], int]) -> list[Piece]:
+    """Frames with the garbage before them; `time` tells when the byte before a position was there."""
+    pieces: list[Piece] = []
+    position = 0
+    for frame in frames:
+        start = data.find(frame, position)
+        end = start + len(frame)
+        pieces.append(Piece(time(end), data[position:start], frame))
+        position = end
+    if position < len(data):
+        pieces.append(Piece(time(len(data)), data[position:], b""))
+    return pieces
+
+
+def _clock(flow: Flow) -> Callable[[int], int]:
+    ends: list[int] = []
+    for chunk in flow.chunks:
+        ends.append((ends[-1] if ends else 0) + len(chunk.data))
+    return lambda position: flow.chunks[bisect_left(ends, position)].time
+
+
+def _believable(flow: Flow, pieces: list[Piece]) -> bool:
+    """A frame that starts where a segment, datagram or file starts, or that makes sense inside, or two of a stream."""
+    frames = [piece.frame for piece in pieces if piece.frame]
+    if not frames:
+        return False
+    streams = [stream_id(frame) for frame in frames]
+    if len(set(streams)) < len(streams):
+        return True
+    starts = {chunk.data[:16] for chunk in flow.chunks}
+    return any(frame[:16] in starts or _makes_sense(frame) for frame in frames)
+
+
+def _makes_sense(frame: bytes) -> bool:
+    if frame_type(frame) == FrameType.DATA:
+        return False
+    try:
+        said = parse(frame)
+    except FrameError:
+        return False
+    return not isinstance(said, Command) or said.command in set(CommandCode)
+
+
+def _read_configurations(sender: Sender) -> None:
+    fragments = Fragments(max_streams=256)
+    for number, piece in enumerate(sender.pieces):
+        if not piece.frame or frame_type(piece.frame) not in CONFIGURATIONS:
+            continue
+        try:
+            if frame_type(piece.frame) == FrameType.CONFIGURATION_3:
+                whole = fragments.add(piece.frame, piece.time)
+                if whole is not None:
+                    sender.configurations[number] = whole
+            else:
+                said = parse(piece.frame)
+                if isinstance(said, ConfigurationFrame):
+                    sender.configurations[number] = said
+        except FrameError as fault:
+            sender.faults[number] = str(fault)
+
+
+class _Shelf:
+    """Configurations of one stream of one flow or address, in order of their positions."""
+
+    def __init__(self) -> None:
+        self._positions: list[int] = []
+        self._held: list[ConfigurationFrame] = []
+
+    def put(self, position: int, configuration: ConfigurationFrame) -> None:
+        at = bisect_right(self._positions, position)
+        self._positions.insert(at, position)
+        self._held.insert(at, configuration)
+
+    def find(self, position: int, size: int) -> ConfigurationFrame | None:
+        """The last one before the position whose DATA frames have this size, else the first one after it."""
+        at = bisect_left(self._positions, position)
+        near = [*range(at - 1, -1, -1), *range(at, len(self._held))]
+        return next((self._held[one] for one in near if self._held[one].data_size == size), None)
+
+
+class _Shelves:
+    """Shelves by stream; CFG-1 apart, for want of better."""
+
+    def __init__(self) -> None:
+        self._binding: dict[int, _Shelf] = {}
+        self._capability: dict[int, _Shelf] = {}
+
+    def put(self, position: int, configuration: ConfigurationFrame) -> None:
+        shelves = self._capability if configuration.kind == 1 else self._binding
+        shelves.setdefault(configuration.stream, _Shelf()).put(position, configuration)
+
+    def find(self, stream: int, position: int, size: int) -> ConfigurationFrame | None:
+        shelf = self._binding.get(stream) or self._capability.get(stream)
+        return shelf.find(position, size) if shelf else None
+
+
+def _assign(senders: list[Sender]) -> None:
+    """Fill in `in_force` of all senders."""
+    by_address: dict[str, _Shelves] = {}
+    for sender in senders:
+        shelves = by_address.setdefault(sender.flow.source, _Shelves())
+        for number, configuration in sender.configurations.items():
+            shelves.put(sender.pieces[number].time, configuration)
+    for sender in senders:
+        own = _Shelves()
+        for number, configuration in sender.configurations.items():
+            own.put(number, configuration)
+        _assign_own(sender, own, by_address[sender.flow.source])
+
+
+def _assign_own(sender: Sender, own: _Shelves, others: _Shelves) -> None:
+    for number, piece in enumerate(sender.pieces):
+        if not piece.frame or frame_type(piece.frame) != FrameType.DATA:
+            continue
+        stream, size = stream_id(piece.frame), len(piece.frame)
+        found = own.find(stream, number, size) or others.find(stream, piece.time, size)
+        if found is not None:
+            sender.in_force[number] = found
+
+
+def _timeline(number: int, sender: Sender) -> Iterator[tuple[int, Place]]:
+    latest = 0
+    for piece, held in enumerate(sender.pieces):
+        latest = max(latest, held.time)
+        yield latest, Place(number, piece)
