@@ -1,0 +1,235 @@
+"""Frames of a capture as JSON: everything they say, with the words for STAT and time quality."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from archive.longrows import shortest
+from protocol.c37118 import (
+    Command,
+    CommandCode,
+    ConfigurationFrame,
+    FrameError,
+    FrameType,
+    HeaderFrame,
+    describe_quality,
+    describe_status,
+    frame_type,
+    parse,
+    stream_id,
+)
+from protocol.c37118.describe import describe_format
+from protocol.c37118.offline import Part, Place, Sender, Study
+from protocol.capture import Capture
+from protocol.clock import SECOND
+from protocol.messages import FIXED_CHANNELS
+
+KINDS = {
+    FrameType.DATA: "data",
+    FrameType.HEADER: "header",
+    FrameType.CONFIGURATION_1: "configuration_1",
+    FrameType.CONFIGURATION_2: "configuration_2",
+    FrameType.COMMAND: "command",
+    FrameType.CONFIGURATION_3: "configuration_3",
+}
+MODIFIED_BITS = 0x03C0
+"""STAT bits 9-6, which only the edition of 2011 gives a meaning."""
+
+Json = dict[str, Any]
+
+
+def lines(study: Study) -> Iterator[Json]:
+    """One object per frame, in the order of the capture."""
+    for places, parts in study.blocks():
+        decoded: dict[tuple[int, int], tuple[Part, int]] = {}
+        for part in parts:
+            for row, piece in enumerate(part.pieces):
+                decoded[id(part.sender), piece] = part, row
+        for place in places:
+            yield from _line(study, place, decoded)
+
+
+def _line(study: Study, place: Place, decoded: dict[tuple[int, int], tuple[Part, int]]) -> Iterator[Json]:
+    sender = study.senders[place.sender]
+    piece = sender.pieces[place.piece]
+    if not piece.frame:
+        return
+    line = _head(sender, place.piece)
+    found = decoded.get((id(sender), place.piece))
+    if found:
+        line |= _data(*found)
+    elif frame_type(piece.frame) == FrameType.DATA:
+        size, stream = len(piece.frame), stream_id(piece.frame)
+        line["error"] = f"no configuration of stream {stream} in the capture has DATA frames of {size} bytes"
+    else:
+        line |= _other(sender, place.piece)
+    yield line
+
+
+def _head(sender: Sender, number: int) -> Json:
+    piece, flow = sender.pieces[number], sender.flow
+    frame = piece.frame
+    line: Json = {"frame": KINDS[FrameType(frame_type(frame))], "captured": instant(piece.time) if piece.time else None}
+    line["captured_ns"] = piece.time or None
+    if flow.transport != "file":
+        line["transport"] = flow.transport
+        line["source"] = f"{flow.source}:{flow.source_port}"
+        line["destination"] = f"{flow.destination}:{flow.destination_port}"
+        line["connection"] = flow.ordinal
+    soc, quality, count = int.from_bytes(frame[6:10], "big"), frame[10], int.from_bytes(frame[11:14], "big")
+    line |= {"stream": stream_id(frame), "version": frame[1] & 15, "size": len(frame)}
+    line |= {"soc": soc, "fracsec": count, "time_quality": {"byte": quality, **describe_quality(quality)}}
+    if piece.garbage:
+        line["skipped_before"] = len(piece.garbage)
+    return line
+
+
+def _data(part: Part, row: int) -> Json:
+    time = int(part.batch.time[row])
+    stations = []
+    for station, told in zip(part.configuration.stations, part.batch.stations, strict=True):
+        values = [_number(text) for text in shortest(told.values[row])]
+        end = FIXED_CHANNELS + 2 * len(station.phasors)
+        pairs = zip(station.phasors, values[FIXED_CHANNELS:end:2], values[FIXED_CHANNELS + 1 : end : 2], strict=True)
+        stations.append(
+            {
+                "station_id": station.idcode,
+                "station": station.name,
+                "status": _status(int(told.status[row]), part.configuration.version),
+                "frequency": values[0],
+                "rocof": values[1],
+                "phasors": [
+                    {"name": phasor.name, "unit": phasor.unit, "magnitude": magnitude, "angle": angle}
+                    for phasor, magnitude, angle in pairs
+                ],
+                "analogs": [
+                    {"name": analog.name, "value": value}
+                    for analog, value in zip(station.analogs, values[end:], strict=True)
+                ],
+                "digitals": told.digital[row].tolist(),
+            }
+        )
+    return {"time": instant(time), "time_ns": time, "snapped_ns": int(part.batch.snapped[row]), "stations": stations}
+
+
+def _status(word: int, version: int) -> Json:
+    edition = 2011 if version > 1 or word & MODIFIED_BITS else 2005
+    return {"word": word, "edition": edition, **describe_status(word, edition)}
+
+
+def _other(sender: Sender, number: int) -> Json:
+    if number in sender.faults:
+        return {"error": sender.faults[number]}
+    whole = sender.configurations.get(number)
+    if whole is not None:
+        return _configuration(whole)
+    try:
+        said = parse(sender.pieces[number].frame)
+    except FrameError as fault:
+        return {"error": str(fault)}
+    if isinstance(said, HeaderFrame):
+        return {"text": said.text}
+    if isinstance(said, Command):
+        return _command(said)
+    return {"piece": getattr(said, "index", None)}
+
+
+def _command(said: Command) -> Json:
+    known = said.command in set(CommandCode)
+    name = CommandCode(said.command).name.lower() if known else "user or reserved"
+    return {"command": said.command, "meaning": name, "extended": said.extended.hex()}
+
+
+def _configuration(said: ConfigurationFrame) -> Json:
+    stations = []
+    for station in said.stations:
+        told = _plain(dataclasses.asdict(station))
+        told["format"] = describe_format(station.format)
+        for each, phasor in zip(told["phasors"], station.phasors, strict=True):
+            each["unit"] = phasor.unit
+        for each, analog in zip(told["analogs"], station.analogs, strict=True):
+            each["unit"] = analog.unit
+        stations.append(told)
+    return {
+        "time": instant(said.time),
+        "time_ns": said.time,
+        "time_base": said.time_base,
+        "rate": said.rate,
+        "stations": stations,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """For JSON: bytes as hex, no infinities."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, bytes):
+        return value.hex()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _number(text: str) -> float | None:
+    value = float(text)
+    return value if math.isfinite(value) else None
+
+
+def instant(time: int) -> str:
+    """ISO 8601 with nanoseconds."""
+    second, rest = divmod(time, SECOND)
+    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+
+
+def totals(study: Study) -> dict[str, int]:
+    """Counts over all senders."""
+    senders = study.senders
+    data = sum(_kinds(sender)["data"] for sender in senders)
+    decoded = sum(len(sender.in_force) for sender in senders)
+    return {
+        "data_frames": data,
+        "rows": sum(len(cfg.stations) for sender in senders for cfg in sender.in_force.values()),
+        "without_configuration": data - decoded,
+        "corrupt_frames": sum(sender.corrupt for sender in senders),
+        "corrupt_data_frames": sum(sender.corrupt_data for sender in senders),
+        "skipped_bytes": sum(sender.skipped for sender in senders),
+        "faulty_frames": sum(len(sender.faults) for sender in senders),
+    }
+
+
+def _kinds(sender: Sender) -> Counter[str]:
+    return Counter(KINDS[FrameType(frame_type(piece.frame))] for piece in sender.pieces if piece.frame)
+
+
+def summary(file: Path, capture: Capture, study: Study) -> Json:
+    """What the file holds, counted."""
+    kinds: Counter[str] = Counter()
+    for sender in study.senders:
+        kinds += _kinds(sender)
+    return {
+        "file": str(file),
+        "kind": capture.kind,
+        "frames": {name: kinds[name] for name in KINDS.values()},
+        **totals(study),
+        "bytes_lost_in_capture": sum(flow.lost for flow in capture.flows),
+        "foreign_flows": len(study.foreign),
+        "senders": [_sender(sender) for sender in study.senders],
+        "notes": list(capture.notes.texts),
+    }
+
+
+def _sender(sender: Sender) -> Json:
+    return {
+        "flow": str(sender.flow),
+        "streams": sorted({stream_id(piece.frame) for piece in sender.pieces if piece.frame}),
+        "frames": dict(_kinds(sender)),
+        "configurations": len(sender.configurations),
+        "corrupt_frames": sender.corrupt,
+        "skipped_bytes": sender.skipped,
+    }
