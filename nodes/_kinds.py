@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from nodes._node import Node
+from nodes._node import Node, Place
 from nodes._settings import Settings
 
 
@@ -72,7 +74,7 @@ def settings_of(kind: str) -> type[Settings]:
     return model
 
 
-def node_of(kind: str) -> type[Node]:
-    """The class of a kind; made with (settings, place)."""
-    node: type[Node] = getattr(importlib.import_module(f"nodes.{kind}"), KINDS[kind].node)
+def node_of(kind: str) -> Callable[[Any, Place], Node]:
+    """The class of a kind: made with its checked settings and its place."""
+    node: Callable[[Any, Place], Node] = getattr(importlib.import_module(f"nodes.{kind}"), KINDS[kind].node)
     return node

@@ -1,0 +1,208 @@
+"""supervisord and our processes: the files it reads, the ways to start it, to ask it and to end it.
+
+supervisord is started with a short configuration that never lists a node: `supervisord.conf` of the checkout, or
+the like in a pipeline's runtime folder. Its one program, `wiring`, runs `syms up --inside`: that checks the
+pipeline, writes one program per process to the included file and has supervisord start them. So the YAML stays
+the only source of wiring, however supervisord was started.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import shlex
+import sys
+import xmlrpc.client
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from supervisor.xmlrpc import SupervisorTransport
+
+import commands
+from nodes._kinds import KINDS
+from nodes._node import StartError
+from nodes._pipeline import Pipeline
+
+WIRING = "wiring"
+"""Program that runs `syms up --inside`."""
+SERVER = "server"
+"""File in the runtime folder with the URL of the supervisord that runs the pipeline."""
+STOP_PATIENCE = 30
+"""Seconds that a process has from SIGTERM to SIGKILL: an archiver commits what it holds."""
+
+CONFIGURATION = """\
+[unix_http_server]
+file = {folder}/supervisor.sock
+chmod = 0700
+
+[supervisord]
+logfile = {folder}/supervisord.log
+logfile_maxbytes = 4MB
+logfile_backups = 2
+pidfile = {folder}/supervisord.pid
+umask = 077
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
+
+[supervisorctl]
+serverurl = unix://{folder}/supervisor.sock
+
+[program:wiring]
+command = {command}
+directory = {root}
+startsecs = 0
+autorestart = unexpected
+exitcodes = 0,2
+redirect_stderr = true
+stdout_logfile = {folder}/wiring.log
+stdout_logfile_maxbytes = 1MB
+stdout_logfile_backups = 1
+
+[include]
+files = {folder}/programs.conf
+"""
+
+PROGRAM = """\
+[program:{process}]
+command = {command}
+directory = {root}
+environment = {environment}
+priority = {priority}
+autostart = false
+autorestart = unexpected
+exitcodes = 0,2
+startsecs = 1
+startretries = 100
+stopsignal = TERM
+stopwaitsecs = {patience}
+killasgroup = true
+redirect_stderr = true
+stdout_logfile = {logs}/{process}.log
+stdout_logfile_maxbytes = 10MB
+stdout_logfile_backups = 3
+"""
+
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+"""A process is one core's work: a numpy call takes no others."""
+
+
+def root() -> Path:
+    """Where our packages are importable from."""
+    return Path(commands.__file__).resolve().parents[1]
+
+
+def _escape(text: str) -> str:
+    """supervisord expands %(…)s in every value."""
+    return text.replace("%", "%%")
+
+
+def _command(*words: str) -> str:
+    return _escape(shlex.join([sys.executable, "-m", "commands", *words]))
+
+
+def configuration(pipeline: Path, run: str) -> str:
+    """The short supervisord.conf for a pipeline's runtime folder."""
+    command = _command("up", str(pipeline), "--inside", f"{run}/programs.conf")
+    return CONFIGURATION.format(folder=_escape(run), command=command, root=_escape(str(root())))
+
+
+def log_folder(pipeline: Pipeline) -> Path:
+    """Where the processes' logs go: `$SYMS_LOGS`, else `logs` in the runtime folder."""
+    return Path(os.environ.get("SYMS_LOGS") or f"{pipeline.run}/logs").absolute()
+
+
+def programs(pipeline: Pipeline) -> str:
+    """One supervisord program per process. Priorities stop those who feed before those who read."""
+    environment = {"SYMS_RUN": pipeline.run, "PYTHONUNBUFFERED": "1", **ONE_THREAD}
+    shared = {
+        "environment": _escape(",".join(f"{name}={_quoted(value)}" for name, value in environment.items())),
+        "root": _escape(str(root())),
+        "logs": _escape(str(log_folder(pipeline))),
+        "patience": STOP_PATIENCE,
+    }
+    return "\n".join(
+        PROGRAM.format(
+            process=process,
+            command=_command("run", str(pipeline.path), process),
+            priority=KINDS[pipeline.processes[process].kind].order,
+            **shared,
+        )
+        for process in pipeline.starting_order
+    )
+
+
+def _quoted(value: str) -> str:
+    if '"' in value:
+        raise StartError(f"{value} has a quote in it, which supervisord can't take; set SYMS_RUN to another folder")
+    return f'"{value}"'
+
+
+class Supervisor:
+    """A running supervisord, asked over its unix socket."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        proxy: Any = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=SupervisorTransport(None, None, url))
+        self.rpc: Any = proxy.supervisor
+
+    def pid(self) -> int | None:
+        """Its process id, None if nobody answers."""
+        try:
+            return int(self.rpc.getPID())
+        except (OSError, http.client.HTTPException, xmlrpc.client.Error):
+            return None
+
+    def states(self) -> dict[str, dict[str, Any]]:
+        """Process name -> supervisord's info (statename, pid, description, exitstatus …)."""
+        return {info["name"]: info for info in self.rpc.getAllProcessInfo()}
+
+    def update(self) -> None:
+        """Take up the included file: stop and forget what left it or changed, learn what is new."""
+        [[added, changed, removed]] = self.rpc.reloadConfig()
+        for group in (*removed, *changed):
+            self.rpc.stopProcessGroup(group)
+            self.rpc.removeProcessGroup(group)
+        for group in (*changed, *added):
+            self.rpc.addProcessGroup(group)
+
+    def start(self, process: str) -> None:
+        """Start a process; one that runs already is left alone."""
+        with _ignoring("ALREADY_STARTED"):
+            self.rpc.startProcess(process, False)
+
+    def stop(self, process: str) -> None:
+        """Stop a process and wait for its end; one that does not run is fine."""
+        with _ignoring("NOT_RUNNING", "BAD_NAME"):
+            self.rpc.stopProcess(process, True)
+
+    def forget(self, process: str) -> None:
+        """Stop a process and take it out of supervisord."""
+        self.stop(process)
+        with _ignoring("BAD_NAME"):
+            self.rpc.removeProcessGroup(process)
+
+    def shutdown(self) -> None:
+        """Have it stop everything, in order, and end."""
+        self.rpc.shutdown()
+
+
+@contextmanager
+def _ignoring(*names: str) -> Iterator[None]:
+    try:
+        yield
+    except xmlrpc.client.Fault as fault:
+        if not fault.faultString.startswith(names):
+            raise
+
+
+def supervisor_of(run: str) -> Supervisor | None:
+    """The living supervisord of a runtime folder, None if there is none."""
+    try:
+        url = Path(run, SERVER).read_text().strip()
+    except FileNotFoundError:
+        return None
+    found = Supervisor(url)
+    return found if found.pid() else None

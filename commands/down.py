@@ -1,0 +1,58 @@
+"""`syms down`: end a pipeline, those who feed first, and leave no process, lock or socket behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from commands import _orphans, _supervise
+from commands._output import AsJson, PipelineFile, notes, print_json
+from commands.up import starting
+from nodes._node import StartError
+from nodes._pipeline import Pipeline, load
+
+PATIENCE = 120.0
+"""Seconds that supervisord has to stop everything, one process after the other."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command()(down)
+
+
+def down(pipeline: PipelineFile, as_json: AsJson = False) -> None:
+    """Stop every process of a pipeline, also those whose supervisord is gone."""
+    checked = load(pipeline)
+    stopped = end(checked) if Path(checked.run).is_dir() else []
+    if as_json:
+        print_json({"stopped": stopped})
+    else:
+        print(f"{pipeline}: {len(stopped)} processes stopped" if stopped else f"{pipeline} was not up")
+
+
+def end(pipeline: Pipeline) -> list[str]:
+    """Stop a pipeline; returns the names of the processes that ran."""
+    with starting(pipeline.run), notes.status("stopping"):
+        ran = set(_orphans.lock_holders(pipeline.run))
+        if server := _supervise.supervisor_of(pipeline.run):
+            _end_supervised(pipeline, server)
+        left = _orphans.lock_holders(pipeline.run)
+        order = [left[name] for name in reversed(pipeline.starting_order) if name in left]
+        strangers = [pid for name, pid in left.items() if name not in pipeline.processes]
+        _orphans.end([*order, *strangers], _supervise.STOP_PATIENCE)
+        _orphans.sweep(pipeline.run)
+    return sorted(ran | set(left))
+
+
+def _end_supervised(pipeline: Pipeline, server: _supervise.Supervisor) -> None:
+    """End supervisord with all it runs; one that runs other programs too goes on without ours."""
+    pid = server.pid()
+    ours = {*pipeline.processes, *_orphans.lock_holders(pipeline.run), _supervise.WIRING}
+    if set(server.states()) - ours:
+        for process in reversed(pipeline.starting_order):
+            server.forget(process)
+        return
+    server.shutdown()
+    if pid and not _orphans.wait_for_end([pid], PATIENCE):
+        raise StartError(f"supervisord ({pid}) did not end within {PATIENCE:.0f} s; see {pipeline.run}/supervisord.log")

@@ -1,0 +1,35 @@
+"""`syms run`: one process of a pipeline, in the foreground. supervisord starts every process so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from commands._output import PipelineFile, configure_logs
+from nodes import _runtime
+from nodes._kinds import node_of
+from nodes._pipeline import load
+from nodes._runfolder import make_run_folder
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command()(run)
+
+
+def run(
+    pipeline: PipelineFile,
+    process: Annotated[str, typer.Argument(help="Name of a process, as receivers.1.")],
+) -> None:
+    """Run one process of a pipeline. Exit codes: 0 stopped or done, 1 a bug or no start, 2 faulty settings."""
+    checked = load(pipeline, only=process)
+    if process not in checked.processes:
+        message = f"{pipeline} has no process {process!r}; its processes: {', '.join(checked.processes)}"
+        raise typer.BadParameter(message, param_hint="PROCESS")
+    spec = checked.processes[process]
+    make_run_folder(Path(checked.run))
+    configure_logs()
+    place = checked.place(process)
+    raise typer.Exit(_runtime.run(node_of(spec.kind)(spec.settings, place), spec.kind, place))

@@ -1,0 +1,171 @@
+"""`syms up`: start a pipeline under supervisord and see that every process runs."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from commands import _orphans, _supervise
+from commands._output import AsJson, PipelineFile, notes, print_json
+from nodes._node import StartError
+from nodes._pipeline import Pipeline, load
+from nodes._runfolder import make_run_folder
+
+PATIENCE = 30.0
+"""Seconds for all processes to run."""
+POLL = 0.1
+BAD = ("FATAL", "BACKOFF", "UNKNOWN")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command()(up)
+
+
+def up(
+    pipeline: PipelineFile,
+    as_json: AsJson = False,
+    inside: Annotated[
+        Path | None, typer.Option(hidden=True, help="Write the programs here; supervisord itself asks for it.")
+    ] = None,
+) -> None:
+    """Start a pipeline under supervisord, and wait until every process runs. `syms down` ends it."""
+    checked = load(pipeline)
+    make_run_folder(Path(checked.run))
+    if inside is not None:
+        wire(checked, inside)
+        return
+    with starting(checked.run):
+        fresh = start(checked)
+        states = wait_until_up(checked)
+    if as_json:
+        print_json({"started": fresh, "run": checked.run, "processes": states})
+    elif fresh:
+        print(f"{pipeline}: {len(states)} processes run; syms status {pipeline}, syms down {pipeline}")
+        print(f"logs in {_supervise.log_folder(checked)}; supervisorctl -c {checked.run}/supervisord.conf")
+    else:
+        print(f"{pipeline} is up already: {len(states)} processes run; syms status {pipeline}, syms down {pipeline}")
+
+
+@contextmanager
+def starting(run: str) -> Iterator[None]:
+    """Two that start (or end) the same pipeline at once wait for each other."""
+    handle = os.open(run, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def start(pipeline: Pipeline) -> bool:
+    """Start supervisord for a pipeline, in the background; False if it runs already.
+
+    Raises StartError where processes of an earlier, dead supervisord are left, or another wiring runs.
+    """
+    if running := _supervise.supervisor_of(pipeline.run):
+        if not is_wired(pipeline, running):
+            raise StartError(f"{pipeline.path} has changed since it was started; syms down it first")
+        return False
+    if left := _orphans.lock_holders(pipeline.run):
+        raise StartError(f"{', '.join(left)} of an earlier start still run; syms down {pipeline.path} ends them")
+    _orphans.sweep(pipeline.run)
+    result = subprocess.run(supervisord(prepare(pipeline)), capture_output=True, text=True)
+    if result.returncode:
+        raise StartError(f"supervisord did not start: {(result.stderr or result.stdout).strip()}")
+    return True
+
+
+def prepare(pipeline: Pipeline) -> Path:
+    """Write supervisord's configuration and the log folder; returns the configuration."""
+    _supervise.log_folder(pipeline).mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = Path(pipeline.run, "supervisord.conf")
+    path.write_text(_supervise.configuration(pipeline.path, pipeline.run))
+    return path
+
+
+def supervisord(configuration: Path, *options: str) -> list[str]:
+    """The command that runs supervisord."""
+    return [sys.executable, "-m", "supervisor.supervisord", "-c", str(configuration), *options]
+
+
+def wire(pipeline: Pipeline, include: Path) -> None:
+    """As a program of supervisord: write one program per process, have them taken up and started in order."""
+    url = os.environ.get("SUPERVISOR_SERVER_URL")
+    if not url:
+        raise StartError("--inside is for supervisord only; leave it out")
+    _supervise.log_folder(pipeline).mkdir(mode=0o700, parents=True, exist_ok=True)
+    include.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _replace(include, _supervise.programs(pipeline))
+    _replace(Path(pipeline.run, _supervise.SERVER), url)
+    server = _supervise.Supervisor(url)
+    server.update()
+    for process in pipeline.starting_order:
+        server.start(process)
+    print(f"{len(pipeline.processes)} processes of {pipeline.path} started")
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file as a whole: a reader sees the old one or the new one."""
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_text(text)
+    fresh.replace(path)
+
+
+def is_wired(pipeline: Pipeline, server: _supervise.Supervisor) -> bool:
+    """Whether supervisord has the processes that the file names."""
+    return set(server.states()) - {_supervise.WIRING} == set(pipeline.processes)
+
+
+def wait_until_up(pipeline: Pipeline, patience: float = PATIENCE) -> dict[str, Any]:
+    """Process -> state, once every process runs (or, its work over, has ended well). Raises StartError."""
+    deadline = time.monotonic() + patience
+    states: dict[str, Any] = {}
+    with notes.status("starting") as status:
+        while time.monotonic() < deadline:
+            states = _states(pipeline)
+            ready = [name for name, info in states.items() if info["state"] in ("RUNNING", "EXITED")]
+            if len(ready) == len(pipeline.processes):
+                return states
+            status.update(f"{len(ready)} of {len(pipeline.processes)} processes run")
+            time.sleep(POLL)
+    raise StartError(f"not all processes run after {patience:.0f} s:\n{_reasons(pipeline, states)}")
+
+
+def _states(pipeline: Pipeline) -> dict[str, Any]:
+    """What supervisord says of our processes; none while it is still being wired."""
+    server = _supervise.supervisor_of(pipeline.run)
+    if server is None:
+        return {}
+    return {
+        name: {"state": info["statename"], "pid": info["pid"], "description": info["description"]}
+        for name, info in server.states().items()
+        if name in pipeline.processes
+    }
+
+
+def _reasons(pipeline: Pipeline, states: dict[str, Any]) -> str:
+    """The last line of the log of whoever does not run."""
+    late = [name for name in pipeline.processes if states.get(name, {}).get("state") != "RUNNING"]
+    logs = _supervise.log_folder(pipeline)
+    if not states:
+        return f"  {last_line(Path(pipeline.run, 'wiring.log'))}"
+    return "\n".join(f"  {name}: {last_line(logs / f'{name}.log')} ({logs / name}.log)" for name in late)
+
+
+def last_line(log: Path) -> str:
+    """Last line of a log file, if there is one."""
+    try:
+        lines = log.read_text(errors="replace").strip().splitlines()
+    except OSError:
+        return "no log yet"
+    return lines[-1] if lines else "nothing logged"
