@@ -21,7 +21,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,11 +36,16 @@ NOTHING_YET = -(1 << 62)
 RUNS_KEPT = 16
 
 
-class Instant(NamedTuple):
-    """What time it is [ns]; `protocol.clock.Now` is one."""
+class Instant(Protocol):
+    """What time it is; `protocol.clock.Now` is one."""
 
-    monotonic: int
-    utc: int
+    @property
+    def monotonic(self) -> int:
+        """ns of a clock that never jumps"""
+
+    @property
+    def utc(self) -> int:
+        """ns UTC since 1970"""
 
 
 @dataclass(frozen=True)

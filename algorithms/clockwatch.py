@@ -1,8 +1,8 @@
 """Whose clock is wrong: each device's delay (arrival - time of measurement) against the median device's.
 
 The delay of a device is the median over its last rows; the *median device* is the one in the middle when all
-devices with enough rows are put in order of delay (with an even count, of the two in the middle the one whose
-time is nearer to the station's own; so of two devices that disagree, that one counts as right). A device whose
+devices heard lately are put in order of delay (with an even count, of the two in the middle the one whose time
+is nearer to the station's own; so of two devices that disagree, that one counts as right). A device whose
 delay has differed by more than `limit` for `steady` is marked, and unmarked when it has differed by less than
 half of `limit` for as long. A single device is compared with nobody and never marked.
 
@@ -18,15 +18,15 @@ I8 = NDArray[np.int64]
 
 SECOND = 1_000_000_000
 QUORUM = 2
-"""Devices with enough rows, for there to be somebody to compare with."""
+"""Devices heard, for there to be somebody to compare with."""
 
 
 class ClockWatch:
     """Delays of all devices of a station, by column in the order of `devices`."""
 
-    def __init__(self, limit: int, steady: int = 3 * SECOND, rows: int = 25, least: int = 5) -> None:
-        """`limit` and `steady` [ns]; the median is over the last `rows` rows, from `least` of them on."""
-        self.limit, self._steady, self._rows, self._least = limit, steady, rows, least
+    def __init__(self, limit: int, steady: int = 3 * SECOND, rows: int = 25) -> None:
+        """`limit` and `steady` [ns]; the median is over the last `rows` rows."""
+        self.limit, self._steady, self._rows = limit, steady, rows
         self.devices = np.zeros(0, dtype=np.uint32)
         self._column: dict[int, int] = {}
         self._delay = np.zeros((0, rows), dtype=np.int64)
@@ -55,7 +55,7 @@ class ClockWatch:
 
     def judge(self, mono: int, silent: int = 10 * SECOND) -> NDArray[np.uint32]:
         """Compare all devices heard within `silent`; returns the numbers of those newly marked or unmarked."""
-        alive = (self._count >= self._least) & (self._heard >= mono - silent)
+        alive = self._heard >= mono - silent
         at = np.flatnonzero(alive)
         self._medians(at)
         if at.size < QUORUM:

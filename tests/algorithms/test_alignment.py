@@ -1,17 +1,23 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algorithms.alignment import SECOND, Aligner, Instant, Released, Rows
+from algorithms.alignment import SECOND, Aligner, Released, Rows
 
 MS = 1_000_000
 BASE = 86_000_000_000
 """A slot of our time."""
+
+
+class Instant(NamedTuple):
+    monotonic: int
+    utc: int
 
 
 def slot_time(slot):

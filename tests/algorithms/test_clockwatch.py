@@ -91,7 +91,7 @@ def test_off_tells_early_from_behind_row_by_row():
 
 
 def test_a_batch_longer_than_its_memory_keeps_the_last_rows():
-    watch = ClockWatch(2 * SECOND, rows=4, least=1)
+    watch = ClockWatch(2 * SECOND, rows=4)
     watch.push(np.full(10, 7, dtype=np.uint32), np.arange(10), 0)
     watch.push(np.full(1, 8, dtype=np.uint32), np.zeros(1, dtype=np.int64), 0)
     watch.judge(0)

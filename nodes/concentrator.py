@@ -1,0 +1,257 @@
+"""Concentrator: puts the rows of all devices together by instant, one aligner per table, and says Snapshots.
+
+Reads Configuration and Measurements of the receivers; says Configuration (forwarded when changed) and Snapshots,
+numbered, so that a reader that missed some can fetch them. Rows that the receiver put aside, rows of a device
+whose clock is steadily off, and rows further ahead than such a clock would be, never reach an aligner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from algorithms.alignment import Aligner, Released, Rows
+from algorithms.clockwatch import ClockWatch
+from nodes._node import Action, Actions, Node, Place
+from nodes._settings import Duration, Size
+from nodes._settings import Settings as Base
+from nodes._stream import Reader, Writer
+from protocol import clock
+from protocol.clock import MILLISECOND, SECOND, Now
+from protocol.messages import Configuration, Durable, Fetch, Measurements, Snapshots, Table
+
+JUDGE_EVERY = 200 * MILLISECOND
+DEPTHS = (64, 4096)
+"""Least and most slots of an aligner's ring."""
+COLUMNS = ["received", "late", "duplicate", "missing", "clock_off", "latency_ms"]
+
+
+class Settings(Base):
+    """Concentrator: how long a slot waits for its devices."""
+
+    wait: Duration = 100 * MILLISECOND
+    """Relative wait: a slot is released this long after its first row came, complete or not."""
+    absolute: Duration | None = None
+    """Absolute wait: a slot is released this long after its own UTC time; none unless set."""
+    clock: Duration = 2 * SECOND
+    """A device whose delay (arrival - time) differs from the median device's by more has a wrong clock."""
+    silent: Duration = 5 * SECOND
+    """A device that sent nothing for so long is not waited for."""
+    keep: Size = 64 << 20
+    """Memory for recent snapshots that a reader may fetch."""
+
+
+class Concentrator(Node):
+    """See the module."""
+
+    TAGS = (Configuration.TAG, Measurements.TAG)  # type: ignore[attr-defined]
+
+    def __init__(self, settings: Settings, place: Place) -> None:
+        self.settings, self.place = settings, place
+        self.reader = Reader(place.name)
+        self.writer = Writer(place.name, 0, settings.keep)
+        self.watch = ClockWatch(settings.clock)
+        self.aligners: dict[Table, Aligner] = {}
+        self.known: dict[int, Configuration] = {}
+        self.clock_off: dict[int, int] = {}
+        """Device -> rows kept away from alignment for its clock."""
+        self.counters = {"rows": 0, "aside": 0, "slots": 0, "snapshots": 0, "rewinds": 0}
+        self.latency = np.zeros(0, dtype=np.int64)
+        """ns from the last arrival to the release, of the latest slots"""
+        self._judge_at = 0
+
+    def start(self, now: Now) -> Actions:
+        """One opening of the stream of snapshots."""
+        self.writer = Writer(self.place.name, now.utc, self.settings.keep)
+        return ()
+
+    def receive(self, message: Any, now: Now) -> Iterator[Action]:
+        """News of the receivers, what was fetched of them, and the readers' fetches."""
+        if isinstance(message, Fetch | Durable):
+            yield from self.writer.receive(message, now)
+            return
+        words, actions = self.reader.receive(message, now)
+        yield from actions
+        for word in words:
+            if isinstance(word, Configuration):
+                yield from self._configure(word, now)
+            elif isinstance(word, Measurements):
+                self._take(word, now)
+        yield from self._release(now)
+
+    def wake_at(self) -> int | None:
+        due = [self.writer.wake_at(), self.reader.wake_at(), *(a.wake_at() for a in self.aligners.values())]
+        return min((at for at in due if at is not None), default=None)
+
+    def wake(self, now: Now) -> Iterator[Action]:
+        """Waits that are over, fetches to repeat, the announcement."""
+        yield from self._release(now)
+        yield from self.reader.wake(now)
+        yield from self.writer.wake(now)
+
+    def stop(self, now: Now) -> Iterator[Action]:
+        """Hand on what is held, as it is."""
+        yield from self._release(now, everything=True)
+        yield self.writer.announce()
+
+    def _configure(self, word: Configuration, now: Now) -> Iterator[Action]:
+        table = Table(*word.table)
+        before = self.known.get(word.device)
+        if before is not None and (before.version, Table(*before.table)) == (word.version, table):
+            return
+        if before is not None and Table(*before.table) != table:
+            self._aligner(Table(*before.table)).dismiss(word.device)
+        self.known[word.device] = word
+        self._aligner(table).expect(word.device, now.monotonic)
+        self._aligner(table).exclude(word.device, word.device in self._marked())
+        yield self.writer.say(word)
+
+    def _aligner(self, table: Table) -> Aligner:
+        if table not in self.aligners:
+            held = 2 * (self.settings.clock + self.settings.wait + (self.settings.absolute or 0))
+            depth = min(max(held // clock.period(table.rate), DEPTHS[0]), DEPTHS[1])
+            self.aligners[table] = Aligner(
+                table.channels,
+                table.digitals,
+                lambda slot: clock.slot_time(slot, table.rate),
+                self.settings.wait,
+                self.settings.absolute,
+                max(self.settings.silent, 3 * clock.period(table.rate)),
+                depth,
+            )
+        return self.aligners[table]
+
+    def _take(self, word: Measurements, now: Now) -> None:
+        """Rows of one table into its ring, those with doubtful times left out."""
+        table = Table(*word.table)
+        self.counters["rows"] += word.device.size
+        self.counters["aside"] += int(np.count_nonzero(word.aside))
+        rows = Rows(
+            word.device,
+            clock.slot_of(word.time, table.rate),
+            word.arrival,
+            word.quality,
+            word.status,
+            word.values,
+            word.digital,
+        )
+        delay = word.arrival - word.time
+        if word.aside.any():
+            rows, delay = rows.take(word.aside == 0), delay[word.aside == 0]
+        if not rows.device.size:
+            return
+        off, fit = self._clocks(rows.device, delay, now)
+        early = np.where(-off > self.settings.wait, -off, 0)
+        self._aligner(table).push(rows.take(fit), now, now.monotonic + early[fit])
+
+    def _clocks(
+        self, device: NDArray[np.uint32], delay: NDArray[np.int64], now: Now
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """(how far each row is from the median device [ns], whether it may be aligned)."""
+        watch, limit = self.watch, self.settings.clock
+        known = watch.devices.size
+        column = watch.push(device, delay, now.monotonic)
+        off = watch.off(column, delay)
+        due = now.monotonic >= self._judge_at or watch.devices.size > known
+        if due or 2 * np.count_nonzero(np.abs(off) > limit) > off.size:
+            self._judge(now)
+            off = watch.off(column, delay)
+        fit: NDArray[np.bool_] = ~watch.marked[column] & (off >= -limit)
+        for number in device[~fit].tolist():
+            self.clock_off[number] = self.clock_off.get(number, 0) + 1
+        return off, fit
+
+    def _judge(self, now: Now) -> None:
+        self._judge_at = now.monotonic + JUDGE_EVERY
+        for device in self.watch.judge(now.monotonic).tolist():
+            marked = device in self._marked()
+            for aligner in self.aligners.values():
+                aligner.exclude(device, marked)
+        if self.watch.middle is not None:
+            self._rewind(now.utc - self.watch.middle)
+
+    def _marked(self) -> set[int]:
+        return set(self.watch.devices[self.watch.marked].tolist())
+
+    def _rewind(self, here: int) -> None:
+        """A wrong clock that was alone at first may have led a frontier away from where the others are."""
+        for table, aligner in self.aligners.items():
+            ahead = clock.slot_of(here + 2 * self.settings.clock, table.rate)
+            if aligner.frontier > ahead:
+                aligner.rewind(clock.slot_of(here - self.settings.clock, table.rate))
+                self.counters["rewinds"] += 1
+
+    def _release(self, now: Now, everything: bool = False) -> Iterator[Action]:
+        for table, aligner in self.aligners.items():
+            for part in aligner.release(now, everything):
+                yield self.writer.say(self._snapshots(table, part, now))
+
+    def _snapshots(self, table: Table, part: Released, now: Now) -> Snapshots:
+        latency = now.utc - part.arrival
+        self.latency = np.concatenate([self.latency, latency])[-500:]
+        self.counters["slots"] += part.slot.size
+        self.counters["snapshots"] += 1
+        return Snapshots(
+            table=table,
+            slot=part.slot,
+            device=part.device,
+            present=part.present,
+            quality=part.quality,
+            status=part.status,
+            values=part.values,
+            digital=part.digital,
+            latency=latency,
+        )
+
+    def health(self, now: Now) -> dict[str, Any]:
+        devices = np.array(sorted(self.known), dtype=np.uint32)
+        table = np.zeros((devices.size, len(COLUMNS)))
+        for aligner in self.aligners.values():
+            at, have = _find(devices, aligner.devices)
+            for k, name in enumerate(COLUMNS[:4]):
+                table[at, k] += aligner.counts[name][have]
+        off = [self.clock_off.get(device, 0) for device in devices.tolist()]
+        table[:, 0] += off
+        table[:, 4] = off
+        at, have = _find(devices, self.watch.devices)
+        table[at, 5] = self.watch.delay[have] / MILLISECOND
+        totals = {name: int(table[:, k].sum()) for k, name in enumerate(COLUMNS[:5])}
+        waited = float(np.median(self.latency)) / MILLISECOND if self.latency.size else 0.0
+        return {
+            "counters": {
+                **self.counters,
+                **totals,
+                "release_ms": waited,
+                "lost": self.reader.lost,
+                "fetched": self.reader.fetched,
+            },
+            "queues": {"slots": sum(a.waiting for a in self.aligners.values()), "behind": self.reader.behind},
+            "columns": COLUMNS,
+            "devices": devices,
+            "labels": [self.known[device].name for device in devices.tolist()],
+            "counts": table,
+            "alarms": list(self._alarms()),
+        }
+
+    def _alarms(self) -> Iterable[str]:
+        watch = self.watch
+        for at in np.flatnonzero(watch.marked).tolist():
+            device = int(watch.devices[at])
+            name = self.known[device].name if device in self.known else str(device)
+            off = (int(watch.delay[at]) - (watch.middle or 0)) / SECOND
+            side = "behind" if off > 0 else "ahead of"
+            yield (
+                f"{name} (device {device}): its clock is {abs(off):.3f} s {side} the median device's: not aligned; "
+                "check its time source"
+            )
+
+
+def _find(devices: NDArray[np.uint32], some: NDArray[np.uint32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions of `some` in sorted `devices`, and which of `some` stand there."""
+    at = np.searchsorted(devices, some)
+    have = np.flatnonzero(at < devices.size)
+    have = have[devices[at[have]] == some[have]] if have.size else have
+    return at[have], have
