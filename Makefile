@@ -1,0 +1,53 @@
+# Each target sets up what it needs: a bare checkout, Python 3.11 to 3.13 and make are enough.
+# PYTHON=/path/to/python3.12 chooses the Python.
+
+BIN := .venv/bin
+export PYTHON
+
+.PHONY: help setup demo test test-all lint format bench lock clean
+
+help:
+	@echo 'make demo      the whole pipeline on this machine, with simulated devices and a generation trip'
+	@echo 'make test      the tests (some minutes); make test-all has the slow ones too'
+	@echo 'make lint      style, types, walls between the rooms'
+	@echo 'make bench     measure'
+	@echo 'make setup     only .venv, with the syms command in .venv/bin/syms'
+	@echo 'make lock      make requirements.lock anew from pyproject.toml'
+	@echo 'make clean     remove .venv and caches (never data)'
+
+setup: .venv/.ready
+
+.venv/.ready: requirements.lock pyproject.toml .ci/setup
+	@.ci/setup
+
+demo: setup
+	@$(BIN)/syms demo
+
+test: setup
+	$(BIN)/pytest
+
+test-all: setup
+	$(BIN)/pytest -m 'not bench'
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup
+	$(BIN)/pytest -m bench -s
+
+# Needs uv (https://docs.astral.sh/uv); one lock for all of 3.11 to 3.13, hashes of every file, no index in it.
+lock:
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-emit-find-links --upgrade --quiet \
+	    --custom-compile-command 'make lock' -o requirements.lock
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
