@@ -55,12 +55,17 @@ def row_fields(table: Table) -> dict[str, Field]:
         "values": Field("<f4", (table.channels,), "by channel; NaN = marked invalid by the device"),
         "status": Field("<u2", (), "STAT"),
         "quality": Field("|u1", (), "time quality byte of FRACSEC"),
-        "offset": Field("<i4", (), "time of the row minus time of its slot [ns]"),
+        "offset": Field(offset_type(table.rate), (), "time of the row minus time of its slot [ns]"),
         "digital": Field("<u2", (table.digitals,), "digital words as received"),
     }
     if not table.digitals:
         del fields["digital"]
     return fields
+
+
+def offset_type(rate: int) -> str:
+    """int32 holds half a period of up to 4 s; slower tables need more."""
+    return "<i4" if clock.period(rate) <= 4 * clock.SECOND else "<i8"
 
 
 def aside_fields(table: Table) -> dict[str, Field]:
@@ -160,12 +165,12 @@ def finished_path(root: Path, hour: int) -> Path:
     return root / f"{moment(hour):%Y/%m/%d}" / f"syms_{hour_name(hour)}.h5"
 
 
-def part_name(table: Table, start: int, span: int, serial: int) -> str:
+def part_name(table: Table, start: int, span: int, serial: str) -> str:
     """File name of a part; the serial makes it unique for ever."""
     return f"{table.name}.{moment(start):%Y%m%dT%H%MZ}_{span // (60 * clock.SECOND)}min.{serial}{PART}"
 
 
-def aside_name(table: Table, serial: int) -> str:
+def aside_name(table: Table, serial: str) -> str:
     """File name of an aside part."""
     return f"{table.name}.aside.{serial}{PART}"
 
@@ -173,11 +178,11 @@ def aside_name(table: Table, serial: int) -> str:
 def finished_hours(root: Path) -> dict[int, Path]:
     """Hour [ns] to path of every finished file, in order of time."""
     paths = root.glob("[0-9]*/[0-9][0-9]/[0-9][0-9]/syms_*.h5")
-    hours = {hour_from(path.stem.removeprefix("syms_")): path for path in paths}
-    return {hour: path for hour, path in sorted((h, p) for h, p in hours.items() if h is not None)}
+    hours = ((hour_from(path.stem.removeprefix("syms_")), path) for path in paths)
+    return dict(sorted((hour, path) for hour, path in hours if hour is not None))
 
 
 def live_hours(root: Path) -> dict[int, Path]:
     """Hour [ns] to folder of every hour that has parts, in order of time."""
     folders = ((hour_from(path.name), path) for path in (root / "live").glob("*") if any(path.glob("*.h5")))
-    return {hour: path for hour, path in sorted((h, p) for h, p in folders if h is not None)}
+    return dict(sorted((hour, path) for hour, path in folders if hour is not None))

@@ -1,0 +1,165 @@
+"""The books: what became of every row, per device.
+
+    received = archived + aside + duplicate + corrupt + refused + lost + pending
+
+`received`, `corrupt`, `refused` and `lost` come from the receivers' Tally, which is cumulative over one epoch of one
+writer; `archived`, `aside` and `duplicate` are counted here as rows are committed. Whatever a receiver counted and
+nobody accounted for yet is `pending`. Where a receiver could no longer hand over part of its stream (Gone), what
+is missing between its Tally and the rows that came is `lost`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protocol.messages import U4, Tally
+
+Counts = NDArray[np.int64]
+COLUMNS = ("received", "archived", "aside", "duplicate", "corrupt", "refused", "lost", "pending")
+OWN = ("archived", "aside", "duplicate")
+SAID = ("received", "corrupt", "refused", "lost")
+EPOCHS = 4
+"""Epochs of one writer that are kept apart; older ones are closed: what they left pending is lost."""
+
+
+@dataclass
+class Stream:
+    """One epoch of one writer."""
+
+    next: int = 0
+    """All below this number have been taken."""
+    gaps: bool = False
+    """Part of it can no longer be fetched."""
+    said: Counts = field(default_factory=lambda: np.zeros((0, len(SAID)), np.int64))
+    """[device, SAID] from the last Tally."""
+    seen: Counts = field(default_factory=lambda: np.zeros(0, np.int64))
+    """[device] rows that came."""
+
+    def fit(self, devices: int) -> None:
+        """Make room for so many devices."""
+        missing = devices - len(self.seen)
+        if missing > 0:
+            self.said = np.pad(self.said, ((0, missing), (0, 0)))
+            self.seen = np.pad(self.seen, (0, missing))
+
+    def account(self) -> Counts:
+        """[device, SAID]: received is at least what came, and what a gap swallowed is lost."""
+        received, corrupt, refused, lost = self.said.T
+        handed = received - corrupt - refused - lost
+        if self.gaps:
+            lost = lost + np.maximum(handed - self.seen, 0)
+        received = np.maximum(received, self.seen + corrupt + refused + lost)
+        return np.stack([received, corrupt, refused, lost], axis=1)
+
+
+@dataclass
+class Books:
+    """All counts of an archive; copied, changed and swapped in by a commit."""
+
+    devices: list[int] = field(default_factory=list)
+    own: Counts = field(default_factory=lambda: np.zeros((0, len(OWN)), np.int64))
+    """[device, OWN]"""
+    closed: Counts = field(default_factory=lambda: np.zeros((0, len(SAID)), np.int64))
+    """[device, SAID] of the epochs that are closed."""
+    streams: dict[tuple[str, int], Stream] = field(default_factory=dict)
+
+    def copy(self) -> Books:
+        return deepcopy(self)
+
+    def stream(self, node: str, epoch: int) -> Stream:
+        """The books of one epoch of a writer, opened if new."""
+        stream = self.streams.get((node, epoch))
+        if stream is None:
+            stream = self.streams[node, epoch] = Stream()
+            self._close_old(node)
+        stream.fit(len(self.devices))
+        return stream
+
+    def came(self, node: str, epoch: int, device: U4) -> None:
+        """Rows [n] of these devices came in a stream."""
+        rows = self._rows(device)
+        stream = self.stream(node, epoch)
+        stream.seen += np.bincount(rows, minlength=len(stream.seen))
+
+    def count(self, what: str, device: U4) -> None:
+        """Rows [n] of these devices ended as one of `OWN`."""
+        rows = self._rows(device)
+        self.own[:, OWN.index(what)] += np.bincount(rows, minlength=len(self.own))
+
+    def tally(self, node: str, epoch: int, tally: Tally) -> None:
+        """A writer's own counts. They only grow."""
+        rows = self._rows(tally.device)
+        stream = self.stream(node, epoch)
+        said = np.stack([getattr(tally, name) for name in SAID], axis=1)
+        np.maximum.at(stream.said, rows, said)
+
+    def standing(self) -> Counts:
+        """[device, COLUMNS], in the order of `devices`; the law holds in every row."""
+        said = self.closed.copy()
+        for stream in self.streams.values():
+            stream.fit(len(self.devices))
+            said += stream.account()
+        received, corrupt, refused, lost = said.T
+        archived, aside, duplicate = self.own.T
+        pending = received - archived - aside - duplicate - corrupt - refused - lost
+        columns = [received, archived, aside, duplicate, corrupt, refused, lost, pending]
+        return np.stack(columns, axis=1).astype(np.int64).reshape(len(self.devices), len(COLUMNS))
+
+    def totals(self) -> dict[str, int]:
+        """Sums over all devices, by name."""
+        return dict(zip(COLUMNS, self.standing().sum(axis=0).tolist(), strict=True))
+
+    def _rows(self, device: NDArray[Any]) -> Counts:
+        """[n] index of each device; new ones are added."""
+        unique, inverse = np.unique(device, return_inverse=True)
+        known = {device: row for row, device in enumerate(self.devices)}
+        for each in unique.tolist():
+            if each not in known:
+                known[each] = len(self.devices)
+                self.devices.append(each)
+        missing = len(self.devices) - len(self.own)
+        self.own = np.pad(self.own, ((0, missing), (0, 0)))
+        self.closed = np.pad(self.closed, ((0, missing), (0, 0)))
+        return np.array([known[each] for each in unique.tolist()], dtype=np.int64)[inverse]
+
+    def _close_old(self, node: str) -> None:
+        epochs = sorted(epoch for name, epoch in self.streams if name == node)
+        for epoch in epochs[:-EPOCHS]:
+            stream = self.streams.pop((node, epoch))
+            stream.fit(len(self.devices))
+            stream.gaps = True
+            self.closed += stream.account()
+
+    def to_json(self) -> dict[str, Any]:
+        """For the watermark."""
+        return {
+            "devices": self.devices, "own": self.own.tolist(), "closed": self.closed.tolist(),
+            "streams": [
+                [node, epoch, stream.next, stream.gaps, stream.said.tolist(), stream.seen.tolist()]
+                for (node, epoch), stream in self.streams.items()
+            ],
+        }  # fmt: skip
+
+    @classmethod
+    def from_json(cls, state: dict[str, Any]) -> Books:
+        """Inverse of `to_json`; an empty dict gives empty books."""
+        if not state:
+            return cls()
+        streams = {
+            (node, epoch): Stream(number, gaps, _table(said, len(SAID)), np.array(seen, dtype=np.int64))
+            for node, epoch, number, gaps, said, seen in state["streams"]
+        }
+        own, closed = _table(state["own"], len(OWN)), _table(state["closed"], len(SAID))
+        return cls([int(each) for each in state["devices"]], own, closed, streams)
+
+
+def _table(rows: Iterable[Any], columns: int) -> Counts:
+    table = np.array(list(rows), dtype=np.int64)
+    return table.reshape(math.prod(table.shape) // columns, columns)

@@ -1,0 +1,163 @@
+"""What the columns of the archive mean: configurations as JSON, their identity, and the register of all of them.
+
+Rows do not say which configuration they were decoded by: it is the last one that stood before them in
+their stream. The register is an append-only file of lines `crc32 json`, synced before the rows that need it
+are committed; a torn last line was never needed and is cut off.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archive.disk import Disk
+from protocol.messages import U4, Configuration, Numbered, Table, split_device
+
+NUMBERING = {spec.name for spec in dataclasses.fields(Numbered)}
+COUNTED = {"version", "count"}
+"""Fields that may change while the rows still mean the same."""
+POSITION = {"latitude", "longitude", "elevation"}
+"""Fields where JSON's null is NaN."""
+
+
+def to_json(configuration: Configuration) -> str:
+    """All fields but the numbering; the same text for the same content."""
+    fields = {key: value for key, value in vars(configuration).items() if key not in NUMBERING}
+    return json.dumps(_plain(fields), sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def from_json(text: str) -> Configuration:
+    """Inverse of `to_json`; unknown fields (of a newer release) are ignored. Raises ValueError."""
+    known = {spec.name for spec in dataclasses.fields(Configuration)}
+    fields = {key: value for key, value in json.loads(text).items() if key in known}
+    for key in POSITION & fields.keys():
+        fields[key] = math.nan if fields[key] is None else fields[key]
+    try:
+        return Configuration(**fields | {"table": tuple(fields["table"])})
+    except (KeyError, TypeError) as fault:
+        raise ValueError(f"not a configuration: {fault}") from fault
+
+
+def identity(configuration: Configuration) -> str:
+    """The same for two configurations whose rows may stand in one column."""
+    fields = json.loads(to_json(configuration))
+    text = json.dumps({key: value for key, value in fields.items() if key not in COUNTED}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can say, and reads back as the same."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    return value
+
+
+def placeholder(device: int, table: Table) -> Configuration:
+    """For rows whose configuration never came: kept under names that say so."""
+    link, station = split_device(device)
+    return Configuration(
+        device=device, version=0, link=f"link {link}", stream=0, station=0, name=f"device {link}.{station}",
+        protocol="unknown", table=(table.rate, table.phasors, table.analogs, table.digitals),
+        time_base=0, nominal=0, count=0,
+        phasors=[f"phasor {number}" for number in range(1, table.phasors + 1)], phasor_units=["V"] * table.phasors,
+        analogs=[f"analog {number}" for number in range(1, table.analogs + 1)],
+        analog_units=["instantaneous"] * table.analogs,
+        digitals=[[f"bit {bit}" for bit in range(16)] for _ in range(table.digitals)],
+        digital_normal=[0] * table.digitals, digital_valid=[0] * table.digitals,
+    )  # fmt: skip
+
+
+class Register:
+    """Every configuration of an archive, each with a number that holds while the register is open."""
+
+    def __init__(self, path: Path, disk: Disk) -> None:
+        self.all: list[Configuration] = []
+        self.keys: list[str] = []
+        """Identity of each."""
+        self._number: dict[str, int] = {}
+        self._current: dict[int, int] = {}
+        self._disk = disk
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        self._length = self._load(path.read_bytes())
+        os.ftruncate(self._fd, self._length)
+        self._dirty = False
+
+    def _load(self, content: bytes) -> int:
+        length = 0
+        for line in content.splitlines(keepends=True):
+            crc, _, text = line.rstrip(b"\n").partition(b" ")
+            if not line.endswith(b"\n") or crc != b"%08x" % zlib.crc32(text):
+                break
+            self._take(from_json(text.decode()))
+            length += len(line)
+        return length
+
+    def _take(self, configuration: Configuration) -> int:
+        number = self._current[configuration.device] = self.number(configuration)
+        return number
+
+    def take(self, configuration: Configuration) -> int:
+        """This configuration holds from now on for its device. Returns its number."""
+        before = self._current.get(configuration.device)
+        number = self._take(configuration)
+        if number != before:
+            text = to_json(configuration).encode()
+            line = b"%08x %s\n" % (zlib.crc32(text), text)
+            self._disk.pwrite(self._fd, line, self._length)
+            self._length += len(line)
+            self._dirty = True
+        return number
+
+    def number(self, configuration: Configuration) -> int:
+        """Number of a configuration found in a file, whether it is in force or not."""
+        key = identity(configuration)
+        number = self._number.setdefault(key, len(self.all))
+        if number == len(self.all):
+            self.all.append(configuration)
+            self.keys.append(key)
+        return number
+
+    def numbers(self, device: U4, table: Table) -> NDArray[np.int64]:
+        """[n] Number of the configuration in force for each row of a table."""
+        devices, inverse = np.unique(device, return_inverse=True)
+        numbers = [self._in_force(int(each), table) for each in devices]
+        return np.array(numbers, dtype=np.int64)[inverse]
+
+    def _in_force(self, device: int, table: Table) -> int:
+        number = self._current.get(device)
+        if number is not None and tuple(self.all[number].table) == tuple(table):
+            return number
+        return self.number(placeholder(device, table))
+
+    def expected(self, table: Table) -> int:
+        """How many devices have a configuration of this table in force."""
+        return sum(tuple(self.all[number].table) == tuple(table) for number in self._current.values())
+
+    def name(self, device: int) -> str:
+        """Name of a device, "" if it has none yet."""
+        number = self._current.get(device)
+        return "" if number is None else self.all[number].name
+
+    def sync(self) -> None:
+        """Returns when all that was taken is on disk."""
+        if self._dirty:
+            self._disk.sync(self._fd)
+            self._dirty = False
+
+    def close(self) -> None:
+        os.close(self._fd)

@@ -1,0 +1,146 @@
+"""Finishing: the parts of one hour become one file of the whole station, made to be read.
+
+    python -m archive.finish DIR            merge what is sealed (a niced child of the archiver does this)
+
+A finished file has one group per table, device-major (`values [device, channel, time]`), in chunks of one device x all
+channels x one minute, shuffled and gzipped; absent values are NaN. It appears under its name complete and on
+disk before its parts are deleted. Parts that are found with a file which holds them already are deleted; late rows
+come as new parts and are merged with the file that is there.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from archive import folder, layout
+from archive.disk import Disk
+from archive.groups import write_aside, write_root, write_table
+from archive.parts import Part
+from archive.shelves import seal_part
+from archive.sources import (
+    AsideRows,
+    FinishedSource,
+    Joined,
+    PartSource,
+    aside_of_group,
+    aside_of_part,
+    join_aside,
+    open_finished,
+    open_part,
+)
+from archive.watermark import Watermark
+from protocol.messages import Table
+
+
+def finish_hour(root: Path, hour: int, disk: Disk | None = None) -> Path | None:
+    """Merge the sealed parts of an hour into its finished file; None if there are none. The caller holds a lock."""
+    disk = disk or Disk()
+    sealed = sorted(layout.live_folder(root, hour).glob(f"*{layout.SEALED}"))
+    path = layout.finished_path(root, hour)
+    if not sealed:
+        return None
+    with ExitStack() as stack:
+        file = stack.enter_context(open_finished(path)) if path.exists() else None
+        merged = set(file["merged"].asstr()[()].split()) if file is not None else set()
+        parts = [stack.enter_context(closing(open_part(each))) for each in sealed if _serial(each) not in merged]
+        if parts:
+            _write(root, hour, path, file, parts, merged | {_serial(part.path) for part in parts}, disk)
+    for each in sealed:
+        each.unlink()
+    for left in layout.live_folder(root, hour).parent.glob(f"{layout.hour_name(hour)}"):
+        if not any(left.iterdir()):
+            left.rmdir()
+    return path
+
+
+def _serial(path: Path) -> str:
+    """A part's own number, which no other part ever has."""
+    return path.name.split(".")[-3]
+
+
+def _write(root: Path, hour: int, path: Path, file: Any, parts: list[Part], merged: set[str], disk: Disk) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    with h5py.File(temporary, "w", locking=False) as out:
+        write_root(out, hour, hour + layout.SPAN, folder.site_text(root), sorted(merged))
+        for table, rows in joined(file, parts):
+            span = rows.crop()
+            if span is not None:
+                write_table(out.create_group(table.name), rows, *span)
+        for table, aside in joined_aside(file, parts):
+            write_aside(out.create_group(f"aside/{table.name}"), table, aside)
+        out.flush()
+    disk.replace(temporary, path)
+
+
+def _tables(file: Any, parts: list[Part]) -> list[Table]:
+    names = {part.table.name for part in parts}
+    if file is not None:
+        names |= {name for name in file if layout.table_of(name)} | set(file.get("aside", {}))
+    return [table for name in sorted(names) if (table := layout.table_of(name)) is not None]
+
+
+def joined(file: Any, parts: list[Part]) -> Iterator[tuple[Table, Joined]]:
+    """The placed rows of a finished file (or None) and some parts, by table."""
+    for table in _tables(file, parts):
+        sources: list[PartSource | FinishedSource] = []
+        if file is not None and table.name in file:
+            sources.append(FinishedSource(file[table.name], table))
+        sources += [PartSource(part) for part in parts if part.table == table and not part.is_aside]
+        if sources:
+            yield table, Joined(table, sources)
+
+
+def joined_aside(file: Any, parts: list[Part]) -> Iterator[tuple[Table, AsideRows]]:
+    """The rows set aside in a finished file (or None) and some parts, by table."""
+    for table in _tables(file, parts):
+        found = [aside_of_part(part) for part in parts if part.table == table and part.is_aside]
+        if file is not None and f"aside/{table.name}" in file:
+            found.append(aside_of_group(file[f"aside/{table.name}"], table))
+        found = [each for each in found if len(each.column)]
+        if found:
+            yield table, join_aside(found)
+
+
+def finish_sealed(root: Path) -> list[Path]:
+    """Merge all that is sealed, while a writer may be at work on the rest. Raises ArchiveError."""
+    folder.check(root)
+    with closing(folder.finish_lock(root)):
+        files = [finish_hour(root, hour) for hour in layout.live_hours(root)]
+    return [file for file in files if file is not None]
+
+
+def finish_all(path: str | os.PathLike[str]) -> list[Path]:
+    """Finish all hours of an archive that nobody writes to. Returns the files made. Raises ArchiveError."""
+    root = Path(path)
+    folder.check(root)
+    with closing(folder.writer_lock(root)):
+        with closing(Watermark(root, Disk())) as watermark:
+            watermark.undo()
+        for live in layout.live_hours(root).values():
+            for part in live.glob(f"*{layout.PART}"):
+                seal_part(part)
+        return finish_sealed(root)
+
+
+def main(arguments: list[str]) -> int:
+    """Merge what is sealed in one archive, at the lowest priority. Exit code 0, or 1 with the fault on stderr."""
+    os.nice(19)
+    try:
+        for path in finish_sealed(Path(arguments[0])):
+            print(path)
+    except (folder.ArchiveError, OSError) as fault:
+        print(fault, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,89 @@
+"""The folder of an archive: its format, its locks, its site file."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from pathlib import Path
+
+from archive import layout
+from archive.disk import Disk
+
+
+class ArchiveError(Exception):
+    """An archive can't be used as asked; says why and what to do."""
+
+
+class Lock:
+    """Held by one process at a time; freed by the kernel when it ends."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        """Raises ArchiveError if another process (or another opening) holds it."""
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as fault:
+            holder = os.pread(self._fd, 64, 0).decode(errors="replace").strip() or "unknown"
+            os.close(self._fd)
+            raise ArchiveError(
+                f"{path.parent}: process {holder} {what} this archive; stop it first, or use another path"
+            ) from fault
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+def writer_lock(root: Path) -> Lock:
+    """For who adds rows, or changes what is there while nobody adds rows."""
+    return Lock(root / "writer.lock", "writes")
+
+
+def finish_lock(root: Path) -> Lock:
+    """For who merges sealed parts."""
+    return Lock(root / "finish.lock", "finishes files of")
+
+
+def prepare(root: Path, disk: Disk) -> None:
+    """Make the folder, or check that it is an archive that we can read. Raises ArchiveError."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        mark = root / "archive.json"
+        if mark.exists():
+            check(root)
+            return
+        temporary = root / "archive.tmp"
+        temporary.write_text(json.dumps({"what": "SYMS archive", "format": layout.FORMAT}) + "\n")
+        disk.replace(temporary, mark)
+    except OSError as fault:
+        raise ArchiveError(f"{root}: {fault.strerror}; the archive needs a folder it can write to") from fault
+
+
+def check(root: Path) -> None:
+    """Raises ArchiveError unless the folder is an archive of a format that we know."""
+    try:
+        found = json.loads((root / "archive.json").read_text())["format"]
+    except FileNotFoundError as fault:
+        raise ArchiveError(
+            f"{root}: no SYMS archive (archive.json is missing); name the folder that has one"
+        ) from fault
+    except (ValueError, KeyError, TypeError) as fault:
+        raise ArchiveError(f'{root}/archive.json: damaged ({fault}); write {{"format": 1}} to it') from fault
+    if not isinstance(found, int) or found > layout.FORMAT:
+        raise ArchiveError(f"{root}: archive format {found}, this release knows up to {layout.FORMAT}; use a newer one")
+
+
+def site_text(root: Path) -> str:
+    """The site file as last given, "" if none."""
+    path = root / "site.yaml"
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def keep_site(root: Path, text: str, disk: Disk) -> None:
+    """Keep the site file with the archive, so that finished files can carry it."""
+    if text and text != site_text(root):
+        temporary = root / "site.tmp"
+        temporary.write_text(text, encoding="utf-8")
+        disk.replace(temporary, root / "site.yaml")

@@ -1,0 +1,195 @@
+"""Rows as they are read: parts and finished files behind one face, and several of them as one.
+
+A block is `[column, slot, …]` per field, with `present`; fields of holes are arbitrary. Columns are known by the
+identity of their configuration, so that a part, a finished file and a late part of one hour join.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from archive import layout
+from archive.configurations import from_json, identity
+from archive.disk import Disk
+from archive.parts import Part, Rows
+from protocol.messages import Configuration, Table
+
+
+class Source(Protocol):
+    """Something that holds rows of one table for the slots [first, stop)."""
+
+    first: int
+    stop: int
+    columns: dict[str, int]
+    """Identity of a configuration to the column that holds its rows."""
+    configurations: dict[str, Configuration]
+
+    def block(self, columns: Sequence[int], first: int, stop: int) -> Rows:
+        """Fields of some columns for the slots [first, stop), which must lie within the source."""
+        ...
+
+
+class PartSource:
+    """A part, live or sealed."""
+
+    def __init__(self, part: Part) -> None:
+        self.part = part
+        self.first, self.stop = part.first, part.first + part.slots
+        held = {column: each for column, each in enumerate(part.configurations) if each is not None}
+        self.columns = {identity(each): column for column, each in held.items()}
+        self.configurations = {identity(each): each for each in held.values()}
+        self._views = {name: part.view(name) for name in (*part.fields, "present")}
+
+    def block(self, columns: Sequence[int], first: int, stop: int) -> Rows:
+        slots = slice(first - self.first, stop - self.first)
+        return {name: view[slots][:, list(columns)].swapaxes(0, 1) for name, view in self._views.items()}
+
+    def crop(self) -> tuple[int, int] | None:
+        """[first, stop) of the slots with any row, None if there is none."""
+        present = self._views["present"]
+        step = max(1, (16 << 20) // max(1, present.shape[1]))
+        hits = [
+            int(first + slot)
+            for first in range(0, len(present), step)
+            for slot in np.flatnonzero(present[first : first + step].any(axis=1))[[0, -1]]
+            if present[first : first + step].any()
+        ]
+        return (self.first + hits[0], self.first + hits[-1] + 1) if hits else None
+
+
+class FinishedSource:
+    """One table's group in a finished file; the file stays open as long as the source is used."""
+
+    def __init__(self, group: Any, table: Table) -> None:
+        self._group = group
+        self.first = int(group.attrs["first_slot"])
+        self.stop = self.first + int(group["time"].shape[0])
+        held = [from_json(text) for text in group["configuration"].asstr()[:]]
+        self.columns = {identity(each): column for column, each in enumerate(held)}
+        self.configurations = {identity(each): each for each in held}
+        self._fields = (*layout.row_fields(table), "present")
+
+    def block(self, columns: Sequence[int], first: int, stop: int) -> Rows:
+        slots = slice(first - self.first, stop - self.first)
+        found: Rows = {}
+        for name in self._fields:
+            rows = [self._group[name][column, ..., slots] for column in columns]
+            found[name] = np.moveaxis(np.stack(rows), -1, 1)
+        return found
+
+    def crop(self) -> tuple[int, int] | None:
+        """[first, stop) of the slots with any row."""
+        return self.first, self.stop
+
+
+class Joined:
+    """Several sources of one table as one; where two hold the same place, the earlier source speaks."""
+
+    def __init__(self, table: Table, sources: Sequence[PartSource | FinishedSource]) -> None:
+        self.table = table
+        self.sources = list(sources)
+        found = {key: each for source in self.sources for key, each in source.configurations.items()}
+        order = sorted(found, key=lambda key: (found[key].device, found[key].version, key))
+        self.keys = order
+        self.configurations = [found[key] for key in order]
+
+    def crop(self) -> tuple[int, int] | None:
+        """[first, stop) of the slots with any row, None if there is none."""
+        spans = [span for source in self.sources if (span := source.crop()) is not None]
+        return (min(first for first, _ in spans), max(stop for _, stop in spans)) if spans else None
+
+    def block(self, columns: Sequence[int], first: int, stop: int) -> Rows:
+        """Fields of some columns (of this join) for the slots [first, stop); holes are zero and not present."""
+        fields = layout.row_fields(self.table) | {"present": layout.Field("|u1")}
+        block: Rows = {
+            name: np.zeros((len(columns), stop - first, *field.tail), dtype=field.dtype)
+            for name, field in fields.items()
+        }
+        for source in self.sources:
+            self._fill(block, source, columns, first, stop)
+        return block
+
+    def _fill(self, block: Rows, source: Source, columns: Sequence[int], first: int, stop: int) -> None:
+        a, b = max(first, source.first), min(stop, source.stop)
+        theirs = [(at, source.columns[self.keys[column]]) for at, column in enumerate(columns)
+                  if self.keys[column] in source.columns]  # fmt: skip
+        if a >= b or not theirs:
+            return
+        found = source.block([column for _, column in theirs], a, b)
+        for row, (at, _) in enumerate(theirs):
+            new = found["present"][row].astype(bool) & ~block["present"][at, a - first : b - first].astype(bool)
+            for name, values in found.items():
+                block[name][at, a - first : b - first][new] = values[row][new]
+
+
+def lookup(source: Source, column: int, slots: NDArray[np.int64]) -> tuple[NDArray[np.bool_], Rows]:
+    """(present [n], fields [n, …]) of one column at some slots; what lies outside the source is not present."""
+    inside = (slots >= source.first) & (slots < source.stop)
+    present = np.zeros(len(slots), dtype=bool)
+    if not inside.any():
+        return present, {}
+    low, high = int(slots[inside].min()), int(slots[inside].max()) + 1
+    block = source.block([column], low, high)
+    at = np.where(inside, slots, low) - low
+    present = inside & block["present"][0][at].astype(bool)
+    return present, {name: values[0][at] for name, values in block.items() if name != "present"}
+
+
+class AsideRows(NamedTuple):
+    """Rows set aside, of one table."""
+
+    configurations: list[Configuration]
+    column: NDArray[np.int64]
+    """[n] index into `configurations`"""
+    rows: Rows
+    """time, reason, status, quality, values, digital (if any), digest; each [n, …]"""
+
+
+def aside_of_part(part: Part) -> AsideRows:
+    """All rows of an aside part."""
+    taken = np.flatnonzero(part.view("present"))
+    rows = {name: np.array(part.view(name)[taken]) for name in part.fields}
+    used, column = np.unique(rows.pop("column"), return_inverse=True)
+    found = [part.configurations[each] for each in used.tolist()]
+    return AsideRows([each for each in found if each is not None], column.astype(np.int64), rows)
+
+
+def aside_of_group(group: Any, table: Table) -> AsideRows:
+    """All rows of a group `aside/<table>` of a finished file."""
+    fields = [name for name in layout.aside_fields(table) if name != "column"]
+    held = [from_json(text) for text in group["configuration"].asstr()[:]]
+    return AsideRows(held, group["column"][:].astype(np.int64), {name: group[name][:] for name in fields})
+
+
+def join_aside(found: Sequence[AsideRows]) -> AsideRows:
+    """Several as one, in order of time, each row once."""
+    keys: dict[str, int] = {}
+    held: list[Configuration] = []
+    columns = []
+    for each in found:
+        for configuration in each.configurations:
+            if keys.setdefault(identity(configuration), len(held)) == len(held):
+                held.append(configuration)
+        mine = np.array([keys[identity(configuration)] for configuration in each.configurations], dtype=np.int64)
+        columns.append(mine[each.column])
+    rows = {name: np.concatenate([each.rows[name] for each in found]) for name in found[0].rows}
+    column = np.concatenate(columns)
+    _, once = np.unique(rows["digest"], axis=0, return_index=True)
+    order = once[np.lexsort((column[once], rows["time"][once]))]
+    return AsideRows(held, column[order], {name: values[order] for name, values in rows.items()})
+
+
+def open_finished(path: Path) -> Any:
+    """A finished or event file for reading. Raises OSError."""
+    return h5py.File(path, "r", locking=False)
+
+
+def open_part(path: Path) -> Part:
+    """A part for reading. Raises FileNotFoundError if it was merged meanwhile."""
+    return Part(path, Disk())

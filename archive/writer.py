@@ -1,0 +1,290 @@
+"""The archive's writer: takes the words of numbered streams, commits them about once a second.
+
+    archive = Archive("data")
+    archive.take(message)            # Configuration, Measurements, Tally, Verdict; in the order of each stream
+    archive.commit(now)              # rows -> undo -> presence -> watermark, see archive/watermark.py
+    archive.standing()               # what is durable: where readers go on, what writers may forget
+
+Killed at any moment, it opens again with exactly what its last commit held. What was taken and not committed is
+given to it again by whoever holds the streams. A commit that fails (disk full) changes nothing and can be tried again.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from archive import folder, layout
+from archive.books import Books
+from archive.configurations import Register
+from archive.disk import Disk
+from archive.parts import Part, slot_times
+from archive.placing import Index, Lot, digests, lot_of, settle
+from archive.shelves import Shelf, seal_part
+from archive.watermark import Change, Watermark
+from protocol import clock
+from protocol.clock import Now
+from protocol.messages import Aside, Configuration, Measurements, Numbered, Table, Tally
+
+RESERVE = 64 << 20
+"""Bytes that stay free on the disk."""
+SHELVES = 64
+"""Open at a time; the longest unused are closed."""
+Marks = list[tuple[Part, int, bytes, bytes]]
+
+
+class Archive:
+    """An archive folder, open for writing. Raises folder.ArchiveError if another process has it."""
+
+    def __init__(self, path: str | os.PathLike[str], site: str = "", *, limit: int = layout.PART_LIMIT,
+                 reserve: int = RESERVE, disk: Disk | None = None) -> None:  # fmt: skip
+        """`site` is the text of the site file; `limit` bounds a part [bytes], `reserve` stays free [bytes]."""
+        self.root = Path(path)
+        self._disk, self._limit, self._reserve = disk or Disk(), limit, reserve
+        folder.prepare(self.root, self._disk)
+        self._lock = folder.writer_lock(self.root)
+        try:
+            folder.keep_site(self.root, site, self._disk)
+            for left in (self.root / "live").glob("*/*.tmp"):
+                left.unlink()
+            self.register = Register(self.root / "configurations.jsonl", self._disk)
+            self._watermark = Watermark(self.root, self._disk)
+            self._watermark.undo()
+        except BaseException:
+            self._lock.close()
+            raise
+        self.books = Books.from_json(self._watermark.state.get("books", {}))
+        self._last: dict[int, int] = {int(k): v for k, v in self._watermark.state.get("last", {}).items()}
+        self._next = {key: stream.next for key, stream in self.books.streams.items()}
+        self._shelves: dict[tuple[int, Table], Shelf] = {}
+        self._failed = False
+        self._clear()
+        self.touched: dict[int, int] = {}
+        """Hour [ns] -> monotonic [ns] of the last commit with rows for it."""
+
+    def _clear(self) -> None:
+        self._rows: dict[Table, list[tuple[Index, Measurements]]] = {}
+        self._tallies: list[Tally] = []
+        self._gaps: set[tuple[str, int]] = set()
+        self.held = 0
+        """Rows taken and not committed."""
+        self._changed = False
+
+    # taking
+
+    def take(self, message: Numbered) -> bool:
+        """Take a word of a stream; False if it was taken before, or is none that the archive keeps."""
+        if isinstance(message, Configuration):
+            return self.configure(message)
+        if isinstance(message, Measurements):
+            return self.add(message)
+        return isinstance(message, Tally) and self.tally(message)
+
+    def configure(self, message: Configuration) -> bool:
+        """What the rows of a device mean from now on."""
+        if self._is_new(message):
+            self.register.take(message)
+            return True
+        return False
+
+    def add(self, message: Measurements) -> bool:
+        """Rows; kept in memory until the next commit."""
+        if not self._is_new(message):
+            return False
+        if len(message.device):
+            table = Table(*message.table)
+            number = self.register.numbers(message.device, table)
+            self._rows.setdefault(table, []).append((number, message))
+            self.held += len(message.device)
+        return True
+
+    def tally(self, message: Tally) -> bool:
+        """A receiver's own counts."""
+        if self._is_new(message):
+            self._tallies.append(message)
+            return True
+        return False
+
+    def _is_new(self, message: Numbered) -> bool:
+        """Words without a writer's name (offline use) are always new."""
+        self._changed = True
+        if not message.node:
+            return True
+        key = (message.node, message.epoch)
+        expected = self._next.get(key, 0)
+        if message.number < expected:
+            return False
+        if message.number > expected:
+            self._gaps.add(key)
+        self._next[key] = message.number + 1
+        return True
+
+    def standing(self) -> dict[tuple[str, int], int]:
+        """(writer, epoch) -> all below this number is on disk."""
+        return {key: stream.next for key, stream in self.books.streams.items()}
+
+    # committing
+
+    def commit(self, now: Now) -> bool:
+        """Bring all that was taken to the disk; False if there was nothing. Raises OSError, to be tried again."""
+        if not self._changed:
+            return False
+        if self._failed:
+            self._forget_shelves()
+            self._watermark.undo()
+        self._failed = True
+        books = self.books.copy()
+        last = dict(self._last)
+        marks, hours = self._place_all(books, last)
+        self._say(books)
+        state = {"books": books.to_json(), "last": {str(device): time for device, time in last.items()}}
+        self._make_durable(marks, state)
+        self.books, self._last, self._failed = books, last, False
+        self.touched.update(dict.fromkeys(hours, now.monotonic))
+        self._clear()
+        self._close_unused(hours)
+        return True
+
+    def _say(self, books: Books) -> None:
+        """Numbers, gaps and tallies into the books."""
+        for key in self._gaps:
+            books.stream(*key).gaps = True
+        for word in self._tallies:
+            books.tally(word.node, word.epoch, word)
+        for key, number in self._next.items():
+            books.stream(*key).next = number
+        self._next = {key: stream.next for key, stream in books.streams.items()}
+
+    def _make_durable(self, marks: Marks, state: dict[str, Any]) -> None:
+        changes: list[Change] = [
+            (str(part.path.relative_to(self.root)), offset, before) for part, offset, before, _ in marks
+        ]
+        self.register.sync()
+        self._watermark.prepare(changes)
+        for part, offset, _, after in marks:
+            part.write_raw(offset, after)
+        for part in {id(part): part for part, *_ in marks}.values():
+            part.sync()
+        self._watermark.commit(state)
+
+    def _place_all(self, books: Books, last: dict[int, int]) -> tuple[Marks, set[int]]:
+        """Write all rows to their places; returns the presence bytes to write, and the hours with new rows."""
+        need = sum(len(number) * layout.row_bytes(table) for table, batches in self._rows.items()
+                   for number, _ in batches)  # fmt: skip
+        free = self._disk.free(self.root)
+        if free < self._reserve + need:
+            raise OSError(28, f"{self.root}: {free >> 20} MiB free, {self._reserve >> 20} MiB are kept; make room")
+        marks: Marks = []
+        hours: set[int] = set()
+        for table, batches in self._rows.items():
+            for _, word in batches:
+                books.came(word.node, word.epoch, word.device)
+            lot = lot_of(table, batches)
+            for hour, some in self._by_hour(lot, last):
+                marks += self._place(self._shelf(hour, table), some, books)
+                hours.add(hour)
+        return marks, hours
+
+    def _by_hour(self, lot: Lot, last: dict[int, int]) -> list[tuple[int, Lot]]:
+        """Rows by the hour they stand in; an implausible one stays with its device's plausible ones."""
+        placed = np.flatnonzero(lot.aside == Aside.NO)
+        hour = clock.slot_time(lot.slot, lot.table.rate) // layout.SPAN * layout.SPAN
+        devices, at = np.unique(lot.device[placed][::-1], return_index=True)
+        recent = placed[::-1][at]
+        last.update(zip(devices.tolist(), lot.time[recent].tolist(), strict=True))
+        for row in np.flatnonzero(lot.aside != Aside.NO).tolist():
+            hour[row] = layout.hour_of(last.get(int(lot.device[row]), int(lot.time[row])))
+        return [(each, lot.pick(np.flatnonzero(hour == each))) for each in np.unique(hour).tolist()]
+
+    def _shelf(self, hour: int, table: Table) -> Shelf:
+        shelf = self._shelves.pop((hour, table), None)
+        if shelf is None:
+            shelf = Shelf(self.root, hour, table, self.register, self._disk, self._limit)
+        self._shelves[hour, table] = shelf
+        return shelf
+
+    def _place(self, shelf: Shelf, lot: Lot, books: Books) -> Marks:
+        marks: Marks = []
+        placed = np.flatnonzero(lot.aside == Aside.NO)
+        reason = lot.aside.astype(np.uint8)
+        if len(placed):
+            parts, index, cells = shelf.places(lot.number[placed], lot.slot[placed])
+            for at, part in enumerate(parts):
+                mine = placed[index == at]
+                some = lot.pick(mine)
+                outcome = settle(part, cells[index == at], some, shelf.taken)
+                marks += self._put(part, cells[index == at][outcome.archived], some.pick(outcome.archived))
+                books.count("archived", some.device[outcome.archived])
+                books.count("duplicate", some.device[outcome.duplicate])
+                reason[mine[outcome.taken]] = Aside.PLACE_TAKEN
+        leftover = np.flatnonzero(reason)
+        return marks + self._set_aside(shelf, lot.pick(leftover), reason[leftover], books)
+
+    def _put(self, part: Part, cells: Index, lot: Lot) -> Marks:
+        if not len(cells):
+            return []
+        for name, values in lot.rows.items():
+            part.put(name, cells, values)
+        part.put("time", *slot_times(part, cells))
+        return [(part, *mark) for mark in part.marks(cells)]
+
+    def _set_aside(self, shelf: Shelf, lot: Lot, reason: Any, books: Books) -> Marks:
+        """Append rows to the aside parts, copies of what is there excepted."""
+        if not len(reason):
+            return []
+        digest = digests(lot, self.register)
+        fresh = np.zeros(len(digest), dtype=bool)
+        for row, each in enumerate(digest):
+            fresh[row] = each not in shelf.digests
+            shelf.digests.add(each)
+        books.count("duplicate", lot.device[~fresh])
+        books.count("aside", lot.device[fresh])
+        kept = lot.pick(fresh)
+        marks: Marks = []
+        rows = {name: values for name, values in kept.rows.items() if name != "offset"}
+        rows |= {"time": kept.time, "reason": reason[fresh],
+                 "digest": np.frombuffer(b"".join(digest), np.uint8).reshape(-1, 16)[fresh]}  # fmt: skip
+        for part, mine, cells in shelf.aside(kept.number):
+            for name, values in rows.items():
+                part.put(name, cells, values[mine])
+            column = [shelf.aside_column(part, number) for number in kept.number[mine].tolist()]
+            part.put("column", cells, np.array(column, dtype=np.uint32))
+            marks += [(part, *mark) for mark in part.marks(cells)]
+        return marks
+
+    # closing
+
+    def _close_unused(self, hours: set[int]) -> None:
+        for key in list(self._shelves)[: max(0, len(self._shelves) - SHELVES)]:
+            self._shelves.pop(key).close()
+
+    def _forget_shelves(self) -> None:
+        for shelf in self._shelves.values():
+            shelf.close()
+        self._shelves.clear()
+
+    def seal(self, hour: int) -> int:
+        """Seal the parts of an hour, so that they can be merged. Nothing may wait for commit. Returns how many."""
+        if self._failed or self._changed:
+            raise RuntimeError("seal before commit")
+        self.forget(hour)
+        paths = list(layout.live_folder(self.root, hour).glob(f"*{layout.PART}"))
+        for path in paths:
+            seal_part(path)
+        self.touched.pop(hour, None)
+        return len(paths)
+
+    def forget(self, hour: int) -> None:
+        """Open the files of an hour anew when next needed (a finishing process changed them)."""
+        for key in [key for key in self._shelves if key[0] == hour]:
+            self._shelves.pop(key).close()
+
+    def close(self) -> None:
+        """Free files and the lock. Does not commit."""
+        self._forget_shelves()
+        self._watermark.close()
+        self.register.close()
+        self._lock.close()

@@ -1,0 +1,85 @@
+"""What the archive's tests are made of: configurations, batches of rows, and a disk that dies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from archive.disk import Disk
+from protocol.clock import SECOND, Now, slot_time
+from protocol.messages import Configuration, Measurements, Table, device_number
+
+T0 = 1_777_800_000 * SECOND  # 2026-05-03T09:20:00Z
+SMALL = Table(50, 1, 1, 1)
+NONE = Now(0, 0)
+
+
+def configuration(link: int, table: Table = SMALL, version: int = 1, name: str = "", **more: Any) -> Configuration:
+    fields: dict[str, Any] = {
+        "device": device_number(link, 0), "version": version, "link": f"link{link}", "stream": link,
+        "station": link + 1000, "name": name or f"站 {link}", "protocol": "c37118", "table": tuple(table),
+        "time_base": 1_000_000, "nominal": 50, "count": version,
+        "phasors": [f"V{k}" for k in range(table.phasors)], "phasor_units": ["V"] * table.phasors,
+        "analogs": [f"A{k}" for k in range(table.analogs)], "analog_units": ["rms"] * table.analogs,
+        "digitals": [[f"w{k} b{bit}" for bit in range(16)] for k in range(table.digitals)],
+        "digital_normal": [0] * table.digitals, "digital_valid": [0xFFFF] * table.digitals,
+        "latitude": 31.5, "longitude": 120.25, "detail": {"format": 3, "scales": [1, 2]},
+    }  # fmt: skip
+    return Configuration(**fields | more)
+
+
+def measurements(links: Any, times: Any, table: Table = SMALL, seed: int = 0, aside: Any = 0,
+                 **numbering: Any) -> Measurements:  # fmt: skip
+    """One row per (link, time) pair; content depends on link, time and seed alone."""
+    device = np.array([device_number(link, 0) for link in links], dtype=np.uint32)
+    time = np.array(times, dtype=np.int64)
+    n = len(time)
+    mix = (time // 1_000_000 + device.astype(np.int64) * 7919 + seed * 104729) % 100_003
+    values = (mix[:, None] / np.arange(1, table.channels + 1)).astype(np.float32)
+    values[mix % 7 == 0, 0] = np.nan
+    return Measurements(
+        table=tuple(table), device=device, time=time, arrival=time + 1000, snapped=np.zeros(n, np.int32),
+        quality=(mix % 256).astype(np.uint8), status=(mix % 65536).astype(np.uint16),
+        aside=np.full(n, aside, np.uint8), values=values,
+        digital=np.repeat((mix % 65536).astype(np.uint16)[:, None], table.digitals, axis=1), **numbering,
+    )  # fmt: skip
+
+
+def grid(first: int, count: int, rate: int = 50, start: int = T0) -> np.ndarray[Any, Any]:
+    """Times [ns] of `count` slots from the first-th after `start`."""
+    return np.asarray(slot_time(start // SECOND * rate + first + np.arange(count, dtype=np.int64), rate))
+
+
+class Killed(BaseException):
+    """The process died here."""
+
+
+class Dying(Disk):
+    """Dies at the n-th change of a file, after having written a part of it."""
+
+    def __init__(self, at: int, torn: bool = True) -> None:
+        self.at, self.torn, self.calls = at, torn, 0
+
+    def _step(self) -> bool:
+        self.calls += 1
+        return self.calls == self.at
+
+    def pwrite(self, fd: int, data: Any, offset: int) -> None:
+        if self._step():
+            view = memoryview(data).cast("B")
+            super().pwrite(fd, view[: view.nbytes // 2 if self.torn else view.nbytes], offset)
+            raise Killed
+        super().pwrite(fd, data, offset)
+
+    def sync(self, fd: int) -> None:
+        if self._step():
+            raise Killed
+
+    def replace(self, temporary: Path, path: Path) -> None:
+        if self._step():
+            raise Killed
+        super().replace(temporary, path)
+        if self._step():
+            raise Killed
