@@ -15,6 +15,8 @@ from protocol.c37118.codec import (
     fractions,
 )
 from protocol.c37118.describe import configurations
+from protocol.c37118.device import Device
+from protocol.c37118.events import Configured, Data, Ended, Extended, Heard, Lost, Refused, Send, StartData, StopData
 from protocol.c37118.fragments import Fragments
 from protocol.c37118.frames import (
     Analog,
@@ -38,6 +40,7 @@ from protocol.c37118.frames import (
     sound,
     stream_id,
 )
+from protocol.c37118.session import Master, MasterSettings
 from protocol.c37118.splitter import Splitter
 from protocol.c37118.status import describe_quality, describe_status, usable
 
@@ -49,18 +52,31 @@ __all__ = [
     "Command",
     "CommandCode",
     "ConfigurationFrame",
+    "Configured",
+    "Data",
     "DataFrame",
+    "Device",
     "Digital",
+    "Ended",
+    "Extended",
     "Fragment",
     "Fragments",
     "Frame",
     "FrameError",
     "FrameType",
     "HeaderFrame",
+    "Heard",
+    "Lost",
+    "Master",
+    "MasterSettings",
     "Phasor",
+    "Refused",
+    "Send",
     "Splitter",
+    "StartData",
     "Station",
     "StationRows",
+    "StopData",
     "compile_codec",
     "configurations",
     "decode",
