@@ -10,6 +10,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from nodes._settings import show_like
+
 Path = tuple[str | int, ...]
 """Way to a value in a YAML document: keys and 0-based positions."""
 LONGEST = 60
@@ -92,8 +94,17 @@ def explain(detail: ErrorDetails, model: type[BaseModel], whose: str) -> tuple[s
     shown = repr(value) if len(repr(value)) <= LONGEST else repr(value)[:LONGEST] + "…"
     if kind == "string_type" and isinstance(value, int | float | bool):
         return f"{whose}: {name} is the {_yaml_word(value)} {value}, not text", f'put it in quotes: {name}: "{value}"'
-    message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "it should be")
+    message = _with_unit(detail).removeprefix("Value error, ").replace("Input should be", "it should be")
     return f"{whose}: {name} is {shown}", message[:1].lower() + message[1:]
+
+
+def _with_unit(detail: ErrorDetails) -> str:
+    """The message of a bound that was crossed, with the bound in the kind of unit that the value was written in."""
+    message, value = detail["msg"], detail["input"]
+    for bound in detail.get("ctx", {}).values():
+        if isinstance(value, str) and isinstance(bound, int | float) and message.endswith(f" {bound}"):
+            return message.removesuffix(str(bound)) + show_like(value, bound)
+    return message
 
 
 def _yaml_word(value: Any) -> str:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -58,7 +58,7 @@ SIZES = {
     "TiB": 2**40,
 }
 """Unit to bytes."""
-FREQUENCIES = {"mHz": Decimal("0.001"), "Hz": 1, "kHz": 1000}
+FREQUENCIES = {"mHz": Decimal("0.001"), "Hz": Decimal(1), "kHz": Decimal(1000)}
 """Unit to hertz."""
 
 _QUANTITY = re.compile(r"\s*([+-]?[0-9]+(?:\.[0-9]+)?)\s*([^\s0-9.]+)\s*")
@@ -81,7 +81,7 @@ def fault(what: str, remedy: str) -> PydanticCustomError:
     return PydanticCustomError("syms", "{what}; {remedy}", {"what": what, "remedy": remedy})
 
 
-def quantity(units: dict[str, Any], example: str) -> Callable[[Any], Decimal]:
+def quantity(units: Mapping[str, int | Decimal], example: str) -> Callable[[Any], Decimal]:
     """A parser of "<number> <unit>" to the base unit of `units`; `example` is the remedy's."""
 
     def parse(value: Any) -> Decimal:
@@ -94,30 +94,32 @@ def quantity(units: dict[str, Any], example: str) -> Callable[[Any], Decimal]:
         if unit not in units:
             raise fault(f"unknown unit {unit!r} in {value!r}", f"one of {', '.join(units)}, as in {example}")
         try:
-            return Decimal(number) * Decimal(units[unit])
+            return Decimal(number) * units[unit]
         except InvalidOperation:
             raise fault(f"{value!r} is no sensible number", f"write it as {example}") from None
 
     return parse
 
 
-def show(value: float, units: dict[str, Any]) -> str:
-    """A value in base units, in the largest unit that leaves it short: 180e9 -> "180 s"."""
+def show(value: float, units: Mapping[str, int | Decimal], zero: str) -> str:
+    """A value in base units, in the largest unit (they ascend) that it is a whole number of; 0 in the unit `zero`."""
     exact = Decimal(str(value))
-    fits = [unit for unit, size in units.items() if exact % Decimal(size) == 0] or [next(iter(units))]
-    unit = max(fits, key=lambda name: Decimal(units[name])) if value else "s" if "s" in units else next(iter(units))
-    return f"{(exact / Decimal(units[unit])).normalize():f} {unit}"
+    fits = [unit for unit, size in units.items() if exact % size == 0] or [next(iter(units))]
+    unit = fits[-1] if exact else zero
+    return f"{(exact / units[unit]).normalize():f} {unit}"
 
 
-def show_time(value: int) -> str:
-    """Nanoseconds as a person writes them."""
-    units = {unit: size for unit, size in TIMES.items() if unit != "µs" and size <= TIMES["s"]}
-    return show(value, units if abs(value) < 600 * TIMES["s"] else {k: v for k, v in TIMES.items() if k != "µs"})
+def show_time(value: float) -> str:
+    """Nanoseconds as a person writes them: 120 s, but 2 h."""
+    long = abs(value) >= 600 * TIMES["s"]
+    return show(
+        value, {unit: TIMES[unit] for unit in ("ns", "us", "ms", "s", *(("min", "h", "d") if long else ()))}, "s"
+    )
 
 
-def show_size(value: int) -> str:
+def show_size(value: float) -> str:
     """Bytes as a person writes them."""
-    return show(value, {unit: size for unit, size in SIZES.items() if unit[-2:] == "iB" or unit == "B"})
+    return show(value, {unit: SIZES[unit] for unit in ("B", "KiB", "MiB", "GiB", "TiB")}, "B")
 
 
 def show_share(value: float) -> str:
@@ -127,12 +129,24 @@ def show_share(value: float) -> str:
 
 def show_frequency(value: float) -> str:
     """0.02 -> "20 mHz"."""
-    return show(value, FREQUENCIES if value else {"Hz": 1})
+    return show(value, FREQUENCIES, "Hz")
 
 
 def show_rate(value: int) -> str:
     """50 -> "50/s", -5 -> "every 5 s"."""
     return f"{value}/s" if value > 0 else f"every {-value} s"
+
+
+def show_like(example: str, value: float) -> str:
+    """A value in base units as a person writes it, who wrote `example`: 1e9 -> "1 s" beside "200 ms"."""
+    match = _QUANTITY.fullmatch(example)
+    unit = match[2] if match else ""
+    if unit == "%":
+        return show_share(value)
+    for units, shown in ((TIMES, show_time), (SIZES, show_size), (FREQUENCIES, show_frequency)):
+        if unit in units:
+            return shown(value)
+    return str(value)
 
 
 _duration = quantity(TIMES, '"180 s" or "100 ms"')
@@ -234,7 +248,7 @@ def _finite(value: float) -> float:
     return value
 
 
-def _pattern(units: dict[str, Any], sign: str = "") -> dict[str, Any]:
+def _pattern(units: Mapping[str, Any], sign: str = "") -> dict[str, Any]:
     return {"type": "string", "pattern": rf"^\s*{sign}[0-9]+(\.[0-9]+)?\s*({'|'.join(units)})\s*$"}
 
 
