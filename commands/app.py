@@ -1,65 +1,61 @@
-"""The `syms` command: one verb per module beside this one, each with `register(app)`."""
+"""The `syms` command: a verb is a module beside this one, with `register(app)`."""
 
 from __future__ import annotations
 
 import importlib
+import pkgutil
 import sys
 
 import typer
 
+import commands
 from nodes._faults import Faulty
 from nodes._node import StartError
 
-VERBS = (
-    "demo",
-    "up",
-    "down",
-    "status",
-    "check",
-    "draw",
-    "schema",
-    "decode",
-    "replay",
-    "simulate",
-    "try_",
-    "events",
-    "export",
-    "finish",
-    "algorithms",
-    "run",
-)
-"""Modules, in the order of `syms --help`."""
+ORDER = ("demo", "up", "down", "status", "check", "draw", "decode", "try_", "simulate", "replay", "export", "events")
+"""How `syms --help` lists the verbs; others follow by name."""
 
 
-def make_app(verbs: tuple[str, ...] = VERBS) -> typer.Typer:
-    """The command with these verbs; a module is imported only if its verb may be asked for."""
+def verbs() -> list[str]:
+    """Modules of all verbs."""
+    found = {module.name for module in pkgutil.iter_modules(commands.__path__) if not module.name.startswith("_")}
+    found.discard("app")
+    return [verb for verb in ORDER if verb in found] + sorted(found - set(ORDER))
+
+
+def make_app(modules: list[str]) -> typer.Typer:
+    """The command with the verbs of these modules."""
     app = typer.Typer(
         name="syms",
-        help="Master station of the full-view synchronized measurement system.",
         no_args_is_help=True,
+        add_completion=False,
         pretty_exceptions_enable=False,
+        rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
-    for verb in verbs:
-        importlib.import_module(f"commands.{verb}").register(app)
+    for module in modules:
+        importlib.import_module(f"commands.{module}").register(app)
     return app
 
 
 def _root() -> None:
-    """Receives, aligns, judges and keeps what synchronised devices measure."""
+    """Master station of the full-view synchronized measurement system: receives what synchronised devices measure,
+    aligns it in time, judges it and keeps it.
+    """
 
 
 def main() -> None:
     """Entry point. Exit codes: 0 done, 1 it went wrong, 2 what was asked for is faulty (a file, an option)."""
     asked = sys.argv[1] if len(sys.argv) > 1 else ""
-    module = "try_" if asked == "try" else asked
-    app = make_app((module,)) if module in VERBS else make_app()
+    known = verbs()
+    module = next((verb for verb in known if verb.rstrip("_") == asked), None)
+    # Only the module that is asked for: a verb that needs no HDF5 does not wait for its import.
+    app = make_app([module] if module else known)
     try:
         app(prog_name="syms")
     except Faulty as faulty:
-        for fault in faulty.faults:
-            print(fault, file=sys.stderr)
+        print(faulty, file=sys.stderr)
         sys.exit(2)
     except StartError as error:
         print(f"syms: {error}", file=sys.stderr)
