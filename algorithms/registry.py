@@ -1,0 +1,196 @@
+"""Algorithms by name: what a detector runs on a window.
+
+A new algorithm is one file:
+
+    # algorithms/mine.py, or any my_algorithm.py beside the pipeline file
+    class Settings(registry.Settings):
+        limit: Hertz = 0.02
+        \"\"\"Largest deviation that is still quiet.\"\"\"
+
+    @algorithm("mine", version=1)
+    def judge(window: WindowData, settings: Settings) -> Judgement:
+        \"\"\"Largest deviation from the median.\"\"\"
+
+and one line of YAML: `algorithm: mine` (or `algorithm: ./my_algorithm.py`). The version goes up whenever the same
+window could be judged otherwise than before: verdicts are kept by (algorithm, version, window).
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import math
+import pkgutil
+import re
+import sys
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+
+UNITS: dict[str, dict[str, float]] = {
+    "s": {"ms": 1e-3, "s": 1.0, "min": 60.0},
+    "Hz": {"mHz": 1e-3, "Hz": 1.0},
+}
+_QUANTITY = re.compile(r"\s*([+-]?\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*")
+
+
+def _in(unit: str) -> Callable[[Any], float]:
+    def parse(value: Any) -> float:
+        match = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
+        if match is None or match[2] not in UNITS[unit]:
+            known = ", ".join(UNITS[unit])
+            raise ValueError(f'{value!r} is no quantity in {unit}; write it as "2 {unit}" ({known})')
+        return float(match[1]) * UNITS[unit][match[2]]
+
+    return parse
+
+
+def _schema(unit: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": rf"^\s*[+-]?\d+(\.\d+)?\s*({'|'.join(UNITS[unit])})\s*$"})
+
+
+Seconds = Annotated[float, BeforeValidator(_in("s")), _schema("s")]
+"""Seconds, from "2 s" or "200 ms"."""
+Hertz = Annotated[float, BeforeValidator(_in("Hz")), _schema("Hz")]
+"""Hz, from "20 mHz" or "2 Hz"."""
+
+
+class Settings(BaseModel):
+    """Base of an algorithm's settings; the docstring under a field is its documentation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class WindowData:
+    """What an algorithm is given; never NaN."""
+
+    device: NDArray[np.uint32]
+    """[m]"""
+    start: int
+    """ns UTC of the first sample"""
+    rate: float
+    """samples per second"""
+    quantities: list[str]
+    """[q]"""
+    values: NDArray[np.float32]
+    """[m, q, n]"""
+    filled: NDArray[np.uint8]
+    """[m, n] 1 = interpolated: to be left out of the decision"""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What an algorithm answers."""
+
+    suspicious: bool
+    score: float
+    """how far beyond the algorithm's limit (1.0 = at the limit); finite"""
+    onset: int | None = None
+    """sample where it begins; None if there is nothing"""
+    detail: dict[str, Any] = field(default_factory=dict)
+    """the algorithm's own figures, plain Python values, with units in their names"""
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """A registered algorithm."""
+
+    name: str
+    version: int
+    settings: type[Settings]
+    judge: Callable[[WindowData, Any], Judgement]
+    where: str
+    """module or file"""
+
+    @property
+    def summary(self) -> str:
+        """First line of the docstring."""
+        return (self.judge.__doc__ or "").strip().partition("\n")[0]
+
+    def run(self, window: WindowData, settings: Settings) -> Judgement:
+        """Judge a window. Raises ValueError if the window holds NaN, or the score is no number."""
+        if not np.isfinite(window.values).all():
+            raise ValueError("the window holds values that are not finite: fill its gaps first")
+        judgement = self.judge(window, settings)
+        if not math.isfinite(judgement.score):
+            raise ValueError(f"{self.name}: score {judgement.score} is no number")
+        return judgement
+
+
+class UnknownAlgorithmError(ValueError):
+    """No such algorithm; says which there are."""
+
+
+_REGISTRY: dict[str, list[Algorithm]] = {}
+"""Module -> the algorithms it registered."""
+
+
+def algorithm(name: str, version: int) -> Callable[[Callable[[WindowData, Any], Judgement]], Any]:
+    """Register `judge(window, settings)`; the type of its second argument is its settings model."""
+
+    def register(judge: Callable[[WindowData, Any], Judgement]) -> Callable[[WindowData, Any], Judgement]:
+        settings = list(typing.get_type_hints(judge).values())[1]
+        where = judge.__module__
+        _REGISTRY.setdefault(where, []).append(Algorithm(name, version, settings, judge, where))
+        return judge
+
+    return register
+
+
+def find(name: str, beside: Path = Path()) -> Algorithm:
+    """The algorithm with this name; or the one that `name`, a file (`*.py`, relative to `beside`), registers.
+
+    Raises UnknownAlgorithmError.
+    """
+    known = {one.name: one for one in available()}
+    if name.endswith(".py"):
+        found = _from_file((beside / name).resolve())
+        if found.name in known:
+            raise UnknownAlgorithmError(f"{name} calls its algorithm {found.name!r}, as {known[found.name].where} does")
+        return found
+    if name not in known:
+        names = ", ".join(known)
+        raise UnknownAlgorithmError(f"no algorithm is called {name!r}; there are {names}, or name a file as ./mine.py")
+    return known[name]
+
+
+def available() -> list[Algorithm]:
+    """All algorithms of the package, by name. Imports every module of the package."""
+    import algorithms
+
+    modules = [f"algorithms.{module.name}" for module in pkgutil.iter_modules(algorithms.__path__)]
+    for module in modules:
+        importlib.import_module(module)
+    return sorted((one for module in modules for one in _REGISTRY.get(module, [])), key=lambda one: one.name)
+
+
+def _from_file(path: Path) -> Algorithm:
+    made = _REGISTRY.get(_load(path), [])
+    if len(made) != 1:
+        raise UnknownAlgorithmError(f"{path} registers {len(made)} algorithms; one @algorithm(name, version) is wanted")
+    return made[0]
+
+
+def _load(path: Path) -> str:
+    """Import a file once; returns its module's name."""
+    name = "algorithm_file_" + re.sub(r"\W", "_", str(path))
+    if name in sys.modules:
+        return name
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise UnknownAlgorithmError(f"{path}: no such file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise UnknownAlgorithmError(f"{path} can't be loaded: {type(error).__name__}: {error}") from error
+    return name

@@ -1,0 +1,161 @@
+"""Detector: judges windows, one after another, and keeps no state between them.
+
+Any number of copies share the windows of a trigger. Whatever an algorithm raises is that window's verdict
+(`failed`, with the error), never the end of the detector.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import structlog
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+
+from algorithms import registry
+from algorithms.registry import Algorithm, Judgement, WindowData
+from nodes._node import Action, Actions, Letter, Node, Place
+from nodes._settings import Settings as Base
+from nodes._settings import fault
+from protocol import clock
+from protocol.clock import MILLISECOND, Now
+from protocol.messages import Outcome, Verdict, Window
+
+
+class Settings(Base):
+    """Detector: which algorithm judges the windows."""
+
+    algorithm: str = "emd"
+    """Name of an algorithm (`syms algorithms` lists them), or a file that holds one: `./mine.py`."""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the algorithm, where they differ from its defaults."""
+
+    @field_validator("algorithm")
+    @classmethod
+    def _known(cls, value: str, info: ValidationInfo) -> str:
+        base = Path((info.context or {}).get("base", Path()))
+        try:
+            found = registry.find(value, base)
+        except registry.UnknownAlgorithmError as error:
+            raise fault(str(error), "see `syms algorithms`") from None
+        return str((base / value).resolve()) if value.endswith(".py") else found.name
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Settings:
+        try:
+            self.load()
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            what = f"{self.algorithm}: setting {where!r}: {first['msg']}"
+            raise fault(what, "see `syms algorithms` for its settings") from None
+        return self
+
+    def load(self) -> tuple[Algorithm, registry.Settings]:
+        """The algorithm and its checked settings."""
+        found = registry.find(self.algorithm)
+        return found, found.settings.model_validate(self.settings)
+
+
+class Detector(Node):
+    """See the module."""
+
+    def __init__(self, settings: Settings, place: Place) -> None:
+        self.place = place
+        self.algorithm, self.settings = settings.load()
+        self.waiting: deque[Window] = deque()
+        self.judged: list[tuple[Window, Judgement, str, int]] = []
+        """The one window that was judged and not told: (window, judgement, error, begun [monotonic ns])."""
+        self.counters = {"windows": 0, "ok": 0, "failed": 0, "suspicious": 0}
+        self.took = 0
+        self.slowest = 0
+        self.last_error = ""
+
+    def receive(self, message: Any, now: Now) -> Actions:
+        """Windows wait their turn."""
+        if isinstance(message, Window):
+            self.waiting.append(message)
+        return ()
+
+    def wake_at(self) -> int | None:
+        """At once, while there is something to do."""
+        return 0 if self.waiting or self.judged else None
+
+    def wake(self, now: Now) -> Iterator[Action]:
+        """Judge one window; tell its verdict at the next wake, when it is known how long it took."""
+        if self.judged:
+            window, judgement, error, begun = self.judged.pop()
+            self._count(error, judgement, now.monotonic - begun)
+            yield Letter(window.trigger, self._verdict(window, judgement, error, now.monotonic - begun))
+        elif self.waiting:
+            window = self.waiting.popleft()
+            self.judged.append((window, *self._judge(window), now.monotonic))
+
+    def _judge(self, window: Window) -> tuple[Judgement, str]:
+        """(judgement, error text)"""
+        try:
+            return self.algorithm.run(_data(window), self.settings), ""
+        except Exception as raised:
+            self.last_error = f"{type(raised).__name__}: {raised}"
+            trace = traceback.format_exc()
+            structlog.get_logger().error("the algorithm failed", node=self.place.name, lease=window.lease, trace=trace)
+            return Judgement(False, 0.0), self.last_error
+
+    def _count(self, error: str, judgement: Judgement, took: int) -> None:
+        self.counters["windows"] += 1
+        self.counters["failed" if error else "ok"] += 1
+        self.counters["suspicious"] += judgement.suspicious
+        self.took += took
+        self.slowest = max(self.slowest, took)
+
+    def _verdict(self, window: Window, judgement: Judgement, error: str, took: int) -> Verdict:
+        first, samples = clock.slot_of(window.start, window.rate), window.values.shape[-1]
+        onset = clock.slot_time(first + judgement.onset, window.rate) if judgement.onset is not None else 0
+        return Verdict(
+            trigger=window.trigger,
+            lease=window.lease,
+            attempt=window.attempt,
+            worker=self.place.name,
+            algorithm=self.algorithm.name,
+            version=self.algorithm.version,
+            device=window.device,
+            start=window.start,
+            stop=clock.slot_time(first + samples, window.rate),
+            outcome=Outcome.FAILED if error else Outcome.OK,
+            suspicious=judgement.suspicious,
+            onset=onset,
+            score=judgement.score,
+            detail=judgement.detail,
+            completeness=window.completeness,
+            error=error,
+            took=took,
+        )
+
+    def health(self, now: Now) -> dict[str, Any]:
+        windows = max(1, self.counters["windows"])
+        last = f"the last window that failed: {self.last_error}"
+        return {
+            "counters": {
+                **self.counters,
+                "mean_ms": self.took / windows / MILLISECOND,
+                "slowest_ms": self.slowest / MILLISECOND,
+            },
+            "queues": {"waiting": len(self.waiting)},
+            "alarms": [last] if self.last_error else [],
+        }
+
+
+def _data(window: Window) -> WindowData:
+    rate = float(window.rate) if window.rate > 0 else -1.0 / window.rate
+    return WindowData(
+        window.device,
+        window.start,
+        rate,
+        window.quantities,
+        np.asarray(window.values),
+        np.asarray(window.filled),
+    )

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from nodes._node import Place
+from nodes.detector import Detector, Settings
+from protocol.clock import MILLISECOND, SECOND, Now
+from protocol.messages import Verdict, Window
+
+NOW = Now(1_000 * SECOND, 1_700_000_000 * SECOND)
+PLACE = Place("prejudge.1", "prejudge", 1, {}, {"trigger": ["windows"]}, "/run", {}, "p.yaml")
+
+MINE = '''
+from algorithms.registry import Hertz, Judgement, Settings as Base, WindowData, algorithm
+
+class Settings(Base):
+    limit: Hertz = 0.02
+    """Largest deviation that is still quiet."""
+
+@algorithm("mine", version=7)
+def judge(window: WindowData, settings: Settings) -> Judgement:
+    """Largest deviation from 50 Hz."""
+    off = abs(window.values[0, 0] - 50)
+    if off.max() > 5:
+        raise RuntimeError("beyond all measure")
+    score = float(off.max() / settings.limit)
+    return Judgement(score > 1, score, int(off.argmax()), {"rate": window.rate})
+'''
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> str:
+    (tmp_path / "mine.py").write_text(MINE)
+    return str(tmp_path / "mine.py")
+
+
+def window(frequency: np.ndarray, rate: int = 50) -> Window:
+    return Window(
+        trigger="windows",
+        lease=12,
+        attempt=2,
+        device=np.array([1 << 16], dtype=np.uint32),
+        start=NOW.utc,
+        rate=rate,
+        quantities=["frequency"],
+        values=frequency.astype(np.float32)[None, None],
+        filled=np.zeros((1, frequency.size), dtype=np.uint8),
+        completeness=1.0,
+    )
+
+
+def judge(node: Detector, work: Window, took: int = 0) -> tuple[str, Verdict]:
+    assert list(node.receive(work, NOW)) == []
+    assert node.wake_at() == 0
+    assert list(node.wake(NOW)) == []
+    assert node.wake_at() == 0
+    [letter] = node.wake(Now(NOW.monotonic + took, NOW.utc + took))
+    assert node.wake_at() is None
+    return letter.to, letter.message
+
+
+def quiet(n: int = 100) -> np.ndarray:
+    return np.full(n, 50.0)
+
+
+def test_a_verdict_goes_to_the_trigger_that_leased_the_window(mine: str):
+    frequency = quiet()
+    frequency[30] = 50.5
+    node = Detector(Settings(algorithm=mine, settings={"limit": "100 mHz"}), PLACE)
+    to, verdict = judge(node, window(frequency), took=7 * MILLISECOND)
+    assert to == "windows"
+    assert (verdict.lease, verdict.attempt, verdict.worker) == (12, 2, "prejudge.1")
+    assert (verdict.algorithm, verdict.version, verdict.outcome) == ("mine", 7, "ok")
+    assert verdict.suspicious
+    assert verdict.score == pytest.approx(5.0)
+    assert verdict.onset == NOW.utc + 600 * MILLISECOND
+    assert verdict.stop == NOW.utc + 2 * SECOND
+    assert verdict.took == 7 * MILLISECOND
+    assert verdict.detail == {"rate": 50.0}
+
+
+def test_slow_tables_have_a_rate_below_one(mine: str):
+    verdict = judge(Detector(Settings(algorithm=mine), PLACE), window(quiet(), rate=-5))[1]
+    assert verdict.detail == {"rate": 0.2}
+    assert verdict.stop == NOW.utc + 500 * SECOND
+
+
+@pytest.mark.parametrize(("value", "error"), [(99.0, "beyond all measure"), (np.nan, "not finite")])
+def test_what_an_algorithm_raises_is_the_windows_verdict(mine: str, value: float, error: str):
+    node = Detector(Settings(algorithm=mine), PLACE)
+    broken = quiet()
+    broken[3] = value
+    verdict = judge(node, window(broken))[1]
+    assert verdict.outcome == "failed"
+    assert error in verdict.error
+    assert not verdict.suspicious
+    assert judge(node, window(quiet()))[1].outcome == "ok"
+    health = node.health(NOW)
+    assert (health["counters"]["ok"], health["counters"]["failed"]) == (1, 1)
+    assert error in health["alarms"][0]
+
+
+def test_windows_wait_their_turn(mine: str):
+    node = Detector(Settings(algorithm=mine), PLACE)
+    for _ in range(3):
+        list(node.receive(window(quiet()), NOW))
+    assert node.health(NOW)["queues"] == {"waiting": 3}
+    verdicts = [letter for _ in range(6) for letter in node.wake(NOW)]
+    assert len(verdicts) == 3
+
+
+def test_a_file_is_found_beside_the_pipeline(mine: str):
+    settings = Settings.model_validate({"algorithm": "./mine.py"}, context={"base": Path(mine).parent})
+    assert Detector(settings, PLACE).algorithm.name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ({"algorithm": "fft"}, "no algorithm is called 'fft'; there are emd"),
+        ({"algorithm": "./none.py"}, "no such file"),
+        ({"settings": {"limitt": 3}}, "emd: setting 'limitt': Extra inputs"),
+    ],
+)
+def test_faults_are_found_by_the_check(given: dict, fault: str):
+    with pytest.raises(ValidationError, match=fault):
+        Settings.model_validate(given)
