@@ -10,7 +10,7 @@ from protocol.messages import Health, split_device
 
 SILENT_AFTER = 3.5
 """Seconds without Health after which a process counts as silent (it speaks each second)."""
-LARGEST = ("connected", "version")
+LARGEST = ("connected", "score", "_ms")
 """Per-device columns of which the largest counts where several processes of a kind know a device; others add up."""
 
 
@@ -33,11 +33,15 @@ class Board:
     def __init__(self, processes: list[str]) -> None:
         self.processes = processes
         self.voices: dict[str, Voice] = {}
+        self.restarts: dict[str, int] = {}
+        """Process -> how often it began anew while we listened."""
 
     def hear(self, health: Health, now: float) -> None:
         """Take in one message; `now` is monotonic seconds."""
         before = self.voices.get(health.node)
         voice = Voice(health, now)
+        if before and before.last.pid != health.pid:
+            self.restarts[health.node] = self.restarts.get(health.node, 0) + 1
         if before and before.last.pid == health.pid and health.time > before.last.time:
             span = (health.time - before.last.time) / 1e9
             voice.cpu = (health.cpu - before.last.cpu) / span
@@ -82,6 +86,11 @@ class Board:
         said = [f"{name}: {alarm}" for name, voice in self.voices.items() for alarm in voice.last.alarms]
         return [f"{name}: silent" for name in self.silent(now)] + said
 
+    def total(self, kind: str, counter: str) -> float:
+        """A counter summed over the processes of a kind; 0 if none of them has it."""
+        voices = [voice.last for voice in self.voices.values() if voice.last.kind == kind]
+        return sum(health.counters.get(counter, 0.0) for health in voices)
+
     def devices(self) -> list[dict[str, Any]]:
         """One entry per device, with the columns of all kinds; a name that two kinds use gets the kind in front."""
         owners: dict[str, set[str]] = {}
@@ -114,7 +123,7 @@ def _merge(counts: dict[str, float], more: dict[str, float]) -> None:
         held = counts.get(name, math.nan)
         if math.isnan(held) or math.isnan(value):
             counts[name] = value if math.isnan(held) else held
-        elif name.endswith(LARGEST) or name.endswith("_ms"):
+        elif name.endswith(LARGEST):
             counts[name] = max(held, value)
         else:
             counts[name] = held + value

@@ -9,7 +9,6 @@ the only source of wiring, however supervisord was started.
 from __future__ import annotations
 
 import http.client
-import os
 import shlex
 import sys
 import xmlrpc.client
@@ -110,8 +109,8 @@ def configuration(pipeline: Path, run: str) -> str:
 
 
 def log_folder(pipeline: Pipeline) -> Path:
-    """Where the processes' logs go: `$SYMS_LOGS`, else `logs` in the runtime folder."""
-    return Path(os.environ.get("SYMS_LOGS") or f"{pipeline.run}/logs").absolute()
+    """Where the processes' logs go."""
+    return Path(pipeline.run, "logs")
 
 
 def programs(pipeline: Pipeline) -> str:
