@@ -21,9 +21,12 @@ from typing import Any
 
 import msgpack
 
+from protocol.clock import MILLISECOND, Now
+
 MAX_NOTE = 64 * 1024
 """Bytes of one note."""
 MAX_DESCRIPTORS = 4
+JOIN_AGAIN = 500 * MILLISECOND
 
 
 def path(run: str, balancer: str) -> str:
@@ -112,3 +115,52 @@ class Channel:
     def close(self) -> None:
         self.alive = False
         self.end.close()
+
+
+class Balancers:
+    """A receiver's channels to its balancers; those that are not there are dialled again and again."""
+
+    def __init__(self, run: str, receiver: str, names: Sequence[str]) -> None:
+        self._run, self._receiver, self._names = run, receiver, names
+        self._channels: dict[str, Channel] = {}
+        self._join_at = 0
+
+    @property
+    def missing(self) -> list[str]:
+        """Balancers that are not there."""
+        return [name for name in self._names if name not in self._channels]
+
+    def hear(self, now: Now) -> Iterator[tuple[str, dict[str, Any], list[int]]]:
+        """What has come: (balancer, note, descriptors)."""
+        if now.monotonic >= self._join_at:
+            self._join_at = now.monotonic + JOIN_AGAIN
+            self._join()
+        for name, channel in list(self._channels.items()):
+            for note, descriptors in channel.notes():
+                yield name, note, descriptors
+            if not channel.alive:
+                channel.close()
+                del self._channels[name]
+
+    def _join(self) -> None:
+        for name in self.missing:
+            try:
+                channel = Channel.dial(path(self._run, name))
+            except OSError:
+                continue  # it stays in `missing`, which is an alarm, until it is there
+            channel.say("hello", receiver=self._receiver)
+            self._channels[name] = channel
+
+    def say(self, balancer: str, what: str, **fields: Any) -> None:
+        """One note to one of them; to one that is gone there is nothing to say."""
+        channel = self._channels.get(balancer)
+        if channel:
+            channel.say(what, **fields)
+
+    def flush(self) -> None:
+        for channel in self._channels.values():
+            channel.flush()
+
+    def close(self) -> None:
+        for channel in self._channels.values():
+            channel.close()

@@ -30,6 +30,13 @@ class Identities:
             recognise([device], address, device.stream) for device in self.callers
         )
 
+    def only_stream(self, address: str) -> int | None:
+        """IDCODE of the one device that can dial in from this address; None if several can."""
+        if self.site.unknown == "admit":
+            return None
+        streams = {device.stream for device in self.callers if recognise([device], address, device.stream)}
+        return streams.pop() if len(streams) == 1 else None
+
     def of_caller(self, address: str, stream: int) -> dict[str, Any]:
         """A device that dialled us. Raises Unknown."""
         return self._said(match(self.site, address, stream)) or self._admitted(address, stream)

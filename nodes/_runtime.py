@@ -162,6 +162,9 @@ class Runtime:
         except StartError as fault:
             self.log.error("cannot start", why=str(fault))
             return EXIT_BUG
+        except Exception:
+            self.log.exception("a bug ended this process; supervisord starts it again")
+            return EXIT_BUG
         finally:
             self.signals.close()
             if self.post:
@@ -231,7 +234,8 @@ class Runtime:
             self.post.tell(News(self.health(read_clock())))
 
     def health(self, now: Now) -> Health:
-        assert self.place and self.post
+        assert self.place
+        assert self.post
         own = {"counters": {}, "queues": {}, "columns": [], "labels": [], "alarms": [], **self.node.health(now)}
         own["counters"] = {
             **own["counters"],

@@ -19,8 +19,8 @@ import structlog
 from pydantic import Field
 
 from nodes import _dialing, _handover, _settings
-from nodes._node import Action, Actions, Node, Place, StartError, Unwatch, Watch
 from nodes._identity import Identities, Unknown
+from nodes._node import Action, Actions, Node, Place, StartError, Unwatch, Watch
 from nodes._registry import Registry, RegistryError
 from nodes._settings import Address, FilePath
 from nodes._site import Device, Site
@@ -95,6 +95,8 @@ class Balancer(Node):
         self.counts: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
         """Why and whom -> how often."""
+        self.without_cfg3: set[str] = set()
+        """Addresses of devices that broke off when asked for CFG-3."""
         self.serial = itertools.count(1)
         self.look_at = 0
 
@@ -215,6 +217,8 @@ class Balancer(Node):
             elif note["say"] == "identify":
                 self._identify(receiver, note)
             elif note["say"] == "ended":
+                if not note["cfg3"]:
+                    self._cannot_cfg3(note["connection"])
                 self._ended(note["connection"], note["reason"], now)
         if not receiver.channel.alive:
             yield from self._left(fd, receiver, now)
@@ -255,7 +259,15 @@ class Balancer(Node):
             how=connection.how,
             peer=connection.peer,
             target=connection.target,
+            cfg3=connection.peer[0] not in self.without_cfg3,
+            stream=self._expected_stream(connection),
         )
+
+    def _expected_stream(self, connection: Connection) -> int | None:
+        """IDCODE to address commands to, if the site file leaves no doubt: many devices ignore any other."""
+        if connection.candidates is None:
+            return self.identities.only_stream(connection.peer[0])
+        return connection.candidates[0].stream if connection.how != "spontaneous" else None
 
     def _hand_waiting(self) -> None:
         waiting, self.waiting = self.waiting, []
@@ -297,6 +309,12 @@ class Balancer(Node):
         if connection.how == "spontaneous":
             return self.identities.of_sender(connection.candidates, address, stream)
         return self.identities.of_dialled(connection.candidates[0], address, stream)
+
+    def _cannot_cfg3(self, id_: int) -> None:
+        """The device broke off when asked for CFG-3: next time it is asked for CFG-2 only."""
+        connection = self.connections.get(id_)
+        if connection:
+            self.without_cfg3.add(connection.peer[0])
 
     def _ended(self, id_: int, reason: str, now: Now) -> None:
         connection = self.connections.pop(id_, None)

@@ -1,0 +1,180 @@
+"""A receiver's rows: DATA frames of one tick in, columns per table out; and its books, per device, in rows."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from algorithms.plausibility import Plausible
+from protocol.c37118 import Bank, Batch, Codec
+from protocol.clock import Now
+from protocol.messages import STATIONS_PER_LINK, Measurements, Table, Tally, device_number
+
+I8 = NDArray[np.int64]
+
+RECEIVED, CORRUPT, REFUSED, LOST = range(4)
+COLUMNS = ("received", "corrupt", "refused", "lost")
+
+
+class _Source(NamedTuple):
+    """A link as far as decoding needs it."""
+
+    link: int
+    codec: Codec
+
+
+class _Layout:
+    """Links whose frames can be decoded together, and their frames of this tick."""
+
+    def __init__(self) -> None:
+        self.sources: dict[int, _Source] = {}
+        self.frames: list[bytes] = []
+        self.origin: list[int] = []
+        """Link of each frame."""
+        self._bank: Bank | None = None
+        self._place = np.zeros(0, np.intp)
+        """Link -> place in the bank."""
+
+    def enter(self, source: _Source) -> None:
+        self.sources[source.link] = source
+        self._bank = None
+
+    def leave(self, link: int) -> None:
+        if self.sources.pop(link, None):
+            self._bank = None
+
+    def decode(self) -> tuple[Batch, I8, list[Table]]:
+        """This tick's frames: (batch, link of each row, tables of the stations). The frames are gone afterwards."""
+        if self._bank is None:
+            self._bank = Bank([source.codec for source in self.sources.values()])
+            self._place = np.zeros(max(self.sources) + 1, np.intp)
+            self._place[list(self.sources)] = np.arange(len(self.sources))
+        links = np.array(self.origin, np.int64)
+        batch = self._bank.decode(b"".join(self.frames), self._place[links])
+        self.frames, self.origin = [], []
+        return batch, links, self._bank.codecs[0].tables
+
+
+class Rows:
+    """Collects the DATA frames of a tick and turns them into `Measurements`, one per table."""
+
+    def __init__(self, books: Books, plausible: Plausible) -> None:
+        self._books, self._plausible = books, plausible
+        self._layouts: dict[Hashable, _Layout] = {}
+        self._layout_of: dict[int, _Layout] = {}
+
+    def configure(self, link: int, codec: Codec) -> None:
+        """From now on frames of this link are of this codec. Take what was collected before (`columns`) first."""
+        self.forget(link)
+        layout = self._layouts.setdefault(codec.layout, _Layout())
+        layout.enter(_Source(link, codec))
+        self._layout_of[link] = layout
+
+    def forget(self, link: int) -> None:
+        """The link has no configuration any more; its frames must have been taken."""
+        layout = self._layout_of.pop(link, None)
+        if layout is None:
+            return
+        layout.leave(link)
+        if not layout.sources:
+            self._layouts = {key: each for key, each in self._layouts.items() if each.sources}
+
+    def add(self, link: int, frames: list[bytes]) -> None:
+        """DATA frames of a configured link, each of its codec's size, in order of arrival."""
+        layout = self._layout_of[link]
+        layout.frames += frames
+        layout.origin += [link] * len(frames)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there are frames to take."""
+        return any(layout.frames for layout in self._layouts.values())
+
+    def columns(self, now: Now) -> Iterator[tuple[Measurements, I8]]:
+        """What was collected, decoded: (rows of one table, STAT bits seen per row's link as [n] links)."""
+        tables: dict[Table, list[tuple[I8, Batch, int, NDArray[np.uint8]]]] = {}
+        for layout in [each for each in self._layouts.values() if each.frames]:
+            batch, links, shapes = layout.decode()
+            arrival = np.full(links.size, now.monotonic, np.int64)
+            aside = self._plausible.judge(batch.time, arrival, links)
+            for station, table in enumerate(shapes):
+                tables.setdefault(table, []).append((links, batch, station, aside))
+        for table, pieces in tables.items():
+            yield self._measurements(table, pieces, now)
+
+    def _measurements(
+        self, table: Table, pieces: list[tuple[I8, Batch, int, NDArray[np.uint8]]], now: Now
+    ) -> tuple[Measurements, I8]:
+        links = np.concatenate([piece[0] for piece in pieces])
+        device = np.concatenate([piece[0] * STATIONS_PER_LINK + piece[2] for piece in pieces]).astype(np.uint32)
+        rows = [piece[1].stations[piece[2]] for piece in pieces]
+        self._books.count(device, RECEIVED)
+        message = Measurements(
+            table=tuple(table),  # type: ignore[arg-type]
+            device=device,
+            time=np.concatenate([piece[1].time for piece in pieces]),
+            arrival=np.full(device.size, now.utc, np.int64),
+            snapped=np.concatenate([piece[1].snapped for piece in pieces]),
+            quality=np.concatenate([piece[1].quality for piece in pieces]),
+            status=np.concatenate([row.status for row in rows]),
+            aside=np.concatenate([piece[3] for piece in pieces]),
+            values=np.concatenate([row.values for row in rows]),
+            digital=np.concatenate([row.digital for row in rows]),
+        )
+        return message, links
+
+
+class Books:
+    """Counts per device since the receiver started, in rows; see `messages.Tally`."""
+
+    def __init__(self) -> None:
+        self._place: dict[int, int] = {}
+        self._device = np.zeros(0, np.uint32)
+        self._counts = np.zeros((0, len(COLUMNS)), np.int64)
+        self._told = self._counts.copy()
+
+    def count(self, device: NDArray[np.uint32], column: int) -> None:
+        """One more in `column` for each entry of `device` [n] (a device may stand in it many times)."""
+        unique, times = np.unique(device, return_counts=True)
+        places = self._places(unique)  # before self._counts is looked at: it may grow
+        self._counts[places, column] += times
+
+    def add(self, link: int, stations: int, column: int, frames: int) -> None:
+        """Frames of a link that never became rows: as many rows of each station, of station 0 if there is none."""
+        if frames:
+            devices = np.array([device_number(link, k) for k in range(max(stations, 1))], np.uint32)
+            places = self._places(devices)
+            self._counts[places, column] += frames
+            self._counts[places, RECEIVED] += frames
+
+    def _places(self, devices: NDArray[np.uint32]) -> list[int]:
+        fresh = [device for device in devices.tolist() if device not in self._place]
+        if fresh:
+            self._place |= {device: len(self._place) + k for k, device in enumerate(fresh)}
+            more = np.zeros((len(fresh), len(COLUMNS)), np.int64)
+            self._device = np.concatenate([self._device, np.array(fresh, np.uint32)])
+            self._counts = np.concatenate([self._counts, more])
+            self._told = np.concatenate([self._told, more])
+        return [self._place[device] for device in devices.tolist()]
+
+    def changed(self) -> Tally | None:
+        """The counts of devices whose counts have changed since the last call; None if none has."""
+        rows = np.flatnonzero((self._counts != self._told).any(axis=1))
+        if not rows.size:
+            return None
+        self._told = self._counts.copy()
+        received, corrupt, refused, lost = self._counts[rows].T.copy()
+        return Tally(self._device[rows], received, corrupt, refused, lost)
+
+    @property
+    def devices(self) -> NDArray[np.uint32]:
+        """[n]"""
+        return self._device
+
+    @property
+    def counts(self) -> I8:
+        """[n, 4] in the order of `COLUMNS`."""
+        return self._counts

@@ -1,0 +1,194 @@
+"""Ways that a receiver reads devices by: a TCP connection, or a UDP socket. Bytes in, whole frames out."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from protocol.c37118 import Codec, Splitter, stream_id
+from protocol.c37118.session import Master, MasterSettings
+
+CHUNK = 64 * 1024
+"""Bytes asked of the kernel at once."""
+CHUNKS_AT_MOST = 8
+"""Reads of one socket in one tick, so that a flood on one does not hold up the others."""
+UNSENT_AT_MOST = 4096
+"""Bytes of commands that wait for a device which does not read; then the link is given up."""
+SENDERS_AT_MOST = 2048
+"""Devices heard on one UDP port; frames of more are refused."""
+
+
+@dataclass(eq=False)
+class Link:
+    """One device stream, as far as its receiver knows it."""
+
+    balancer: str
+    """Who handed it over."""
+    connection: int
+    """The balancer's number for it."""
+    address: str
+    master: Master
+    send: Callable[[bytes], None]
+    """Puts a command on its way."""
+    number: int = 0
+    """Link number; 0 until the balancer has said who it is."""
+    stream: int = 0
+    """IDCODE that it was identified by."""
+    identity: dict[str, Any] = field(default_factory=dict)
+    codec: Codec | None = None
+    early: list[tuple[Codec, list[bytes]]] = field(default_factory=list)
+    """DATA that came before we knew who it is, with the configuration in force."""
+    unbooked: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
+    """Frames counted before we knew who it is, by column of the books."""
+    refused: bool = False
+    """The balancer does not know it; what it still sends is counted."""
+    came: bool = False
+    """Whether DATA came in this tick."""
+
+    @property
+    def stations(self) -> int:
+        return len(self.codec.tables) if self.codec else 0
+
+
+class StreamWay:
+    """A TCP connection of one device."""
+
+    def __init__(
+        self, balancer: str, connection: int, end: socket.socket, peer: tuple[str, int], settings: MasterSettings
+    ) -> None:
+        self.balancer, self.connection = balancer, connection
+        end.setblocking(False)
+        self.end = end
+        self.splitter = Splitter()
+        self.link = Link(balancer, connection, peer[0], Master(settings), self._send)
+        self.unsent = b""
+        self.ended: str = ""
+        """Why it is over; "" while it is not."""
+
+    @property
+    def links(self) -> list[Link]:
+        return [self.link]
+
+    def read(self) -> Iterator[tuple[Link, list[bytes]]]:
+        """What came: (link, whole frames)."""
+        for _ in range(CHUNKS_AT_MOST):
+            try:
+                chunk = self.end.recv(CHUNK)
+            except BlockingIOError:
+                return
+            except OSError as fault:
+                self.ended = fault.strerror or str(fault)
+                return
+            if not chunk:
+                self.ended = "the device closed the connection"
+                return
+            yield self.link, self.splitter.feed(chunk)
+            if len(chunk) < CHUNK:
+                return
+
+    def rest(self) -> list[bytes]:
+        """Frames in what is held, now that no more will come."""
+        return self.splitter.close()
+
+    def _send(self, data: bytes) -> None:
+        self.unsent += data
+        self.flush()
+
+    def flush(self) -> None:
+        """Send commands that wait."""
+        if not self.unsent or self.ended:
+            return
+        try:
+            self.unsent = self.unsent[self.end.send(self.unsent) :]
+        except BlockingIOError:
+            pass
+        except OSError as fault:
+            self.ended = fault.strerror or str(fault)
+        if len(self.unsent) > UNSENT_AT_MOST:
+            self.ended = "the device does not read our commands"
+
+
+class DatagramWay:
+    """A UDP socket. `links` has one device per (address, stream) if they send unasked, else just the one."""
+
+    def __init__(
+        self,
+        balancer: str,
+        connection: int,
+        end: socket.socket,
+        settings: MasterSettings,
+        target: tuple[str, int] | None = None,
+    ) -> None:
+        """`target`: where commands go, and whose datagrams count; None: any device may send, unasked."""
+        end.setblocking(False)
+        self.balancer, self.connection, self.end = balancer, connection, end
+        self.target, self.settings = target, settings
+        self.splitter = Splitter()
+        self.ended = ""
+        self.strangers = 0
+        """Datagrams from an address that is not the device's, or of one device too many."""
+        self.unreachable = 0
+        """Commands answered by the network instead of the device; the session asks again by itself."""
+        self._heard: dict[tuple[str, int], Link] = {}
+        self._only = Link(balancer, connection, target[0], Master(settings), self._send) if target else None
+
+    def share(self, link: Link, address: str) -> None:
+        """Its datagrams from `address` are DATA of a link whose commands go another way (TCP)."""
+        self._only, self.target = link, (address, 0)
+
+    @property
+    def links(self) -> list[Link]:
+        return [self._only] if self._only else list(self._heard.values())
+
+    def read(self) -> Iterator[tuple[Link, list[bytes]]]:
+        """What came: (link, whole frames)."""
+        for _ in range(CHUNKS_AT_MOST * 64):
+            try:
+                datagram, sender = self.end.recvfrom(CHUNK)
+            except BlockingIOError:
+                return
+            except OSError:
+                self.unreachable += 1
+                return
+            yield from self._whose(datagram, sender[0])
+
+    def _whose(self, datagram: bytes, address: str) -> Iterator[tuple[Link, list[bytes]]]:
+        if self._only and self.target and address != self.target[0]:
+            self.strangers += 1
+            return
+        frames = self.splitter.feed(datagram) + self.splitter.close()
+        if self._only:
+            yield self._only, frames
+            return
+        for frame in frames:
+            link = self._sender(address, stream_id(frame))
+            if link:
+                yield link, [frame]
+
+    def _sender(self, address: str, stream: int) -> Link | None:
+        link = self._heard.get((address, stream))
+        if link is None:
+            if len(self._heard) >= SENDERS_AT_MOST:
+                self.strangers += 1
+                return None
+            link = Link(self.balancer, self.connection, address, Master(self.settings), self._send)
+            self._heard[address, stream] = link
+        return link
+
+    def rest(self) -> list[bytes]:
+        return []
+
+    def _send(self, data: bytes) -> None:
+        if self.target and self.target[1]:
+            try:
+                self.end.sendto(data, self.target)
+            except OSError:
+                self.unreachable += 1
+
+    def flush(self) -> None:
+        """Datagrams don't wait."""
+
+
+Way = StreamWay | DatagramWay
