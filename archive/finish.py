@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -22,21 +21,11 @@ import h5py
 from archive import folder, layout
 from archive.disk import Disk
 from archive.groups import write_aside, write_root, write_table
+from archive.merging import joined, joined_aside
 from archive.parts import Part
 from archive.shelves import seal_part
-from archive.sources import (
-    AsideRows,
-    FinishedSource,
-    Joined,
-    PartSource,
-    aside_of_group,
-    aside_of_part,
-    join_aside,
-    open_finished,
-    open_part,
-)
+from archive.sources import open_finished, open_part
 from archive.watermark import Watermark
-from protocol.messages import Table
 
 
 def finish_hour(root: Path, hour: int, disk: Disk | None = None) -> Path | None:
@@ -54,9 +43,6 @@ def finish_hour(root: Path, hour: int, disk: Disk | None = None) -> Path | None:
             _write(root, hour, path, file, parts, merged | {_serial(part.path) for part in parts}, disk)
     for each in sealed:
         each.unlink()
-    for left in layout.live_folder(root, hour).parent.glob(f"{layout.hour_name(hour)}"):
-        if not any(left.iterdir()):
-            left.rmdir()
     return path
 
 
@@ -80,35 +66,6 @@ def _write(root: Path, hour: int, path: Path, file: Any, parts: list[Part], merg
     disk.replace(temporary, path)
 
 
-def _tables(file: Any, parts: list[Part]) -> list[Table]:
-    names = {part.table.name for part in parts}
-    if file is not None:
-        names |= {name for name in file if layout.table_of(name)} | set(file.get("aside", {}))
-    return [table for name in sorted(names) if (table := layout.table_of(name)) is not None]
-
-
-def joined(file: Any, parts: list[Part]) -> Iterator[tuple[Table, Joined]]:
-    """The placed rows of a finished file (or None) and some parts, by table."""
-    for table in _tables(file, parts):
-        sources: list[PartSource | FinishedSource] = []
-        if file is not None and table.name in file:
-            sources.append(FinishedSource(file[table.name], table))
-        sources += [PartSource(part) for part in parts if part.table == table and not part.is_aside]
-        if sources:
-            yield table, Joined(table, sources)
-
-
-def joined_aside(file: Any, parts: list[Part]) -> Iterator[tuple[Table, AsideRows]]:
-    """The rows set aside in a finished file (or None) and some parts, by table."""
-    for table in _tables(file, parts):
-        found = [aside_of_part(part) for part in parts if part.table == table and part.is_aside]
-        if file is not None and f"aside/{table.name}" in file:
-            found.append(aside_of_group(file[f"aside/{table.name}"], table))
-        found = [each for each in found if len(each.column)]
-        if found:
-            yield table, join_aside(found)
-
-
 def finish_sealed(root: Path) -> list[Path]:
     """Merge all that is sealed, while a writer may be at work on the rest. Raises ArchiveError."""
     folder.check(root)
@@ -127,7 +84,10 @@ def finish_all(path: str | os.PathLike[str]) -> list[Path]:
         for live in layout.live_hours(root).values():
             for part in live.glob(f"*{layout.PART}"):
                 seal_part(part)
-        return finish_sealed(root)
+        files = finish_sealed(root)
+        for left in (root / "live").iterdir():
+            folder.remove_empty(left)
+        return files
 
 
 def main(arguments: list[str]) -> int:

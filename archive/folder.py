@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from archive import layout
@@ -73,6 +74,13 @@ def check(root: Path) -> None:
         raise ArchiveError(f'{root}/archive.json: damaged ({fault}); write {{"format": 1}} to it') from fault
     if not isinstance(found, int) or found > layout.FORMAT:
         raise ArchiveError(f"{root}: archive format {found}, this release knows up to {layout.FORMAT}; use a newer one")
+
+
+def remove_empty(path: Path) -> None:
+    """Remove a folder if nothing is in it. Only for who holds the writer's lock: a writer may be about to use it."""
+    with suppress(FileNotFoundError):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
 
 
 def site_text(root: Path) -> str:

@@ -145,8 +145,8 @@ def _write_devices(group: Any, table: Table, held: Sequence[Configuration], scal
     quantity = np.array(layout.quantities(table), dtype=object)
     _add(group, "quantity", quantity, ["channel"], "frequency [Hz], rocof [Hz/s], magnitude, angle [degrees], analog")
     both = (scale, "channel")
-    _add(group, "names", _grid([_channel_names(each) for each in held]), both, "channel names of each device")
-    _add(group, "units", _grid([_channel_units(each) for each in held]), both, "units of each device's channels")
+    _add(group, "names", _grid([channel_names(each) for each in held]), both, "channel names of each device")
+    _add(group, "units", _grid([channel_units(each) for each in held]), both, "units of each device's channels")
     if table.digitals:
         _scale(group, "word", np.arange(1, table.digitals + 1), "digital word")
         _scale(group, "bit", np.arange(16), "bit of a digital word, 0 = least significant")
@@ -182,11 +182,13 @@ def _grid(rows: list[list[str]]) -> NDArray[Any]:
     return np.array(rows, dtype=object).reshape(len(rows), -1)
 
 
-def _channel_names(each: Configuration) -> list[str]:
+def channel_names(each: Configuration) -> list[str]:
+    """Name of each value channel; a phasor's magnitude and angle share its name."""
     return ["frequency", "rocof", *(name for phasor in each.phasors for name in (phasor, phasor)), *each.analogs]
 
 
-def _channel_units(each: Configuration) -> list[str]:
+def channel_units(each: Configuration) -> list[str]:
+    """Unit of each value channel."""
     phasors = [text for unit in each.phasor_units for text in (unit, "degrees")]
     return ["Hz", "Hz/s", *phasors, *each.analog_units]
 

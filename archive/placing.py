@@ -14,12 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archive import layout
+from archive.books import Books
 from archive.configurations import Register
-from archive.parts import Part, Rows
+from archive.parts import Part, Rows, slot_times
+from archive.shelves import Shelf
 from protocol import clock
-from protocol.messages import U1, U4, Measurements, Table
+from protocol.messages import U1, U4, Aside, Measurements, Table
 
 Index = NDArray[np.int64]
+Marks = list[tuple[Part, int, bytes, bytes]]
+"""(part, offset, presence bytes before, and after)."""
 Taken = Callable[[Index, Index], tuple[NDArray[np.bool_], Rows]]
 
 
@@ -104,3 +108,68 @@ def digests(lot: Lot, register: Register) -> list[bytes]:
         hashlib.blake2b(keys[number] + time.to_bytes(8, "little", signed=True) + row.tobytes(), digest_size=16).digest()
         for number, time, row in zip(lot.number.tolist(), lot.time.tolist(), content, strict=True)
     ]
+
+
+def by_hour(lot: Lot, last: dict[int, int]) -> list[tuple[int, Lot]]:
+    """Rows by the hour they stand in; an implausible one stays with its device's plausible ones."""
+    placed = np.flatnonzero(lot.aside == Aside.NO)
+    hour = clock.slot_time(lot.slot, lot.table.rate) // layout.SPAN * layout.SPAN
+    devices, at = np.unique(lot.device[placed][::-1], return_index=True)
+    recent = placed[::-1][at]
+    last.update(zip(devices.tolist(), lot.time[recent].tolist(), strict=True))
+    for row in np.flatnonzero(lot.aside != Aside.NO).tolist():
+        hour[row] = layout.hour_of(last.get(int(lot.device[row]), int(lot.time[row])))
+    return [(each, lot.pick(np.flatnonzero(hour == each))) for each in np.unique(hour).tolist()]
+
+
+def place(shelf: Shelf, lot: Lot, books: Books, register: Register) -> Marks:
+    """Write the rows of one table and hour, count them; returns the presence bytes that make them so."""
+    marks: Marks = []
+    placed = np.flatnonzero(lot.aside == Aside.NO)
+    reason = lot.aside.astype(np.uint8)
+    if len(placed):
+        parts, index, cells = shelf.places(lot.number[placed], lot.slot[placed])
+        for at, part in enumerate(parts):
+            mine = placed[index == at]
+            some = lot.pick(mine)
+            outcome = settle(part, cells[index == at], some, shelf.taken)
+            marks += _put(part, cells[index == at][outcome.archived], some.pick(outcome.archived))
+            books.count("archived", some.device[outcome.archived])
+            books.count("duplicate", some.device[outcome.duplicate])
+            reason[mine[outcome.taken]] = Aside.PLACE_TAKEN
+    leftover = np.flatnonzero(reason)
+    return marks + _set_aside(shelf, lot.pick(leftover), reason[leftover], books, register)
+
+
+def _put(part: Part, cells: Index, lot: Lot) -> Marks:
+    if not len(cells):
+        return []
+    for name, values in lot.rows.items():
+        part.put(name, cells, values)
+    part.put("time", *slot_times(part, cells))
+    return [(part, *mark) for mark in part.marks(cells)]
+
+
+def _set_aside(shelf: Shelf, lot: Lot, reason: Any, books: Books, register: Register) -> Marks:
+    """Append rows to the aside parts, copies of what is there excepted."""
+    if not len(reason):
+        return []
+    digest = digests(lot, register)
+    fresh = np.zeros(len(digest), dtype=bool)
+    for row, each in enumerate(digest):
+        fresh[row] = each not in shelf.digests
+        shelf.digests.add(each)
+    books.count("duplicate", lot.device[~fresh])
+    books.count("aside", lot.device[fresh])
+    kept = lot.pick(fresh)
+    marks: Marks = []
+    rows = {name: values for name, values in kept.rows.items() if name != "offset"}
+    rows |= {"time": kept.time, "reason": reason[fresh],
+             "digest": np.frombuffer(b"".join(digest), np.uint8).reshape(-1, 16)[fresh]}  # fmt: skip
+    for part, mine, cells in shelf.aside(kept.number):
+        for name, values in rows.items():
+            part.put(name, cells, values[mine])
+        column = [shelf.aside_column(part, number) for number in kept.number[mine].tolist()]
+        part.put("column", cells, np.array(column, dtype=np.uint32))
+        marks += [(part, *mark) for mark in part.marks(cells)]
+    return marks

@@ -15,25 +15,21 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from archive import folder, layout
 from archive.books import Books
 from archive.configurations import Register
 from archive.disk import Disk
-from archive.parts import Part, slot_times
-from archive.placing import Index, Lot, digests, lot_of, settle
+from archive.events import Pending, Said, key_of, matters, plain, write_event
+from archive.placing import Index, Marks, by_hour, lot_of, place
 from archive.shelves import Shelf, seal_part
 from archive.watermark import Change, Watermark
-from protocol import clock
 from protocol.clock import Now
-from protocol.messages import Aside, Configuration, Measurements, Numbered, Table, Tally
+from protocol.messages import Configuration, Measurements, Numbered, Table, Tally, Verdict
 
 RESERVE = 64 << 20
 """Bytes that stay free on the disk."""
 SHELVES = 64
 """Open at a time; the longest unused are closed."""
-Marks = list[tuple[Part, int, bytes, bytes]]
 
 
 class Archive:
@@ -58,6 +54,8 @@ class Archive:
             raise
         self.books = Books.from_json(self._watermark.state.get("books", {}))
         self._last: dict[int, int] = {int(k): v for k, v in self._watermark.state.get("last", {}).items()}
+        self.pending = Pending({key_of(said): said for said in self._watermark.state.get("events", [])})
+        """Suspicious verdicts that are not in an event file yet."""
         self._next = {key: stream.next for key, stream in self.books.streams.items()}
         self._shelves: dict[tuple[int, Table], Shelf] = {}
         self._failed = False
@@ -68,6 +66,7 @@ class Archive:
     def _clear(self) -> None:
         self._rows: dict[Table, list[tuple[Index, Measurements]]] = {}
         self._tallies: list[Tally] = []
+        self._verdicts: list[Said] = []
         self._gaps: set[tuple[str, int]] = set()
         self.held = 0
         """Rows taken and not committed."""
@@ -81,6 +80,8 @@ class Archive:
             return self.configure(message)
         if isinstance(message, Measurements):
             return self.add(message)
+        if isinstance(message, Verdict):
+            return self.verdict(message)
         return isinstance(message, Tally) and self.tally(message)
 
     def configure(self, message: Configuration) -> bool:
@@ -105,6 +106,15 @@ class Archive:
         """A receiver's own counts."""
         if self._is_new(message):
             self._tallies.append(message)
+            return True
+        return False
+
+    def verdict(self, message: Verdict) -> bool:
+        """A suspicious one becomes, or joins, an event."""
+        if self._is_new(message):
+            if matters(message):
+                names = [self.register.name(int(device)) or str(device) for device in message.device]
+                self._verdicts.append(plain(message, names))
             return True
         return False
 
@@ -140,12 +150,15 @@ class Archive:
         last = dict(self._last)
         marks, hours = self._place_all(books, last)
         self._say(books)
-        state = {"books": books.to_json(), "last": {str(device): time for device, time in last.items()}}
+        for said in self._verdicts:
+            self.pending.add(said, now.monotonic)
+        state = {"books": books.to_json(), "last": {str(device): time for device, time in last.items()},
+                 "events": list(self.pending.verdicts.values())}  # fmt: skip
         self._make_durable(marks, state)
         self.books, self._last, self._failed = books, last, False
         self.touched.update(dict.fromkeys(hours, now.monotonic))
         self._clear()
-        self._close_unused(hours)
+        self._close_unused()
         return True
 
     def _say(self, books: Books) -> None:
@@ -156,6 +169,8 @@ class Archive:
             books.tally(word.node, word.epoch, word)
         for key, number in self._next.items():
             books.stream(*key).next = number
+        self.pending = Pending({key_of(said): said for said in self._watermark.state.get("events", [])})
+        """Suspicious verdicts that are not in an event file yet."""
         self._next = {key: stream.next for key, stream in books.streams.items()}
 
     def _make_durable(self, marks: Marks, state: dict[str, Any]) -> None:
@@ -183,21 +198,10 @@ class Archive:
             for _, word in batches:
                 books.came(word.node, word.epoch, word.device)
             lot = lot_of(table, batches)
-            for hour, some in self._by_hour(lot, last):
-                marks += self._place(self._shelf(hour, table), some, books)
+            for hour, some in by_hour(lot, last):
+                marks += place(self._shelf(hour, table), some, books, self.register)
                 hours.add(hour)
         return marks, hours
-
-    def _by_hour(self, lot: Lot, last: dict[int, int]) -> list[tuple[int, Lot]]:
-        """Rows by the hour they stand in; an implausible one stays with its device's plausible ones."""
-        placed = np.flatnonzero(lot.aside == Aside.NO)
-        hour = clock.slot_time(lot.slot, lot.table.rate) // layout.SPAN * layout.SPAN
-        devices, at = np.unique(lot.device[placed][::-1], return_index=True)
-        recent = placed[::-1][at]
-        last.update(zip(devices.tolist(), lot.time[recent].tolist(), strict=True))
-        for row in np.flatnonzero(lot.aside != Aside.NO).tolist():
-            hour[row] = layout.hour_of(last.get(int(lot.device[row]), int(lot.time[row])))
-        return [(each, lot.pick(np.flatnonzero(hour == each))) for each in np.unique(hour).tolist()]
 
     def _shelf(self, hour: int, table: Table) -> Shelf:
         shelf = self._shelves.pop((hour, table), None)
@@ -206,58 +210,25 @@ class Archive:
         self._shelves[hour, table] = shelf
         return shelf
 
-    def _place(self, shelf: Shelf, lot: Lot, books: Books) -> Marks:
-        marks: Marks = []
-        placed = np.flatnonzero(lot.aside == Aside.NO)
-        reason = lot.aside.astype(np.uint8)
-        if len(placed):
-            parts, index, cells = shelf.places(lot.number[placed], lot.slot[placed])
-            for at, part in enumerate(parts):
-                mine = placed[index == at]
-                some = lot.pick(mine)
-                outcome = settle(part, cells[index == at], some, shelf.taken)
-                marks += self._put(part, cells[index == at][outcome.archived], some.pick(outcome.archived))
-                books.count("archived", some.device[outcome.archived])
-                books.count("duplicate", some.device[outcome.duplicate])
-                reason[mine[outcome.taken]] = Aside.PLACE_TAKEN
-        leftover = np.flatnonzero(reason)
-        return marks + self._set_aside(shelf, lot.pick(leftover), reason[leftover], books)
+    def write_events(self, now: Now, settle: int, before: int, after: int, everything: bool = False) -> list[Path]:
+        """Write events with their clips of [onset - before, onset + after) ns; commit afterwards.
 
-    def _put(self, part: Part, cells: Index, lot: Lot) -> Marks:
-        if not len(cells):
-            return []
-        for name, values in lot.rows.items():
-            part.put(name, cells, values)
-        part.put("time", *slot_times(part, cells))
-        return [(part, *mark) for mark in part.marks(cells)]
-
-    def _set_aside(self, shelf: Shelf, lot: Lot, reason: Any, books: Books) -> Marks:
-        """Append rows to the aside parts, copies of what is there excepted."""
-        if not len(reason):
-            return []
-        digest = digests(lot, self.register)
-        fresh = np.zeros(len(digest), dtype=bool)
-        for row, each in enumerate(digest):
-            fresh[row] = each not in shelf.digests
-            shelf.digests.add(each)
-        books.count("duplicate", lot.device[~fresh])
-        books.count("aside", lot.device[fresh])
-        kept = lot.pick(fresh)
-        marks: Marks = []
-        rows = {name: values for name, values in kept.rows.items() if name != "offset"}
-        rows |= {"time": kept.time, "reason": reason[fresh],
-                 "digest": np.frombuffer(b"".join(digest), np.uint8).reshape(-1, 16)[fresh]}  # fmt: skip
-        for part, mine, cells in shelf.aside(kept.number):
-            for name, values in rows.items():
-                part.put(name, cells, values[mine])
-            column = [shelf.aside_column(part, number) for number in kept.number[mine].tolist()]
-            part.put("column", cells, np.array(column, dtype=np.uint32))
-            marks += [(part, *mark) for mark in part.marks(cells)]
-        return marks
+        An event is due when nothing of it was heard for `settle` ns, and the data after it have come or
+        are late. `everything`: all events, as they are.
+        """
+        files = []
+        newest = max(self._last.values(), default=0)
+        for verdicts in self.pending.due(now.monotonic, 0 if everything else settle):
+            there = newest >= max(said["onset"] for said in verdicts) + after
+            if everything or there or self.pending.quiet(verdicts, now.monotonic) >= settle + after:
+                files.append(write_event(self.root, verdicts, before, after, self._disk))
+                self.pending.forget(verdicts)
+                self._changed = True
+        return files
 
     # closing
 
-    def _close_unused(self, hours: set[int]) -> None:
+    def _close_unused(self) -> None:
         for key in list(self._shelves)[: max(0, len(self._shelves) - SHELVES)]:
             self._shelves.pop(key).close()
 
@@ -281,6 +252,7 @@ class Archive:
         """Open the files of an hour anew when next needed (a finishing process changed them)."""
         for key in [key for key in self._shelves if key[0] == hour]:
             self._shelves.pop(key).close()
+        folder.remove_empty(layout.live_folder(self.root, hour))
 
     def close(self) -> None:
         """Free files and the lock. Does not commit."""

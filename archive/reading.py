@@ -1,0 +1,269 @@
+"""Reading an archive: finished files, live parts and rows set aside, as one.
+
+    with archive.open("data", "2026-05-06T07:00Z", "2026-05-06T08:00Z") as found:
+        found.devices                                   # names of the stations
+        time, hertz = found.get("Blue PMU", "frequency")
+        time, volts = found.get("Blue PMU", "magnitude", "VA")
+        found.to_xarray("rate50_ph4_an0_dg1")           # values [device, channel, time]
+
+Times are ns UTC since 1970 (int), datetimes, or ISO 8601 text; the interval is half-open; None = no limit.
+A live archive may be read while it is written: what was committed is seen, what is being written may be.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archive import folder, layout
+from archive.folder import ArchiveError
+from archive.groups import labels
+from archive.longrows import Rows as LongRows
+from archive.merging import joined, joined_aside
+from archive.sources import AsideRows, Joined, open_finished, open_part
+from protocol import clock
+from protocol.messages import Configuration, Table
+
+Moment = int | str | datetime | None
+FIRST, LAST = -(1 << 62), 1 << 62
+BLOCK = 32 << 20
+"""Bytes read at a time."""
+
+
+def instant(moment: Moment, default: int) -> int:
+    """ns UTC of a moment; one without a zone is UTC. Raises ArchiveError."""
+    if moment is None:
+        return default
+    if isinstance(moment, int):
+        return moment
+    if isinstance(moment, str):
+        try:
+            moment = datetime.fromisoformat(moment)
+        except ValueError as fault:
+            raise ArchiveError(f"{moment!r} is no time; write it as 2026-05-06T07:00:00Z") from fault
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (aware - layout.EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def open_archive(path: str | os.PathLike[str], start: Moment = None, end: Moment = None) -> Extract:
+    """The rows of an archive in [start, end). Raises ArchiveError."""
+    root = Path(path)
+    folder.check(root)
+    return Extract(root, instant(start, FIRST), instant(end, LAST))
+
+
+class Extract:
+    """What an archive holds between two moments. Files are opened when needed, an hour at a time."""
+
+    def __init__(self, root: Path, start: int, end: int) -> None:
+        self.root, self.start, self.end = root, start, end
+        self._known: dict[str, list[Configuration]] | None = None
+
+    def __enter__(self) -> Extract:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._known = None
+
+    # what there is
+
+    @property
+    def hours(self) -> list[int]:
+        """Starts [ns] of the hours that have files and touch the interval."""
+        found = layout.finished_hours(self.root).keys() | layout.live_hours(self.root).keys()
+        low, high = self.start - layout.SPAN, self.end
+        slack = clock.period(-32767)  # a slow table's row may stand that far from its slot
+        return sorted(hour for hour in found if low - slack < hour < high + slack)
+
+    @property
+    def configurations(self) -> dict[str, list[Configuration]]:
+        """Table name to every configuration that has rows in it, in order."""
+        if self._known is None:
+            self._known = {}
+            for _, tables, _ in self._each_hour():
+                for rows in tables:
+                    held = self._known.setdefault(rows.table.name, [])
+                    held += [each for each in rows.configurations if each not in held]
+        return self._known
+
+    @property
+    def tables(self) -> list[str]:
+        """Names of the tables."""
+        return sorted(self.configurations)
+
+    @property
+    def devices(self) -> list[str]:
+        """Names of the stations; where two have the same name, `link/name`."""
+        held = {(each.link, each.device): each for table in self.configurations.values() for each in table}
+        return labels(list(held.values()))
+
+    def _each_hour(self) -> Iterator[tuple[int, list[Joined], list[tuple[Table, AsideRows]]]]:
+        for hour in self.hours:
+            with opened_hour(self.root, hour) as (tables, aside):
+                yield hour, tables, aside
+
+    # arrays
+
+    def get(self, device: str, quantity: str, name: str | None = None) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        """(times [n] ns UTC, values [n]) of one quantity of a station, in order of time.
+
+        `quantity` is frequency [Hz], rocof [Hz/s], magnitude [V or A], angle [degrees], analog, status, quality, or
+        digital; `name` is the channel's (`word 1` for digital), and may be left out if there is one only. Rows that
+        were set aside are not in it. Raises ArchiveError.
+        """
+        times, values, found = [], [], False
+        for rows in (rows for _, tables, _ in self._each_hour() for rows in tables):
+            for column in _chosen(rows.configurations, [device]):
+                found = True
+                pick = _picker(rows.configurations[column], quantity, name)
+                for own, block in self._blocks(rows, [column]):
+                    times.append(own[0])
+                    values.append(pick({field: array[0] for field, array in block.items()}))
+        if not found:
+            known = ", ".join(self.devices) or "none"
+            raise ArchiveError(f"no station {device!r} in that time; there are: {known}")
+        if not times:
+            return np.zeros(0, np.int64), np.zeros(0, np.float32)
+        time, value = np.concatenate(times), np.concatenate(values)
+        order = np.argsort(time, kind="stable")
+        return time[order], value[order]
+
+    def _blocks(self, rows: Joined, columns: Sequence[int]) -> Iterator[tuple[list[Any], dict[str, list[Any]]]]:
+        """Rows present in the interval: (per column [n] own times, field -> per column [n, …])."""
+        for first, stop in _steps(rows, len(columns), self.start, self.end):
+            block = rows.block(columns, first, stop)
+            slot_time = clock.slot_time(np.arange(first, stop, dtype=np.int64), rows.table.rate)
+            time = slot_time + block["offset"]
+            here = (block.pop("present") != 0) & (time >= self.start) & (time < self.end)
+            if here.any():
+                picked = {name: [array[at][here[at]] for at in range(len(columns))] for name, array in block.items()}
+                yield [time[at][here[at]] for at in range(len(columns))], picked
+
+    # rows, as `syms export` prints them
+
+    def rows(self, devices: Sequence[str] | None = None) -> Iterator[LongRows]:
+        """All rows, or those of some stations: by hour, table and minute; then those that were set aside."""
+        for _, tables, aside in self._each_hour():
+            for rows in tables:
+                columns = _chosen(rows.configurations, devices)
+                for times, block in self._blocks(rows, columns) if columns else ():
+                    for at, column in enumerate(columns):
+                        if len(times[at]):
+                            words = block["digital"][at] if "digital" in block else np.zeros((len(times[at]), 0), "<u2")
+                            yield LongRows(rows.configurations[column], times[at], block["status"][at],
+                                           block["values"][at], words)  # fmt: skip
+            for _, found in aside:
+                yield from self._aside(found, devices)
+
+    def _aside(self, found: AsideRows, devices: Sequence[str] | None) -> Iterator[LongRows]:
+        time = found.rows["time"]
+        inside = (time >= self.start) & (time < self.end)
+        for column in _chosen(found.configurations, devices):
+            mine = inside & (found.column == column)
+            if mine.any():
+                words = found.rows.get("digital", np.zeros((len(time), 0), "<u2"))
+                yield LongRows(found.configurations[column], time[mine], found.rows["status"][mine],
+                               found.rows["values"][mine], words[mine], found.rows["reason"][mine])  # fmt: skip
+
+    def has_aside(self, devices: Sequence[str] | None = None) -> bool:
+        """Whether any of the rows was set aside."""
+        return any(True for _, _, aside in self._each_hour() for _, found in aside for _ in self._aside(found, devices))
+
+    # xarray
+
+    def to_xarray(self, table: str | None = None) -> Any:
+        """One table as an `xarray.Dataset` of the shape that finished files have. Raises ArchiveError."""
+        from archive.datasets import dataset
+
+        name = table or (self.tables[0] if len(self.tables) == 1 else "")
+        if name not in self.tables:
+            raise ArchiveError(f"name one of the tables: {', '.join(self.tables) or 'there is none in that time'}")
+        with self.joined(name) as rows:
+            return dataset(rows, self.start, self.end)
+
+    @contextmanager
+    def joined(self, table: str) -> Iterator[Joined]:
+        """The placed rows of one table over all hours of the interval; all files are open meanwhile."""
+        with ExitStack() as stack:
+            opened = [stack.enter_context(opened_hour(self.root, hour))[0] for hour in self.hours]
+            found = [rows for tables in opened for rows in tables if rows.table.name == table]
+            if not found:
+                raise ArchiveError(f"{self.root}: nothing in table {table} in that time")
+            yield Joined(found[0].table, [source for rows in found for source in rows.sources])
+
+
+@contextmanager
+def opened_hour(root: Path, hour: int) -> Iterator[tuple[list[Joined], list[tuple[Table, AsideRows]]]]:
+    """(placed rows by table, rows set aside by table) of one hour."""
+    with ExitStack() as stack:
+        file, parts = _open_hour(root, hour, stack)
+        yield [rows for _, rows in joined(file, parts)], list(joined_aside(file, parts))
+
+
+def _open_hour(root: Path, hour: int, stack: ExitStack) -> tuple[Any, list[Any]]:
+    """Parts first: those merged and deleted meanwhile are then in the finished file."""
+    for _ in range(5):
+        try:
+            with ExitStack() as attempt:
+                paths = sorted(layout.live_folder(root, hour).glob("*.h5"))
+                parts = [attempt.enter_context(closing(open_part(path))) for path in paths]
+                path = layout.finished_path(root, hour)
+                file = attempt.enter_context(open_finished(path)) if path.exists() else None
+                stack.push(attempt.pop_all())
+                return file, parts
+        except FileNotFoundError:
+            continue
+    raise ArchiveError(f"{root}: the files of {layout.hour_name(hour)} are changing; try again")
+
+
+def _steps(rows: Joined, columns: int, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Slot intervals of some megabytes each that cover what there is between two instants."""
+    span = rows.crop()
+    if span is None:
+        return
+    rate = rows.table.rate
+    low = max(span[0], int(clock.slot_of(max(start, 0), rate)) - 1)
+    high = min(span[1], int(clock.slot_of(min(end, LAST), rate)) + 2)
+    minute = 60 * rate if rate > 0 else max(1, 60 // -rate)
+    step = max(1, min(minute, BLOCK // (layout.row_bytes(rows.table) * max(columns, 1))))
+    for first in range(low, high, step):
+        yield first, min(first + step, high)
+
+
+def _chosen(configurations: Sequence[Configuration], devices: Sequence[str] | None) -> list[int]:
+    """Columns of some stations, by name, by `link/name` or by device number."""
+    wanted = None if devices is None else set(devices)
+    return [
+        column for column, each in enumerate(configurations)
+        if wanted is None or wanted & {each.name, f"{each.link}/{each.name}", str(each.device)}
+    ]  # fmt: skip
+
+
+def _picker(configuration: Configuration, quantity: str, name: str | None) -> Any:
+    """A function from the fields of some rows [n, …] to one quantity [n]."""
+    table = Table(*configuration.table)
+    if quantity in ("status", "quality"):
+        return lambda fields: fields[quantity]
+    names = {
+        "frequency": [""], "rocof": [""], "magnitude": configuration.phasors, "angle": configuration.phasors,
+        "analog": configuration.analogs, "digital": [f"word {word + 1}" for word in range(table.digitals)],
+    }.get(quantity)  # fmt: skip
+    if names is None:
+        raise ArchiveError(
+            f"no quantity {quantity!r}: frequency, rocof, magnitude, angle, analog, digital, status, quality"
+        )
+    wanted = name if name is not None else names[0] if len(names) == 1 else None
+    if wanted not in names:
+        raise ArchiveError(f"{configuration.name}: name one of its {quantity} channels: {', '.join(names) or 'none'}")
+    index = names.index(wanted)
+    if quantity == "digital":
+        return lambda fields: fields["digital"][:, index]
+    channel = layout.channel_of(table, quantity, index)
+    return lambda fields: fields["values"][:, channel]
