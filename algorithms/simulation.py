@@ -66,7 +66,7 @@ class Scenario:
     size: float | None = None
     """In the unit that the kind says; None = its usual size."""
     origin: int = 0
-    """The point nearest to it."""
+    """The point where it happens (of part 0)."""
 
     @property
     def magnitude(self) -> float:
@@ -93,14 +93,17 @@ class Samples:
 class Simulation:
     """An endless stream of samples of a grid."""
 
-    def __init__(self, points: int, interval: float, nominal: float, seed: int, scenario: Scenario) -> None:
-        """`interval` [s] lies between two samples."""
+    def __init__(
+        self, points: int, interval: float, nominal: float, seed: int, scenario: Scenario, part: int = 0
+    ) -> None:
+        """`interval` [s] lies between two samples. `part` numbers simulations of one grid, each with its own points."""
         self._interval, self._nominal, self._scenario = interval, nominal, scenario
-        layout = np.random.default_rng([seed, 1])
+        layout = np.random.default_rng([seed, 1, part])
         self.position: F8 = layout.uniform(0.0, EXTENT, (points, 2))
         """[m, 2] km east and north."""
+        self._origin: F8 = np.random.default_rng([seed, 1, 0]).uniform(0.0, EXTENT, (scenario.origin + 1, 2))[-1]
         self._walk_noise = np.random.default_rng([seed, 2])
-        self._noise = np.random.default_rng([seed, 3])
+        self._noise = np.random.default_rng([seed, 3, part])
         self._walk = float(self._walk_noise.normal(0.0, WALK_SPREAD))
         self._angle: F8 = layout.uniform(-60.0, 60.0, points)
         self._before = np.full(points, self._walk)
@@ -111,7 +114,7 @@ class Simulation:
         """The next so many samples of all points."""
         seconds = np.arange(self._count, self._count + count, dtype=np.float64) * self._interval
         self._count += count
-        effect = disturbance(self._scenario, seconds, self.position)
+        effect = disturbance(self._scenario, seconds, self.position, self._origin)
         true = self._ambient(count)[:, None] + effect.frequency
         shifted = np.vstack((self._before, true[:-1])) if count else true
         steps = 180.0 * (true + shifted) * self._interval
@@ -150,9 +153,9 @@ class Effect:
     """Per unit; 1 = undisturbed."""
 
 
-def disturbance(scenario: Scenario, seconds: F8, position: F8) -> Effect:
-    """The effect of a scenario at n instants [s after the first sample] on m points."""
-    distance = np.linalg.norm(position - position[scenario.origin], axis=1)
+def disturbance(scenario: Scenario, seconds: F8, position: F8, origin: F8) -> Effect:
+    """The effect of a scenario at `origin` [2] km, at n instants [s after the first sample], on m points [m, 2]."""
+    distance = np.linalg.norm(position - origin, axis=1)
     # A mode swings everywhere at once; what happens at a place spreads.
     delay = 0.0 if scenario.kind is Kind.OSCILLATION else distance / SPEED
     since = seconds[:, None] - scenario.at - delay * np.ones_like(distance)
