@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from protocol.c37118.common import CHECK_SIZE, COUNT_MASK, HEAD_SIZE, Frame, FrameError
 from protocol.c37118.names import FIELD, clean, unique
 from protocol.clock import from_soc
@@ -300,8 +302,12 @@ def _phasor_3(name: str, scale: tuple[Any, ...]) -> Phasor:
 
 
 def _finite(value: float, other: float) -> float:
-    """A float of the wire; NaN and infinity (nobody's scale or place) become the other value."""
-    return value if math.isfinite(value) else other
+    """A float32 of the wire; NaN and infinity (nobody's scale or place) become the other value.
+
+    It is read as the shortest decimal that the device can have meant (9.15527, not 9.155269622802734), so that the
+    same scale told by CFG-2 and by CFG-3 gives the same measurements.
+    """
+    return float(str(np.float32(value))) if math.isfinite(value) else other
 
 
 def _digitals(labels: list[tuple[str, ...]], masks: tuple[int, ...]) -> tuple[Digital, ...]:

@@ -4,14 +4,17 @@ A *candidate* is a place that looks like the start of a frame: 0xAA, bit 7 of th
 version 0..3, and a FRAMESIZE in bounds. It becomes a frame when all its bytes are there and the check word fits;
 else the search goes on ONE byte further, so that nothing but damaged frames is lost.
 
-Three rules that are not obvious:
+Four rules that are not obvious:
 
 1. A false candidate may claim up to 64 KiB and would hold up the good frames behind it. As soon as two good
    frames lie whole inside what an incomplete candidate claims, the candidate is refuted (a true frame of that
    length holds two such frames by chance once in ten million). How often that is looked for grows with the
    bytes held, so that the work stays linear.
 2. A damaged frame counts once: candidates inside what it claimed are its own bytes, until a good frame is found.
-3. Pieces of a long CFG-3 may come without a check word of their own (one CHK for the whole series, as the Grid
+3. Bytes that are all false heads must not cost a check word over 64 KiB each. Within what one long candidate claims,
+   so many further long ones are tried, no more; and only frames that are not long count as proof for rule 2. A long
+   frame straight behind such bytes may be lost with them.
+4. Pieces of a long CFG-3 may come without a check word of their own (one CHK for the whole series, as the Grid
    Solutions Framework sends it). Such a piece is taken as a frame when the next piece of the series follows
    at once, or it is the last piece and follows one at once; `fragments.Fragments` then checks the whole.
 """
@@ -29,6 +32,9 @@ PIECE_LOOK = 16
 LAST_PIECE = 0xFFFF
 PROOF = 2
 """Good frames inside an incomplete candidate that refute it."""
+LONG = 4096
+"""Bytes from which on a candidate is long."""
+LONG_TRIES = 64
 STEP = 64
 """Bytes that must have come before an incomplete candidate is looked into again (more when much is held)."""
 
@@ -58,6 +64,8 @@ class Splitter:
         self._covered = 0
         self._proof = -1
         self._barren = False
+        self._long_end = self._long_last = -1
+        self._long_tries = 0
         self._series = (-1, -1, -1)
 
     @property
@@ -133,7 +141,7 @@ class Splitter:
         if data[at + 1] not in _CANDIDATE:
             return 0
         size = data[at + 2] << 8 | data[at + 3]
-        if not MIN_FRAME <= size <= self._max:
+        if not MIN_FRAME <= size <= self._max or (size >= LONG and self._tried_enough(self._base + at, size)):
             return 0
         if len(data) - at < size:
             return self._judge_incomplete(data, at, size, final)
@@ -144,6 +152,15 @@ class Splitter:
         if good == 0:
             self._refute(data, at, size)
         return good
+
+    def _tried_enough(self, position: int, size: int) -> bool:
+        """Whether rule 3 forbids to try this long candidate."""
+        if position >= self._long_end:
+            self._long_end, self._long_tries = position + size, 0
+        if position > self._long_last:
+            self._long_last = position
+            self._long_tries += 1
+        return self._long_tries > LONG_TRIES
 
     def _is_frame(self, data: bytes, at: int, size: int, final: bool) -> int:
         """1 = good, 0 = not, -1 = the bytes behind it decide and are not there yet."""
@@ -183,7 +200,7 @@ class Splitter:
             self._refute(data, at, size)
             return 0
         held = len(data) - at
-        self._wanted = min(size, held + max(STEP, held // 8))
+        self._wanted = min(size, held + max(STEP, held // 2))
         return 0 if final else -1
 
     def _look_inside(self, data: bytes, at: int, proof: int) -> int:
@@ -191,7 +208,7 @@ class Splitter:
         first, found = -1, 0
         while (at := data.find(b"\xaa", at)) >= 0 and at <= len(data) - MIN_FRAME:
             size = data[at + 2] << 8 | data[at + 3]
-            inside = data[at + 1] in _CANDIDATE and MIN_FRAME <= size <= min(self._max, len(data) - at)
+            inside = data[at + 1] in _CANDIDATE and MIN_FRAME <= size <= min(self._max, LONG, len(data) - at)
             if inside and crc_hqx(data[at : at + size], CRC_START) == 0:
                 first = first if found else self._base + at
                 found += 1
