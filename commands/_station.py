@@ -7,6 +7,7 @@ included, no process and no socket is left behind.
 from __future__ import annotations
 
 import ctypes
+import http.client
 import os
 import shutil
 import signal
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+import xmlrpc.client
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -37,8 +39,8 @@ from protocol.messages import Health
 PATIENCE = 15.0
 """Seconds that supervisord has to stop everything before it is killed."""
 PR_SET_PDEATHSIG = 1
-SETTLE = 0.6
-"""Seconds of silence after which everything said has been heard."""
+SETTLE = 1.0
+"""Seconds after which everything said has been heard, also if others never fall silent."""
 
 
 def free_port() -> int:
@@ -152,20 +154,17 @@ class PrivateStation:
 
     def settle(self) -> None:
         """Hear everything that has been said so far."""
-        quiet_since = time.monotonic()
+        deadline = time.monotonic() + SETTLE
         for word in self._words:
             self._take(word)
-            if word is not None:
-                quiet_since = time.monotonic()
-            elif time.monotonic() - quiet_since >= SETTLE:
+            if word is None or time.monotonic() >= deadline:
                 return
 
     def stop(self, *kinds: str) -> None:
         """Stop all nodes of these kinds (of none: of all), those who feed first, and hear their last words."""
         nodes = self.pipeline.processes
-        for process in reversed(self.pipeline.starting_order):
-            if not kinds or nodes[process].kind in kinds:
-                self.supervisor.stop(process)
+        for level in self.pipeline.stopping_order:
+            self.supervisor.stop(*(process for process in level if not kinds or nodes[process].kind in kinds))
         self.settle()
 
     def troubles(self) -> list[str]:
@@ -196,6 +195,9 @@ class PrivateStation:
     def _kill(self) -> None:
         run = str(self.folder / "run")
         if self._supervisord is not None:
+            with suppress(OSError, http.client.HTTPException, xmlrpc.client.Error):  # it may be gone, or starting
+                for level in self.pipeline.stopping_order:
+                    self.supervisor.stop(*level)
             self._supervisord.terminate()
             try:
                 self._supervisord.wait(PATIENCE)

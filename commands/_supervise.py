@@ -11,6 +11,7 @@ from __future__ import annotations
 import http.client
 import shlex
 import sys
+import time
 import xmlrpc.client
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ WIRING = "wiring"
 """Program that runs `syms up --inside`."""
 SERVER = "server"
 """File in the runtime folder with the URL of the supervisord that runs the pipeline."""
+POLL = 0.05
+"""Seconds between two questions to supervisord."""
 STOP_PATIENCE = 30
 """Seconds that a process has from SIGTERM to SIGKILL: an archiver commits what it holds."""
 
@@ -73,7 +76,7 @@ priority = {priority}
 autostart = false
 autorestart = unexpected
 exitcodes = 0,2
-startsecs = 1
+startsecs = 2
 startretries = 100
 stopsignal = TERM
 stopwaitsecs = {patience}
@@ -172,10 +175,14 @@ class Supervisor:
         with _ignoring("ALREADY_STARTED"):
             self.rpc.startProcess(process, False)
 
-    def stop(self, process: str) -> None:
-        """Stop a process and wait for its end; one that does not run is fine."""
-        with _ignoring("NOT_RUNNING", "BAD_NAME"):
-            self.rpc.stopProcess(process, True)
+    def stop(self, *processes: str) -> None:
+        """Stop processes at once and wait for the end of all; one that does not run is fine."""
+        for process in processes:
+            with _ignoring("NOT_RUNNING", "BAD_NAME"):
+                self.rpc.stopProcess(process, False)
+        # supervisord itself waits for seconds between two looks at its children unless somebody asks.
+        while any(self.states().get(process, {}).get("statename") == "STOPPING" for process in processes):
+            time.sleep(POLL)
 
     def forget(self, process: str) -> None:
         """Stop a process and take it out of supervisord."""

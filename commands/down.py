@@ -36,18 +36,21 @@ def end(pipeline: Pipeline) -> list[str]:
     with starting(pipeline.run), notes.status("stopping"):
         ran = set(_orphans.lock_holders(pipeline.run))
         if server := _supervise.supervisor_of(pipeline.run):
+            ran |= {name for name, info in server.states().items() if info["pid"]}
             _end_supervised(pipeline, server)
         left = _orphans.lock_holders(pipeline.run)
         order = [left[name] for name in reversed(pipeline.starting_order) if name in left]
         strangers = [pid for name, pid in left.items() if name not in pipeline.processes]
         _orphans.end([*order, *strangers], _supervise.STOP_PATIENCE)
         _orphans.sweep(pipeline.run)
-    return sorted(ran | set(left))
+    return sorted((ran | set(left)) - {_supervise.WIRING})
 
 
 def _end_supervised(pipeline: Pipeline, server: _supervise.Supervisor) -> None:
     """End supervisord with all it runs; one that runs other programs too goes on without ours."""
     pid = server.pid()
+    for level in pipeline.stopping_order:
+        server.stop(*level)
     ours = {*pipeline.processes, *_orphans.lock_holders(pipeline.run), _supervise.WIRING}
     if set(server.states()) - ours:
         for process in reversed(pipeline.starting_order):

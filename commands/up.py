@@ -16,14 +16,15 @@ import typer
 
 from commands import _orphans, _supervise
 from commands._output import AsJson, PipelineFile, notes, print_json
+from nodes import _runtime
 from nodes._node import StartError
 from nodes._pipeline import Pipeline, load
 from nodes._runfolder import make_run_folder
+from protocol.messages import Health
 
 PATIENCE = 30.0
 """Seconds for all processes to run."""
 POLL = 0.1
-BAD = ("FATAL", "BACKOFF", "UNKNOWN")
 
 
 def register(app: typer.Typer) -> None:
@@ -127,18 +128,27 @@ def is_wired(pipeline: Pipeline, server: _supervise.Supervisor) -> bool:
 
 
 def wait_until_up(pipeline: Pipeline, patience: float = PATIENCE) -> dict[str, Any]:
-    """Process -> state, once every process runs (or, its work over, has ended well). Raises StartError."""
+    """Process -> state, once every process has spoken (or, its work over, has ended well). Raises StartError."""
     deadline = time.monotonic() + patience
+    spoken: set[str] = set()
     states: dict[str, Any] = {}
     with notes.status("starting") as status:
-        while time.monotonic() < deadline:
+        for health in _runtime.listen(pipeline.run, list(pipeline.processes), [Health.TAG], POLL):  # type: ignore[attr-defined]
+            if health is not None:
+                spoken.add(health.node)
+                continue
             states = _states(pipeline)
-            ready = [name for name, info in states.items() if info["state"] in ("RUNNING", "EXITED")]
+            ready = [name for name, info in states.items() if _is_up(info["state"], name in spoken)]
             if len(ready) == len(pipeline.processes):
                 return states
+            if time.monotonic() > deadline:
+                break
             status.update(f"{len(ready)} of {len(pipeline.processes)} processes run")
-            time.sleep(POLL)
-    raise StartError(f"not all processes run after {patience:.0f} s:\n{_reasons(pipeline, states)}")
+    raise StartError(f"not all processes run after {patience:.0f} s:\n{_reasons(pipeline, states, spoken)}")
+
+
+def _is_up(state: str, spoken: bool) -> bool:
+    return state == "EXITED" or (state == "RUNNING" and spoken)
 
 
 def _states(pipeline: Pipeline) -> dict[str, Any]:
@@ -153,9 +163,9 @@ def _states(pipeline: Pipeline) -> dict[str, Any]:
     }
 
 
-def _reasons(pipeline: Pipeline, states: dict[str, Any]) -> str:
+def _reasons(pipeline: Pipeline, states: dict[str, Any], spoken: set[str]) -> str:
     """The last line of the log of whoever does not run."""
-    late = [name for name in pipeline.processes if states.get(name, {}).get("state") != "RUNNING"]
+    late = [name for name in pipeline.processes if name not in spoken]
     logs = _supervise.log_folder(pipeline)
     if not states:
         return f"  {last_line(Path(pipeline.run, 'wiring.log'))}"

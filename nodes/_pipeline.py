@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -68,6 +69,13 @@ class Pipeline:
         """All processes, readers before those who feed them; stopping goes the other way round."""
         kinds = self.processes
         return sorted(kinds, key=lambda process: KINDS[kinds[process].kind].order)
+
+    @property
+    def stopping_order(self) -> list[list[str]]:
+        """All processes, those who feed before those who read; the processes of one list may stop at once."""
+        kinds = self.processes
+        levels = groupby(reversed(self.starting_order), key=lambda process: KINDS[kinds[process].kind].order)
+        return [list(level) for _, level in levels]
 
     def place(self, process: str) -> Place:
         """Where a process stands. Raises KeyError for a name that is no process of this pipeline."""

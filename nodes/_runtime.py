@@ -61,6 +61,7 @@ class Post:
         self.inbox = self._socket(zmq.PULL, zmq.RCVHWM, INBOX_LIMIT)
         self.outlet = self._socket(zmq.PUB, zmq.SNDHWM, NEWS_LIMIT)
         self.reading = self._socket(zmq.SUB, zmq.RCVHWM, NEWS_LIMIT)
+        self.reading.setsockopt(zmq.LINGER, 0)  # a subscription to a source that is gone would hold up our end
         self._letters: dict[str, zmq.Socket[bytes]] = {}
         for bound, endpoint in ((self.inbox, inbox), (self.outlet, news)):
             bound.bind(endpoint(place.run, place.name))
