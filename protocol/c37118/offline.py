@@ -15,7 +15,8 @@ Which configuration is in force for a DATA frame of a stream, among those whose 
 3. else the same two of the other flows from the same address (configuration over TCP, data over UDP);
 4. CFG-1 says what a device could send, not what it sends: it is used only where a flow has no other kind.
 
-A frame for which there is none is counted as without configuration.
+A configuration that adds nothing to the one before it (the CFG-2 of a known CFG-3) does not take its place, as in
+a live session. A frame for which there is none is counted as without configuration.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from protocol.c37118.common import CONFIGURATIONS, FrameError, FrameType, frame_
 from protocol.c37118.configuration import ConfigurationFrame
 from protocol.c37118.fragments import Fragments
 from protocol.c37118.frames import Command, CommandCode, parse
+from protocol.c37118.session import told_already
 from protocol.c37118.splitter import Splitter
 from protocol.capture.records import Capture, Flow
 
@@ -248,6 +250,8 @@ class _Shelf:
 
     def put(self, position: int, configuration: ConfigurationFrame) -> None:
         at = bisect_right(self._positions, position)
+        if at and told_already(self._held[at - 1], configuration):
+            configuration = self._held[at - 1]
         self._positions.insert(at, position)
         self._held.insert(at, configuration)
 
