@@ -32,6 +32,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic_core import PydanticUndefined
 
 UNITS: dict[str, dict[str, float]] = {
     "s": {"ms": 1e-3, "s": 1.0, "min": 60.0},
@@ -52,7 +53,8 @@ def _in(unit: str) -> Callable[[Any], float]:
 
 
 def _schema(unit: str) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "pattern": rf"^\s*[+-]?\d+(\.\d+)?\s*({'|'.join(UNITS[unit])})\s*$"})
+    pattern = rf"^\s*[+-]?\d+(\.\d+)?\s*({'|'.join(UNITS[unit])})\s*$"
+    return WithJsonSchema({"type": "string", "pattern": pattern, "unit": unit})
 
 
 Seconds = Annotated[float, BeforeValidator(_in("s")), _schema("s")]
@@ -122,6 +124,22 @@ class Algorithm:
         if not math.isfinite(judgement.score):
             raise ValueError(f"{self.name}: score {judgement.score} is no number")
         return judgement
+
+
+def unit_of(settings: type[Settings], name: str) -> str | None:
+    """Unit of a setting, `s` or `Hz`; None if it is a plain number or word."""
+    unit: str | None = settings.model_json_schema()["properties"][name].get("unit")
+    return unit
+
+
+def shown(settings: type[Settings], name: str) -> Any:
+    """Default of a setting as one writes it (`200 ms`); None if it has none."""
+    default, unit = settings.model_fields[name].get_default(), unit_of(settings, name)
+    if unit is None or not isinstance(default, float):
+        return None if default is PydanticUndefined else default
+    sizes = UNITS[unit]
+    best = max((size for size in sizes.values() if size <= abs(default)), default=1.0)
+    return f"{default / best:g} {next(word for word, size in sizes.items() if size == best)}"
 
 
 class UnknownAlgorithmError(ValueError):

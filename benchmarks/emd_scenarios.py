@@ -1,0 +1,170 @@
+"""How well does `emd` tell disturbed windows from quiet ones? On labelled scenarios, device by device.
+
+    python -m benchmarks.emd_scenarios [--folder ../shared/data/scenarios] [--seconds 180] [--every N]
+
+The scenarios (windows of 180 s with labels, and their reader `load.py`) are no part of this project; without them
+the benchmark says so and ends. `--seconds 20` cuts windows as short as the demo's, with the event at a random place.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from algorithms.emd import Settings, judge
+from algorithms.registry import Judgement, WindowData
+from algorithms.windows import fill
+
+RATE = 50
+CHECKOUT = Path(__file__).parents[1]
+SIZES = ((0, 5), (5, 15), (15, 50), (50, float("inf")))
+"""mHz: bounds of the event's own share in the frequency of the strongest device."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One device's window."""
+
+    group: str
+    size: float
+    """mHz at the strongest device; 0 if quiet"""
+    window: str
+    onset: float | None
+    """seconds into the window"""
+    judgement: Judgement | None
+    """None: too incomplete"""
+
+
+def reader(folder: Path) -> Any:
+    """The scenarios' own reader."""
+    spec = importlib.util.spec_from_file_location("scenario_reader", folder / "load.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.Set(str(folder))
+
+
+def group(label: dict[str, Any], device: str) -> str:
+    """Which row of the table a device's window belongs to."""
+    if device in {bad.get("device") for bad in label["bad_data"]}:
+        return "bad data, in an event" if label["disturbance"] else "bad data, else quiet"
+    if label["disturbance"]:
+        return str(label["kind"])
+    return "quiet, real" if label["system"].startswith("REAL") else "quiet"
+
+
+def cut(label: dict[str, Any], seconds: int, rng: np.random.Generator) -> slice:
+    """Samples of the window to judge: all, or `seconds` that hold the event if there is one."""
+    length = seconds * RATE
+    total = 180 * RATE
+    if length >= total:
+        return slice(0, total)
+    event = label["t_event"]
+    start = rng.uniform(0.1, 0.8) * length if event is not None else 0.0
+    at = int(event * RATE - start) if event is not None else int(rng.integers(0, total - length))
+    at = min(max(at, 0), total - length)
+    return slice(at, at + length)
+
+
+def cases(folder: Path, seconds: int, every: int) -> Iterator[Case]:
+    """Every device's window, judged."""
+    scenarios, rng, settings, count = reader(folder), np.random.default_rng(1), Settings(), 0
+    for label in scenarios.labels:
+        piece = cut(label, seconds, rng)
+        frequency = scenarios.data(label["id"])["freq"][:, piece]
+        event = label["t_event"] if label["disturbance"] else None
+        onset = event - piece.start / RATE if event is not None else None
+        for device, values in zip(label["devices"], frequency, strict=True):
+            count += 1
+            if count % every == 0:
+                size = (label.get("detail") or {}).get("peak_mhz_largest") or 0.0
+                yield Case(group(label, device), size, label["id"], onset, judged(values, settings))
+
+
+def judged(values: np.ndarray[Any, Any], settings: Settings) -> Judgement | None:
+    """As trigger and detector do it: 90 % of the samples, gaps up to 1 s."""
+    filled = fill(values, RATE)
+    if filled is None or np.isnan(values).mean() > 0.1:
+        return None
+    data = WindowData(np.zeros(1, "u4"), 0, RATE, ["frequency"], filled[0][None, None], filled[1][None])
+    judgement: Judgement = judge(data, settings)
+    return judgement
+
+
+def row(table: Table, name: str, some: list[Case]) -> None:
+    """One line: how many were suspicious, and how far off the onset was."""
+    done = [case for case in some if case.judgement is not None]
+    said = [case for case in done if case.judgement is not None and case.judgement.suspicious]
+    windows = {case.window for case in done}
+    found = {case.window for case in said}
+    off = [
+        case.judgement.onset / RATE - case.onset
+        for case in said
+        if case.judgement is not None and case.judgement.onset is not None and case.onset is not None
+    ]
+    table.add_row(
+        name,
+        str(len(done)),
+        str(len(some) - len(done)),
+        f"{len(said) / max(1, len(done)):.1%}",
+        f"{len(found)}/{len(windows)}",
+        f"{np.median(off):+.2f} ({np.percentile(np.abs(off), 90):.2f})" if off else "",
+    )
+
+
+def show(all_cases: list[Case], took: float) -> None:
+    """The table."""
+    table = Table(title="emd on labelled scenarios, frequency of one device at a time")
+    heads = ("windows", "judged", "incomplete", "suspicious", "by any device", "onset error s: median (90 %)")
+    for k, head in enumerate(heads):
+        table.add_column(head, justify="left" if k == 0 else "right")
+    groups = defaultdict(list)
+    for case in all_cases:
+        groups[case.group].append(case)
+    quiet = [name for name in groups if name.startswith(("quiet", "bad"))]
+    for name in sorted(groups.keys() - set(quiet)):
+        row(table, name, groups[name])
+    table.add_section()
+    events = [case for name, some in groups.items() if name not in quiet for case in some]
+    for low, high in SIZES:
+        row(table, f"events of {low} to {high:g} mHz", [case for case in events if low <= case.size < high])
+    row(table, "all events", events)
+    table.add_section()
+    for name in sorted(quiet):
+        row(table, name, groups[name])
+    Console(width=120).print(table)
+    print(f"{len(all_cases)} windows, {1e3 * took / max(1, len(all_cases)):.0f} ms each")
+
+
+def main() -> int:
+    """Judge all, print the table."""
+    shared = Path(os.environ.get("SYMS_SHARED", CHECKOUT.parent / "shared"))
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--folder", type=Path, default=shared / "data" / "scenarios")
+    parser.add_argument("--seconds", type=int, default=180, help="length of the windows")
+    parser.add_argument("--every", type=int, default=1, help="take every Nth window only")
+    asked = parser.parse_args()
+    if not (asked.folder / "labels.json").is_file():
+        print(f"{asked.folder}: no scenarios there; name their folder with --folder", file=sys.stderr)
+        return 0
+    begun = time.perf_counter()
+    all_cases = list(cases(asked.folder, asked.seconds, max(1, asked.every)))
+    show(all_cases, time.perf_counter() - begun)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
