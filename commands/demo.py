@@ -73,7 +73,7 @@ def wiring(seconds: int, devices: int, seed: int, archive: Path) -> dict[str, An
         elif node["kind"] == "archiver":
             node["path"] = str(archive)
         elif node["kind"] == "balancer":
-            node |= {"listen": f"127.0.0.1:{free_port()}", "registry": str(archive.parent / f"{archive.name}.registry")}
+            node["listen"] = f"127.0.0.1:{free_port()}"
     return nodes
 
 

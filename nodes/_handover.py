@@ -1,6 +1,7 @@
 """How a balancer and its receivers talk: sequenced packets on a unix socket, device sockets handed over by descriptor.
 
     receiver -> balancer   hello(receiver)                         once, first
+    balancer -> receiver   welcome()                               it will be given links
     balancer -> receiver   link(connection, how, peer, …) + descriptors   yours to read from now on
     receiver -> balancer   identify(connection, address, stream)   who is this?
     balancer -> receiver   identity(connection, address, stream, device…)  or  refused(…, reason)

@@ -212,6 +212,7 @@ class Balancer(Node):
                 os.close(stray)
             if note["say"] == "hello":
                 receiver.name = note["receiver"]
+                receiver.channel.say("welcome")
                 self.log.info("receiver joined", receiver=receiver.name)
                 self._hand_waiting()
             elif note["say"] == "identify":

@@ -137,6 +137,9 @@ class Receiver(Node):
             return
         for stray in descriptors:
             os.close(stray)
+        if note["say"] == "welcome":
+            self.log.info("joined", balancer=balancer)
+            return
         for fd, way in list(self.ways.items()):
             for link in way.links:
                 if link.connection != note["connection"]:
@@ -189,7 +192,7 @@ class Receiver(Node):
         self.names[number] = link.identity["name"]
         early, link.early = link.early, []
         for codec, frames in early:
-            link.codec = codec
+            link.codec = compile_codec(codec.cfg, _scales(link))
             yield from self._say_configuration(link, now)
             self.rows.add(number, frames)
         for column, frames_counted in enumerate(link.unbooked):
@@ -282,14 +285,14 @@ class Receiver(Node):
 
     def _configured(self, link: Link, cfg: ConfigurationFrame, now: Now) -> Actions:
         """A configuration came into force: ask who this is, or tell everybody what its rows mean now."""
-        scales = {name: each["scale"] for name, each in link.identity.get("analogs", {}).items()}
-        link.codec = compile_codec(cfg, scales)
+        link.codec = compile_codec(cfg, _scales(link))
         if link.number and link.stream == cfg.stream:
             yield from self._say_configuration(link, now)
             return
         if link.number:
             yield from self._flush(now)
             self._release(link)
+        link.refused = False
         link.early.append((link.codec, []))
         key = {"connection": link.connection, "address": link.address, "stream": cfg.stream}
         self.balancers.say(link.balancer, "identify", **key)
@@ -400,3 +403,8 @@ class Receiver(Node):
 
     def _label(self, device: int) -> str:
         return self.names.get(device // device_number(1, 0), "")
+
+
+def _scales(link: Link) -> dict[str, float]:
+    """What the site file says of the link's analogs, by channel name; nothing before we know who it is."""
+    return {name: each["scale"] for name, each in link.identity.get("analogs", {}).items()}

@@ -1,0 +1,196 @@
+"""A real balancer process, real sockets: every receiver gets as many connections as the others."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+from commands._station import free_port
+from nodes import _handover
+
+pytestmark = pytest.mark.system
+PATIENCE = 15.0
+ROOT = Path(__file__).parents[2]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait, bounded, for something that another process does."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        select.select([], [], [], 0.002)  # leave the core to the other process
+
+
+class Receiver:
+    """A receiver's end of the handover, played by the test."""
+
+    def __init__(self, run: Path, name: str) -> None:
+        until(lambda: (run / "front.handover").exists())
+        self.channel = _handover.Channel.dial(str(run / "front.handover"))
+        self.channel.say("hello", receiver=name)
+        self.links: dict[int, socket.socket] = {}
+        self.answers: list[dict] = []
+        until(lambda: self.hear() >= 0 and bool(self.answers))
+        assert self.answers.pop() == {"say": "welcome"}
+
+    def hear(self) -> int:
+        """Connections held."""
+        for note, descriptors in self.channel.notes():
+            if note["say"] == "link":
+                self.links[note["connection"]] = socket.socket(fileno=descriptors[0])
+            elif note["say"] == "drop":
+                self.leave(note["connection"])
+            else:
+                self.answers.append(note)
+        return len(self.links)
+
+    def leave(self, connection: int) -> None:
+        self.links.pop(connection).close()
+        self.channel.say("ended", connection=connection, reason="test", cfg3=True)
+
+    def close(self) -> None:
+        for end in self.links.values():
+            end.close()
+        self.channel.close()
+
+
+@contextmanager
+def balancer(folder: Path, site: dict) -> Iterator[tuple[int, Path]]:
+    """(port that devices dial, runtime folder) of a running balancer."""
+    port, run = free_port(), folder / "run"
+    run.mkdir(mode=0o700)
+    nodes = {
+        "front": {"kind": "balancer", "listen": f"127.0.0.1:{port}", "registry": "registry.json"},
+        "receivers": {"kind": "receiver", "from": "front", "copies": 3},
+        "archive": {"kind": "archiver", "from": "receivers", "path": "data"},
+    }
+    (folder / "site.yaml").write_text(yaml.safe_dump({"station": "test"} | site))
+    (folder / "p.yaml").write_text(yaml.safe_dump({"site": "site.yaml", "nodes": nodes}))
+    with subprocess.Popen(
+        [sys.executable, "-m", "commands", "run", str(folder / "p.yaml"), "front"],
+        env=os.environ | {"SYMS_RUN": str(run)},
+        cwd=ROOT,
+    ) as process:
+        try:
+            yield port, run
+        finally:
+            process.terminate()
+            assert process.wait(PATIENCE) == 0
+    assert not (run / "front.handover").exists()
+
+
+def spread(receivers: list[Receiver]) -> list[int]:
+    return [receiver.hear() for receiver in receivers]
+
+
+@pytest.mark.parametrize("devices", [30, 60])
+def test_connections_spread_evenly_and_a_newcomer_gets_the_next_ones(run_folder, devices):
+    with ExitStack() as stack:
+        port, run = stack.enter_context(balancer(run_folder, {"unknown": "admit"}))
+        receivers = [Receiver(run, f"receivers.{k}") for k in (1, 2, 3)]
+        for each in receivers:
+            stack.callback(each.close)
+        dial = lambda: stack.enter_context(socket.create_connection(("127.0.0.1", port)))  # noqa: E731
+        for count in range(1, devices + 1):
+            dial()
+            until(lambda count=count: sum(spread(receivers)) == count)
+            assert max(spread(receivers)) - min(spread(receivers)) <= 1
+        receivers.append(Receiver(run, "receivers.4"))
+        stack.callback(receivers[-1].close)
+        for count in range(1, devices // 3 + 1):
+            dial()
+            until(lambda count=count: receivers[-1].hear() == count)
+        assert max(spread(receivers)) - min(spread(receivers)) <= 1
+
+
+def test_bytes_sent_before_the_handover_arrive(run_folder):
+    with ExitStack() as stack:
+        port, run = stack.enter_context(balancer(run_folder, {"unknown": "admit"}))
+        until(lambda: (run / "front.handover").exists())
+        device = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+        device.sendall(b"said before any receiver was there")
+        receiver = Receiver(run, "receivers.1")
+        stack.callback(receiver.close)
+        until(lambda: receiver.hear() == 1)
+        [link] = receiver.links.values()
+        link.settimeout(PATIENCE)
+        assert link.recv(100) == b"said before any receiver was there"
+
+
+def test_connections_of_a_receiver_that_dies_are_given_up_and_places_freed(run_folder):
+    with ExitStack() as stack:
+        port, run = stack.enter_context(balancer(run_folder, {"unknown": "admit"}))
+        dying, other = Receiver(run, "receivers.1"), Receiver(run, "receivers.2")
+        stack.callback(other.close)
+        for _ in range(4):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+        until(lambda: spread([dying, other]) == [2, 2])
+        other.leave(next(iter(other.links)))
+        dying.close()
+        for count in (2, 3):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            until(lambda count=count: other.hear() == count)
+
+
+def test_an_address_from_which_no_device_dials_in_is_turned_away(run_folder):
+    site = {"devices": [{"name": "A", "number": 1, "stream": 7, "address": "127.0.0.9"}]}
+    with ExitStack() as stack:
+        port, run = stack.enter_context(balancer(run_folder, site))
+        receiver = Receiver(run, "receivers.1")
+        stack.callback(receiver.close)
+        stranger = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+        stranger.settimeout(PATIENCE)
+        assert stranger.recv(1) == b""
+        known = ("127.0.0.9", 0)
+        stack.enter_context(socket.create_connection(("127.0.0.1", port), source_address=known))
+        until(lambda: receiver.hear() == 1)
+
+
+def test_identities_are_answered_and_a_new_connection_replaces_the_old(run_folder):
+    site = {"devices": [{"name": "A", "number": 1, "stream": 7}]}
+    with ExitStack() as stack:
+        port, run = stack.enter_context(balancer(run_folder, site))
+        receiver = Receiver(run, "receivers.1")
+        stack.callback(receiver.close)
+        for count in (1, 2):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            until(lambda count=count: receiver.hear() == count)
+        old, new = sorted(receiver.links)
+        for connection, stream in ((old, 7), (old, 8), (new, 7)):
+            receiver.channel.say("identify", connection=connection, address="127.0.0.1", stream=stream)
+        until(lambda: receiver.hear() == 1 and len(receiver.answers) == 3)
+        first, second, third = receiver.answers
+        assert (first["say"], first["device"]["number"], first["device"]["name"]) == ("identity", 1, "A")
+        assert (second["say"], second["reason"]) == ("refused", "stream 8 from 127.0.0.1: not in the site file")
+        assert (third["say"], third["connection"]) == ("identity", new)
+        assert list(receiver.links) == [new]
+
+
+def test_a_device_that_we_dial_is_handed_over_and_dialled_again_when_it_ends(run_folder):
+    with ExitStack() as stack:
+        device = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        device.settimeout(PATIENCE)
+        at = f"127.0.0.1:{device.getsockname()[1]}"
+        site = {"devices": [{"name": "A", "number": 1, "stream": 7, "link": {"tcp": at}}]}
+        _, run = stack.enter_context(balancer(run_folder, site))
+        receiver = Receiver(run, "receivers.1")
+        stack.callback(receiver.close)
+        for _ in range(2):
+            accepted = stack.enter_context(device.accept()[0])
+            until(lambda: receiver.hear() == 1)
+            [connection] = receiver.links
+            receiver.channel.say("identify", connection=connection, address="127.0.0.1", stream=7)
+            until(lambda: receiver.hear() == 1 and bool(receiver.answers))
+            assert receiver.answers.pop()["device"]["name"] == "A"
+            accepted.close()
+            receiver.leave(connection)
