@@ -85,14 +85,13 @@ def finish_all(path: str | os.PathLike[str]) -> list[Path]:
             for part in live.glob(f"*{layout.PART}"):
                 seal_part(part)
         files = finish_sealed(root)
-        for left in (root / "live").iterdir():
+        for left in (root / "live").glob("*"):
             folder.remove_empty(left)
         return files
 
 
 def main(arguments: list[str]) -> int:
-    """Merge what is sealed in one archive, at the lowest priority. Exit code 0, or 1 with the fault on stderr."""
-    os.nice(19)
+    """Merge what is sealed in one archive. Exit code 0, or 1 with the fault on stderr."""
     try:
         for path in finish_sealed(Path(arguments[0])):
             print(path)
@@ -103,4 +102,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    os.nice(19)  # whoever writes goes first
     sys.exit(main(sys.argv[1:]))

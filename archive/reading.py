@@ -104,6 +104,14 @@ class Extract:
         held = {(each.link, each.device): each for table in self.configurations.values() for each in table}
         return labels(list(held.values()))
 
+    def check_devices(self, devices: Sequence[str]) -> None:
+        """Raises ArchiveError if one of these stations is not in it."""
+        held = [each for table in self.configurations.values() for each in table]
+        for device in devices:
+            if not _chosen(held, [device]):
+                known = ", ".join(self.devices) or "none"
+                raise ArchiveError(f"no station {device!r} in that time; there are: {known}")
+
     def _each_hour(self) -> Iterator[tuple[int, list[Joined], list[tuple[Table, AsideRows]]]]:
         for hour in self.hours:
             with opened_hour(self.root, hour) as (tables, aside):
@@ -118,17 +126,14 @@ class Extract:
         digital; `name` is the channel's (`word 1` for digital), and may be left out if there is one only. Rows that
         were set aside are not in it. Raises ArchiveError.
         """
-        times, values, found = [], [], False
+        self.check_devices([device])
+        times, values = [], []
         for rows in (rows for _, tables, _ in self._each_hour() for rows in tables):
             for column in _chosen(rows.configurations, [device]):
-                found = True
                 pick = _picker(rows.configurations[column], quantity, name)
                 for own, block in self._blocks(rows, [column]):
                     times.append(own[0])
                     values.append(pick({field: array[0] for field, array in block.items()}))
-        if not found:
-            known = ", ".join(self.devices) or "none"
-            raise ArchiveError(f"no station {device!r} in that time; there are: {known}")
         if not times:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
         time, value = np.concatenate(times), np.concatenate(values)

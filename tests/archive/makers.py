@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,6 @@ class Dying(Disk):
     def replace(self, temporary: Path, path: Path) -> None:
         if self._step():
             raise Killed
-        super().replace(temporary, path)
+        os.replace(temporary, path)
         if self._step():
             raise Killed
