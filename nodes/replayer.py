@@ -14,7 +14,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from nodes import _dialing, _settings, _tape
-from nodes._devicelink import Answers, Dialled
+from nodes._devicelink import Answers
+from nodes._devicestream import Dialled
 from nodes._node import Actions, Done, Node, Place, StartError
 from nodes._settings import Address, Duration, FilePath
 from nodes._tape import Item, Lane, Tape

@@ -17,7 +17,8 @@ from pydantic import Field, model_validator
 
 from algorithms.simulation import Kind, Scenario, Simulation
 from nodes import _dialing, _settings, _simulated
-from nodes._devicelink import Answers, Datagrams, Dialled, Link, Listening, SocketAddress, Spontaneous
+from nodes._devicelink import Answers, Datagrams, Link, SocketAddress, Spontaneous
+from nodes._devicestream import Dialled, Listening
 from nodes._node import Actions, Done, Node, Place, StartError
 from nodes._settings import Address, Duration, Number, Port, Rate, fault
 from nodes._simulated import Fault, FaultKind, Shape, Troubles

@@ -1,0 +1,87 @@
+"""`syms simulate`: devices that do not exist, for a station that does."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from algorithms.simulation import Kind
+from commands import _alone
+from commands._output import AsJson
+from nodes.simulator import Mode, Settings, Simulator
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command()(simulate)
+
+
+def simulate(
+    to: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="The station, if the devices dial it.")] = None,
+    listen: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Where the first device listens, if the station dials.")
+    ] = None,
+    mode: Annotated[
+        Mode | None, typer.Option(help="How they find each other; dials with --to, listens with --listen.")
+    ] = None,
+    data_port: Annotated[int | None, typer.Option(help="The station's UDP port in mode tcp_udp.")] = None,
+    devices: Annotated[int, typer.Option(help="How many.")] = 1,
+    stations: Annotated[int, typer.Option(help="Stations in each device's stream.")] = 1,
+    first: Annotated[int, typer.Option(help="IDCODE of the first device.")] = 1,
+    rate: Annotated[str, typer.Option(help='Frames per second, or "every 5 s".')] = "50/s",
+    nominal: Annotated[int, typer.Option(help="50 or 60 Hz.")] = 50,
+    phasors: Annotated[int, typer.Option(help="Per station.")] = 6,
+    analogs: Annotated[int, typer.Option(help="Per station.")] = 0,
+    digitals: Annotated[int, typer.Option(help="16-bit words per station.")] = 1,
+    form: Annotated[
+        int, typer.Option("--format", help="Sum of 1 polar, 2 float phasors, 4 float analogs, 8 float frequency.")
+    ] = 15,
+    version: Annotated[int, typer.Option(help="1 = edition of 2005, 2 = 2011.")] = 2,
+    time_base: Annotated[int, typer.Option(help="Counts of FRACSEC per second.")] = 1_000_000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same signals.")] = 1,
+    scenario: Annotated[Kind, typer.Option(help="What happens.")] = Kind.NONE,
+    at: Annotated[str, typer.Option(help="When, after the first frame.")] = "30 s",
+    size: Annotated[float | None, typer.Option(help="How large; Hz, or per unit of voltage for a fault.")] = None,
+    fault: Annotated[
+        list[str] | None, typer.Option(help='As in a pipeline file: "{kind: gap, device: 3, every: 10 s}".')
+    ] = None,
+    duration: Annotated[str | None, typer.Option(help='Stop after, as "60 s"; else at Ctrl-C.')] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Simulate devices of IEEE C37.118 with a grid behind them, until --duration is over or Ctrl-C."""
+    options: dict[str, Any] = {
+        "to": to,
+        "listen": listen,
+        "mode": mode or (Mode.LISTENS if listen and not to else None),
+        "data_port": data_port,
+        "devices": devices,
+        "stations": stations,
+        "first": first,
+        "rate": f"{rate}/s" if rate.isdigit() else rate,
+        "nominal": nominal,
+        "phasors": phasors,
+        "analogs": analogs,
+        "digitals": digitals,
+        "format": form,
+        "version": version,
+        "time_base": time_base,
+        "seed": seed,
+        "scenario": scenario,
+        "at": at,
+        "size": size,
+        "faults": [_fault(text) for text in fault or []],
+        "duration": duration,
+    }
+    settings = _alone.checked(Settings, options)
+    _alone.run(Simulator(settings, _alone.ALONE), "simulator", as_json)
+
+
+def _fault(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        print(f'syms: --fault: {text!r} can\'t be read; write "{{kind: gap, device: 3, every: 10 s}}"', file=sys.stderr)
+        raise typer.Exit(2) from None
