@@ -51,6 +51,8 @@ class Samples:
         self._device: list[int] = []
         self._end = np.zeros(0, dtype=np.int64)
         """[m] slot after the next window's last one"""
+        self._last = (np.zeros(0, dtype=np.uint32), np.zeros(0, dtype=np.int64))
+        """The devices of the last push and their columns: they seldom change."""
 
     def push(self, slot: I8, device: NDArray[np.uint32], values: F4) -> Iterator[Cut]:
         """Take released slots [k] (ascending) of devices [m], values [k, m] (NaN = missing); yields due windows."""
@@ -97,6 +99,8 @@ class Samples:
         return first + self.length + (phase - first - self.length) % self.every
 
     def _columns(self, device: NDArray[np.uint32], values: F4, slot: I8) -> I8:
+        if np.array_equal(device, self._last[0]):
+            return self._last[1]
         for at, number in enumerate(device.tolist()):
             if number not in self._column:
                 self._column[number] = len(self._device)
@@ -105,7 +109,9 @@ class Samples:
                 first = int(slot[there[0]]) if there.size else int(slot[-1]) + 1
                 self._end = np.append(self._end, self._first_end(number, first))
         self._widen()
-        return np.array([self._column[number] for number in device.tolist()], dtype=np.int64)
+        columns = np.array([self._column[number] for number in device.tolist()], dtype=np.int64)
+        self._last = (device.copy(), columns)
+        return columns
 
     def _widen(self) -> None:
         have, want = self._values.shape[0], len(self._device)
