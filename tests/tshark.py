@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from protocol.c37118 import Codec, ConfigurationFrame, DataFrame, StationRows, compile_codec, parse
+from protocol.c37118.configuration import signed_24
 from tests import captures
 
 PROTOCOL = "IEEE C37.118 Synchrophasor Protocol, "
@@ -55,6 +56,8 @@ class Frame:
     stream: int = 0
     check: str = ""
     quality: int = 0
+    count: int = 0
+    """FRACSEC, raw."""
     milliseconds: float = 0.0
     stations: list[Station] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
@@ -101,6 +104,8 @@ def _line(frame: Frame, text: str, line: str) -> None:
         frame.stream = int(value)
     elif name == "Checksum":
         frame.check = value.split()[0]
+    elif name == "Fraction of second (raw)":
+        frame.count = int(value)
     elif name == "Fraction of second":
         frame.milliseconds = float(value)
     elif "Message Time Quality indicator code" in text:
@@ -121,7 +126,9 @@ def _value(station: Station, name: str, value: str, text: str) -> None:
     elif name == "Rate of change of frequency":
         station.rocof = float(value.removesuffix("Hz/s"))
     elif name.startswith("Analog value #"):
-        station.analogs.append(float(value.rsplit(", ", 1)[1].split()[0]))
+        raw, *factor = value.rsplit('", ', 1)[1].split(" (conversion factor: ")
+        scale = signed_24(int(factor[0].rstrip(")"), 16)) if factor else 1
+        station.analogs.append(float(raw) * (scale or 1))
     elif name.startswith("Digital status word #"):
         station.digital.append(int(value, 16))
     elif " = " in name and name.rsplit(" = ", 1)[1] in FLAGS:
@@ -132,12 +139,12 @@ def _value(station: Station, name: str, value: str, text: str) -> None:
 
 def compare(said: Sequence[Frame], frames: Sequence[bytes]) -> int:
     """Check every DATA frame that tshark decoded against our own decoding; how many were compared."""
-    by_check = {(frame.hex()[-4:], len(frame)): frame for frame in frames}
+    by_check = {(frame[-2:].hex(), frame[11:14].hex(), len(frame)): frame for frame in frames}
     codecs = dict(_codecs(frames))
     compared = 0
     for each in said:
         assert each.good, each.lines
-        frame = by_check[each.check.removeprefix("0x"), each.size]
+        frame = by_check[each.check.removeprefix("0x"), f"{each.count:06x}", each.size]
         if isinstance(parse(frame), DataFrame) and each.stations:
             _compare(each, frame, codecs[each.stream, each.size])
             compared += 1
