@@ -77,8 +77,8 @@ class Books:
         """The books of one epoch of a writer, opened if new."""
         stream = self.streams.get((node, epoch))
         if stream is None:
+            self._close_old(node, EPOCHS - 1)
             stream = self.streams[node, epoch] = Stream()
-            self._close_old(node)
         stream.fit(len(self.devices))
         return stream
 
@@ -129,9 +129,9 @@ class Books:
         self.closed = np.pad(self.closed, ((0, missing), (0, 0)))
         return np.array([known[each] for each in unique.tolist()], dtype=np.int64)[inverse]
 
-    def _close_old(self, node: str) -> None:
+    def _close_old(self, node: str, keep: int) -> None:
         epochs = sorted(epoch for name, epoch in self.streams if name == node)
-        for epoch in epochs[:-EPOCHS]:
+        for epoch in epochs[:-keep]:
             stream = self.streams.pop((node, epoch))
             stream.fit(len(self.devices))
             stream.gaps = True

@@ -115,7 +115,11 @@ class Extract:
     def _each_hour(self) -> Iterator[tuple[int, list[Joined], list[tuple[Table, AsideRows]]]]:
         for hour in self.hours:
             with opened_hour(self.root, hour) as (tables, aside):
-                yield hour, tables, aside
+                yield hour, [rows for rows in tables if self._touches(rows)], aside
+
+    def _touches(self, rows: Joined) -> bool:
+        """Whether a table may have rows in the interval."""
+        return next(_steps(rows, 1, self.start, self.end), None) is not None
 
     # arrays
 
@@ -198,7 +202,8 @@ class Extract:
         """The placed rows of one table over all hours of the interval; all files are open meanwhile."""
         with ExitStack() as stack:
             opened = [stack.enter_context(opened_hour(self.root, hour))[0] for hour in self.hours]
-            found = [rows for tables in opened for rows in tables if rows.table.name == table]
+            mine = [rows for tables in opened for rows in tables if rows.table.name == table]
+            found = [rows for rows in mine if self._touches(rows)]
             if not found:
                 raise ArchiveError(f"{self.root}: nothing in table {table} in that time")
             yield Joined(found[0].table, [source for rows in found for source in rows.sources])

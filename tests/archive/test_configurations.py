@@ -1,0 +1,73 @@
+"""Configurations on disk: the same back, known again, and never half."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from makers import SMALL, Dying, Killed, configuration
+
+from archive.configurations import Register, from_json, identity, to_json
+from archive.disk import Disk
+from protocol.messages import Table
+
+
+def test_json_and_back() -> None:
+    told = configuration(1, detail={"scale": 0.5, "nan": math.nan, 3: [1, 2], "raw": b"\x01\xff"}, elevation=math.nan)
+    back = from_json(to_json(told))
+    assert to_json(back) == to_json(told)
+    assert math.isnan(back.elevation)
+    assert back.latitude == 31.5
+    assert back.detail == {"scale": 0.5, "nan": None, "3": [1, 2], "raw": "01ff"}
+    assert back.table == tuple(SMALL)
+
+
+def test_what_is_no_configuration() -> None:
+    with pytest.raises(ValueError, match="not a configuration"):
+        from_json("{}")
+
+
+def test_fields_of_a_newer_release_are_ignored() -> None:
+    text = to_json(configuration(1))
+    assert to_json(from_json(text[:-1] + ',"colour":"red"}')) == text
+
+
+def test_identity() -> None:
+    assert identity(configuration(1, version=1, node="r", number=3)) == identity(configuration(1, version=2))
+    assert identity(configuration(1)) != identity(configuration(1, name="other"))
+    assert identity(configuration(1)) != identity(configuration(2))
+
+
+def test_the_register_knows_them_again(tmp_path: Path) -> None:
+    path = tmp_path / "configurations.jsonl"
+    register = Register(path, Disk())
+    first, second = register.take(configuration(1)), register.take(configuration(1, name="new"))
+    assert (first, second) == (0, 1)
+    register.take(configuration(1))
+    assert register.expected(SMALL) == 1
+    register.close()
+    register = Register(path, Disk())
+    assert register.name(65536) == "站 1"
+    device = np.array([65536, 131072, 65536], np.uint32)
+    assert register.numbers(device, SMALL).tolist() == [0, 2, 0]
+    assert register.all[2].name == "device 2.0"
+    assert register.numbers(device[:1], Table(25, 0, 0, 0)).tolist() == [3]
+    register.close()
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_a_torn_line_is_cut_off(tmp_path: Path, at: int) -> None:
+    path = tmp_path / "configurations.jsonl"
+    register = Register(path, Dying(at))
+    for link in range(1, at):
+        register.take(configuration(link))
+    with pytest.raises(Killed):
+        register.take(configuration(at))
+    register.close()
+    register = Register(path, Disk())
+    assert [each.name for each in register.all] == [f"站 {link}" for link in range(1, at)]
+    register.take(configuration(9))
+    register.close()
+    assert len(path.read_text().splitlines()) == at

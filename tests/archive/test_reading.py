@@ -1,0 +1,99 @@
+"""Reading: by station and quantity, half-open intervals, faults that say what there is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from makers import NONE, SMALL, T0, configuration, grid, measurements
+
+import archive
+from archive.finish import finish_all
+from archive.folder import ArchiveError
+from archive.reading import instant
+from archive.writer import Archive
+from protocol.clock import SECOND
+
+
+@pytest.fixture(params=["live", "finished", "both"])
+def filled(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """Two stations over an hour's border, live, finished, or finished with late rows."""
+    words = [measurements([1] * 100, grid(-50, 100, start=T0 + 2400 * SECOND)),
+             measurements([2] * 100, grid(0, 100, start=T0 + 2400 * SECOND))]  # fmt: skip
+    for word in words:
+        writer = Archive(tmp_path)
+        writer.take(configuration(1))
+        writer.take(configuration(2))
+        writer.take(word)
+        writer.commit(NONE)
+        writer.close()
+        if request.param == "both" or (request.param == "finished" and word is words[1]):
+            finish_all(tmp_path)
+    return tmp_path
+
+
+def test_by_station_and_quantity(filled: Path) -> None:
+    word = measurements([1] * 100, grid(-50, 100, start=T0 + 2400 * SECOND))
+    with archive.open(filled) as found:
+        assert found.tables == [SMALL.name]
+        assert found.devices == ["站 1", "站 2"]
+        time, hertz = found.get("站 1", "frequency")
+        np.testing.assert_array_equal(time, word.time)
+        np.testing.assert_array_equal(hertz, word.values[:, 0])
+        np.testing.assert_array_equal(found.get("link1/站 1", "angle", "V0")[1], word.values[:, 3])
+        np.testing.assert_array_equal(found.get("站 1", "analog")[1], word.values[:, 4])
+        np.testing.assert_array_equal(found.get("站 1", "digital", "word 1")[1], word.digital[:, 0])
+        np.testing.assert_array_equal(found.get("站 1", "status")[1], word.status)
+        np.testing.assert_array_equal(found.get("站 1", "quality")[1], word.quality)
+
+
+def test_intervals_are_half_open(filled: Path) -> None:
+    border = T0 + 2400 * SECOND
+    with archive.open(filled, border - 20_000_000, border + 20_000_000) as found:
+        assert found.get("站 1", "frequency")[0].tolist() == [border - 20_000_000, border]
+        assert found.get("站 2", "frequency")[0].tolist() == [border]
+        assert found.to_xarray().sizes["time"] == 2
+    with archive.open(filled, border + 3600 * SECOND) as found:
+        assert found.devices == []
+
+
+def test_xarray_over_the_border_of_an_hour(filled: Path) -> None:
+    with archive.open(filled) as found:
+        data = found.to_xarray(SMALL.name)
+    assert data["values"].shape == (2, 5, 150)
+    assert data["present"].values.sum() == 200
+    assert np.isnan(data["values"].sel(device="站 2").values[:, :50]).all()
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("nobody", "frequency"), "no station 'nobody' in that time; there are: 站 1, 站 2"),
+        (("站 1", "colour"), "no quantity 'colour': frequency, rocof"),
+        (("站 1", "magnitude", "VX"), "name one of its magnitude channels: V0"),
+    ],
+)
+def test_faults_say_what_there_is(filled: Path, asked: tuple[str, ...], said: str) -> None:
+    with archive.open(filled) as found, pytest.raises(ArchiveError, match=said):
+        found.get(*asked)
+
+
+def test_moments() -> None:
+    assert instant("1970-01-01T00:00:01Z", 0) == SECOND
+    assert instant("1970-01-01T08:00:01.5+08:00", 0) == SECOND * 3 // 2
+    assert instant("1970-01-01", 7) == 0
+    assert instant(datetime(2026, 5, 3, 9, 20, tzinfo=UTC), 0) == T0
+    assert instant(None, 7) == 7
+    with pytest.raises(ArchiveError, match="write it as 2026-05-06T07:00:00Z"):
+        instant("yesterday", 0)
+
+
+def test_importing_the_package_imports_no_h5py() -> None:
+    code = "import sys, archive, archive.longrows; sys.exit('h5py' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False).returncode == 0
+    with pytest.raises(AttributeError, match="nothing"):
+        archive.nothing  # noqa: B018
