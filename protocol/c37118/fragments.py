@@ -27,7 +27,7 @@ class _Series:
 class Fragments:
     """Pieces of the CFG-3 of one connection, by stream. Bounded in bytes, streams and time."""
 
-    def __init__(self, timeout: int = 10 * SECOND, max_bytes: int = 64 * MAX_FRAME, max_streams: int = 16) -> None:
+    def __init__(self, timeout: int = 10 * SECOND, max_bytes: int = 16 * MAX_FRAME, max_streams: int = 4) -> None:
         self._timeout = timeout
         self._max_bytes = max_bytes
         self._max_streams = max_streams

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from binascii import crc_hqx
 from dataclasses import dataclass, replace
 
 import pytest
@@ -164,6 +165,26 @@ def test_memory_is_bounded() -> None:
     for at in range(0, len(noise), 1000):
         splitter.feed(noise[at : at + 1000])
         assert splitter.pending <= 65535 + 1000
+
+
+@pytest.mark.parametrize(
+    "noise", [b"\xaa\x01\xff\xf0", b"\xaa\x01\x7f\xf0", b"\xaa\x01\x0f\xf0", b"\xaa\x01", b"\xaa\x01\x00\x10"]
+)
+def test_false_heads_one_behind_the_other_cost_no_more_than_so_much(
+    noise: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked = 0
+
+    def counting(data: bytes, start: int) -> int:
+        nonlocal checked
+        checked += len(data)
+        return crc_hqx(data, start)
+
+    monkeypatch.setattr("protocol.c37118.splitter.crc_hqx", counting)
+    stream = noise * (200_000 // len(noise))
+    frames, _ = run(stream + A + B, 1448)
+    assert frames == [A, B]
+    assert checked < 1100 * len(stream)
 
 
 def test_usable_again_after_close() -> None:
