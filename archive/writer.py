@@ -169,8 +169,6 @@ class Archive:
             books.tally(word.node, word.epoch, word)
         for key, number in self._next.items():
             books.stream(*key).next = number
-        self.pending = Pending({key_of(said): said for said in self._watermark.state.get("events", [])})
-        """Suspicious verdicts that are not in an event file yet."""
         self._next = {key: stream.next for key, stream in books.streams.items()}
 
     def _make_durable(self, marks: Marks, state: dict[str, Any]) -> None:

@@ -113,7 +113,9 @@ class Archiver(Node):
         if not isinstance(message, Numbered | Announce | Gone):
             return
         if self._bytes_held > self.settings.hold:
-            return  # the reader will find it missing, and fetch it when there is room
+            if self.trouble or not self._commit(now):
+                return  # the reader will find it missing, and fetch it when there is room
+            yield from self._durable()
         words, actions = self.reader.receive(message, now)
         yield from actions
         for word in words:

@@ -1,0 +1,150 @@
+"""The archiver as a node: in order, durable, told to the writers; the disk full; a child that finishes."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from archive.reading import open_archive
+from nodes._node import Action, Letter, Place, StartError
+from nodes._stream import Writer
+from nodes.archiver import TIDY_EVERY, Archiver, Settings
+from protocol.clock import SECOND, Now
+from protocol.messages import Durable, Fetch, Tally
+
+spec = importlib.util.spec_from_file_location("makers", Path(__file__).parents[1] / "archive" / "makers.py")
+assert spec
+assert spec.loader
+makers: Any = sys.modules.setdefault("makers", importlib.util.module_from_spec(spec))
+spec.loader.exec_module(makers)
+T0 = makers.T0
+
+
+def at(second: float) -> Now:
+    return Now(int(second * SECOND), T0 + int(second * SECOND))
+
+
+def made(path: Path, **settings: Any) -> Archiver:
+    place = Place("archive", "archive", 1, {}, {"receiver": ["r"]}, str(path), {"station": "North"}, "p.yaml")
+    node = Archiver(Settings.model_validate({"path": str(path / "data"), **settings}), place)
+    assert list(node.start(at(0))) == []
+    return node
+
+
+def give(node: Archiver, words: Iterable[Any], now: Now) -> list[Action]:
+    return [action for word in words for action in node.receive(word, now)]
+
+
+def letters(actions: Iterable[Action], kind: type) -> list[Any]:
+    return [action.message for action in actions if isinstance(action, Letter) and isinstance(action.message, kind)]
+
+
+def words(count: int, first: int = 0) -> list[Any]:
+    return [makers.measurements([1] * 5, makers.grid(first + 5 * k, 5)) for k in range(count)]
+
+
+def test_commits_each_second_and_tells_the_writer(tmp_path: Path) -> None:
+    node, writer = made(tmp_path), Writer("r", 5)
+    give(node, [writer.say(word).message for word in [makers.configuration(1), *words(3)]], at(0.5))
+    assert node.wake_at() == 0
+    assert letters(node.wake(at(0.6)), Durable) == []
+    assert letters(node.wake(at(1.0)), Durable) == [Durable("archive", 5, 4)]
+    assert letters(node.wake(at(2.0)), Durable) == []
+    assert node.health(at(2))["counters"]["archived"] == 15
+    assert list(node.stop(at(3))) == []
+
+
+def test_what_was_missed_is_fetched_and_taken_in_order(tmp_path: Path) -> None:
+    node, writer = made(tmp_path), Writer("r", 5)
+    said = [writer.say(word).message for word in [makers.configuration(1), *words(3)]]
+    actions = give(node, [said[0], said[1], said[3]], at(0))
+    (fetch,) = letters(actions, Fetch)
+    answer = [action.message for action in writer.receive(fetch, at(0)) if isinstance(action, Letter)]
+    give(node, answer, at(0))
+    list(node.stop(at(1)))
+    with open_archive(tmp_path / "data") as found:
+        assert len(found.get("站 1", "frequency")[0]) == 15
+
+
+def test_a_new_life_goes_on_where_the_last_commit_was(tmp_path: Path) -> None:
+    node, writer = made(tmp_path), Writer("r", 5)
+    said = [writer.say(word).message for word in [makers.configuration(1), *words(3)]]
+    give(node, said[:3], at(0))
+    assert letters(node.stop(at(1)), Durable) == [Durable("archive", 5, 3)]
+    node = made(tmp_path)
+    (fetch,) = letters(give(node, [writer.announce().message], at(0)), Fetch)
+    assert (fetch.first, fetch.last) == (3, 4)
+    give(node, said, at(0))
+    list(node.stop(at(1)))
+    with open_archive(tmp_path / "data") as found:
+        assert len(found.get("站 1", "frequency")[0]) == 15
+
+
+def test_a_full_disk_is_an_alarm_and_what_does_not_fit_is_fetched_later(tmp_path: Path) -> None:
+    node, writer = made(tmp_path, hold="1 kB"), Writer("r", 5)
+    node.opened._reserve = 1 << 60  # as if the disk were full
+    said = [writer.say(word).message for word in [makers.configuration(1), *words(20)]]
+    give(node, said, at(0))
+    assert letters(node.wake(at(1)), Durable) == []
+    assert "make room" in node.health(at(1))["alarms"][0]
+    assert node.health(at(1))["queues"]["rows"] < 100
+    node.opened._reserve = 0
+    assert letters(node.wake(at(2)), Durable) != []
+    assert node.health(at(2))["alarms"] == []
+    fetched = letters(give(node, [writer.announce().message], at(3)), Fetch)
+    give(node, [action.message for f in fetched for action in writer.receive(f, at(3))], at(3))
+    list(node.stop(at(4)))
+    with open_archive(tmp_path / "data") as found:
+        assert len(found.get("站 1", "frequency")[0]) == 100
+
+
+def test_a_quiet_hour_is_finished_by_a_child(tmp_path: Path) -> None:
+    node, writer = made(tmp_path, finish="60 s"), Writer("r", 5)
+    give(node, [writer.say(word).message for word in [makers.configuration(1), *words(1)]], at(0))
+    list(node.wake(at(1)))
+    list(node.wake(at(2300)))  # 09:20 and 38 minutes: the hour is not over
+    assert node.child is None
+    list(node.wake(at(2500)))
+    assert node.child is not None
+    node.child.wait(60)
+    list(node.wake(at(2500 + TIDY_EVERY / SECOND)))
+    assert (node.child, node.sealed) == (None, set())
+    assert len(list(tmp_path.glob("data/2026/05/03/syms_20260503T09Z.h5"))) == 1
+    assert not list(tmp_path.glob("data/live/*"))
+    give(node, [writer.say(word).message for word in words(1)], at(2600))  # copies of what is finished
+    list(node.stop(at(2601)))
+    assert node.opened.books.totals()["duplicate"] == 5
+
+
+def test_the_books_are_shown_per_device(tmp_path: Path) -> None:
+    node, writer = made(tmp_path), Writer("r", 5)
+    tally = Tally(np.array([65536], np.uint32), *(np.array([k], np.int64) for k in (12, 2, 1, 0)))
+    give(node, [writer.say(word).message for word in [makers.configuration(1), *words(1), tally]], at(0))
+    list(node.wake(at(1)))
+    health = node.health(at(1))
+    assert health["labels"] == ["站 1"]
+    shown = dict(zip(health["columns"], health["counts"][0].tolist(), strict=True))
+    assert shown == {"received": 12, "archived": 5, "aside": 0, "duplicate": 0, "corrupt": 2, "refused": 1,
+                     "lost": 0, "pending": 4}  # fmt: skip
+    list(node.stop(at(2)))
+
+
+def test_a_second_archiver_does_not_start(tmp_path: Path) -> None:
+    node = made(tmp_path)
+    with pytest.raises(StartError, match="stop it first"):
+        made(tmp_path)
+    list(node.stop(at(0)))
+
+
+def test_settings() -> None:
+    settings = Settings.model_validate({"path": "d", "clip": ["-5 s", "+60 s"], "part": "1 GiB"})
+    assert settings.clip == (-5 * SECOND, 60 * SECOND)
+    with pytest.raises(ValidationError, match="clip does not lie around the onset"):
+        Settings.model_validate({"path": "d", "clip": ["5 s", "60 s"]})
