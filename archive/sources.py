@@ -20,6 +20,9 @@ from archive.disk import Disk
 from archive.parts import Part, Rows
 from protocol.messages import Configuration, Table
 
+SCAN = 16 << 20
+"""Presence bytes looked at in one go."""
+
 
 class Source(Protocol):
     """Something that holds rows of one table for the slots [first, stop)."""
@@ -53,14 +56,12 @@ class PartSource:
     def crop(self) -> tuple[int, int] | None:
         """[first, stop) of the slots with any row, None if there is none."""
         present = self._views["present"]
-        step = max(1, (16 << 20) // max(1, present.shape[1]))
+        step = max(1, SCAN // max(1, present.shape[1]))
         hits = [
-            int(first + slot)
-            for first in range(0, len(present), step)
-            for slot in np.flatnonzero(present[first : first + step].any(axis=1))[[0, -1]]
-            if present[first : first + step].any()
+            first + np.flatnonzero(present[first : first + step].any(axis=1)) for first in range(0, len(present), step)
         ]
-        return (self.first + hits[0], self.first + hits[-1] + 1) if hits else None
+        taken = np.concatenate(hits)
+        return (self.first + int(taken[0]), self.first + int(taken[-1]) + 1) if len(taken) else None
 
 
 class FinishedSource:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 
 import typer
 from rich.table import Table
@@ -31,9 +32,11 @@ def events(directory: ArchiveFolder, as_json: AsJson = False) -> None:
         if not found:
             console.print("no events")
             return
-        table = Table("onset (UTC)", "score", "algorithm", "stations", "files")
+        table = Table("onset (UTC)", "score", "algorithm", "stations", "file in events/")
+        table.columns[0].no_wrap = True
         for event in found:
             more = len(event.devices) - SHOWN
             stations = ", ".join(event.devices[:SHOWN]) + (f" and {more} more" if more > 0 else "")
-            table.add_row(event.time, f"{event.score:.1f}", event.algorithm, stations, "\n".join(event.files))
+            names = "\n".join(Path(name).name for name in event.files)
+            table.add_row(event.time, f"{event.score:.1f}", event.algorithm, stations, names)
         console.print(table)

@@ -53,6 +53,16 @@ def test_finished_equals_parts(filled: Path) -> None:
     assert finish_all(filled) == []
 
 
+@pytest.mark.parametrize("scan", [2000, 5000, 1 << 20])
+def test_what_is_empty_at_both_ends_is_cut_off(filled: Path, scan: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("archive.sources.SCAN", scan)
+    before = held_rows(filled)
+    (path,) = finish_all(filled)
+    with h5py.File(path) as file:
+        assert (file[SMALL.name]["time"][0], file[SMALL.name]["time"].shape) == (T0, (200,))
+    assert held_rows(filled) == before
+
+
 def test_late_rows_are_merged_in(filled: Path) -> None:
     finish_all(filled)
     before = held_rows(filled)

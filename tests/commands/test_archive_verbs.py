@@ -1,0 +1,109 @@
+"""syms export, events, finish."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from archive.writer import Archive
+from commands.app import make_app
+from protocol.clock import SECOND
+from protocol.messages import Verdict
+
+spec = importlib.util.spec_from_file_location("makers", Path(__file__).parents[1] / "archive" / "makers.py")
+assert spec
+assert spec.loader
+makers: Any = sys.modules.setdefault("makers", importlib.util.module_from_spec(spec))
+spec.loader.exec_module(makers)
+
+APP = make_app(["export", "events", "finish"])
+
+
+def syms(*arguments: object) -> Any:
+    return CliRunner().invoke(APP, [str(each) for each in arguments])
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> Path:
+    archive = Archive(tmp_path)
+    for link in (1, 2):
+        archive.take(makers.configuration(link))
+        archive.take(makers.measurements([link] * 3, makers.grid(0, 3)))
+    archive.commit(makers.NONE)
+    archive.close()
+    return tmp_path
+
+
+def lines(result: Any) -> list[dict[str, str]]:
+    assert result.exit_code == 0, result.output
+    return list(csv.DictReader(io.StringIO(result.stdout)))
+
+
+def test_export_prints_what_was_archived(filled: Path) -> None:
+    rows = lines(syms("export", filled))
+    assert len(rows) == 2 * 3 * 7
+    assert "aside" not in rows[0]
+    hertz = [row for row in rows if row["station"] == "站 2" and row["quantity"] == "frequency"]
+    want = makers.measurements([2] * 3, makers.grid(0, 3))
+    assert [int(row["time_ns"]) for row in hertz] == want.time.tolist()
+    np.testing.assert_array_equal([np.float32(row["value"]) for row in hertz], want.values[:, 0])
+    assert syms("finish", filled).exit_code == 0
+    assert lines(syms("export", filled)) == rows
+
+
+def test_export_of_some(filled: Path) -> None:
+    rows = lines(syms("export", filled, "--device", "站 1", "--from", "2026-05-03T09:20:00.02Z", "--to",
+                      "2026-05-03T09:20:00.04Z"))  # fmt: skip
+    assert {(row["station"], int(row["time_ns"]) - makers.T0) for row in rows} == {("站 1", 20_000_000)}
+
+
+def test_a_column_says_what_was_set_aside(filled: Path) -> None:
+    archive = Archive(filled)
+    archive.take(makers.measurements([1], makers.grid(0, 1), seed=1))
+    archive.commit(makers.NONE)
+    archive.close()
+    rows = lines(syms("export", filled))
+    assert sorted({row["aside"] for row in rows}) == ["", "place_taken"]
+    assert sum(row["aside"] == "place_taken" for row in rows) == 7
+    assert "aside" not in lines(syms("export", filled, "--device", "站 2"))[0]
+
+
+@pytest.mark.parametrize("verb", ["export", "events", "finish"])
+def test_what_is_no_archive(tmp_path: Path, verb: str) -> None:
+    result = syms(verb, tmp_path)
+    assert result.exit_code == 1
+    assert "no SYMS archive (archive.json is missing); name the folder that has one" in result.stderr
+
+
+def test_an_unknown_station(filled: Path) -> None:
+    result = syms("export", filled, "--device", "X")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "no station 'X' in that time; there are: 站 1, 站 2" in result.stderr
+
+
+def test_events(filled: Path) -> None:
+    assert syms("events", filled).stdout == "no events\n"
+    archive = Archive(filled)
+    archive.take(Verdict("windows", 1, 1, "w", "emd", 1, np.array([65536], np.uint32), makers.T0, makers.T0 + SECOND,
+                         "ok", True, makers.T0, 2.5, {}, 1.0))  # fmt: skip
+    archive.commit(makers.NONE)
+    archive.write_events(makers.NONE, 0, SECOND, SECOND, everything=True)
+    archive.close()
+    (event,) = json.loads(syms("events", filled, "--json").stdout)
+    assert (event["onset"], event["devices"], event["score"]) == (makers.T0, ["站 1"], 2.5)
+    assert "2026-05-03T09:20:00.000000Z" in syms("events", filled).stdout
+
+
+def test_finish_as_json(filled: Path) -> None:
+    files = json.loads(syms("finish", filled, "--json").stdout)["files"]
+    assert [Path(file).name for file in files] == ["syms_20260503T09Z.h5"]
+    assert json.loads(syms("finish", filled, "--json").stdout)["files"] == []
