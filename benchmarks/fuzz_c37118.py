@@ -53,7 +53,7 @@ from protocol.clock import SECOND, Now
 BATCH = 500
 """Frames of one chunk of work."""
 PATIENCE = 5.0
-"""Seconds that one chunk may take before it is called a hang."""
+"""Seconds of CPU that one chunk may take before it is called a hang."""
 
 
 def configuration(form: int, kind: int = 2, stations: int = 1) -> ConfigurationFrame:
@@ -193,18 +193,18 @@ def fuzz(count: int, seed: int) -> dict[str, float]:
                 mutated(chance.choice(frames), chance) + (chance.choice(frames) if chance.random() < 0.2 else b"")
                 for _ in range(min(BATCH, count - begin))
             )
-            began = time.perf_counter()
+            began = time.process_time()
             for chunk in pieces(stream, chance):
                 subject.take(chunk)
-            slowest = max(slowest, time.perf_counter() - began)
+            slowest = max(slowest, time.process_time() - began)
             if slowest > PATIENCE:
-                raise AssertionError(f"{BATCH} frames took {slowest:.1f} s")
+                raise AssertionError(f"{BATCH} frames took {slowest:.1f} s of CPU")
     return {
         "mutated": count,
         **subject.summary(),
         "highest_pending_bytes": subject.highest_pending,
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "slowest_batch_s": round(slowest, 3),
+        "slowest_batch_cpu_s": round(slowest, 3),
         "seconds": round(time.perf_counter() - start, 1),
     }
 
