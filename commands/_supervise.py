@@ -147,39 +147,45 @@ class Supervisor:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        proxy: Any = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=SupervisorTransport(None, None, url))
-        self.rpc: Any = proxy.supervisor
+
+    def _ask(self, method: str, *arguments: Any) -> Any:
+        transport = SupervisorTransport(None, None, self.url)
+        try:
+            proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
+            return getattr(proxy.supervisor, method)(*arguments)
+        finally:
+            transport.close()
 
     def pid(self) -> int | None:
         """Its process id, None if nobody answers."""
         try:
-            return int(self.rpc.getPID())
+            return int(self._ask("getPID"))
         except (OSError, http.client.HTTPException, xmlrpc.client.Error):
             return None
 
     def states(self) -> dict[str, dict[str, Any]]:
         """Process name -> supervisord's info (statename, pid, description, exitstatus …)."""
-        return {info["name"]: info for info in self.rpc.getAllProcessInfo()}
+        return {info["name"]: info for info in self._ask("getAllProcessInfo")}
 
     def update(self) -> None:
         """Take up the included file: stop and forget what left it or changed, learn what is new."""
-        [[added, changed, removed]] = self.rpc.reloadConfig()
+        [[added, changed, removed]] = self._ask("reloadConfig")
         for group in (*removed, *changed):
-            self.rpc.stopProcessGroup(group)
-            self.rpc.removeProcessGroup(group)
+            self._ask("stopProcessGroup", group)
+            self._ask("removeProcessGroup", group)
         for group in (*changed, *added):
-            self.rpc.addProcessGroup(group)
+            self._ask("addProcessGroup", group)
 
     def start(self, process: str) -> None:
         """Start a process; one that runs already is left alone."""
         with _ignoring("ALREADY_STARTED"):
-            self.rpc.startProcess(process, False)
+            self._ask("startProcess", process, False)
 
     def stop(self, *processes: str) -> None:
         """Stop processes at once and wait for the end of all; one that does not run is fine."""
         for process in processes:
             with _ignoring("NOT_RUNNING", "BAD_NAME"):
-                self.rpc.stopProcess(process, False)
+                self._ask("stopProcess", process, False)
         # supervisord itself waits for seconds between two looks at its children unless somebody asks.
         while any(self.states().get(process, {}).get("statename") == "STOPPING" for process in processes):
             time.sleep(POLL)
@@ -188,11 +194,11 @@ class Supervisor:
         """Stop a process and take it out of supervisord."""
         self.stop(process)
         with _ignoring("BAD_NAME"):
-            self.rpc.removeProcessGroup(process)
+            self._ask("removeProcessGroup", process)
 
     def shutdown(self) -> None:
         """Have it stop everything, in order, and end."""
-        self.rpc.shutdown()
+        self._ask("shutdown")
 
 
 @contextmanager

@@ -85,7 +85,8 @@ def explain(detail: ErrorDetails, model: type[BaseModel], whose: str) -> tuple[s
         return f"{whose}: unknown setting {name!r}", suggestion(str(detail["loc"][-1]), _written(owner))
     if kind == "missing":
         owner = _owner(model, detail["loc"])
-        return f"{whose}: setting {name!r} is missing", f"add it: {_help(owner, str(detail['loc'][-1]))}"
+        last = str(detail["loc"][-1])
+        return f"{whose}: setting {name!r} is missing", f"add {last}: … ({_help(owner, last)})"
     if kind == "syms":
         context = detail.get("ctx", {})
         return f"{whose}: {name}: {context['what']}" if detail["loc"] else f"{whose}: {context['what']}", context[
@@ -94,6 +95,8 @@ def explain(detail: ErrorDetails, model: type[BaseModel], whose: str) -> tuple[s
     shown = repr(value) if len(repr(value)) <= LONGEST else repr(value)[:LONGEST] + "…"
     if kind == "string_type" and isinstance(value, int | float | bool):
         return f"{whose}: {name} is the {_yaml_word(value)} {value}, not text", f'put it in quotes: {name}: "{value}"'
+    if kind == "model_type":
+        return f"{whose}: {name} is {shown}", f"meant is: {_help(_owner(model, detail['loc']), str(detail['loc'][-1]))}"
     message = _with_unit(detail).removeprefix("Value error, ").replace("Input should be", "it should be")
     return f"{whose}: {name} is {shown}", message[:1].lower() + message[1:]
 
@@ -119,7 +122,7 @@ def _written(model: type[BaseModel]) -> list[str]:
 def _help(model: type[BaseModel], name: str) -> str:
     for field, spec in model.model_fields.items():
         if name in (field, spec.alias) and spec.description:
-            return spec.description.split("\n")[0]
+            return spec.description.split("\n")[0].rstrip(".")
     return f"{name}: …"
 
 

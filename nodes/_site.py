@@ -56,7 +56,7 @@ def _group(value: Any) -> IP:
 
 def _port_or_address(value: Any) -> Address:
     """4713 -> every local address, port 4713."""
-    if isinstance(value, int) and not isinstance(value, bool):
+    if str(value).isdecimal():
         value = f"0.0.0.0:{value}"
     return parse_address(value)
 

@@ -48,7 +48,7 @@ def check_wires(nodes: Nodes, broken: set[str], lines: Lines) -> None:
         readers = {other.kind for other in nodes.values() if node.name in other.sources}
         if serves and not broken and not readers & set(serves):
             what = f"{node.name}: nobody takes the work of this {node.kind}"
-            lines.fault(("nodes", node.name), what, f"add a {' or '.join(serves)} with from: {node.name}")
+            lines.fault(("nodes", node.name), what, f"add {' or '.join(map(_a, serves))} with from: {node.name}")
     for cycle in _cycles(nodes):
         what = f"{cycle[0]}: a cycle of work: {' -> '.join([*cycle, cycle[0]])}"
         lines.fault(("nodes", cycle[0], "from"), what, "data go one way: take one of these out of a from")
@@ -58,7 +58,7 @@ def _check_sources(node: NodeSpec, nodes: Nodes, lines: Lines) -> None:
     kind = KINDS[node.kind]
     where = ("nodes", node.name, "from")
     if node.sources and not kind.reads:
-        lines.fault(where, f"{node.name}: a {node.kind} reads nobody", "leave from out")
+        lines.fault(where, f"{node.name}: {_a(node.kind)} reads nobody", "leave from out")
         return
     good = True
     for source in node.sources:
@@ -67,7 +67,7 @@ def _check_sources(node: NodeSpec, nodes: Nodes, lines: Lines) -> None:
             lines.fault(where, f"{node.name}: nobody is called {source!r}", suggestion(source, nodes))
         elif nodes[source].kind not in kind.reads:
             good = False
-            what = f"{node.name}: a {node.kind} can't read {source}, a {nodes[source].kind}"
+            what = f"{node.name}: {_a(node.kind)} can't read {source}, {_a(nodes[source].kind)}"
             lines.fault(where, what, f"it reads {_names(nodes, kind.reads)}")
     if not node.sources and kind.needs:
         lines.fault(where, f"{node.name}: nobody feeds this {node.kind}", f"add from: {_names(nodes, kind.needs)}")
@@ -79,7 +79,11 @@ def _check_sources(node: NodeSpec, nodes: Nodes, lines: Lines) -> None:
 def _names(nodes: Nodes, kinds: tuple[str, ...]) -> str:
     """The nodes of these kinds that there are, for a remedy; else the kinds."""
     there = [node.name for node in nodes.values() if node.kind in kinds]
-    return " or ".join(there or [f"a {kind}" for kind in kinds])
+    return " or ".join(there or [_a(kind) for kind in kinds])
+
+
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
 
 def _cycles(nodes: Nodes) -> Iterator[list[str]]:
@@ -106,17 +110,21 @@ def _peel(left: dict[str, list[str]]) -> bool:
 
 def dialled(to: Any, entries: dict[str, Any], nodes: Nodes, name: str, lines: Lines) -> Any:
     """`to: front` is where the balancer `front` listens, as seen from this host; HOST:PORT stays as it is."""
-    if not isinstance(to, str) or to not in nodes:
+    if not isinstance(to, str) or ":" in to:
         return to
     where = ("nodes", name, "to")
-    listen = str(entries[to].get("listen"))
-    if nodes[to].kind != "balancer":
-        lines.fault(where, f"{name}: {to} is a {nodes[to].kind}, devices dial a balancer", "name a balancer")
+    balancers = [node.name for node in nodes.values() if node.kind == "balancer"]
+    listen = str(entries[to].get("listen")) if to in balancers else ""
+    if to in nodes and to not in balancers:
+        lines.fault(where, f"{name}: {to} is {_a(nodes[to].kind)}, devices dial a balancer", suggestion(to, balancers))
+    elif to not in entries:
+        lines.fault(where, f"{name}: nobody is called {to!r}", f"{suggestion(to, balancers)}; or write HOST:PORT")
     elif listen.endswith(":0"):
         lines.fault(where, f"{name}: {to} listens on any free port", f"give {to} a port")
     for everywhere, here in (("0.0.0.0:", "127.0.0.1:"), ("[::]:", "[::1]:")):
         listen = here + listen.removeprefix(everywhere) if listen.startswith(everywhere) else listen
-    return listen
+    # Where the balancer's own address is faulty, that fault is enough.
+    return listen if ":" in listen else str(Address("127.0.0.1", 1))
 
 
 def check_shared(nodes: Nodes, lines: Lines) -> None:

@@ -1,0 +1,127 @@
+"""The command as a whole: every verb, faults and exit codes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from commands import app as syms
+
+ROOT = Path(__file__).parents[2]
+CASES = ROOT / "tests" / "pipelines"
+VERBS = (
+    *("algorithms", "check", "decode", "demo", "down", "draw", "events", "export", "finish"),
+    *("replay", "run", "schema", "simulate", "status", "try", "up"),
+)
+
+
+def run(*words: str) -> tuple[int, str]:
+    result = CliRunner().invoke(syms.make_app(syms.verbs()), list(words))
+    return result.exit_code, result.output
+
+
+def main(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["syms", *words])
+    with pytest.raises(SystemExit) as left:
+        syms.main()
+    code = left.value.code
+    assert isinstance(code, int)
+    return code
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(verb: str) -> None:
+    code, output = run(verb, "--help")
+    assert code == 0
+    assert f"Usage: syms {verb}" in output.replace("root", "syms")
+
+
+def test_the_list_of_verbs_is_whole() -> None:
+    code, output = run("--help")
+    listed = [line.split()[0] for line in output.partition("Commands:")[2].splitlines() if line.strip()]
+    assert code == 0
+    assert sorted(set(listed) & set(VERBS)) == sorted(VERBS)
+
+
+def test_faults_go_to_stderr_with_exit_code_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(CASES / "units")
+    assert main(monkeypatch, "check", "pipeline.yaml") == 2
+    captured = capsys.readouterr()
+    assert captured.err == Path("faults.txt").read_text()
+    assert captured.out == ""
+
+
+def test_faults_as_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(CASES / "nobody-works")
+    assert main(monkeypatch, "check", "--json", "pipeline.yaml") == 2
+    said = json.loads(capsys.readouterr().out)
+    assert said["ok"] is False
+    assert [(fault["file"], fault["line"]) for fault in said["faults"]] == [("pipeline.yaml", 7)]
+
+
+def test_a_good_pipeline_checks_with_exit_code_0(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(monkeypatch, "check", str(CASES / "good" / "pipeline.yaml")) == 0
+    assert "6 nodes, 8 processes, no faults" in capsys.readouterr().out
+
+
+def test_what_cannot_start_is_exit_code_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], run_folder: Path
+) -> None:
+    run_folder.chmod(0o755)
+    monkeypatch.setenv("SYMS_RUN", str(run_folder))
+    assert main(monkeypatch, "up", str(CASES / "good" / "pipeline.yaml")) == 1
+    assert "open to others; chmod 700 it" in capsys.readouterr().err
+
+
+def test_a_process_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(monkeypatch, "run", str(CASES / "good" / "pipeline.yaml"), "receivers.3") == 2
+    assert "receivers.1" in capsys.readouterr().err
+
+
+def test_a_pipeline_that_is_not_up_says_so(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYMS_RUN", str(run_folder / "none"))
+    code, output = run("status", "--json", str(CASES / "good" / "pipeline.yaml"))
+    assert code == 1
+    assert json.loads(output)["up"] is False
+    code, output = run("down", str(CASES / "good" / "pipeline.yaml"))
+    assert code == 0
+    assert "was not up" in output
+
+
+def test_draws_every_wire() -> None:
+    code, output = run("draw", str(ROOT / "pipelines" / "demo.yaml"))
+    assert code == 0
+    assert output.startswith("flowchart LR\n")
+    for line in (
+        'receivers_["receivers x2<br/><i>receiver</i>"]',
+        "devices_ -->|frames| front_",
+        "front_ -->|connections| receivers_",
+        "receivers_ -->|rows| align_",
+        "align_ -->|slots| windows_",
+        "windows_ -->|windows| prejudge_",
+        "prejudge_ -.->|verdicts| windows_",
+        "windows_ -->|verdicts| archive_",
+    ):
+        assert line in output
+
+
+@pytest.mark.parametrize(
+    ("words", "path"), [((), "pipelines/schema.json"), (("--site",), "config/schema.json")], ids=["pipeline", "site"]
+)
+def test_the_schema_file_is_fresh(words: tuple[str, ...], path: str) -> None:
+    code, output = run("schema", *words)
+    assert code == 0
+    assert output == (ROOT / path).read_text(), f"run: syms schema {' '.join(words)} > {path}"
+
+
+@pytest.mark.parametrize("path", [*(ROOT / "pipelines").glob("*.yaml"), *(ROOT / "config").glob("*.yaml")], ids=str)
+def test_our_files_name_their_schema(path: Path) -> None:
+    assert path.read_text().startswith("# yaml-language-server: $schema=schema.json\n")

@@ -1,0 +1,114 @@
+"""What the Health messages say together."""
+
+from __future__ import annotations
+
+import io
+import math
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from commands._board import Board
+from commands.status import number, picture, span
+from protocol.messages import Health, device_number
+
+SECOND = 10**9
+
+
+def health(node: str, kind: str, at: int = 0, **more: Any) -> Health:
+    own: dict[str, Any] = {
+        "pid": 1,
+        "uptime": 1.0,
+        "cpu": 0.0,
+        "memory": 1 << 20,
+        "counters": {},
+        "queues": {},
+        "columns": [],
+        "devices": np.zeros(0, np.uint32),
+        "labels": [],
+        "counts": np.zeros((0, 0)),
+        "alarms": [],
+    }
+    return Health(node=node, kind=kind, time=at * SECOND, **(own | more))
+
+
+def rows(columns: list[str], *lines: tuple[int, str, list[float]]) -> dict[str, Any]:
+    return {
+        "columns": columns,
+        "devices": np.array([device for device, _, _ in lines], np.uint32),
+        "labels": [label for _, label, _ in lines],
+        "counts": np.array([counts for _, _, counts in lines], np.float64),
+    }
+
+
+def test_rates_come_from_two_words_of_one_life() -> None:
+    board = Board(["a"])
+    board.hear(health("a", "receiver", 10, counters={"rows": 100.0}, cpu=1.0), 0.0)
+    assert board.voices["a"].rates == {}
+    board.hear(health("a", "receiver", 12, counters={"rows": 300.0, "new": 1.0}, cpu=1.5), 2.0)
+    assert board.voices["a"].rates == {"rows": 100.0}
+    assert board.voices["a"].cpu == 0.25
+    board.hear(health("a", "receiver", 13, counters={"rows": 5.0}, pid=2), 3.0)
+    assert board.voices["a"].rates == {}
+    assert board.restarts == {"a": 1}
+
+
+def test_who_stays_silent_is_an_alarm() -> None:
+    board = Board(["a", "b"])
+    board.hear(health("a", "receiver", alarms=["disk is full"]), 0.0)
+    assert board.silent(1.0) == ["b"]
+    assert board.alarms(1.0) == ["b: silent", "a: disk is full"]
+    assert board.silent(10.0) == ["a", "b"]
+    assert board.nodes(1.0)["b"] == {"speaks": False}
+
+
+def test_counts_of_a_device_add_up_over_the_copies_of_a_kind() -> None:
+    device = device_number(3, 1)
+    board = Board([])
+    columns = ["received", "connected", "latency_ms"]
+    board.hear(health("r.1", "receiver", **rows(columns, (device, "", [10, 0, math.nan]))), 0.0)
+    board.hear(health("r.2", "receiver", **rows(columns, (device, "Lake", [5, 1, 7.5]))), 0.0)
+    board.hear(health("align", "concentrator", **rows(["received", "late"], (device, "Lake", [14, 1]))), 0.0)
+    [row] = board.devices()
+    assert (row["device"], row["link"], row["station"], row["name"]) == (device, 3, 1, "Lake")
+    assert row["counts"] == {
+        "receiver_received": 15,
+        "connected": 1,
+        "latency_ms": 7.5,
+        "concentrator_received": 14,
+        "late": 1,
+    }
+
+
+def test_totals_are_of_one_kind() -> None:
+    board = Board([])
+    board.hear(health("r.1", "receiver", counters={"rows": 3.0}), 0.0)
+    board.hear(health("r.2", "receiver", counters={"rows": 4.0}), 0.0)
+    board.hear(health("a", "archiver", counters={"rows": 100.0}), 0.0)
+    assert board.total("receiver", "rows") == 7.0
+    assert board.total("receiver", "nothing") == 0.0
+
+
+def test_the_picture_shows_nodes_devices_and_alarms() -> None:
+    board = Board(["r.1", "gone"])
+    said = health(
+        "r.1",
+        "receiver",
+        counters={"rows": 1234.0},
+        queues={"behind": 2, "none": 0},
+        alarms=["[bold] is no markup"],
+        **rows(["received"], (device_number(1, 0), "Lake", [7])),
+    )
+    board.hear(said, 0.0)
+    out = io.StringIO()
+    Console(file=out, width=160).print(picture(board, 0.5))
+    text = out.getvalue()
+    for words in ("rows 1,234", "behind 2", "Lake", "r.1: [bold] is no markup", "gone: silent"):
+        assert words in text
+    assert "none 0" not in text
+
+
+def test_numbers_and_spans_as_people_read_them() -> None:
+    assert [number(value) for value in (12345.0, 0.25, 1234.5, math.nan)] == ["12,345", "0.2", "1,234", ""]
+    assert [span(value) for value in (5.9, 65, 3725)] == ["5 s", "1 min 05", "1 h 02"]

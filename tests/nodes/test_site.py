@@ -1,0 +1,93 @@
+"""The site file and who a connection is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nodes import _site
+from nodes._faults import Faulty
+from nodes._site import Device, Link, Site, match, recognise
+
+SITE = """
+station: North Hub
+devices:
+  - {name: whole network, number: 1, address: 10.1.0.0/16}
+  - {name: subnet, number: 2, address: 10.1.2.0/24}
+  - {name: host, number: 3, address: 10.1.2.3}
+  - {name: stream anywhere, number: 4, stream: 7}
+  - {name: stream in network, number: 5, stream: 8, address: 10.1.0.0/16}
+  - {name: dialled, number: 6, stream: 9, link: {tcp: "192.0.2.1:4712"}}
+  - {name: six, number: 7, address: "fd00::/8"}
+"""
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    path = tmp_path / "site.yaml"
+    path.write_text(SITE)
+    return _site.load(path)
+
+
+@pytest.mark.parametrize(
+    ("address", "stream", "name"),
+    [
+        ("10.1.9.9", 1, "whole network"),
+        ("10.1.2.9", 1, "subnet"),
+        ("10.1.2.3", 1, "host"),
+        ("192.0.2.7", 7, "stream anywhere"),
+        ("10.1.9.9", 7, "stream anywhere"),
+        ("10.1.2.3", 7, "host"),
+        ("10.1.2.9", 8, "stream in network"),
+        ("::ffff:10.1.2.3", 1, "host"),
+        ("fd00::1", 1, "six"),
+        ("192.0.2.1", 9, None),
+        ("192.0.2.7", 8, None),
+        ("192.0.2.7", None, None),
+    ],
+)
+def test_specific_beats_general(site: Site, address: str, stream: int | None, name: str | None) -> None:
+    found = match(site, address, stream)
+    assert (found and found.name) == name
+
+
+def test_other_ways_are_recognised_among_their_own() -> None:
+    one = Device(name="a", number=1, stream=1, link=Link(spontaneous="4713"))  # type: ignore[arg-type]
+    two = Device(name="b", number=2, link=Link(spontaneous="4713"))  # type: ignore[arg-type]
+    assert recognise([two, one], "192.0.2.1", 1) is one
+    assert recognise([two, one], "192.0.2.1", 2) is two
+
+
+@pytest.mark.parametrize(
+    ("link", "how"),
+    [
+        ("dials_in", "dials_in"),
+        ({"tcp": "192.0.2.1:4712"}, "tcp"),
+        ({"tcp": "192.0.2.1:4712", "udp": 4713}, "tcp_udp"),
+        ({"udp": "192.0.2.1:4712"}, "udp"),
+        ({"spontaneous": 4713, "group": "239.1.1.1", "source": "192.0.2.1"}, "spontaneous"),
+    ],
+)
+def test_the_ways_in(link: object, how: str) -> None:
+    assert Link.model_validate(link).how == how
+
+
+def test_a_site_survives_its_way_through_json(site: Site) -> None:
+    assert Site.model_validate(site.model_dump(mode="json")) == site
+    assert site.text == SITE
+
+
+def test_nothing_but_a_mapping_is_a_site(tmp_path: Path) -> None:
+    path = tmp_path / "site.yaml"
+    for text in ("", "- a\n", "just words\n"):
+        path.write_text(text)
+        with pytest.raises(Faulty, match="not a site file"):
+            _site.load(path)
+
+
+def test_the_text_is_no_setting(tmp_path: Path) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text("station: x\ntext: y\n")
+    with pytest.raises(Faulty, match="unknown setting 'text'"):
+        _site.load(path)
