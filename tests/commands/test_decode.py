@@ -1,0 +1,175 @@
+"""`syms decode` from the command line: rows, JSON lines, refusals."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from commands.app import make_app
+from tests import scenes, tshark
+from tests.captures import pcap
+
+
+def decode(path: Path, form: str = "csv") -> Result:
+    return CliRunner().invoke(make_app(("decode", "check")), ["decode", str(path), "--format", form])
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    result = decode(path)
+    assert result.exit_code == 0
+    return list(csv.DictReader(io.StringIO(result.stdout)))
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    result = decode(path, "json")
+    assert result.exit_code == 0
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+@pytest.fixture
+def busy(tmp_path: Path) -> Path:
+    path = tmp_path / "busy.pcap"
+    path.write_bytes(pcap(scenes.busy()[0]))
+    return path
+
+
+def test_rows_of_a_capture(busy: Path) -> None:
+    records, counts = scenes.busy()
+    found = rows(busy)
+    per_row = {"status": 1, "frequency": 1, "rocof": 1, "magnitude": 2, "angle": 2, "analog": 1, "digital": 1}
+    quantities = Counter(row["quantity"] for row in found)
+    stations = sum(counts.values()) + 2 * counts["10.0.0.1"]
+    three_phasors = 20
+    assert quantities["status"] == stations
+    assert quantities["magnitude"] == quantities["angle"] == per_row["angle"] * stations + three_phasors
+    assert {row["station"] for row in found if row["stream"] == "40"} == {"Twin A", "Brother A"}
+    assert records
+
+
+def test_every_frame_as_json(busy: Path) -> None:
+    found = lines(busy)
+    summary = found.pop()["summary"]
+    kinds = Counter(line["frame"] for line in found)
+    assert dict(kinds) == {name: count for name, count in summary["frames"].items() if count}
+    assert summary["foreign_flows"] == 2
+    assert summary["skipped_bytes"] == summary["corrupt_frames"] == 0
+    captured = [line["captured_ns"] for line in found]
+    assert captured == sorted(captured)
+    data = next(line for line in found if line["frame"] == "data")
+    assert data["stations"][0]["status"]["data"] == "data valid"
+    assert data["time_quality"]["time"].startswith("locked")
+
+
+def test_both_forms_say_the_same(busy: Path) -> None:
+    told = {
+        (str(line["time_ns"]), str(line["stream"]), station["station"], phasor["name"], phasor["magnitude"])
+        for line in lines(busy)
+        if line.get("frame") == "data"
+        for station in line["stations"]
+        for phasor in station["phasors"]
+    }
+    written = {
+        (row["time_ns"], row["stream"], row["station"], row["name"], float(row["value"]))
+        for row in rows(busy)
+        if row["quantity"] == "magnitude"
+    }
+    assert told == written
+
+
+def test_data_without_configuration_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "data.bin"
+    path.write_bytes(b"".join(scenes.data(scenes.configuration(), 3)))
+    result = decode(path)
+    assert (result.exit_code, result.stdout.count("\n")) == (0, 1)
+    assert "3 DATA frames have no configuration" in result.stderr
+    assert "no configuration of stream 7" in lines(path)[0]["error"]
+
+
+@pytest.mark.parametrize(
+    ("content", "seen"),
+    [
+        (b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8, "a PNG image"),
+        (b"just some words\n", "plain text"),
+        (bytes(1000), "bytes of no known protocol"),
+        (bytes.fromhex("aa4200146757dd1d30475830304750310004a5cb"), "GB/T 26865.2 or Q/GDW 131"),
+        (b"aa4200146757dd1d30475830304750310004a5cb\n", "GB/T 26865.2 or Q/GDW 131"),
+        (b"", "the file is empty"),
+    ],
+    ids=["image", "text", "zeros", "Chinese", "Chinese as text", "empty"],
+)
+def test_what_is_no_capture_of_ours_is_refused(content: bytes, seen: str, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    result = decode(path)
+    assert result.exit_code == 1
+    assert seen in result.stderr
+    assert not result.stdout
+
+
+def test_foreign_traffic_alone_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "web.pcap"
+    web = [record for record in scenes.busy()[0] if b"HTTP" in record[1]]
+    path.write_bytes(pcap(web))
+    result = decode(path)
+    assert result.exit_code == 1
+    assert "HTTP" in result.stderr
+
+
+EXPECTED = {
+    "C37.118_1PMU_TCP.pcap": (252, 12 - 1),
+    "C37.118_1PMU_UDP.pcap": (356, 10),
+    "C37.118_1PMU_UDP_minimal.pcap": (1, 10),
+    "C37.118_1PMU_UDP_minimal_otherport.pcap": (1, 10),
+    "GSF_generated_f32_rect_cfg2.pcap": (1, 9),
+    "GSF_generated_f32_rect_cfg3.pcap": (1, 9),
+    "GSF_generated_i16_polar_cfg2.pcap": (1, 9),
+    "GSF_generated_i16_polar_cfg3.pcap": (1, 9),
+    "RTPA_annexD.pcap": (1, 15),
+    "c37_1100_clean_tcp.pcap": (422, 26),
+    "c37_1100_fullclean.pcap": (422, 26),
+    "nDPI_ieee_c37118.pcap": (608, 0),
+}
+"""DATA frames, and rows of each (0: they differ)."""
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_captures_of_the_field(name: str, shared: Path) -> None:
+    path = shared / "data" / "captures" / name
+    frames, per_frame = EXPECTED[name]
+    found = rows(path)
+    assert sum(row["quantity"] == "status" for row in found) == frames
+    if per_frame:
+        assert len(found) == frames * per_frame
+
+
+def test_the_chinese_capture_is_refused(shared: Path) -> None:
+    result = decode(shared / "data" / "captures" / "GBT_PmuSim_examples.hex")
+    assert result.exit_code == 1
+    assert "GB/T 26865.2" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["C37.118_1PMU_TCP.pcap", "C37.118_1PMU_UDP.pcap", "nDPI_ieee_c37118.pcap"])
+def test_json_tells_each_frame_that_tshark_tells(name: str, shared: Path) -> None:
+    path = shared / "data" / "captures" / name
+    said = Counter((frame.size, frame.stream) for frame in tshark.read(tshark.run(path)))
+    assert Counter((line["size"], line["stream"]) for line in lines(path)[:-1]) == said
+
+
+def test_the_known_inputs_of_a_made_capture(shared: Path) -> None:
+    found = rows(shared / "data" / "captures" / "GSF_generated_i16_polar_cfg3.pcap")
+    assert {row["station"] for row in found} == {"变电站 Station GSF"}
+    values = {(row["quantity"], row["name"]): float(row["value"]) for row in found}
+    assert values["angle", "I1"] == pytest.approx(143.239 - 30, abs=1e-3)
+    assert values["analog", "AN"] == -7 * 2.5 - 1.25
+    assert values["rocof", ""] == -0.25
+    assert {(row["time_ns"], row["stream"], row["station_id"]) for row in found} == {
+        ("1714979289120000000", "77", "101")
+    }
