@@ -98,14 +98,13 @@ class Register:
         self._dirty = False
 
     def _load(self, content: bytes) -> int:
-        length = 0
-        for line in content.splitlines(keepends=True):
-            crc, _, text = line.rstrip(b"\n").partition(b" ")
-            if not line.endswith(b"\n") or crc != b"%08x" % zlib.crc32(text):
-                break
-            self._take(from_json(text.decode()))
-            length += len(line)
-        return length
+        """Take all whole lines; returns where a torn one begins. A damaged line among them is passed over."""
+        *lines, torn = content.split(b"\n")
+        for line in lines:
+            crc, _, text = line.partition(b" ")
+            if crc == b"%08x" % zlib.crc32(text):
+                self._take(from_json(text.decode()))
+        return len(content) - len(torn)
 
     def _take(self, configuration: Configuration) -> int:
         number = self._current[configuration.device] = self.number(configuration)

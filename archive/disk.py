@@ -37,6 +37,14 @@ class Disk:
         return stat.f_bavail * stat.f_frsize
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it; their names are on the disk when this returns."""
+    missing = [each for each in (path, *path.parents) if not each.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for each in missing:
+        sync_folder(each.parent)
+
+
 def sync_folder(path: Path) -> None:
     """Names in a folder to the disk."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

@@ -19,7 +19,7 @@ import h5py
 from algorithms.grouping import group
 from archive import folder, layout
 from archive.configurations import NUMBERING
-from archive.disk import Disk
+from archive.disk import Disk, make_folder
 from archive.folder import ArchiveError
 from archive.groups import write_root, write_table
 from archive.reading import Extract
@@ -91,7 +91,7 @@ def write_event(root: Path, verdicts: Sequence[Said], before: int, after: int, d
     mark = hashlib.sha256("".join(sorted(key_of(said) for said in verdicts)).encode()).hexdigest()[:8]
     moment = layout.moment(onset)
     path = root / "events" / f"{moment:%Y%m%dT%H%M%S}.{moment.microsecond // 1000:03d}Z_{mark}.h5"
-    path.parent.mkdir(exist_ok=True)
+    make_folder(path.parent)
     temporary = path.with_suffix(".tmp")
     with h5py.File(temporary, "w", locking=False) as out:
         write_root(out, onset - before, onset + after, folder.site_text(root), [])

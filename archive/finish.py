@@ -19,7 +19,7 @@ from typing import Any
 import h5py
 
 from archive import folder, layout
-from archive.disk import Disk
+from archive.disk import Disk, make_folder
 from archive.groups import write_aside, write_root, write_table
 from archive.merging import joined, joined_aside
 from archive.parts import Part
@@ -52,7 +52,7 @@ def _serial(path: Path) -> str:
 
 
 def _write(root: Path, hour: int, path: Path, file: Any, parts: list[Part], merged: set[str], disk: Disk) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     temporary = path.with_suffix(".tmp")
     with h5py.File(temporary, "w", locking=False) as out:
         write_root(out, hour, hour + layout.SPAN, folder.site_text(root), sorted(merged))

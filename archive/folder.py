@@ -5,11 +5,13 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 
 from archive import layout
-from archive.disk import Disk
+from archive.disk import Disk, make_folder
+from protocol import clock
 
 
 class ArchiveError(Exception):
@@ -50,7 +52,7 @@ def finish_lock(root: Path) -> Lock:
 def prepare(root: Path, disk: Disk) -> None:
     """Make the folder, or check that it is an archive that we can read. Raises ArchiveError."""
     try:
-        root.mkdir(parents=True, exist_ok=True)
+        make_folder(root)
         mark = root / "archive.json"
         if mark.exists():
             check(root)
@@ -81,6 +83,14 @@ def remove_empty(path: Path) -> None:
     with suppress(FileNotFoundError):
         if path.is_dir() and not any(path.iterdir()):
             path.rmdir()
+
+
+def slack(root: Path) -> int:
+    """How far [ns] a row's own time may be from the hour it stands in: half the longest period of its tables."""
+    path = root / "configurations.jsonl"
+    told = path.read_bytes() if path.exists() else b""
+    rates = [int(rate) for rate in re.findall(rb'"table":\[(-?\d+),', told)]
+    return max((clock.period(rate) for rate in rates if rate), default=clock.SECOND)
 
 
 def site_text(root: Path) -> str:

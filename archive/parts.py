@@ -81,7 +81,7 @@ class Part:
     def __init__(self, path: Path, disk: Disk, writable: bool = False) -> None:
         self.path = path
         self._disk = disk
-        with h5py.File(path, "r", locking=False) as file:
+        with _opened(path) as file:
             self.attributes: dict[str, Any] = dict(file.attrs)
             self.extents = {
                 name: Extent(item.id.get_offset(), item.shape, item.dtype)
@@ -207,6 +207,15 @@ class Part:
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
+
+
+def _opened(path: Path) -> Any:
+    try:
+        return h5py.File(path, "r", locking=False)
+    except FileNotFoundError:
+        raise
+    except OSError as fault:
+        raise OSError(f"{path}: not readable as HDF5 ({fault}); restore it, or move it away") from fault
 
 
 def runs(cells: NDArray[np.int64], unit: int) -> Iterator[tuple[int, int]]:

@@ -78,8 +78,7 @@ class Extract:
     def hours(self) -> list[int]:
         """Starts [ns] of the hours that have files and touch the interval."""
         found = layout.finished_hours(self.root).keys() | layout.live_hours(self.root).keys()
-        low, high = self.start - layout.SPAN, self.end
-        slack = clock.period(-32767)  # a slow table's row may stand that far from its slot
+        low, high, slack = self.start - layout.SPAN, self.end, folder.slack(self.root)
         return sorted(hour for hour in found if low - slack < hour < high + slack)
 
     @property

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from archive import layout
 from archive.configurations import Register, to_json
-from archive.disk import Disk
+from archive.disk import Disk, make_folder
 from archive.parts import BLOB, Part, Rows, create_aside_part, create_table_part
 from archive.sources import FinishedSource, PartSource, Source, aside_of_group, aside_of_part, lookup, open_finished
 from protocol import clock
@@ -142,7 +142,7 @@ class Shelf:
         return part
 
     def _new_path(self, name: str) -> Path:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         return self.folder / name
 
     def _blob(self, number: int) -> int:

@@ -18,7 +18,7 @@ from typing import Any
 from archive import folder, layout
 from archive.books import Books
 from archive.configurations import Register
-from archive.disk import Disk
+from archive.disk import Disk, sync_folder
 from archive.events import Pending, Said, key_of, matters, plain, write_event
 from archive.placing import Index, Marks, by_hour, lot_of, place
 from archive.shelves import Shelf, seal_part
@@ -49,6 +49,7 @@ class Archive:
             self.register = Register(self.root / "configurations.jsonl", self._disk)
             self._watermark = Watermark(self.root, self._disk)
             self._watermark.undo()
+            sync_folder(self.root)
         except BaseException:
             self._lock.close()
             raise
@@ -82,7 +83,10 @@ class Archive:
             return self.add(message)
         if isinstance(message, Verdict):
             return self.verdict(message)
-        return isinstance(message, Tally) and self.tally(message)
+        if isinstance(message, Tally):
+            return self.tally(message)
+        self._is_new(message)
+        return False
 
     def configure(self, message: Configuration) -> bool:
         """What the rows of a device mean from now on."""

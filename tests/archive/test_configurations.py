@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from makers import SMALL, Dying, Killed, configuration
 
 from archive.configurations import Register, from_json, identity, to_json
 from archive.disk import Disk
 from protocol.messages import Table
+from tests.archives import SMALL, Dying, Killed, configuration
 
 
 def test_json_and_back() -> None:
@@ -71,3 +71,17 @@ def test_a_torn_line_is_cut_off(tmp_path: Path, at: int) -> None:
     register.take(configuration(9))
     register.close()
     assert len(path.read_text().splitlines()) == at
+
+
+def test_a_damaged_line_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "configurations.jsonl"
+    register = Register(path, Disk())
+    for link in (1, 2, 3):
+        register.take(configuration(link))
+    register.close()
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b'"name":"\xe7\xab\x99 2"', b'"name":"\xe7\xab\x99 7"'))
+    register = Register(path, Disk())
+    assert [each.name for each in register.all] == ["站 1", "站 3"]
+    register.close()
+    assert len(path.read_bytes()) == len(content)

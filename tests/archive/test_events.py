@@ -12,12 +12,12 @@ import h5py
 import numpy as np
 import pytest
 import xarray
-from makers import SMALL, T0, configuration, grid, measurements
 
 from archive.events import list_events
 from archive.writer import Archive
 from protocol.clock import SECOND, Now
 from protocol.messages import Table, Verdict, device_number
+from tests.archives import SMALL, T0, configuration, grid, measurements
 
 BEFORE, AFTER, SETTLE = 10 * SECOND, 20 * SECOND, 15 * SECOND
 OTHER = Table(60, 0, 0, 0)

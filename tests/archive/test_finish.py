@@ -10,8 +10,6 @@ import h5py
 import numpy as np
 import pytest
 import xarray
-from makers import NONE, SMALL, T0, Dying, Killed, configuration, grid, measurements
-from test_writer import held_rows
 
 from archive import layout
 from archive.disk import Disk
@@ -22,6 +20,7 @@ from archive.shelves import seal_part
 from archive.writer import Archive
 from protocol.clock import SECOND
 from protocol.messages import Table
+from tests.archives import NONE, SMALL, T0, Dying, Killed, configuration, grid, held_rows, measurements
 
 
 @pytest.fixture

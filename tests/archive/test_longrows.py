@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from makers import configuration
 
 from archive.longrows import HEADER, Rows, shortest, write_header, write_rows
 from protocol.messages import Table
+from tests.archives import configuration
 
 
 def rows(**more: Any) -> Rows:

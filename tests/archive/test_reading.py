@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from makers import NONE, SMALL, T0, configuration, grid, measurements
 
 import archive
 from archive.finish import finish_all
@@ -17,6 +16,7 @@ from archive.folder import ArchiveError
 from archive.reading import instant
 from archive.writer import Archive
 from protocol.clock import SECOND
+from tests.archives import NONE, SMALL, T0, configuration, grid, measurements
 
 
 @pytest.fixture(params=["live", "finished", "both"])

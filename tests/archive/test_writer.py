@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from makers import NONE, SMALL, T0, Dying, Killed, configuration, grid, measurements
 
 from archive import layout
 from archive.finish import finish_all
@@ -22,16 +21,11 @@ from archive.reading import open_archive
 from archive.writer import Archive
 from protocol.clock import SECOND, Now
 from protocol.messages import Aside, Measurements, Table, Tally, device_number
+from tests.archives import NONE, SMALL, T0, Dying, Killed, Row, configuration, content, grid, held_rows, measurements
 
 SLOW = Table(-10, 0, 2, 0)
 FAST = Table(60, 0, 0, 2)
 TABLES = {1: SMALL, 2: SMALL, 3: SMALL, 4: FAST, 5: SLOW}
-Row = tuple[int, int, bytes, int]
-"""(device, time, bytes of the content, Aside)"""
-
-
-def content(status: Any, values: Any, digital: Any) -> bytes:
-    return np.uint16(status).tobytes() + values.astype("<f4").tobytes() + digital.astype("<u2").tobytes()
 
 
 def given_rows(words: Sequence[Measurements]) -> list[tuple[Row, int]]:
@@ -69,17 +63,6 @@ def expected(words: Sequence[Measurements]) -> tuple[Counter[Row], int]:
         aside.add((device, time, body))
         rows[device, time, body, int(reason)] += 1
     return rows, duplicates
-
-
-def held_rows(path: Path) -> Counter[Row]:
-    rows: Counter[Row] = Counter()
-    with open_archive(path) as found:
-        for block in found.rows():
-            for k in range(len(block.time)):
-                body = content(block.status[k], block.values[k], block.digital[k])
-                reason = 0 if block.aside is None else int(block.aside[k])
-                rows[block.configuration.device, int(block.time[k]), body, reason] += 1
-    return rows
 
 
 def distinct(rows: Counter[Row]) -> set[tuple[int, int, bytes, bool]]:

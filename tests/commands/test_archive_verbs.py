@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import io
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +16,7 @@ from archive.writer import Archive
 from commands.app import make_app
 from protocol.clock import SECOND
 from protocol.messages import Verdict
-
-spec = importlib.util.spec_from_file_location("makers", Path(__file__).parents[1] / "archive" / "makers.py")
-assert spec
-assert spec.loader
-makers: Any = sys.modules.setdefault("makers", importlib.util.module_from_spec(spec))
-spec.loader.exec_module(makers)
+from tests import archives as makers
 
 APP = make_app(["export", "events", "finish"])
 

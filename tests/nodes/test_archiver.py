@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -18,12 +16,8 @@ from nodes._stream import Writer
 from nodes.archiver import TIDY_EVERY, Archiver, Settings
 from protocol.clock import SECOND, Now
 from protocol.messages import Durable, Fetch, Tally
+from tests import archives as makers
 
-spec = importlib.util.spec_from_file_location("makers", Path(__file__).parents[1] / "archive" / "makers.py")
-assert spec
-assert spec.loader
-makers: Any = sys.modules.setdefault("makers", importlib.util.module_from_spec(spec))
-spec.loader.exec_module(makers)
 T0 = makers.T0
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from archive.disk import Disk
+from archive.reading import open_archive
 from protocol.clock import SECOND, Now, slot_time
 from protocol.messages import Configuration, Measurements, Table, device_number
 
@@ -51,6 +53,25 @@ def measurements(links: Any, times: Any, table: Table = SMALL, seed: int = 0, as
 def grid(first: int, count: int, rate: int = 50, start: int = T0) -> np.ndarray[Any, Any]:
     """Times [ns] of `count` slots from the first-th after `start`."""
     return np.asarray(slot_time(start // SECOND * rate + first + np.arange(count, dtype=np.int64), rate))
+
+
+Row = tuple[int, int, bytes, int]
+"""(device, time, bytes of the content, Aside)"""
+
+
+def content(status: Any, values: Any, digital: Any) -> bytes:
+    return np.uint16(status).tobytes() + values.astype("<f4").tobytes() + digital.astype("<u2").tobytes()
+
+
+def held_rows(path: Path) -> Counter[Row]:
+    rows: Counter[Row] = Counter()
+    with open_archive(path) as found:
+        for block in found.rows():
+            for k in range(len(block.time)):
+                body = content(block.status[k], block.values[k], block.digital[k])
+                reason = 0 if block.aside is None else int(block.aside[k])
+                rows[block.configuration.device, int(block.time[k]), body, reason] += 1
+    return rows
 
 
 class Killed(BaseException):
