@@ -185,6 +185,7 @@ class PrivateStation:
         main = threading.current_thread() is threading.main_thread()
         sigint = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
         try:
+            self._words = iter(())  # closes its socket
             self._kill()
             shutil.rmtree(self.folder, ignore_errors=True)
         finally:

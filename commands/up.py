@@ -25,6 +25,9 @@ from protocol.messages import Health
 PATIENCE = 30.0
 """Seconds for all processes to run."""
 POLL = 0.1
+FAILING = ("BACKOFF", "FATAL")
+GRACE = 4.0
+"""Seconds that something which does not start is given to recover, before it is told."""
 
 
 def register(app: typer.Typer) -> None:
@@ -132,6 +135,7 @@ def wait_until_up(pipeline: Pipeline, patience: float = PATIENCE) -> dict[str, A
     deadline = time.monotonic() + patience
     spoken: set[str] = set()
     states: dict[str, Any] = {}
+    failed_since: float | None = None
     with notes.status("starting") as status:
         for health in _runtime.listen(pipeline.run, list(pipeline.processes), [Health.TAG], POLL):  # type: ignore[attr-defined]
             if health is not None:
@@ -141,10 +145,13 @@ def wait_until_up(pipeline: Pipeline, patience: float = PATIENCE) -> dict[str, A
             ready = [name for name, info in states.items() if _is_up(info["state"], name in spoken)]
             if len(ready) == len(pipeline.processes):
                 return states
-            if time.monotonic() > deadline:
+            if failed_since is None and any(info["state"] in FAILING for info in states.values()):
+                failed_since = time.monotonic()
+            if time.monotonic() > deadline or (failed_since and time.monotonic() - failed_since > GRACE):
                 break
             status.update(f"{len(ready)} of {len(pipeline.processes)} processes run")
-    raise StartError(f"not all processes run after {patience:.0f} s:\n{_reasons(pipeline, states, spoken)}")
+    reasons = _reasons(pipeline, states, spoken)
+    raise StartError(f"not every process runs:\n{reasons}\nsupervisord keeps trying; syms down {pipeline.path} ends it")
 
 
 def _is_up(state: str, spoken: bool) -> bool:
