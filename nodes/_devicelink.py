@@ -24,6 +24,9 @@ RECEIVE = 65536
 RECEIVE_AT_MOST = 100
 """Datagrams read before others have their turn."""
 
+STOP_PATIENCE = 1.0
+"""Seconds that all the links of a node may block in the end, together."""
+
 SocketAddress = tuple[str, int]
 
 
@@ -106,8 +109,8 @@ class Link:
         """Give the kernel what it takes of what was put."""
         return iter(())
 
-    def stop(self, now: Now) -> None:
-        """Finish the frame that is half sent, close."""
+    def stop(self, now: Now, patience: float = STOP_PATIENCE) -> None:
+        """Finish the frame that is half sent, for which it may block so many seconds; close."""
 
 
 def send_datagram(link: Link, end: socket.socket, item: bytes, count: int, to: SocketAddress) -> None:
@@ -180,7 +183,7 @@ class Datagrams(Link):
         if self._end is not None and self._caller is not None:
             send_datagram(self, self._end, item, count, self._caller)
 
-    def stop(self, now: Now) -> None:
+    def stop(self, now: Now, patience: float = STOP_PATIENCE) -> None:
         if self._end is not None:
             self._end.close()
 
@@ -209,7 +212,7 @@ class Spontaneous(Link):
         if self._end is not None:
             send_datagram(self, self._end, item, count, self._to)
 
-    def stop(self, now: Now) -> None:
+    def stop(self, now: Now, patience: float = STOP_PATIENCE) -> None:
         if self._end is not None:
             self._end.close()
             self._end = None

@@ -12,15 +12,13 @@ from collections import deque
 from collections.abc import Iterator
 from itertools import islice
 
-from nodes._devicelink import RECEIVE, Answers, Link, SocketAddress, family, send_datagram
+from nodes._devicelink import RECEIVE, STOP_PATIENCE, Answers, Link, SocketAddress, family, send_datagram
 from nodes._node import Action, Unwatch, Watch
 from protocol.c37118 import Splitter
 from protocol.clock import MILLISECOND, SECOND, Now
 
 FIRST_RETRY = 200 * MILLISECOND
 LAST_RETRY = 5 * SECOND
-STOP_PATIENCE = 1.0
-"""Seconds that a stopping link may block, to finish the frame that is half sent."""
 OUTBOX_LIMIT = 1 << 20
 """Bytes that wait for a slow station; a device has no more memory than that."""
 GATHER = 64
@@ -77,13 +75,13 @@ class Outbox:
             done += count
         return done
 
-    def finish(self, end: socket.socket) -> int:
-        """Send the rest of an item that is half sent, waiting for it; drop the others. As `flush`."""
+    def finish(self, end: socket.socket, patience: float) -> int:
+        """Send the rest of an item that is half sent, within so many seconds; drop the others. As `flush`."""
         if not self._offset:
             self.clear()
             return 0
         item, count = self._items[0]
-        end.settimeout(STOP_PATIENCE)
+        end.settimeout(patience)
         end.sendall(item[self._offset :])
         self.clear()
         return count
@@ -129,11 +127,11 @@ class _Talk:
         self.waiting = bool(self.outbox)
         return done, [Watch(self.end.fileno(), write=self.waiting)]
 
-    def stop(self, now: Now) -> int:
+    def stop(self, now: Now, patience: float) -> int:
         """Finish, say that nothing more comes, close. Returns the count of the items done."""
         done = 0
         try:
-            done = self.outbox.finish(self.end)
+            done = self.outbox.finish(self.end, patience)
             self.end.shutdown(socket.SHUT_WR)
             # What is unread at close makes the kernel reset the connection, and the station lose our last bytes.
             self.end.setblocking(False)
@@ -184,9 +182,9 @@ class _Streaming(Link):
         self.sent += done
         yield from actions
 
-    def stop(self, now: Now) -> None:
+    def stop(self, now: Now, patience: float = STOP_PATIENCE) -> None:
         if self._talk is not None:
-            self.sent += self._talk.stop(now)
+            self.sent += self._talk.stop(now, patience)
             self._talk = None
 
     def limit(self, size: int) -> None:
@@ -303,11 +301,11 @@ class Dialled(_Streaming):
         self.answers.reset()
         self.due = now.monotonic + pause
 
-    def stop(self, now: Now) -> None:
+    def stop(self, now: Now, patience: float = STOP_PATIENCE) -> None:
         if self._trying is not None:
             self._trying.close()
             self._trying = None
-        super().stop(now)
+        super().stop(now, patience)
 
 
 class Listening(_Streaming):
@@ -359,8 +357,8 @@ class Listening(_Streaming):
         else:
             super().put(item, count)
 
-    def stop(self, now: Now) -> None:
-        super().stop(now)
+    def stop(self, now: Now, patience: float = STOP_PATIENCE) -> None:
+        super().stop(now, patience)
         for end in (self._door, self._data):
             if end is not None:
                 end.close()

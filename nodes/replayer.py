@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from nodes import _dialing, _settings, _tape
-from nodes._devicelink import Answers
+from nodes._devicelink import STOP_PATIENCE, Answers
 from nodes._devicestream import Dialled
 from nodes._node import Actions, Done, Node, Place, StartError
 from nodes._settings import Address, Duration, FilePath
@@ -173,7 +173,7 @@ class Replayer(Node):
     def stop(self, now: Now) -> Actions:
         """Finish frames that are half sent; nothing after them."""
         for player in self.players:
-            player.link.stop(now)
+            player.link.stop(now, STOP_PATIENCE / len(self.players))
         return ()
 
     # ── what comes ──────────────────────────────────────────────────────────────────────────────────────────

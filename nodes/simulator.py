@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 
 from algorithms.simulation import Kind, Scenario, Simulation
 from nodes import _dialing, _settings, _simulated
-from nodes._devicelink import Answers, Datagrams, Link, SocketAddress, Spontaneous
+from nodes._devicelink import STOP_PATIENCE, Answers, Datagrams, Link, SocketAddress, Spontaneous
 from nodes._devicestream import Dialled, Listening
 from nodes._node import Actions, Done, Node, Place, StartError
 from nodes._settings import Address, Duration, Number, Port, Rate, fault
@@ -203,7 +203,7 @@ class Simulator(Node):
     def stop(self, now: Now) -> Actions:
         """Finish frames that are half sent; nothing after them."""
         for each in self.devices:
-            each.link.stop(now)
+            each.link.stop(now, STOP_PATIENCE / len(self.devices))
         return ()
 
     # ── what comes ──────────────────────────────────────────────────────────────────────────────────────────
