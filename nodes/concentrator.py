@@ -37,7 +37,8 @@ class Settings(Base):
     absolute: Duration | None = None
     """Absolute wait: a slot is released this long after its own UTC time; none unless set."""
     clock: Duration = 2 * SECOND
-    """A device whose delay (arrival - time) differs from the median device's by more has a wrong clock."""
+    """A row this much earlier than the median device's is not aligned, whatever its device did before. (A device
+    whose delay, arrival - time, steadily differs from the median device's by more than the wait is marked anyway.)"""
     silent: Duration = 5 * SECOND
     """A device that sent nothing for so long is not waited for."""
     keep: Size = 64 << 20
@@ -53,7 +54,7 @@ class Concentrator(Node):
         self.settings, self.place = settings, place
         self.reader = Reader(place.name)
         self.writer = Writer(place.name, 0, settings.keep)
-        self.watch = ClockWatch(settings.clock)
+        self.watch = ClockWatch(min(settings.clock, max(settings.wait, settings.absolute or 0)))
         self.aligners: dict[Table, Aligner] = {}
         self.known: dict[int, Configuration] = {}
         self.clock_off: dict[int, int] = {}
@@ -245,7 +246,7 @@ class Concentrator(Node):
             side = "behind" if off > 0 else "ahead of"
             yield (
                 f"{name} (device {device}): its clock is {abs(off):.3f} s {side} the median device's: not aligned; "
-                "check its time source"
+                "check its time source (or raise `wait`, if it is its link that is slow)"
             )
 
 
