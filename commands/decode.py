@@ -60,6 +60,7 @@ def decode(
     except BrokenPipeError:
         # The reader has seen enough (head, less): the interpreter must not complain about it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return
     remark(capture, study)
 
 
@@ -72,7 +73,7 @@ def open_capture(file: Path) -> tuple[Capture, Study]:
         refuse(f"{file}: {fault}")
     if not study.senders:
         for note in capture.notes.texts:
-            notes.print(note, style="yellow", highlight=False)
+            notes.print(note, style="yellow", highlight=False, markup=False, soft_wrap=True)
         refuse(f"{file}: no frame of IEEE C37.118 in it; it looks like {recognise(capture)}")
     return capture, study
 
@@ -120,4 +121,4 @@ def remark(capture: Capture, study: Study) -> None:
     if totals["faulty_frames"]:
         remarks.append(f"{totals['faulty_frames']} frames are wrong inside: --format json says how")
     for text in remarks:
-        notes.print(text, style="yellow", highlight=False)
+        notes.print(text, style="yellow", highlight=False, markup=False, soft_wrap=True)

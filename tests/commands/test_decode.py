@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -171,3 +173,19 @@ def test_the_known_inputs_of_a_made_capture(shared: Path) -> None:
     assert {(row["time_ns"], row["stream"], row["station_id"]) for row in found} == {
         ("1714979289120000000", "77", "101")
     }
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_a_reader_that_has_seen_enough_is_no_fault(form: str, tmp_path: Path) -> None:
+    path = tmp_path / "long.bin"
+    cfg = scenes.configuration()
+    path.write_bytes(scenes.told(cfg) + b"".join(scenes.data(cfg, 5000)))
+    decoder = [sys.executable, "-m", "commands.app", "decode", str(path), "--format", form]
+    with subprocess.Popen(decoder, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
