@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import structlog
-import yaml
 from pydantic import model_validator
 
 from archive import layout
@@ -92,7 +91,7 @@ class Archiver(Node):
 
     def start(self, now: Now) -> Iterator[Action]:
         """Open the archive where its last commit left it."""
-        site = yaml.safe_dump(self.place.site, allow_unicode=True, sort_keys=False) if self.place.site else ""
+        site = str(self.place.site.get("text", ""))
         try:
             self.archive = Archive(self.settings.path, site, limit=self.settings.part, reserve=self.settings.reserve)
         except (ArchiveError, WatermarkError, OSError) as problem:
