@@ -4,7 +4,7 @@
 BIN := .venv/bin
 export PYTHON
 
-.PHONY: help setup demo test test-all lint format bench lock clean
+.PHONY: help setup demo test test-all lint format schema bench lock clean
 
 help:
 	@echo 'make demo      the whole pipeline on this machine, with simulated devices and a generation trip'
@@ -12,6 +12,7 @@ help:
 	@echo 'make lint      style, types, walls between the rooms'
 	@echo 'make bench     measure'
 	@echo 'make setup     only .venv, with the syms command in .venv/bin/syms'
+	@echo 'make schema    pipelines/schema.json and config/schema.json anew from the settings'
 	@echo 'make lock      make requirements.lock anew from pyproject.toml'
 	@echo 'make clean     remove .venv and caches (never data)'
 
@@ -38,6 +39,11 @@ lint: setup
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# What editors complete from; a test tells when a setting has changed since.
+schema: setup
+	$(BIN)/syms schema > pipelines/schema.json
+	$(BIN)/syms schema --site > config/schema.json
 
 bench: setup
 	$(BIN)/pytest -m bench -s

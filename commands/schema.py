@@ -95,7 +95,10 @@ def _model(model: type[Settings], prefix: str) -> dict[str, Any]:
 
 
 def _plain(part: Any) -> Any:
-    """Without the titles that pydantic makes of names: they tell an editor nothing."""
+    """Without the titles that pydantic makes of names (they tell an editor nothing), documentation on one line."""
     if isinstance(part, dict):
-        return {key: _plain(value) for key, value in part.items() if key != "title" or not isinstance(value, str)}
+        kept = {key: _plain(value) for key, value in part.items() if key != "title" or not isinstance(value, str)}
+        if isinstance(text := kept.get("description"), str):
+            kept["description"] = " ".join(text.split())
+        return kept
     return [_plain(item) for item in part] if isinstance(part, list) else part

@@ -119,7 +119,7 @@ def test_draws_every_wire() -> None:
 def test_the_schema_file_is_fresh(words: tuple[str, ...], path: str) -> None:
     code, output = run("schema", *words)
     assert code == 0
-    assert output == (ROOT / path).read_text(), f"run: syms schema {' '.join(words)} > {path}"
+    assert output == (ROOT / path).read_text(), "run: make schema"
 
 
 @pytest.mark.parametrize("path", [*(ROOT / "pipelines").glob("*.yaml"), *(ROOT / "config").glob("*.yaml")], ids=str)
