@@ -24,7 +24,7 @@ import zmq
 from nodes._node import Actions, Done, Letter, News, Node, Place, StartError, Unwatch, Watch
 from protocol import wire
 from protocol.clock import MILLISECOND, SECOND, Now
-from protocol.messages import Announce, Health
+from protocol.messages import REGISTRY, Announce, Health, Numbered
 
 INBOX_LIMIT = 10_000
 """Messages waiting in an inbox; more are dropped at the sender, counted, and fetched again."""
@@ -51,6 +51,15 @@ def news(run: str, process: str) -> str:
     return f"ipc://{run}/{process}.news"
 
 
+def subscriptions(tags: Sequence[bytes]) -> set[bytes]:
+    """What to subscribe to for a node that reads these tags: who reads one word of a numbered stream gets all
+    of them, or every word that it leaves out would be a gap to be fetched.
+    """
+    numbered = {tag for tag, message in REGISTRY.items() if issubclass(message, Numbered)}
+    stream = numbered | {Announce.TAG} if numbered & set(tags) else set()  # type: ignore[attr-defined]
+    return stream | set(tags)
+
+
 class Post:
     """The ZeroMQ sockets of one process."""
 
@@ -65,7 +74,7 @@ class Post:
         self._letters: dict[str, zmq.Socket[bytes]] = {}
         for bound, endpoint in ((self.inbox, inbox), (self.outlet, news)):
             bound.bind(endpoint(place.run, place.name))
-        for tag in tags:
+        for tag in subscriptions(tags):
             self.reading.subscribe(tag)
         for source in (name for names in place.sources.values() for name in names):
             self.reading.connect(news(place.run, source))
@@ -147,7 +156,7 @@ class Runtime:
         self.poller = zmq.Poller()
         self.signals = Signals()
         self.poller.register(self.signals.fd, zmq.POLLIN)
-        self.post = Post(place, (*node.TAGS, Announce.TAG)) if place else None  # type: ignore[attr-defined]
+        self.post = Post(place, node.TAGS) if place else None
         if self.post:
             for source in (self.post.inbox, self.post.reading):
                 self.poller.register(source, zmq.POLLIN)

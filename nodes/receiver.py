@@ -203,7 +203,7 @@ class Receiver(Node):
     # ── devices ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _read_devices(self, now: Now) -> Actions:
-        for fd, _ in self.epoll.poll(0):
+        for fd, _ in self.epoll.poll(0, max(1, len(self.ways))):
             way = self.ways.get(fd)
             if way is None:
                 continue
