@@ -6,12 +6,15 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from nodes._kinds import KINDS
 from protocol.messages import Health, split_device
 
 SILENT_AFTER = 3.5
 """Seconds without Health after which a process counts as silent (it speaks each second)."""
 LARGEST = ("connected", "score", "_ms")
 """Per-device columns of which the largest counts where several processes of a kind know a device; others add up."""
+SITE_NAMES = ("balancer", "receiver")
+"""Kinds that call a device as the site file does; the others know what the station calls itself."""
 
 
 @dataclass
@@ -92,18 +95,22 @@ class Board:
         return sum(health.counters.get(counter, 0.0) for health in voices)
 
     def devices(self) -> list[dict[str, Any]]:
-        """One entry per device, with the columns of all kinds; a name that two kinds use gets the kind in front."""
+        """One entry per device, with the columns of all kinds; a name that two kinds use gets the kind in front.
+
+        What plays devices (a simulator) is no witness: it numbers them by itself.
+        """
+        voices = [voice.last for voice in self.voices.values() if not _plays(voice.last.kind)]
         owners: dict[str, set[str]] = {}
-        for voice in self.voices.values():
-            for column in voice.last.columns:
-                owners.setdefault(column, set()).add(voice.last.kind)
+        for health in voices:
+            for column in health.columns:
+                owners.setdefault(column, set()).add(health.kind)
         rows: dict[int, dict[str, Any]] = {}
-        for voice in self.voices.values():
-            health = voice.last
+        for health in voices:
             names = [name if len(owners[name]) == 1 else f"{health.kind}_{name}" for name in health.columns]
+            said = "site_name" if health.kind in SITE_NAMES else "name"
             for device, label, counts in zip(health.devices.tolist(), health.labels, health.counts, strict=True):
                 row = rows.setdefault(device, _blank(device))
-                row["name"] = row["name"] or label
+                row[said] = row[said] or label
                 _merge(row["counts"], dict(zip(names, counts.tolist(), strict=True)))
         return [rows[device] for device in sorted(rows)]
 
@@ -112,9 +119,13 @@ class Board:
         return {"nodes": self.nodes(now), "devices": self.devices(), "alarms": self.alarms(now)}
 
 
+def _plays(kind: str) -> bool:
+    return kind in KINDS and KINDS[kind].source
+
+
 def _blank(device: int) -> dict[str, Any]:
     link, station = split_device(device)
-    return {"device": device, "link": link, "station": station, "name": "", "counts": {}}
+    return {"device": device, "link": link, "station": station, "site_name": "", "name": "", "counts": {}}
 
 
 def _merge(counts: dict[str, float], more: dict[str, float]) -> None:

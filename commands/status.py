@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich import box
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
@@ -23,6 +24,27 @@ from protocol.messages import Health
 
 FIRST_LOOK = 2.6
 """Seconds that a single look waits for everybody's word: two rounds of Health, so that there are rates."""
+
+
+MEASURES = ("_ms", "files", "bytes", "links", "connected", "devices")
+"""Counters that are no counts of what happened: they have no rate."""
+COLUMNS = {
+    "connected": ("receiver_connected", "balancer_connected", "connected"),
+    **{
+        name: (f"archiver_{name}", name, f"receiver_{name}")
+        for name in ("received", "archived", "aside", "duplicate", "corrupt", "refused", "lost", "pending")
+    },
+    "late": ("late",),
+    "missing": ("missing",),
+    "clock off": ("clock_off",),
+    "latency ms": ("latency_ms",),
+    "windows": ("windows",),
+    "suspicious": ("suspicious",),
+    "score": ("score",),
+}
+"""Heading -> names in `Board.devices`, the first that there is. The books are the archiver's, where there is one:
+its columns fit each other exactly."""
+ALWAYS = ("connected", "received", "latency ms")
 
 
 def register(app: typer.Typer) -> None:
@@ -90,51 +112,74 @@ def _states(pipeline: Pipeline) -> dict[str, Any]:
 
 
 def picture(board: Board, now: float) -> RenderableType:
-    """Two tables and the alarms."""
+    """The alarms first, whatever else there is no room for; then nodes and devices."""
     alarms = [f"[bold red]![/] {escape(alarm)}" for alarm in board.alarms(now)]
-    return Group(node_table(board, now), device_table(board), *alarms)
+    return Group(*alarms, node_table(board, now), device_table(board))
 
 
 def node_table(board: Board, now: float) -> Table:
-    """One line per process."""
-    table = Table(title="nodes", title_justify="left", expand=True)
-    for heading in ("process", "kind", "up", "cpu", "memory"):
-        table.add_column(heading, justify="left" if heading in ("process", "kind") else "right", no_wrap=True)
-    table.add_column("waiting", ratio=1)
-    table.add_column("counters (per second)", ratio=3)
+    """One row per process; what is nought is left out."""
+    table = _table("processes", "process", "up", "CPU", "memory")
+    table.add_column("counters (per second), what waits", ratio=1, overflow="fold")
     for name, node in board.nodes(now).items():
         if "kind" not in node:
-            table.add_row(name, "", "[red]silent[/]", "", "", "", "")
+            table.add_row(name, "[red]silent[/]", "", "", "")
             continue
         table.add_row(
-            name,
-            node["kind"],
+            f"{name}\n[dim]{node['kind']}[/]" if node["kind"] != name else name,
             span(node["uptime_s"]) if node["speaks"] else "[red]silent[/]",
             "" if math.isnan(node["cpu"]) else f"{node['cpu']:.0%}",
             f"{node['memory_bytes'] / 2**20:.0f} MiB",
-            ", ".join(f"{queue} {count}" for queue, count in node["queues"].items() if count),
-            ", ".join(_rated(counter, value, node["rates"]) for counter, value in node["counters"].items() if value),
+            ", ".join(_said(node)),
         )
     return table
 
 
+def _said(node: dict[str, Any]) -> Iterator[str]:
+    for counter, value in node["counters"].items():
+        if value:
+            yield _rated(counter, value, node["rates"])
+    for queue, count in node["queues"].items():
+        if count:
+            yield f"[yellow]{queue.replace('_', ' ')} {number(count)}[/]"
+
+
 def _rated(counter: str, value: float, rates: dict[str, float]) -> str:
-    rate = rates.get(counter, 0.0)
-    return f"{counter} {number(value)}" + (f" ({number(rate)})" if rate > 0 else "")
+    rate = 0.0 if counter.endswith(MEASURES) or counter.startswith("connections.") else rates.get(counter, 0.0)
+    return f"{counter.replace('_', ' ')} {number(value)}" + (f" ({number(rate)})" if rate > 0 else "")
+
+
+def _table(title: str, *headings: str) -> Table:
+    """A table without lines between; the first column is text, the others are numbers."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for position, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if position else "left", vertical="bottom", no_wrap=position > 0)
+    return table
 
 
 def device_table(board: Board) -> Table:
-    """One line per device, a column per counter that any device has."""
+    """One row per device: the books, then alignment and windows; what is nought for all is left out."""
     devices = board.devices()
-    columns = list(dict.fromkeys(name for device in devices for name in device["counts"]))
-    table = Table(title=f"devices: {len(devices)}", title_justify="left", expand=True)
-    table.add_column("device", no_wrap=True)
-    for column in columns:
-        table.add_column(column.replace("_", " "), justify="right")
-    for device in devices:
-        name = device["name"] or f"{device['link']}.{device['station']}"
-        table.add_row(escape(name), *(number(device["counts"].get(column, math.nan)) for column in columns))
+    shown: dict[str, list[float]] = {}
+    for heading, keys in COLUMNS.items():
+        values = [_first(device["counts"], keys) for device in devices]
+        known = [value for value in values if not math.isnan(value)]
+        if any(known) or (known and heading in ALWAYS):
+            shown[heading] = values
+    table = _table(f"devices: {len(devices)}", "device", *(heading.replace(" ", "\n") for heading in shown))
+    for position, device in enumerate(devices):
+        table.add_row(escape(called(device)), *(number(values[position]) for values in shown.values()))
     return table
+
+
+def called(device: dict[str, Any]) -> str:
+    """What the site file calls it, and after a colon what its station calls itself."""
+    names = list(dict.fromkeys(name for name in (device["site_name"], device["name"]) if name))
+    return ": ".join(names) or f"{device['link']}.{device['station']}"
+
+
+def _first(counts: dict[str, float], keys: tuple[str, ...]) -> float:
+    return next((counts[key] for key in keys if key in counts), math.nan)
 
 
 def number(value: float) -> str:

@@ -73,7 +73,7 @@ class Archiver(Node):
         self.log = structlog.get_logger().bind(node=place.name)
         self.reader = Reader(place.name)
         self.archive: Archive | None = None
-        self.counters: dict[str, float] = {"commits": 0, "commit_ms": 0.0, "files": 0, "bytes": 0, "events": 0}
+        self.counters: dict[str, float] = {"commits": 0, "files": 0, "bytes": 0, "events": 0}
         self.trouble = ""
         """Why the disk takes nothing, "" if it does."""
         self.child: subprocess.Popen[str] | None = None

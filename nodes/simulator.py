@@ -335,7 +335,7 @@ class Simulator(Node):
     def health(self, now: Now) -> dict[str, Any]:
         """Frames sent, and who is connected."""
         links = [each.link for each in self.devices]
-        away = [link for link in links if not link.connected]
+        away = [link for link in links if not link.connected and self._over_at is None]
         alarms = []
         if away:
             why = next((link.fault for link in away if link.fault), "not yet")
@@ -343,7 +343,7 @@ class Simulator(Node):
         return {
             "counters": {
                 "devices": len(links),
-                "connected": len(links) - len(away),
+                "connected": sum(link.connected for link in links),
                 "sent": sum(link.sent for link in links),
                 "sent_rows": sum(link.sent for link in links) * self.settings.stations,
                 "damaged": sum(each.troubles.damaged for each in self.devices),

@@ -10,7 +10,7 @@ import numpy as np
 from rich.console import Console
 
 from commands._board import Board
-from commands.status import number, picture, span
+from commands.status import called, device_table, number, picture, span
 from protocol.messages import Health, device_number
 
 SECOND = 10**9
@@ -79,6 +79,32 @@ def test_counts_of_a_device_add_up_over_the_copies_of_a_kind() -> None:
         "concentrator_received": 14,
         "late": 1,
     }
+
+
+def test_a_device_has_the_name_of_the_site_and_its_own_and_simulators_are_no_witnesses() -> None:
+    device = device_number(3, 0)
+    board = Board([])
+    board.hear(health("sim", "simulator", **rows(["connected"], (device, "SIM 3", [1]))), 0.0)
+    board.hear(health("align", "concentrator", **rows(["late"], (device, "LAKE STN", [2]))), 0.0)
+    board.hear(health("front", "balancer", **rows(["connected"], (device, "Lake", [0]))), 0.0)
+    [row] = board.devices()
+    assert row["counts"] == {"late": 2, "connected": 0}
+    assert called(row) == "Lake: LAKE STN"
+    assert called({"site_name": "Lake", "name": "Lake"}) == "Lake"
+    assert called({"site_name": "", "name": "", "link": 3, "station": 1}) == "3.1"
+
+
+def test_the_books_of_the_archiver_are_shown_and_nought_is_left_out() -> None:
+    device = device_number(1, 0)
+    board = Board([])
+    board.hear(health("r", "receiver", **rows(["received", "lost", "connected"], (device, "Lake", [19, 0, 1]))), 0.0)
+    books = rows(["received", "archived", "lost", "pending"], (device, "Lake", [15, 12, 0, 3]))
+    board.hear(health("a", "archiver", **books), 0.0)
+    out = io.StringIO()
+    Console(file=out, width=80).print(device_table(board))
+    heading, *_, line = [each.split() for each in out.getvalue().splitlines()[2:] if each.strip()]
+    assert heading == ["device", "connected", "received", "archived", "pending"]
+    assert line == ["Lake", "1", "15", "12", "3"]
 
 
 def test_totals_are_of_one_kind() -> None:
