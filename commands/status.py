@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich import box
@@ -119,7 +119,7 @@ def picture(board: Board, now: float) -> RenderableType:
 
 def node_table(board: Board, now: float) -> Table:
     """One row per process; what is nought is left out."""
-    table = _table("processes", "process", "up", "CPU", "memory")
+    table = _table("processes", "top", "process", "up", "CPU", "memory")
     table.add_column("counters (per second), what waits", ratio=1, overflow="fold")
     for name, node in board.nodes(now).items():
         if "kind" not in node:
@@ -149,11 +149,11 @@ def _rated(counter: str, value: float, rates: dict[str, float]) -> str:
     return f"{counter.replace('_', ' ')} {number(value)}" + (f" ({number(rate)})" if rate > 0 else "")
 
 
-def _table(title: str, *headings: str) -> Table:
+def _table(title: str, vertical: Literal["top", "bottom"], *headings: str) -> Table:
     """A table without lines between; the first column is text, the others are numbers."""
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for position, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if position else "left", vertical="bottom", no_wrap=position > 0)
+        table.add_column(heading, justify="right" if position else "left", vertical=vertical, no_wrap=position > 0)
     return table
 
 
@@ -166,7 +166,7 @@ def device_table(board: Board) -> Table:
         known = [value for value in values if not math.isnan(value)]
         if any(known) or (known and heading in ALWAYS):
             shown[heading] = values
-    table = _table(f"devices: {len(devices)}", "device", *(heading.replace(" ", "\n") for heading in shown))
+    table = _table(f"devices: {len(devices)}", "bottom", "device", *(heading.replace(" ", "\n") for heading in shown))
     for position, device in enumerate(devices):
         table.add_row(escape(called(device)), *(number(values[position]) for values in shown.values()))
     return table
