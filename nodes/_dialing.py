@@ -40,21 +40,28 @@ def resolve(address: Address) -> tuple[int, tuple[str, int]]:
     return family, (str(place[0]), int(place[1]))
 
 
-def open_datagrams(address: Address, group: str | None = None) -> socket.socket:
-    """A UDP socket that data come to, in a multicast group if one is given. Raises OSError."""
+def open_datagrams(address: Address, group: str | None = None, sender: str | None = None) -> socket.socket:
+    """A UDP socket that data come to. Raises OSError.
+
+    `group` is joined on the interface that has the host of `address` (0.0.0.0: the one that the routes choose).
+    With `sender` only its datagrams come here, so that several devices may send to one port.
+    """
     family, place = resolve(address)
     end = socket.socket(family, socket.SOCK_DGRAM)
     try:
         end.setblocking(False)
         end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         end.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        end.bind(place)
+        # Bound to the group itself: what is sent to the port otherwise is another socket's.
+        end.bind((group, place[1]) if group else place)
         if group and family == socket.AF_INET6:
             membership = socket.inet_pton(family, group) + struct.pack("@I", 0)
             end.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, membership)
         elif group:
-            membership = socket.inet_aton(group) + socket.inet_aton("0.0.0.0")
+            membership = socket.inet_aton(group) + socket.inet_aton(place[0])
             end.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
+        if sender:
+            end.connect((sender, 0))  # Linux: only the address is compared, the sender's port is its own choice
     except OSError:
         end.close()
         raise
@@ -112,8 +119,12 @@ class Dial:
             attempt.close()
             self.failed(errno.errorcode.get(outcome, str(outcome)) if outcome else "no answer", now)
             return None
-        self.connected, self.failures, self.fault = True, 0, ""
+        self.connected, self.fault = True, ""
         return attempt
+
+    def proved(self) -> None:
+        """It is the device it should be: pauses begin anew."""
+        self.failures = 0
 
     def failed(self, why: str, now: Now) -> None:
         """Try again after a pause that doubles, up to LAST_RETRY."""

@@ -132,7 +132,7 @@ class Balancers:
         return [name for name in self._names if name not in self._channels]
 
     def hear(self, now: Now) -> Iterator[tuple[str, dict[str, Any], list[int]]]:
-        """What has come: (balancer, note, descriptors)."""
+        """What has come: (balancer, note, descriptors); `gone` when a balancer ended."""
         if now.monotonic >= self._join_at:
             self._join_at = now.monotonic + JOIN_AGAIN
             self._join()
@@ -142,6 +142,7 @@ class Balancers:
             if not channel.alive:
                 channel.close()
                 del self._channels[name]
+                yield name, {"say": "gone"}, []
 
     def _join(self) -> None:
         for name in self.missing:

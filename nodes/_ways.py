@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from protocol.c37118 import Codec, Splitter, stream_id
+from protocol.c37118.common import MIN_FRAME
 from protocol.c37118.session import Master, MasterSettings
 
 CHUNK = 64 * 1024
@@ -42,8 +43,14 @@ class Link:
     """DATA that came before we knew who it is, with the configuration in force."""
     unbooked: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
     """Frames counted before we knew who it is, by column of the books."""
+    asked: int = 0
+    """IDCODE that the balancer was last asked about."""
     refused: bool = False
     """The balancer does not know it; what it still sends is counted."""
+    muted: bool = False
+    """Commands wait until the balancer has said who it is: an unknown device is never told to send."""
+    kept: bytes = b""
+    """The last of them."""
     came: bool = False
     """Whether DATA came in this tick."""
 
@@ -51,14 +58,34 @@ class Link:
     def stations(self) -> int:
         return len(self.codec.tables) if self.codec else 0
 
+    def command(self, data: bytes) -> None:
+        """Send a command, or keep it."""
+        if self.muted:
+            self.kept = data
+        else:
+            self.send(data)
+
+    def unmute(self) -> None:
+        """Send what was kept."""
+        self.muted, kept, self.kept = False, self.kept, b""
+        if kept:
+            self.send(kept)
+
 
 class StreamWay:
     """A TCP connection of one device."""
 
     def __init__(
-        self, balancer: str, connection: int, end: socket.socket, peer: tuple[str, int], settings: MasterSettings
+        self,
+        balancer: str,
+        connection: int,
+        end: socket.socket,
+        peer: tuple[str, int],
+        settings: MasterSettings,
+        stays: bool = False,
     ) -> None:
-        self.balancer, self.connection = balancer, connection
+        """`stays`: the device dialled us, the connection outlives its balancer."""
+        self.balancer, self.connection, self.stays = balancer, connection, stays
         end.setblocking(False)
         self.end = end
         self.splitter = Splitter()
@@ -123,12 +150,14 @@ class DatagramWay:
     ) -> None:
         """`target`: where commands go, and whose datagrams count; None: any device may send, unasked."""
         end.setblocking(False)
-        self.balancer, self.connection, self.end = balancer, connection, end
+        self.balancer, self.connection, self.end, self.stays = balancer, connection, end, False
         self.target, self.settings = target, settings
         self.splitter = Splitter()
         self.ended = ""
         self.strangers = 0
         """Datagrams from an address that is not the device's, or of one device too many."""
+        self.unclaimed = 0
+        """Damaged DATA frames of nobody that was heard before."""
         self.unreachable = 0
         """Commands answered by the network instead of the device; the session asks again by itself."""
         self._heard: dict[tuple[str, int], Link] = {}
@@ -162,10 +191,21 @@ class DatagramWay:
         if self._only:
             yield self._only, frames
             return
+        if not frames:
+            yield from self._damaged(datagram, address)
         for frame in frames:
             link = self._sender(address, stream_id(frame))
             if link:
                 yield link, [frame]
+
+    def _damaged(self, datagram: bytes, address: str) -> Iterator[tuple[Link, list[bytes]]]:
+        """A datagram without a good frame belongs to the link that its IDCODE names, if there is one."""
+        link = self._heard.get((address, stream_id(datagram))) if len(datagram) >= MIN_FRAME else None
+        if link:
+            yield link, []
+        else:
+            self.unclaimed += self.splitter.corrupt_data
+            self.splitter.corrupt = self.splitter.corrupt_data = 0
 
     def _sender(self, address: str, stream: int) -> Link | None:
         link = self._heard.get((address, stream))

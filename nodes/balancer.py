@@ -22,9 +22,9 @@ from nodes import _dialing, _handover, _settings
 from nodes._identity import Identities, Unknown
 from nodes._node import Action, Actions, Node, Place, StartError, Unwatch, Watch
 from nodes._registry import Registry, RegistryError
-from nodes._settings import Address, FilePath
+from nodes._settings import Address, Duration, FilePath
 from nodes._site import Device, Site
-from protocol.clock import MILLISECOND, Now
+from protocol.clock import MILLISECOND, SECOND, Now
 from protocol.messages import device_number
 
 LOOK_AROUND = 100 * MILLISECOND
@@ -44,6 +44,8 @@ class Settings(_settings.Settings):
     """Numbers given to devices that the site admits without listing them."""
     held: Annotated[int, Field(ge=0, le=60000)] = 1000
     """Connections kept while no receiver is there; more are closed."""
+    gather: Duration = 10 * SECOND
+    """After a start, devices wait so long for every receiver to join: the first one there would get them all."""
 
 
 @dataclass
@@ -60,6 +62,11 @@ class Connection:
     dial: _dialing.Dial | None = None
     receiver: str = ""
     numbers: set[int] = field(default_factory=set)
+
+    @property
+    def place(self) -> str:
+        """Where the device is, as far as that stays the same."""
+        return self.peer[0] if self.candidates is None else f"{self.peer[0]}:{self.peer[1]}"
 
 
 @dataclass
@@ -96,9 +103,11 @@ class Balancer(Node):
         self.refused: Counter[str] = Counter()
         """Why and whom -> how often."""
         self.without_cfg3: set[str] = set()
-        """Addresses of devices that broke off when asked for CFG-3."""
+        """Devices that broke off when asked for CFG-3: HOST:PORT where we dial, else the address."""
         self.serial = itertools.count(1)
-        self.look_at = 0
+        self.look_at = self.gathered_at = 0
+        self.absent = set(place.readers_of.get("receiver", []))
+        """Receivers that devices still wait for."""
 
     # ── start and stop ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -113,6 +122,7 @@ class Balancer(Node):
         except OSError as fault:
             raise StartError(f"{self.settings.listen}: {fault.strerror}; free the port or change `listen`") from fault
         self.look_at = now.monotonic
+        self.gathered_at = now.monotonic + self.settings.gather
         yield Watch(self.door.fileno())
         yield Watch(self.hatch.fileno())
         for connection, sockets in self._datagram_ways():
@@ -214,6 +224,7 @@ class Balancer(Node):
                 receiver.name = note["receiver"]
                 receiver.channel.say("welcome")
                 self.log.info("receiver joined", receiver=receiver.name)
+                self.absent.discard(receiver.name)
                 self._hand_waiting()
             elif note["say"] == "identify":
                 self._identify(receiver, note)
@@ -242,7 +253,7 @@ class Balancer(Node):
     def _offer(self, connection: Connection, sockets: list[socket.socket]) -> None:
         """To the receiver with the fewest connections; of equals, to the one that joined first."""
         joined = [receiver for receiver in self.receivers.values() if receiver.name]
-        if not joined:
+        if not joined or self.absent:
             self.waiting.append((connection, sockets))
             if len(self.waiting) > self.settings.held:
                 self._refuse("no receiver has joined: connections beyond the limit are closed")
@@ -260,7 +271,7 @@ class Balancer(Node):
             how=connection.how,
             peer=connection.peer,
             target=connection.target,
-            cfg3=connection.peer[0] not in self.without_cfg3,
+            cfg3=connection.place not in self.without_cfg3,
             stream=self._expected_stream(connection),
         )
 
@@ -296,6 +307,8 @@ class Balancer(Node):
             self._tell(former, "drop", reason=f"{device['name']} has connected anew from {note['address']}")
         self.owner[number] = connection.id
         connection.numbers.add(number)
+        if connection.dial:
+            connection.dial.proved()
         self.labels[number] = device["name"]
         receiver.channel.say("identity", **key, device=device)
 
@@ -315,7 +328,7 @@ class Balancer(Node):
         """The device broke off when asked for CFG-3: next time it is asked for CFG-2 only."""
         connection = self.connections.get(id_)
         if connection:
-            self.without_cfg3.add(connection.peer[0])
+            self.without_cfg3.add(connection.place)
 
     def _ended(self, id_: int, reason: str, now: Now) -> None:
         connection = self.connections.pop(id_, None)
@@ -353,7 +366,11 @@ class Balancer(Node):
         for fd, dial in list(self.trying.items()):
             if now.monotonic >= dial.gives_up:
                 yield from self._decided(fd, now)
-        if not any(receiver.name for receiver in self.receivers.values()):
+        if self.absent and now.monotonic >= self.gathered_at:
+            self.log.warning("devices wait no longer for receivers", absent=sorted(self.absent))
+            self.absent.clear()
+            self._hand_waiting()
+        if self.absent or not any(receiver.name for receiver in self.receivers.values()):
             return
         for dial in self.dials:
             if not dial.connected and dial.trying is None and now.monotonic >= dial.due:
@@ -374,7 +391,7 @@ class Balancer(Node):
         peer = end.getpeername()[:2]
         if link.how == "tcp_udp" and link.udp:
             try:
-                sockets.append(_dialing.open_datagrams(link.udp))
+                sockets.append(_dialing.open_datagrams(link.udp, sender=peer[0]))
             except OSError as fault:
                 end.close()
                 dial.failed(f"UDP {link.udp}: {fault.strerror}", now)

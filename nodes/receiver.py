@@ -21,12 +21,13 @@ from pydantic import Field
 from algorithms.plausibility import Plausible
 from nodes import _handover, _settings
 from nodes._node import Action, Actions, Node, Place
-from nodes._rows import COLUMNS, CORRUPT, LOST, REFUSED, Books, Rows
+from nodes._rows import COLUMNS, CORRUPT, LOST, RECEIVED, REFUSED, Books, Rows
 from nodes._settings import Duration, Size
 from nodes._stream import Writer
 from nodes._told import told
 from nodes._ways import DatagramWay, Link, StreamWay, Way
-from protocol.c37118 import ConfigurationFrame, FrameType, compile_codec, frame_type
+from protocol.c37118 import ConfigurationFrame, FrameType, compile_codec, frame_type, stream_id
+from protocol.c37118.common import CONFIGURATIONS
 from protocol.c37118.events import Configured, Data, Ended, Event, Heard, Lost, Refused, Send
 from protocol.c37118.session import MasterSettings
 from protocol.clock import MILLISECOND, SECOND, Now
@@ -141,13 +142,27 @@ class Receiver(Node):
             self.log.info("joined", balancer=balancer)
             return
         for fd, way in list(self.ways.items()):
-            for link in way.links:
-                if link.connection != note["connection"]:
-                    continue
-                if note["say"] == "drop":
-                    yield from self._end(fd, note["reason"], now)
-                elif (link.address, link.master.stream) == (note["address"], note["stream"]):
-                    yield from self._identified(fd, link, note, now)
+            if way.balancer != balancer or fd not in self.ways:
+                continue
+            if note["say"] == "gone":
+                yield from self._bereaved(fd, way, now)
+            elif way.connection == note["connection"]:
+                yield from self._answered(fd, way, note, now)
+
+    def _bereaved(self, fd: int, way: Way, now: Now) -> Actions:
+        """The balancer is gone; its successor opens ports and dials anew, and knows none of these numbers."""
+        if way.stays and way.links[0].number:
+            way.connection = way.links[0].connection = 0
+        else:
+            yield from self._end(fd, "its balancer is gone", now)
+
+    def _answered(self, fd: int, way: Way, note: dict[str, Any], now: Now) -> Actions:
+        if note["say"] == "drop":
+            yield from self._end(fd, note["reason"], now)
+            return
+        for link in way.links:
+            if (link.address, link.asked) == (note["address"], note["stream"]):
+                yield from self._identified(fd, link, note, now)
 
     def _linked(self, balancer: str, note: dict[str, Any], sockets: list[socket.socket], now: Now) -> Actions:
         how, id_, peer = note["how"], note["connection"], tuple(note["peer"])
@@ -162,7 +177,7 @@ class Receiver(Node):
             target = tuple(note["target"]) if note["target"] else None
             ways.append(DatagramWay(balancer, id_, sockets[0], session, target))
         else:
-            stream = StreamWay(balancer, id_, sockets[0], peer, session)
+            stream = StreamWay(balancer, id_, sockets[0], peer, session, stays=how == "dials_in")
             ways.append(stream)
             if how == "tcp_udp":
                 data = DatagramWay(balancer, id_, sockets[1], session)
@@ -178,7 +193,7 @@ class Receiver(Node):
         """The balancer's answer: who the link is, or that it is refused."""
         if note["say"] == "refused":
             self._count(link, REFUSED, sum(len(frames) for _, frames in link.early))
-            link.early, link.refused = [], True
+            link.early, link.refused, link.kept = [], True, b""
             if isinstance(self.ways[fd], StreamWay):
                 yield from self._end(fd, note["reason"], now)
             return
@@ -199,6 +214,7 @@ class Receiver(Node):
             if column:
                 self.books.add(number, link.stations, column, frames_counted)
         link.unbooked = [0, 0, 0, 0]
+        link.unmute()
 
     # ── devices ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -261,7 +277,7 @@ class Receiver(Node):
     def _events(self, way: Way, link: Link, events: list[Event], now: Now) -> Actions:
         for event in events:
             if isinstance(event, Send):
-                link.send(event.data)
+                link.command(event.data)
             elif isinstance(event, Configured):
                 yield from self._configured(link, event.cfg, now)
             elif isinstance(event, Data):
@@ -276,8 +292,11 @@ class Receiver(Node):
                 way.ended = event.reason
 
     def _refused(self, link: Link, event: Refused) -> None:
-        if event.frame and frame_type(event.frame) == FrameType.DATA:
+        kind = frame_type(event.frame) if event.frame else None
+        if kind == FrameType.DATA:
             self._count(link, REFUSED, 1)
+        elif kind in CONFIGURATIONS and not link.number and stream_id(event.frame) != link.master.stream:
+            self._ask(link, stream_id(event.frame))  # not the one we expect there: the balancer refuses it by name
         who = link.identity.get("name", link.address)
         self.reasons[f"{who}: {event.reason}"] += 1
         while len(self.reasons) > 10 * REASONS_AT_MOST:
@@ -294,7 +313,12 @@ class Receiver(Node):
             self._release(link)
         link.refused = False
         link.early.append((link.codec, []))
-        key = {"connection": link.connection, "address": link.address, "stream": cfg.stream}
+        self._ask(link, cfg.stream)
+
+    def _ask(self, link: Link, stream: int) -> None:
+        """Who is this? Until that is known, it is not told to send."""
+        link.asked, link.muted = stream, True
+        key = {"connection": link.connection, "address": link.address, "stream": stream}
         self.balancers.say(link.balancer, "identify", **key)
 
     def _say_configuration(self, link: Link, now: Now) -> Actions:
@@ -325,7 +349,7 @@ class Receiver(Node):
                 events = link.master.note_status(True, number in changing, now)
                 for event in events:
                     if isinstance(event, Send):
-                        link.send(event.data)
+                        link.command(event.data)
 
     def _look_around(self, now: Now) -> Actions:
         """Sessions whose time has come; commands that had no room."""
@@ -347,35 +371,49 @@ class Receiver(Node):
                 yield from self._end(fd, reason, now)
 
     def _end(self, fd: int, reason: str, now: Now) -> Actions:
-        """Close a way: the frames still held, what is owed to the books, and word to the balancer."""
-        way = self.ways.pop(fd, None)
+        """Close a way, and the other one of its device: what is still held, the books, word to the balancer."""
+        way = self.ways.get(fd)
         if way is None:
             return
-        self.epoll.unregister(fd)
-        rest = way.rest()
+        first = way.links[0] if way.links else None
+        closing = [each for each in self.ways.values() if each is way or first in each.links]
+        for each in closing:
+            del self.ways[each.end.fileno()]
+            self.epoll.unregister(each.end.fileno())
+        for each in closing:
+            yield from self._drain(each, now)
         for link in way.links:
-            yield from self._take(way, link, rest, now)
-            self._damage(way, link)
             yield from self._events(way, link, link.master.end(now), now)
             yield from self._flush(now)
             self._settle(link)
             self._release(link)
-        way.end.close()
-        first = way.links[0] if way.links else None
+        for each in closing:
+            each.end.close()
         name = first.identity.get("name", first.address) if first else ""
         self.log.info("link ended", device=name, reason=reason)
         self.counts["ended"] += 1
-        if first:
-            for other in [other for other, each in self.ways.items() if first in each.links]:
-                yield from self._end(other, reason, now)
         cfg3 = not (first and first.master.unanswered_3)
         self.balancers.say(way.balancer, "ended", connection=way.connection, reason=reason, cfg3=cfg3)
+
+    def _drain(self, way: Way, now: Now) -> Actions:
+        """What the kernel and the splitter still hold."""
+        for link, frames in way.read():
+            yield from self._take(way, link, frames, now)
+            self._damage(way, link)
+        rest = way.rest()
+        for link in way.links:
+            yield from self._take(way, link, rest, now)
+            self._damage(way, link)
+        if isinstance(way, DatagramWay):
+            self.unknown[CORRUPT] += way.unclaimed
+            self.counts["stray_datagrams"] += way.strangers
+            way.unclaimed = way.strangers = 0
 
     def _settle(self, link: Link) -> None:
         """A link that ends unknown leaves its frames to the counts of nobody."""
         if link.number:
             return
-        self.unknown[REFUSED] += sum(len(frames) for _, frames in link.early)
+        link.unbooked[REFUSED] += sum(len(frames) for _, frames in link.early)
         self.unknown = [total + owed for total, owed in zip(self.unknown, link.unbooked, strict=True)]
         link.early, link.unbooked = [], [0, 0, 0, 0]
 
@@ -387,7 +425,7 @@ class Receiver(Node):
         connected = np.array([self._carries(device) for device in devices.tolist()], np.float64)
         alarms = [f"{count} times: {why}" for why, count in self.reasons.most_common(REASONS_AT_MOST)]
         totals = dict(zip(COLUMNS, self.books.counts.sum(axis=0).tolist(), strict=True))
-        unknown = {f"unknown_{name}": count for name, count in zip(COLUMNS, self.unknown, strict=True) if count}
+        unknown = {f"unknown_{name}": count for name, count in zip(COLUMNS, self._unknown(), strict=True) if count}
         return {
             "counters": {**totals, **unknown, **self.counts, "links": len(self.carriers), "said": self.writer.next},
             "queues": {"bytes for fetching": self.writer.held},
@@ -397,6 +435,14 @@ class Receiver(Node):
             "counts": np.column_stack([self.books.counts.astype(np.float64), connected]),
             "alarms": [*(f"balancer {each} is not there" for each in self.balancers.missing), *alarms],
         }
+
+    def _unknown(self) -> list[int]:
+        """Frames of nobody we know, by column of the books; `received` are all of them."""
+        links = dict.fromkeys(link for way in self.ways.values() for link in way.links if not link.number)
+        counts = [sum(owed) for owed in zip(self.unknown, *(link.unbooked for link in links), strict=True)]
+        counts[CORRUPT] += sum(way.unclaimed for way in self.ways.values() if isinstance(way, DatagramWay))
+        counts[RECEIVED] = sum(counts[CORRUPT:])
+        return counts
 
     def _carries(self, device: int) -> bool:
         return device // device_number(1, 0) in self.carriers

@@ -65,12 +65,12 @@ class Receiver:
 
 
 @contextmanager
-def balancer(folder: Path, site: dict) -> Iterator[tuple[int, Path]]:
-    """(port that devices dial, runtime folder) of a running balancer."""
+def balancer(folder: Path, site: dict, gather: str = "0 s") -> Iterator[tuple[int, Path]]:
+    """(port that devices dial, runtime folder) of a running balancer with three receivers."""
     port, run = free_port(), folder / "run"
     run.mkdir(mode=0o700)
     nodes = {
-        "front": {"kind": "balancer", "listen": f"127.0.0.1:{port}", "registry": "registry.json"},
+        "front": {"kind": "balancer", "listen": f"127.0.0.1:{port}", "registry": "registry.json", "gather": gather},
         "receivers": {"kind": "receiver", "from": "front", "copies": 3},
         "archive": {"kind": "archiver", "from": "receivers", "path": "data"},
     }
@@ -111,6 +111,20 @@ def test_connections_spread_evenly_and_a_newcomer_gets_the_next_ones(run_folder,
             dial()
             until(lambda count=count: receivers[-1].hear() == count)
         assert max(spread(receivers)) - min(spread(receivers)) <= 1
+
+
+def test_devices_that_were_there_before_the_receivers_are_shared_by_all_of_them(run_folder):
+    with ExitStack() as stack:
+        port, run = stack.enter_context(balancer(run_folder, {"unknown": "admit"}, gather="1 min"))
+        until(lambda: (run / "front.handover").exists())
+        for _ in range(30):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+        receivers = []
+        for k in (1, 2, 3):
+            assert sum(spread(receivers)) == 0
+            receivers.append(Receiver(run, f"receivers.{k}"))
+            stack.callback(receivers[-1].close)
+        until(lambda: spread(receivers) == [10, 10, 10])
 
 
 def test_bytes_sent_before_the_handover_arrive(run_folder):
