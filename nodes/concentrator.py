@@ -21,7 +21,7 @@ from nodes._settings import Settings as Base
 from nodes._stream import Reader, Writer
 from protocol import clock
 from protocol.clock import MILLISECOND, SECOND, Now
-from protocol.messages import Configuration, Durable, Fetch, Measurements, Snapshots, Table, Tally
+from protocol.messages import Configuration, Durable, Fetch, Measurements, Snapshots, Table
 
 JUDGE_EVERY = 200 * MILLISECOND
 DEPTHS = (64, 4096)
@@ -48,8 +48,7 @@ class Settings(Base):
 class Concentrator(Node):
     """See the module."""
 
-    # A Tally is nothing to us, but it has a number: who does not hear it takes it for lost and fetches it.
-    TAGS = (Configuration.TAG, Measurements.TAG, Tally.TAG)  # type: ignore[attr-defined]
+    TAGS = (Configuration.TAG, Measurements.TAG)  # type: ignore[attr-defined]
 
     def __init__(self, settings: Settings, place: Place) -> None:
         self.settings, self.place = settings, place

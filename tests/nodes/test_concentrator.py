@@ -9,7 +9,7 @@ from nodes._node import Letter, News, Place
 from nodes.concentrator import Concentrator, Settings
 from protocol import clock
 from protocol.clock import MILLISECOND, SECOND, Now
-from protocol.messages import Announce, Configuration, Fetch, Measurements, Snapshots, Table, Tally
+from protocol.messages import Announce, Configuration, Fetch, Measurements, Snapshots, Table
 
 TABLE = Table(50, 1, 0, 1)
 START = Now(1_000 * SECOND, 1_700_000_000 * SECOND)
@@ -215,16 +215,6 @@ def test_a_missed_word_is_fetched_and_rows_wait_for_it(bench: Bench):
     assert isinstance(letter, Letter)
     assert letter.to == "receivers.1"
     assert letter.message == Fetch("align", 1, 3, 4)
-
-
-def test_the_books_of_a_receiver_are_heard_so_that_nothing_is_fetched_for_them(bench: Bench):
-    tally = Tally(np.zeros(0, "u4"), *(np.zeros(0, "i8") for _ in range(4)))
-    assert tally.TAG in Concentrator.TAGS  # type: ignore[attr-defined]
-    bench.give(tally, START)
-    before = len(bench.said)
-    bench.send({1: START.utc, 2: START.utc, 3: START.utc}, START)
-    assert [type(word) for word in bench.said[before:]] == [Snapshots]
-    assert bench.node.reader.fetched == 0
 
 
 def test_readers_may_fetch_recent_snapshots(bench: Bench):
