@@ -245,7 +245,7 @@ class Master:
         if cfg.kind == 1:
             return []  # what the device could send, not what it sends
         if self._stream is not None and self._settings.stream is not None and cfg.stream != self._stream:
-            raise FrameError(f"configuration of stream {cfg.stream} on a link of stream {self._stream}")
+            raise FrameError(f"it says it is stream {cfg.stream}, asked for was stream {self._stream}: one is wrong")
         if cfg.kind == 3:
             self.unanswered_3, self._wants_3 = False, self._settings.cfg3
         if self.cfg is not None and told_already(self.cfg, cfg):
