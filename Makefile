@@ -10,7 +10,7 @@ help:
 	@echo 'make demo      the whole pipeline on this machine, with simulated devices and a generation trip'
 	@echo 'make test      the tests (some minutes); make test-all has the slow ones too'
 	@echo 'make lint      style, types, walls between the rooms'
-	@echo 'make bench     measure'
+	@echo 'make bench     measure: spread over receivers, fuzzing, detection on labelled scenarios'
 	@echo 'make setup     only .venv, with the syms command in .venv/bin/syms'
 	@echo 'make schema    pipelines/schema.json and config/schema.json anew from the settings'
 	@echo 'make lock      make requirements.lock anew from pyproject.toml'
@@ -28,7 +28,7 @@ test: setup
 	$(BIN)/pytest
 
 test-all: setup
-	$(BIN)/pytest -m 'not bench'
+	$(BIN)/pytest -m ''
 
 lint: setup
 	$(BIN)/ruff check .
@@ -46,7 +46,9 @@ schema: setup
 	$(BIN)/syms schema --site > config/schema.json
 
 bench: setup
-	$(BIN)/pytest -m bench -s
+	@for each in balancer_spread fuzz_c37118 emd_scenarios; do \
+	    echo "== $$each"; $(BIN)/python -m benchmarks.$$each || exit 1; \
+	done
 
 # Needs uv (https://docs.astral.sh/uv); one lock for all of 3.11 to 3.13, hashes of every file, no index in it.
 lock:
