@@ -7,7 +7,8 @@ silent for a day; a stale frame of two months ago, or a jump of hours, does not 
 A stream whose clock was set goes on at the new time: `confirm` rows in a row that don't fit the stream but
 follow one another (strictly forward, by no more than the same bound) move the stream there; the last of them
 is plausible, those before it were not. A plausible row in between starts the count anew, so injected frames
-among live ones never add up. The first row of a stream is believed.
+among live ones never add up; a row of the same time as the one before it does not count. The first row of a stream
+is believed.
 
 The judgement of a row depends on the rows before it and on their times of arrival only, not on how they were
 cut into batches.
@@ -97,6 +98,8 @@ class Plausible:
         if not self._known[stream] or self._fits(time, arrival, int(self._time[stream]), int(self._arrival[stream])):
             return self._believe(time, arrival, stream)
         before, arrived, length = self._astray.get(stream, (time, arrival, 0))
+        if length and time == before:
+            return IMPLAUSIBLE  # sent twice, as UDP may: it neither adds to the run nor breaks it
         follows = time > before and self._fits(time, arrival, before, arrived)
         length = length + 1 if follows else 1
         if length >= self._confirm:

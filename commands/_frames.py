@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from archive.longrows import shortest
+from commands._repeats import Repeats
 from protocol.c37118 import (
     Command,
     CommandCode,
@@ -42,20 +43,23 @@ MODIFIED_BITS = 0x03C0
 """STAT bits 9-6, which only the edition of 2011 gives a meaning."""
 
 Json = dict[str, Any]
+Decoded = dict[tuple[int, int], tuple[Part, int, list[bool]]]
+"""(sender, piece) -> where its rows are, and whether each is said for the first time."""
 
 
-def lines(study: Study) -> Iterator[Json]:
+def lines(study: Study, repeats: Repeats) -> Iterator[Json]:
     """One object per frame, in the order of the capture."""
     for places, parts in study.blocks():
-        decoded: dict[tuple[int, int], tuple[Part, int]] = {}
+        decoded: Decoded = {}
         for part in parts:
+            fresh = repeats.fresh(part)
             for row, piece in enumerate(part.pieces):
-                decoded[id(part.sender), piece] = part, row
+                decoded[id(part.sender), piece] = part, row, [bool(new[row]) for new in fresh]
         for place in places:
             yield from _line(study, place, decoded)
 
 
-def _line(study: Study, place: Place, decoded: dict[tuple[int, int], tuple[Part, int]]) -> Iterator[Json]:
+def _line(study: Study, place: Place, decoded: Decoded) -> Iterator[Json]:
     sender = study.senders[place.sender]
     piece = sender.pieces[place.piece]
     if not piece.frame:
@@ -90,10 +94,10 @@ def _head(sender: Sender, number: int) -> Json:
     return line
 
 
-def _data(part: Part, row: int) -> Json:
+def _data(part: Part, row: int, fresh: list[bool]) -> Json:
     time = int(part.batch.time[row])
     stations = []
-    for station, told in zip(part.configuration.stations, part.batch.stations, strict=True):
+    for station, told, new in zip(part.configuration.stations, part.batch.stations, fresh, strict=True):
         values = [_number(text) for text in shortest(told.values[row])]
         end = FIXED_CHANNELS + 2 * len(station.phasors)
         pairs = zip(station.phasors, values[FIXED_CHANNELS:end:2], values[FIXED_CHANNELS + 1 : end : 2], strict=True)
@@ -113,6 +117,7 @@ def _data(part: Part, row: int) -> Json:
                     for analog, value in zip(station.analogs, values[end:], strict=True)
                 ],
                 "digitals": told.digital[row].tolist(),
+                **({} if new else {"repeat": True}),
             }
         )
     return {"time": instant(time), "time_ns": time, "snapped_ns": int(part.batch.snapped[row]), "stations": stations}

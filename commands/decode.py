@@ -15,12 +15,10 @@ import typer
 from archive import longrows
 from commands import _frames
 from commands._output import notes
-from protocol.c37118 import configurations
-from protocol.c37118.configuration import ConfigurationFrame
-from protocol.c37118.offline import Part, Study, examine
+from commands._repeats import Repeats
+from protocol.c37118.offline import Study, examine
 from protocol.capture import Capture, CaptureError, read
 from protocol.capture.recognise import recognise
-from protocol.messages import Configuration
 
 
 class Format(StrEnum):
@@ -46,22 +44,28 @@ def decode(
         Format, typer.Option("--format", help="csv: rows of measurements; json: every frame, then a summary.")
     ] = Format.CSV,
 ) -> None:
-    """Print the measurements in a capture of IEEE C37.118 (2005, 2011). Exit 1 if there are none of it."""
+    """Print the measurements in a capture of IEEE C37.118 (2005, 2011). Exit 1 if there are none of it.
+
+    csv prints what an archive would hold: a row that a device sends twice stands there once. json prints every
+    frame, and marks repeated rows.
+    """
     capture, study = open_capture(file)
+    repeats = Repeats()
     try:
         if form is Format.CSV:
             longrows.write_header(sys.stdout)
-            longrows.write_rows(sys.stdout, rows(study))
+            longrows.write_rows(sys.stdout, rows(study, repeats))
         else:
-            for line in _frames.lines(study):
+            for line in _frames.lines(study, repeats):
                 print(json.dumps(line, ensure_ascii=False))
-            print(json.dumps({"summary": _frames.summary(file, capture, study)}, ensure_ascii=False))
+            summary = _frames.summary(file, capture, study) | {"repeated_rows": repeats.count}
+            print(json.dumps({"summary": summary}, ensure_ascii=False))
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader has seen enough (head, less): the interpreter must not complain about it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return
-    remark(capture, study)
+    remark(capture, study, repeats.count)
 
 
 def open_capture(file: Path) -> tuple[Capture, Study]:
@@ -84,27 +88,19 @@ def refuse(why: str) -> NoReturn:
     raise typer.Exit(1)
 
 
-def rows(study: Study) -> Iterator[longrows.Rows]:
-    """DATA of a capture as long rows: in the order of the capture block by block, of each sender in its own."""
-    described: dict[int, list[Configuration]] = {}
+def rows(study: Study, repeats: Repeats) -> Iterator[longrows.Rows]:
+    """DATA of a capture as long rows: in the order of the capture block by block, of each sender in its own.
+
+    What a device says twice (datagrams doubled on the way, a frame injected again) is one row, as in the archive.
+    """
     for part in study.decode():
-        stations = described.get(id(part.configuration))
-        if stations is None:
-            stations = described[id(part.configuration)] = describe(part.configuration)
-        yield from _rows(part, stations)
+        fresh = repeats.fresh(part)
+        for station, told, new in zip(repeats.described(part), part.batch.stations, fresh, strict=True):
+            values, digital = told.values[new], told.digital[new]
+            yield longrows.Rows(station, part.batch.time[new], told.status[new], values, digital)
 
 
-def describe(configuration: ConfigurationFrame) -> list[Configuration]:
-    """The stations of a configuration that belongs to no link."""
-    return configurations(configuration, 0, "", 0)
-
-
-def _rows(part: Part, stations: list[Configuration]) -> Iterator[longrows.Rows]:
-    for station, told in zip(stations, part.batch.stations, strict=True):
-        yield longrows.Rows(station, part.batch.time, told.status, told.values, told.digital)
-
-
-def remark(capture: Capture, study: Study) -> None:
+def remark(capture: Capture, study: Study, repeated: int) -> None:
     """On stderr: what of the capture is not in the output, and why."""
     totals = _frames.totals(study)
     remarks = list(capture.notes.texts)
@@ -114,6 +110,8 @@ def remark(capture: Capture, study: Study) -> None:
         remarks.append(
             f"{totals['without_configuration']} DATA frames have no configuration in the capture that fits them"
         )
+    if repeated:
+        remarks.append(f"{repeated} rows repeat one of the same device: csv prints (an archive keeps) it once")
     if not totals["data_frames"]:
         remarks.append("no DATA frames: --format json shows what there is")
     if totals["corrupt_frames"] or totals["skipped_bytes"]:

@@ -1,8 +1,9 @@
 """A capture cut into tapes: what each of its devices sent on each of its connections, ready to be played.
 
-A *lane* is one stream of one captured device: it gets a loopback address of its own, so that two devices with
+A *lane* is one captured device (`offline.Device`): it gets a loopback address of its own, so that two devices with
 the same IDCODE stay apart. Its *tapes* are its connections, one after the other. A tape's items are frames, each
-with the garbage that stood before it, so that an answer put between two items never lands within a frame.
+with the garbage that stood before it, so that an answer put between two items never lands within a frame, and
+the pieces of a CFG-3 together, so that it does not land between them.
 
 The station may need a configuration that the capture has elsewhere (asked for by another master, told over TCP
 while DATA went over UDP, or only later): an item knows the configuration in force for it.
@@ -34,7 +35,7 @@ class Item(NamedTuple):
     """ns UTC in the capture; 0 if it doesn't say."""
     data: bytes
     frames: int
-    """DATA frames in it, damaged ones included."""
+    """DATA frames that a station finds when it has read it, damaged ones included."""
     rows: int
     """Rows they are: a frame of k stations is k."""
     needs: ConfigurationFrame | None
@@ -90,79 +91,77 @@ class Lane:
         return sum(tape.rows[-1] for tape in self.tapes)
 
 
-@dataclass
-class _Part:
-    """One stream of one sender."""
-
-    sender: Sender
-    stream: int
-    items: list[Item]
-    first: int
-    last: int
-
-
 def lanes(study: Study) -> tuple[list[Lane], int]:
     """(lanes, DATA frames that can't be played: nothing in the capture says what they mean)."""
-    parts: list[_Part] = []
-    unplayed = 0
-    for sender in study.senders:
-        for part in _parts(sender):
-            if any(item.needs for item in part.items):
-                parts.append(part)
-            else:
-                unplayed += sum(item.frames for item in part.items)
+    tapes = [_tapes(sender) for sender in study.senders]
+    played = {(each.sender, device.stream) for device in study.devices for each in device.appearances}
+    unplayed = sum(
+        tape.frames[-1]
+        for number, streams in enumerate(tapes)
+        for stream, tape in streams.items()
+        if (number, stream) not in played
+    )
     spoken: dict[int, list[bytes]] = {}
     for sender in study.senders:
         spoken |= _spoken(sender)
-    grouped = _grouped(parts)
-    addresses = _addresses([group[0].sender.flow.source for group in grouped])
+    addresses = _addresses([device.source for device in study.devices])
     return [
         Lane(
-            group[0].sender.flow.source,
-            group[0].stream,
+            device.source,
+            device.stream,
             address,
-            [Tape(part.items) for part in group],
+            [tapes[each.sender][device.stream] for each in device.appearances],
             spoken,
-            _header(study, group[0]),
+            _header(study, device.source),
         )
-        for group, address in zip(grouped, addresses, strict=True)
+        for device, address in zip(study.devices, addresses, strict=True)
     ], unplayed
 
 
-def _parts(sender: Sender) -> list[_Part]:
-    """The streams of a sender, each with its items; garbage goes with the frame behind it."""
+def _tapes(sender: Sender) -> dict[int, Tape]:
+    """The streams of a sender; garbage goes with the frame behind it."""
     streams: dict[int, list[Item]] = {}
-    corrupt = 0
+    littered: set[int] = set()
     for number, piece in enumerate(sender.pieces):
         frame = piece.frame
         if frame and sender.flow.transport == "file" and frame_type(frame) == FrameType.COMMAND:
             continue  # a file may hold both directions; a device sends no commands
         stream = stream_id(frame) if frame else next(reversed(streams), 0)
-        damaged = _damaged(piece.garbage)
-        corrupt += damaged
-        needs = sender.in_force.get(number)
+        if piece.garbage:
+            littered.add(stream)
+        needs, tells = sender.in_force.get(number), sender.configurations.get(number)
         data = int(bool(frame) and frame_type(frame) == FrameType.DATA)
-        stations = len(needs.stations) if needs else 1
-        frames = damaged + data
-        item = Item(
-            piece.time, piece.garbage + frame, frames, frames * stations, needs, sender.configurations.get(number)
-        )
-        streams.setdefault(stream, []).append(item)
-    return [
-        _Part(sender, stream, _paced(items), items[0].time, items[-1].time)
-        for stream, items in streams.items()
-        if any(item.frames for item in items)
-    ]
+        rows = data * len(needs.stations) if needs else data
+        item = Item(piece.time, piece.garbage + frame, data, rows, needs, tells)
+        items = streams.setdefault(stream, [])
+        if items and _goes_on(items[-1], frame):
+            item = item._replace(data=items.pop().data + item.data)
+        items.append(item)
+    judged = {stream: _judged(items) if stream in littered else items for stream, items in streams.items()}
+    return {stream: Tape(_paced(items)) for stream, items in judged.items()}
 
 
-def _damaged(garbage: bytes) -> int:
-    """Damaged DATA frames in bytes of no frame."""
-    if not garbage:
-        return 0
-    splitter = Splitter()
-    splitter.feed(garbage)
-    splitter.close()
-    return splitter.corrupt_data
+def _goes_on(before: Item, frame: bytes) -> bool:
+    """Whether this is a further piece of the CFG-3 whose pieces end the item before."""
+    if not frame or frame_type(frame) != FrameType.CONFIGURATION_3 or before.frames or before.tells:
+        return False
+    return frame[14:16] not in (b"\0\0", b"\0\1")
+
+
+def _judged(items: list[Item]) -> list[Item]:
+    """With the damaged DATA frames that a station will find in the garbage, where it will find them.
+
+    What a damaged head claims may reach into what stands behind it: it is judged when that is there.
+    """
+    splitter, judged, before = Splitter(), [], 0
+    for number, item in enumerate(items, 1):
+        splitter.feed(item.data)
+        if number == len(items):
+            splitter.close()
+        found, before = splitter.corrupt_data - before, splitter.corrupt_data
+        stations = len(item.needs.stations) if item.needs else 1
+        judged.append(item._replace(frames=item.frames + found, rows=item.rows + found * stations))
+    return judged
 
 
 def _paced(items: list[Item]) -> list[Item]:
@@ -174,21 +173,6 @@ def _paced(items: list[Item]) -> list[Item]:
         paced.append(item._replace(time=time))
         time += period(item.needs.rate) if item.needs else 0
     return paced
-
-
-def _grouped(parts: list[_Part]) -> list[list[_Part]]:
-    """Parts of one stream from one address, in order; those that overlap in time were two devices, or two masters."""
-    groups: list[list[_Part]] = []
-    for part in sorted(parts, key=lambda part: part.first):
-        key = part.sender.flow.source, part.stream
-        for group in groups:
-            before = group[-1]
-            if (before.sender.flow.source, before.stream) == key and before.last < part.first:
-                group.append(part)
-                break
-        else:
-            groups.append([part])
-    return groups
 
 
 def _addresses(sources: list[str]) -> list[str]:
@@ -232,10 +216,10 @@ def _as_binding(frame: bytes) -> bytes:
     return body + crc_hqx(body, CRC_START).to_bytes(2, "big")
 
 
-def _header(study: Study, part: _Part) -> list[bytes]:
+def _header(study: Study, source: str) -> list[bytes]:
     found: Counter[bytes] = Counter()
     for sender in study.senders:
-        if sender.flow.source == part.sender.flow.source:
+        if sender.flow.source == source:
             for piece in sender.pieces:
                 if piece.frame and frame_type(piece.frame) == FrameType.HEADER:
                     found[piece.frame] += 1

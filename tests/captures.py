@@ -5,7 +5,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address
 
+Records = list[tuple[int, bytes]]
+"""(time ns, packet) each."""
 SYN, ACK, FIN, RST = 2, 16, 1, 4
 
 
@@ -13,6 +16,17 @@ def ipv4(source: str, destination: str, protocol: int, payload: bytes, ident: in
     """An IPv4 packet; `fragment` is the flags and offset word."""
     ends = bytes(map(int, source.split("."))) + bytes(map(int, destination.split(".")))
     return struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(payload), ident, fragment, 64, protocol, 0) + ends + payload
+
+
+def ipv6(source: str, destination: str, protocol: int, payload: bytes) -> bytes:
+    """An IPv6 packet."""
+    ends = IPv6Address(source).packed + IPv6Address(destination).packed
+    return struct.pack(">IHBB", 6 << 28, len(payload), protocol, 64) + ends + payload
+
+
+def network(source: str, destination: str, protocol: int, payload: bytes) -> bytes:
+    """An IP packet of the family that the addresses are of."""
+    return (ipv6 if ":" in source else ipv4)(source, destination, protocol, payload)
 
 
 def tcp(source_port: int, destination_port: int, sequence: int, data: bytes, flags: int = ACK, ack: int = 0) -> bytes:
@@ -31,6 +45,11 @@ def ethernet(packet: bytes, *vlans: int) -> bytes:
     tags = b"".join(struct.pack(">HH", 0x8100, vlan) for vlan in vlans)
     kind = b"\x86\xdd" if packet[0] >> 4 == 6 else b"\x08\x00"
     return (bytes(12) + tags + kind + packet).ljust(60, b"\0")
+
+
+def cooked(frame: bytes) -> bytes:
+    """An Ethernet frame as Linux shows it on the device "any" (LINKTYPE_LINUX_SLL)."""
+    return struct.pack(">HHH8s", 0, 1, 6, bytes(8)) + frame[12:]
 
 
 def pcap(records: Iterable[tuple[int, bytes]], link: int = 1, order: str = "<", nano: bool = False) -> bytes:
@@ -78,6 +97,7 @@ class Talk:
     device_sequence: int = 1000
     master_sequence: int = 7000
     records: list[tuple[int, bytes]] = field(default_factory=list)
+    vlans: tuple[int, ...] = ()
 
     def opened(self, time: int) -> Talk:
         """The handshake, dialled by the master."""
@@ -101,6 +121,22 @@ class Talk:
         self.master_sequence += len(data)
         return self
 
+    def repeats(self, time: int, data: bytes, back: int = 0) -> Talk:
+        """Bytes of the device sent once more: those that end `back` bytes before where it stands."""
+        self.device_sequence -= back + len(data)
+        self.sends(time, data)
+        self.device_sequence += back
+        return self
+
+    def swapped(self, time: int, first: bytes, second: bytes) -> Talk:
+        """Two segments of the device that arrive in the wrong order."""
+        self.device_sequence += len(first)
+        self.sends(time, second)
+        self.device_sequence -= len(first) + len(second)
+        self.sends(time + 1, first)
+        self.device_sequence += len(second)
+        return self
+
     def loses(self, size: int) -> Talk:
         """Bytes of the device that the capture lacks."""
         self.device_sequence += size
@@ -108,13 +144,13 @@ class Talk:
 
     def _from_device(self, data: bytes, flags: int, ack: int = 0) -> bytes:
         segment = tcp(self.device_port, self.master_port, self.device_sequence, data, flags, ack)
-        return ethernet(ipv4(self.device, self.master, 6, segment))
+        return ethernet(network(self.device, self.master, 6, segment), *self.vlans)
 
     def _from_master(self, data: bytes, flags: int) -> bytes:
         segment = tcp(self.master_port, self.device_port, self.master_sequence, data, flags)
-        return ethernet(ipv4(self.master, self.device, 6, segment))
+        return ethernet(network(self.master, self.device, 6, segment), *self.vlans)
 
 
 def datagram(time: int, source: str, destination: str, data: bytes, port: int = 4713) -> tuple[int, bytes]:
     """A record with one UDP datagram."""
-    return time, ethernet(ipv4(source, destination, 17, udp(port, 50000, data)))
+    return time, ethernet(network(source, destination, 17, udp(port, 50000, data)))

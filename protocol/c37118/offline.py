@@ -17,6 +17,9 @@ Which configuration is in force for a DATA frame of a stream, among those whose 
 
 A configuration that adds nothing to the one before it (the CFG-2 of a known CFG-3) does not take its place, as in
 a live session. A frame for which there is none is counted as without configuration.
+
+A `Device` is one stream from one address, as often as it appears: reconnections follow one another; flows that
+overlap in time are two devices behind one address, or one device with two masters, and stay apart.
 """
 
 from __future__ import annotations
@@ -80,10 +83,32 @@ class Sender:
         return any(piece.frame and frame_type(piece.frame) != FrameType.COMMAND for piece in self.pieces)
 
 
+class Appearance(NamedTuple):
+    """A stream in one sender."""
+
+    sender: int
+    first: int
+    """ns UTC of its first frame in the capture, and of its last."""
+    last: int
+
+
+@dataclass
+class Device:
+    """One stream of one captured device, with DATA that can be read."""
+
+    source: str
+    """Address; empty for a file that doesn't say."""
+    stream: int
+    appearances: list[Appearance]
+    """One after the other."""
+
+
 @dataclass(frozen=True)
 class Part:
     """DATA frames of one sender under one configuration, decoded."""
 
+    device: int
+    """Index in the study's devices."""
     sender: Sender
     configuration: ConfigurationFrame
     pieces: list[int]
@@ -106,6 +131,9 @@ class Study:
     senders: list[Sender]
     foreign: list[Flow]
     """Flows without a believable frame."""
+    devices: list[Device] = field(default_factory=list)
+    device_of: dict[tuple[int, int], int] = field(default_factory=dict)
+    """(sender, stream) -> which of `devices` it is."""
     _codecs: dict[int, Codec] = field(default_factory=dict)
 
     def places(self) -> Iterator[Place]:
@@ -146,7 +174,7 @@ class Study:
         for (number, _), (configuration, pieces) in groups.items():
             sender = self.senders[number]
             batch = self.codec(configuration).decode([sender.pieces[piece].frame for piece in pieces])
-            parts.append(Part(sender, configuration, pieces, batch))
+            parts.append(Part(self.device_of[number, configuration.stream], sender, configuration, pieces, batch))
         return parts
 
 
@@ -161,6 +189,12 @@ def examine(capture: Capture) -> Study:
             _read_configurations(sender)
             study.senders.append(sender)
     _assign(study.senders)
+    study.devices = _devices(study.senders)
+    study.device_of = {
+        (each.sender, device.stream): number
+        for number, device in enumerate(study.devices)
+        for each in device.appearances
+    }
     return study
 
 
@@ -247,8 +281,10 @@ class _Shelf:
     def __init__(self) -> None:
         self._positions: list[int] = []
         self._held: list[ConfigurationFrame] = []
+        self._by_size: dict[int, tuple[list[int], list[ConfigurationFrame]]] = {}
 
     def put(self, position: int, configuration: ConfigurationFrame) -> None:
+        """All are put before the first is looked for."""
         at = bisect_right(self._positions, position)
         if at and told_already(self._held[at - 1], configuration):
             configuration = self._held[at - 1]
@@ -257,9 +293,13 @@ class _Shelf:
 
     def find(self, position: int, size: int) -> ConfigurationFrame | None:
         """The last one before the position whose DATA frames have this size, else the first one after it."""
-        at = bisect_left(self._positions, position)
-        near = [*range(at - 1, -1, -1), *range(at, len(self._held))]
-        return next((self._held[one] for one in near if self._held[one].data_size == size), None)
+        if not self._by_size:
+            for where, configuration in zip(self._positions, self._held, strict=True):
+                positions, held = self._by_size.setdefault(configuration.data_size, ([], []))
+                positions.append(where)
+                held.append(configuration)
+        positions, held = self._by_size.get(size, ([], []))
+        return held[max(bisect_left(positions, position) - 1, 0)] if held else None
 
 
 class _Shelves:
@@ -300,6 +340,29 @@ def _assign_own(sender: Sender, own: _Shelves, others: _Shelves) -> None:
         found = own.find(stream, number, size) or others.find(stream, piece.time, size)
         if found is not None:
             sender.in_force[number] = found
+
+
+def _devices(senders: list[Sender]) -> list[Device]:
+    """Who the senders are, in order of their first frames."""
+    found: list[tuple[str, int, Appearance]] = []
+    for number, sender in enumerate(senders):
+        readable = {configuration.stream for configuration in sender.in_force.values()}
+        spans: dict[int, list[int]] = {}
+        for piece in sender.pieces:
+            if piece.frame:
+                spans.setdefault(stream_id(piece.frame), [piece.time, 0])[1] = piece.time
+        found += [
+            (sender.flow.source, stream, Appearance(number, *spans[stream])) for stream in spans if stream in readable
+        ]
+    devices: list[Device] = []
+    for source, stream, appearance in sorted(found, key=lambda each: each[2].first):
+        same = (each for each in devices if (each.source, each.stream) == (source, stream))
+        before = next((each for each in same if each.appearances[-1].last < appearance.first), None)
+        if before:
+            before.appearances.append(appearance)
+        else:
+            devices.append(Device(source, stream, [appearance]))
+    return devices
 
 
 def _timeline(number: int, sender: Sender) -> Iterator[tuple[int, Place]]:
