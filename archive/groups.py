@@ -167,7 +167,7 @@ def _write_devices(group: Any, table: Table, held: Sequence[Configuration], scal
 
 DEVICE: list[tuple[str, Any, str]] = [
     ("device", np.uint32, "device number: link * 65536 + position of the station in its stream"),
-    ("version", np.uint32, "version of the configuration, as the receiver counted"),
+    ("version", np.uint32, "version of the configuration: CRC-32 of its content"),
     ("link", object, "name of the link in the site file"),
     ("stream", np.uint16, "IDCODE of the frames"),
     ("station", np.uint16, "IDCODE of the station's block"),
