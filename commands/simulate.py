@@ -27,6 +27,7 @@ def simulate(
     mode: Annotated[
         Mode | None, typer.Option(help="How they find each other; dials with --to, listens with --listen.")
     ] = None,
+    source: Annotated[str | None, typer.Option(metavar="IP", help="Local address to send from, with --to.")] = None,
     data_port: Annotated[int | None, typer.Option(help="The station's UDP port in mode tcp_udp.")] = None,
     devices: Annotated[int, typer.Option(help="How many.")] = 1,
     stations: Annotated[int, typer.Option(help="Stations in each device's stream.")] = 1,
@@ -56,6 +57,7 @@ def simulate(
         "to": to,
         "listen": listen,
         "mode": mode or (Mode.LISTENS if listen and not to else None),
+        "source": source,
         "data_port": data_port,
         "devices": devices,
         "stations": stations,

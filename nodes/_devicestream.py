@@ -336,6 +336,8 @@ class Listening(_Streaming):
         if self._data_port:
             self._data = socket.socket(family(self._at), socket.SOCK_DGRAM)
             self._data.setblocking(False)
+            if self._at[0] not in ("", "0.0.0.0", "::"):
+                self._data.bind((self._at[0], 0))  # the station knows us by the address that it dials
         yield Watch(self._door.fileno())
 
     def ready(self, fd: int, now: Now) -> Iterator[Action]:

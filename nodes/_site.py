@@ -84,7 +84,7 @@ class Link(Settings):
     spontaneous: PortOrAddress | None = None
     """The device sends unasked, over UDP, to this local port."""
     group: GroupText | None = None
-    """Multicast group that a spontaneous device sends to."""
+    """Multicast group that a spontaneous device sends to; joined on the interface of the host in `spontaneous`."""
     source: IPText | None = None
     """Only datagrams of this sender count (spontaneous)."""
 
@@ -221,6 +221,8 @@ def _identities(device: dict[str, Any]) -> Iterable[tuple[str, str, str]]:
     elif isinstance(link, dict):
         ways = ", ".join(f"{key} {link[key]}" for key in sorted(link))
         yield "link", f"({ways}, stream {device.get('stream', 'any')})", "link"
+        if link.get("tcp") and link.get("udp"):
+            yield "link", f"(data from {str(link['tcp']).rpartition(':')[0]} to UDP port {link['udp']})", "link"
 
 
 def recognise(devices: Iterable[Device], address: str | IP, stream: int | None) -> Device | None:

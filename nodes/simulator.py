@@ -22,6 +22,7 @@ from nodes._devicestream import Dialled, Listening
 from nodes._node import Actions, Done, Node, Place, StartError
 from nodes._settings import Address, Duration, Number, Port, Rate, fault
 from nodes._simulated import Fault, FaultKind, Shape, Troubles
+from nodes._site import IPText
 from protocol.c37118 import Bank, StationRows, compile_codec, fractions
 from protocol.c37118.device import Device
 from protocol.clock import MILLISECOND, SECOND, Now, period, slot_of, slot_time
@@ -61,6 +62,8 @@ class Settings(_settings.Settings):
     """Where the first device listens, in the modes in which the station dials."""
     mode: Mode = Mode.DIALS
     """dials, listens, tcp_udp, udp or spontaneous."""
+    source: IPText | None = None
+    """Local address to send from, in the modes dials and spontaneous; for a multicast group, its interface's."""
     data_port: Port | None = None
     """Port of the station that the first device's DATA go to in mode tcp_udp."""
     announce: Duration = 60 * SECOND
@@ -191,7 +194,8 @@ class Simulator(Node):
         if mode in (Mode.DIALS, Mode.SPONTANEOUS):
             assert settings.to is not None
             _, to = _dialing.resolve(settings.to)
-            return Dialled(answers, to) if mode is Mode.DIALS else Spontaneous(answers, to)
+            source = str(settings.source or "")
+            return Dialled(answers, to, source) if mode is Mode.DIALS else Spontaneous(answers, to, source)
         assert settings.listen is not None
         _, (host, port) = _dialing.resolve(settings.listen)
         at: SocketAddress = host, port + number if port else 0
