@@ -1,7 +1,8 @@
 """What the columns of the archive mean: configurations as JSON, their identity, and the register of all of them.
 
 Rows do not say which configuration they were decoded by: it is the last one that stood before them in
-their stream. The register is an append-only file of lines `crc32 json`, synced before the rows that need it
+their stream. A device that moved to another receiver may have its old rows come after its new configuration: they
+are of different streams. The register is an append-only file of lines `crc32 json`, synced before the rows that need it
 are committed; a torn last line was never needed and is cut off.
 """
 
@@ -91,6 +92,8 @@ class Register:
         """Identity of each."""
         self._number: dict[str, int] = {}
         self._current: dict[int, int] = {}
+        self._said: dict[tuple[str, int, int], int] = {}
+        """(writer, epoch, device) -> the last one in that stream; older ones are known by device alone."""
         self._disk = disk
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         self._length = self._load(path.read_bytes())
@@ -114,6 +117,7 @@ class Register:
         """This configuration holds from now on for its device. Returns its number."""
         before = self._current.get(configuration.device)
         number = self._take(configuration)
+        self._said[configuration.node, configuration.epoch, configuration.device] = number
         if number != before:
             text = to_json(configuration).encode()
             line = b"%08x %s\n" % (zlib.crc32(text), text)
@@ -131,14 +135,14 @@ class Register:
             self.keys.append(key)
         return number
 
-    def numbers(self, device: U4, table: Table) -> NDArray[np.int64]:
-        """[n] Number of the configuration in force for each row of a table."""
+    def numbers(self, device: U4, table: Table, writer: tuple[str, int] = ("", 0)) -> NDArray[np.int64]:
+        """[n] Number of the configuration in force for each row of a table in a (writer, epoch)'s stream."""
         devices, inverse = np.unique(device, return_inverse=True)
-        numbers = [self._in_force(int(each), table) for each in devices]
+        numbers = [self._in_force(int(each), table, writer) for each in devices]
         return np.array(numbers, dtype=np.int64)[inverse]
 
-    def _in_force(self, device: int, table: Table) -> int:
-        number = self._current.get(device)
+    def _in_force(self, device: int, table: Table, writer: tuple[str, int]) -> int:
+        number = self._said.get((*writer, device), self._current.get(device))
         if number is not None and tuple(self.all[number].table) == tuple(table):
             return number
         return self.number(placeholder(device, table))

@@ -1,7 +1,8 @@
 """First come, first placed: what becomes of rows that want places in a part.
 
 A row whose place is empty is archived. Where there is a row already (in the file, or earlier in the same lot),
-the same bytes make it a duplicate, other bytes set it aside: nothing is ever overwritten.
+the same bytes make it a duplicate, other bytes set it aside: nothing is ever overwritten. A row that was found
+implausible is set aside, unless it is a copy of one that stands at its place (an old frame injected again).
 """
 
 from __future__ import annotations
@@ -120,6 +121,30 @@ def by_hour(lot: Lot, last: dict[int, int]) -> list[tuple[int, Lot]]:
     for row in np.flatnonzero(lot.aside != Aside.NO).tolist():
         hour[row] = layout.hour_of(last.get(int(lot.device[row]), int(lot.time[row])))
     return [(each, lot.pick(np.flatnonzero(hour == each))) for each in np.unique(hour).tolist()]
+
+
+def without_copies(lot: Lot, shelf_of: Callable[[int], Shelf | None], books: Books, register: Register) -> Lot:
+    """The lot without those implausible rows that stand at their places already, or will with this lot.
+
+    `shelf_of` gives the shelf of an hour [ns], None where there are no files of it.
+    """
+    stray = np.flatnonzero(lot.aside != Aside.NO)
+    if not len(stray):
+        return lot
+    copy = np.zeros(len(lot.time), dtype=bool)
+    near = np.flatnonzero((lot.aside == Aside.NO) & np.isin(lot.time, lot.time[stray]))
+    here = set(digests(lot.pick(near), register)) if len(near) else set()
+    copy[stray] = [digest in here for digest in digests(lot.pick(stray), register)]
+    hour = clock.slot_time(lot.slot[stray], lot.table.rate) // layout.SPAN * layout.SPAN
+    for each in np.unique(hour).tolist():
+        shelf = shelf_of(each)
+        mine = stray[hour == each]
+        if shelf is not None:
+            taken, held = shelf.standing(lot.number[mine], lot.slot[mine])
+            same = (packed(lot.table, held) == packed(lot.table, lot.pick(mine).rows)).all(axis=1)
+            copy[mine] |= taken & same
+    books.count("duplicate", lot.device[copy])
+    return lot.pick(np.flatnonzero(~copy))
 
 
 def place(shelf: Shelf, lot: Lot, books: Books, register: Register) -> Marks:

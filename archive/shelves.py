@@ -168,6 +168,23 @@ class Shelf:
                     taken[new] = True
         return taken, held
 
+    def standing(self, number: Places, slot: Places) -> tuple[NDArray[np.bool_], Rows]:
+        """([n] whether a place is taken in any file of this hour, [n, …] what stands there). Makes nothing."""
+        taken, held = self.taken(number, slot)
+        if self.span is None:
+            return taken, held
+        start = clock.slot_time(slot, self.table.rate) // self.span * self.span
+        for row, key in enumerate(zip(number.tolist(), start.tolist(), strict=True)):
+            part, column = self._columns.get(key, (None, 0))
+            if part is None:
+                continue
+            cell = np.array([(int(slot[row]) - part.first) * part.capacity + column])
+            if part.take("present", cell)[0]:
+                taken[row] = True
+                for name, values in held.items():
+                    values[row] = part.take(name, cell)[0]
+        return taken, held
+
     # aside
 
     def aside(self, number: Places) -> list[tuple[Part, Places, Places]]:

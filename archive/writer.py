@@ -12,6 +12,7 @@ given to it again by whoever holds the streams. A commit that fails (disk full) 
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from archive.books import Books
 from archive.configurations import Register
 from archive.disk import Disk, sync_folder
 from archive.events import Pending, Said, key_of, matters, plain, write_event
-from archive.placing import Index, Marks, by_hour, lot_of, place
+from archive.placing import Index, Marks, by_hour, lot_of, place, without_copies
 from archive.shelves import Shelf, seal_part
 from archive.watermark import Change, Watermark
 from protocol.clock import Now
@@ -101,7 +102,7 @@ class Archive:
             return False
         if len(message.device):
             table = Table(*message.table)
-            number = self.register.numbers(message.device, table)
+            number = self.register.numbers(message.device, table, (message.node, message.epoch))
             self._rows.setdefault(table, []).append((number, message))
             self.held += len(message.device)
         return True
@@ -199,7 +200,7 @@ class Archive:
         for table, batches in self._rows.items():
             for _, word in batches:
                 books.came(word.node, word.epoch, word.device)
-            lot = lot_of(table, batches)
+            lot = without_copies(lot_of(table, batches), partial(self._known_shelf, table), books, self.register)
             for hour, some in by_hour(lot, last):
                 marks += place(self._shelf(hour, table), some, books, self.register)
                 hours.add(hour)
@@ -211,6 +212,11 @@ class Archive:
             shelf = Shelf(self.root, hour, table, self.register, self._disk, self._limit)
         self._shelves[hour, table] = shelf
         return shelf
+
+    def _known_shelf(self, table: Table, hour: int) -> Shelf | None:
+        """The shelf of an hour of which there are files."""
+        there = (layout.live_folder(self.root, hour), layout.finished_path(self.root, hour))
+        return self._shelf(hour, table) if any(path.exists() for path in there) else None
 
     def write_events(self, now: Now, settle: int, before: int, after: int, everything: bool = False) -> list[Path]:
         """Write events with their clips of [onset - before, onset + after) ns; commit afterwards.

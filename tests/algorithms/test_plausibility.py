@@ -60,6 +60,12 @@ def test_silence_makes_room_forward_but_not_back():
     assert judge(watch, i8(Y2008), i8(7200 * SECOND)) == [1]
 
 
+def test_frames_that_come_twice_neither_count_nor_stop_the_count():
+    hours_later = Y2008 + 7200 * SECOND + STEP * np.arange(10)
+    assert judge(Plausible(), np.concatenate([i8(Y2008), np.repeat(hours_later, 2)])) == [0] + [1] * 18 + [0, 0]
+    assert judge(Plausible(), i8(Y2008, *[0] * 30, Y2008 + STEP)) == [0] + [1] * 30 + [0]
+
+
 def test_small_steps_back_are_plausible():
     assert judge(Plausible(), i8(Y2008, Y2008 - 59 * SECOND, Y2008)) == [0, 0, 0]
 

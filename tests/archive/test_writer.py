@@ -220,6 +220,41 @@ def test_an_implausible_time_opens_no_hour_of_its_own(tmp_path: Path) -> None:
     assert {row[3] for row in held_rows(tmp_path)} == {0, 1}
 
 
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("hours", [0, 1])
+def test_an_old_frame_injected_again_is_a_copy(tmp_path: Path, together: bool, hours: int) -> None:
+    """Implausible where it stands in the stream, but at its place already."""
+    archive = Archive(tmp_path)
+    archive.take(configuration(1))
+    old, now = grid(0, 5), grid(0, 5, start=T0 + (hours * 3600 + 120) * SECOND)
+    for word in (measurements([1] * 5, old), measurements([1] * 5, now), measurements([1] * 2, old[1:3], aside=1)):
+        archive.take(word)
+        if not together:
+            archive.commit(NONE)
+    archive.take(measurements([1], old[4:], seed=1, aside=1))
+    archive.commit(NONE)
+    totals = archive.books.totals()
+    archive.close()
+    assert (totals["archived"], totals["duplicate"], totals["aside"]) == (10, 2, 1)
+    assert sum(held_rows(tmp_path).values()) == 11
+
+
+def test_rows_are_read_by_the_configuration_of_their_own_stream(tmp_path: Path) -> None:
+    """A device moved to another receiver; the first one's last rows come after the second one's configuration."""
+    archive = Archive(tmp_path)
+    first, second = {"node": "receivers.1", "epoch": 1}, {"node": "receivers.2", "epoch": 2}
+    archive.take(configuration(1, name="before", **first, number=0))
+    archive.take(configuration(1, name="after", **second, number=0))
+    archive.take(measurements([1], grid(1, 1), **second, number=1))
+    archive.take(measurements([1], grid(0, 1), **first, number=1))
+    archive.commit(NONE)
+    archive.close()
+    with open_archive(tmp_path) as found:
+        assert {rows.configuration.name: rows.time.tolist() for rows in found.rows()} == {
+            "before": grid(0, 1).tolist(), "after": grid(1, 1).tolist()
+        }  # fmt: skip
+
+
 def test_words_taken_before_are_not_taken_again(tmp_path: Path) -> None:
     archive = Archive(tmp_path)
     words = numbered([configuration(1), measurements([1], [T0])])
