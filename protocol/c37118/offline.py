@@ -136,6 +136,10 @@ class Study:
     """(sender, stream) -> which of `devices` it is."""
     _codecs: dict[int, Codec] = field(default_factory=dict)
 
+    def reads(self, sender: int, frame: bytes) -> bool:
+        """Whether any DATA of the frame's stream in that sender can be read."""
+        return (sender, stream_id(frame)) in self.device_of
+
     def places(self) -> Iterator[Place]:
         """All pieces in the order of the capture, each sender's in its own order."""
         timelines = [_timeline(number, sender) for number, sender in enumerate(self.senders)]
