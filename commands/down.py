@@ -9,8 +9,10 @@ import typer
 from commands import _orphans, _supervise
 from commands._output import AsJson, PipelineFile, notes, print_json
 from commands.up import starting
+from nodes._faults import Faulty
 from nodes._node import StartError
 from nodes._pipeline import Pipeline, load
+from nodes._runfolder import run_folder
 
 PATIENCE = 120.0
 """Seconds that supervisord has to stop everything, one process after the other."""
@@ -23,12 +25,22 @@ def register(app: typer.Typer) -> None:
 
 def down(pipeline: PipelineFile, as_json: AsJson = False) -> None:
     """Stop every process of a pipeline, also those whose supervisord is gone."""
-    checked = load(pipeline)
+    try:
+        checked = load(pipeline)
+    except Faulty:
+        _tell_another_way(pipeline)
+        raise
     stopped = end(checked) if Path(checked.run).is_dir() else []
     if as_json:
         print_json({"stopped": stopped})
     else:
         print(f"{pipeline}: {len(stopped)} processes stopped" if stopped else f"{pipeline} was not up")
+
+
+def _tell_another_way(pipeline: Path) -> None:
+    """A file that became faulty while its processes run does not say any more which these are."""
+    if server := _supervise.supervisor_of(str(run_folder(pipeline))):
+        notes.print(f"correct the file, or end all with: supervisorctl -s {server.url} shutdown", soft_wrap=True)
 
 
 def end(pipeline: Pipeline) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -15,7 +14,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from commands import _supervise
+from commands import _orphans, _supervise
 from commands._board import Board
 from commands._output import AsJson, PipelineFile, console, print_json
 from nodes import _runtime
@@ -26,6 +25,8 @@ FIRST_LOOK = 2.6
 """Seconds that a single look waits for everybody's word: two rounds of Health, so that there are rates."""
 
 
+LEAST_NAME = 16
+"""Columns of a name, however little room there is."""
 MEASURES = ("_ms", "files", "bytes", "links", "connected", "devices")
 """Counters that are no counts of what happened: they have no rate."""
 COLUMNS = {
@@ -59,7 +60,7 @@ def status(
 ) -> None:
     """Watch a pipeline: nodes with rates, queues and memory; devices with all counters. Exit 1: somebody is silent."""
     checked = load(pipeline)
-    if _supervise.supervisor_of(checked.run) is None and not Path(checked.run).is_dir():
+    if _supervise.supervisor_of(checked.run) is None and not _orphans.lock_holders(checked.run):
         message = f"{pipeline} is not up; syms up {pipeline}"
         print_json({"up": False, "message": message}) if as_json else print(message)
         raise typer.Exit(1)
@@ -114,7 +115,8 @@ def _states(pipeline: Pipeline) -> dict[str, Any]:
 def picture(board: Board, now: float) -> RenderableType:
     """The alarms first, whatever else there is no room for; then nodes and devices."""
     alarms = [f"[bold red]![/] {escape(alarm)}" for alarm in board.alarms(now)]
-    return Group(*alarms, node_table(board, now), device_table(board))
+    devices = [device_table(board)] if board.devices() else ["no devices yet"]
+    return Group(*alarms, node_table(board, now), *devices)
 
 
 def node_table(board: Board, now: float) -> Table:
@@ -153,7 +155,10 @@ def _table(title: str, vertical: Literal["top", "bottom"], *headings: str) -> Ta
     """A table without lines between; the first column is text, the others are numbers."""
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for position, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if position else "left", vertical=vertical, no_wrap=position > 0)
+        numbers = position > 0
+        width = None if numbers else LEAST_NAME
+        justify: Literal["left", "right"] = "right" if numbers else "left"
+        table.add_column(heading, justify=justify, vertical=vertical, no_wrap=numbers, min_width=width)
     return table
 
 

@@ -16,7 +16,7 @@ import typer
 
 from commands import _orphans, _supervise
 from commands._output import AsJson, PipelineFile, notes, print_json
-from nodes import _runtime
+from nodes import _runtime, _yaml
 from nodes._node import StartError
 from nodes._pipeline import Pipeline, load
 from nodes._runfolder import make_run_folder
@@ -58,6 +58,8 @@ def up(
         print(f"logs in {_supervise.log_folder(checked)}; supervisorctl -c {checked.run}/supervisord.conf")
     else:
         print(f"{pipeline} is up already: {len(states)} processes run; syms status {pipeline}, syms down {pipeline}")
+        if newer := changed_since(checked):
+            print(f"{newer} has changed since it was started: syms down {pipeline}, then syms up takes it up")
 
 
 @contextmanager
@@ -128,6 +130,13 @@ def _replace(path: Path, text: str) -> None:
 def is_wired(pipeline: Pipeline, server: _supervise.Supervisor) -> bool:
     """Whether supervisord has the processes that the file names."""
     return set(server.states()) - {_supervise.WIRING} == set(pipeline.processes)
+
+
+def changed_since(pipeline: Pipeline) -> Path | None:
+    """The pipeline file or its site file, if it was written after the processes were started."""
+    started = Path(pipeline.run, _supervise.SERVER).stat().st_mtime
+    site = pipeline.path.parent / str(_yaml.read(pipeline.path)[0]["site"])
+    return next((path for path in (pipeline.path, site.resolve()) if path.stat().st_mtime > started), None)
 
 
 def wait_until_up(pipeline: Pipeline, patience: float = PATIENCE) -> dict[str, Any]:

@@ -89,6 +89,10 @@ def test_up_status_down(station: Station) -> None:
     again = station.syms("up")
     assert again.returncode == 0
     assert "is up already" in again.stdout
+    assert "changed" not in again.stdout
+    site = station.path.parent / "site.yaml"
+    site.write_text("station: renamed\nunknown: admit\n")
+    assert f"{site} has changed" in station.syms("up").stdout
 
     states = station.states(station.run / "supervisord.conf")
     assert states == dict.fromkeys(PROCESSES, "RUNNING") | {"wiring": "EXITED"}
@@ -114,11 +118,20 @@ def test_up_status_down(station: Station) -> None:
     assert changed.returncode == 1
     assert "has changed since it was started" in changed.stderr
 
+    text = station.path.read_text()
+    station.path.write_text(text.replace("kind: archiver", "kind: archivr"))
+    refused = station.syms("down")
+    assert refused.returncode == 2
+    assert f"supervisorctl -s unix://{station.run}/supervisor.sock shutdown" in refused.stderr
+    station.path.write_text(text)
+
     down = station.syms("down", "--json")
     assert set(json.loads(down.stdout)["stopped"]) == PROCESSES
     assert [pid for pid in pids.values() if alive(pid)] == []
     assert station.leftovers() == []
-    assert station.syms("status").returncode == 1
+    looked = station.syms("status")
+    assert looked.returncode == 1
+    assert "is not up" in looked.stdout
 
 
 def test_down_ends_those_whose_supervisord_was_killed(station: Station) -> None:
