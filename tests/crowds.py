@@ -26,7 +26,7 @@ from protocol.c37118 import (
     encode_header,
 )
 from protocol.c37118.common import CRC_START
-from protocol.clock import SECOND, slot_time, to_soc
+from protocol.clock import SECOND, to_soc
 from tests import scenes
 from tests.captures import Records, Talk, datagram, ethernet, ipv4, udp
 from tests.scenes import BEGIN, configuration, data, told
@@ -41,8 +41,6 @@ class Crowd:
     def __init__(self) -> None:
         self.records: Records = []
         self._host = count(10)
-        self.frames = 0
-        """DATA frames written that can be read."""
 
     def address(self) -> str:
         host = next(self._host)
@@ -430,8 +428,3 @@ def _foreign(crowd: Crowd) -> None:
     query = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x03www\0\0\x01\0\x01"
     crowd.records.append((START, ethernet(ipv4(MASTER, "10.0.0.1", 17, udp(5353, 53, query)))))
     crowd.records.append((START, bytes(12) + b"\x08\x06" + bytes(46)))
-
-
-def slots(cfg: ConfigurationFrame, number: int) -> int:
-    """Instant of a slot of the devices' time."""
-    return int(slot_time(BEGIN * cfg.rate + number, cfg.rate))

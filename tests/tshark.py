@@ -172,10 +172,10 @@ def _compare(said: Frame, frame: bytes, codec: Codec) -> None:
         assert [(name, unit) for name, _, unit, _ in station.phasors if name.isascii()] == [
             (phasor.name, phasor.unit) for phasor in configured.phasors if phasor.name.isascii()
         ]
-        _compare_values(station, rows)
+        compare_values(station, rows)
 
 
-def _compare_values(station: Station, rows: StationRows) -> None:
+def compare_values(station: Station, rows: StationRows) -> None:
     """Within what tshark prints: three decimals, six digits of a float."""
     values = rows.values[0].astype(float)
     end = 2 + 2 * len(station.phasors)
