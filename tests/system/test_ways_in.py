@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -368,3 +370,44 @@ def test_a_wrong_clock_neither_delays_nor_poisons_the_others(tmp_path: Path) -> 
     for stream, off in ((4, -30 * SECOND), (5, 30 * SECOND)):
         own = {time - off for time in outcome.times(f"127.0.0.1/{stream}").tolist()}
         assert len(own ^ right) <= 25  # what one of the two sent before the other was asked to
+
+
+# ── a balancer that dies ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_killed_balancer_costs_a_caller_nothing_and_others_are_reached_anew(tmp_path: Path) -> None:
+    archive = tmp_path / "data"
+    tcp, asked = free_port(), free_datagram_port()
+    listed = site(
+        "refuse",
+        ("Caller", 11, "dials_in"),
+        ("Dialled", 21, {"tcp": f"127.0.0.1:{tcp}"}),
+        ("Asked", 41, {"udp": f"127.0.0.1:{asked}"}),
+    )
+    nodes = pipeline(
+        archive,
+        caller=simulator(11),
+        dialled=simulator(21, mode="listens", listen=f"127.0.0.1:{tcp}"),
+        asked=simulator(41, mode="udp", listen=f"127.0.0.1:{asked}"),
+    )
+
+    def connects(board: Board) -> dict[str, float]:
+        return {name: board.voices[name].last.counters["connects"] for name in ("caller", "dialled", "asked")}
+
+    with PrivateStation(nodes, listed) as station:
+        assert station.wait(streamed(50, 11, 21, 41), PATIENCE)
+        os.kill(station.board.voices["front"].last.pid, signal.SIGKILL)
+        anew = {"caller": 1, "dialled": 2, "asked": 2}
+        assert station.wait(lambda board: connects(board) == anew, PATIENCE), connects(station.board)
+        before = own_sent(station.board)
+        more = lambda board: all(own_sent(board)[each] >= before[each] + 50 for each in before)  # noqa: E731
+        assert station.wait(more, PATIENCE), (before, own_sent(station.board))
+        assert station.board.restarts == {"front": 1}
+        station.stop()
+        counts, sent = frames(station.board), own_sent(station.board)
+    assert accounted(counts)
+    assert counts["pending"] == counts["duplicate"] == 0
+    with open_archive(archive) as found:
+        held = {device: len(found.get(device, "frequency")[0]) for device in found.devices}
+    assert held["SIM 00011"] == sent[11]
+    assert min(held["SIM 00021"] - before[21], held["SIM 00041"] - before[41]) > 0
