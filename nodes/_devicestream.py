@@ -7,6 +7,7 @@ Listening    the station dials us; DATA on that connection, or over UDP to where
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from collections import deque
 from collections.abc import Iterator
@@ -286,7 +287,7 @@ class Dialled(_Streaming):
         yield from self._begin(end)
 
     def _failed(self, outcome: int, now: Now) -> None:
-        self.fault = errno.errorcode.get(outcome, str(outcome))
+        self.fault = os.strerror(outcome)
         self.due = now.monotonic + self._pause
         self._pause = min(2 * self._pause, LAST_RETRY)
 

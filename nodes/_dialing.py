@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import struct
 from dataclasses import dataclass, field
@@ -105,7 +106,7 @@ class Dial:
         outcome = attempt.connect_ex(place)
         if outcome not in (0, errno.EINPROGRESS):
             attempt.close()
-            self.failed(errno.errorcode.get(outcome, str(outcome)), now)
+            self.failed(os.strerror(outcome), now)
             return None
         self.trying, self.gives_up = attempt, now.monotonic + DIAL_PATIENCE
         return attempt
@@ -117,7 +118,7 @@ class Dial:
         outcome = attempt.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if outcome or now.monotonic >= self.gives_up:
             attempt.close()
-            self.failed(errno.errorcode.get(outcome, str(outcome)) if outcome else "no answer", now)
+            self.failed(os.strerror(outcome) if outcome else "no answer", now)
             return None
         self.connected, self.fault = True, ""
         return attempt
