@@ -6,7 +6,7 @@
     receiver -> balancer   identify(connection, address, stream)   who is this?
     balancer -> receiver   identity(connection, address, stream, device…)  or  refused(…, reason)
     receiver -> balancer   ended(connection, reason)               closed; the place is free
-    balancer -> receiver   drop(connection, reason)                close it
+    balancer -> receiver   drop(connection, number, reason)        close it; where it carries others too, only that link
 
 No byte of a device passes through the balancer: the kernel hands the socket over as it is, with what is queued in it.
 """

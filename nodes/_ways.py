@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from protocol.c37118 import Codec, Splitter, stream_id
+from protocol.c37118 import Codec, FrameType, Splitter, frame_type, stream_id
 from protocol.c37118.common import MIN_FRAME
 from protocol.c37118.session import Master, MasterSettings
 
@@ -19,6 +19,10 @@ UNSENT_AT_MOST = 4096
 """Bytes of commands that wait for a device which does not read; then the link is given up."""
 SENDERS_AT_MOST = 2048
 """Devices heard on one UDP port; frames of more are refused."""
+BESIDE_AT_MOST = 64
+"""Further streams on one connection."""
+STREAMED = frozenset((FrameType.DATA, FrameType.CONFIGURATION_2, FrameType.CONFIGURATION_3))
+"""What says that there is a stream."""
 
 
 @dataclass(eq=False)
@@ -53,10 +57,26 @@ class Link:
     """The last of them."""
     came: bool = False
     """Whether DATA came in this tick."""
+    beside: dict[int, Link] = field(default_factory=dict)
+    """Further streams on the same connection, by IDCODE."""
+    secondary: bool = False
+    """It is one of those."""
 
     @property
     def stations(self) -> int:
         return len(self.codec.tables) if self.codec else 0
+
+    def owner_of(self, frame: bytes) -> Link:
+        """Whose frame on this connection it is: ours, or that of another stream once we know our own."""
+        cfg = self.master.cfg
+        if cfg is None or frame_type(frame) not in STREAMED or stream_id(frame) == cfg.stream:
+            return self
+        other = self.beside.get(stream_id(frame))
+        if other is None and len(self.beside) < BESIDE_AT_MOST:
+            master = self.master.beside(stream_id(frame))
+            other = Link(self.balancer, self.connection, self.address, master, self.send, secondary=True)
+            self.beside[stream_id(frame)] = other
+        return other or self
 
     def command(self, data: bytes) -> None:
         """Send a command, or keep it."""
@@ -96,7 +116,7 @@ class StreamWay:
 
     @property
     def links(self) -> list[Link]:
-        return [self.link]
+        return [self.link, *self.link.beside.values()]
 
     def read(self) -> Iterator[tuple[Link, list[bytes]]]:
         """What came: (link, whole frames)."""
@@ -169,7 +189,7 @@ class DatagramWay:
 
     @property
     def links(self) -> list[Link]:
-        return [self._only] if self._only else list(self._heard.values())
+        return [self._only, *self._only.beside.values()] if self._only else list(self._heard.values())
 
     def read(self) -> Iterator[tuple[Link, list[bytes]]]:
         """What came: (link, whole frames)."""

@@ -304,7 +304,8 @@ class Balancer(Node):
         former = self.owner.get(number)
         if former is not None and former != connection.id and former in self.connections:
             self.counts["replaced"] += 1
-            self._tell(former, "drop", reason=f"{device['name']} has connected anew from {note['address']}")
+            reason = f"{device['name']} has connected anew from {note['address']}"
+            self._tell(former, "drop", number=number, reason=reason)
         self.owner[number] = connection.id
         connection.numbers.add(number)
         if connection.dial:

@@ -39,6 +39,8 @@ TALLY_EVERY = SECOND
 JOIN_AGAIN = 500 * MILLISECOND
 EARLY_AT_MOST = 4096
 """DATA frames of a link kept until the balancer has said who it is."""
+BELIEVED = 3
+"""DATA frames of a further stream on a connection before it is asked what it is: a lone one was injected."""
 CONFIGURATION_CHANGED = 0x0400
 REASONS_AT_MOST = 20
 
@@ -152,16 +154,20 @@ class Receiver(Node):
     def _bereaved(self, fd: int, way: Way, now: Now) -> Actions:
         """The balancer is gone; its successor opens ports and dials anew, and knows none of these numbers."""
         if way.stays and way.links[0].number:
-            way.connection = way.links[0].connection = 0
+            way.connection = 0
+            for link in way.links:
+                link.connection = 0
         else:
             yield from self._end(fd, "its balancer is gone", now)
 
     def _answered(self, fd: int, way: Way, note: dict[str, Any], now: Now) -> Actions:
         if note["say"] == "drop":
-            yield from self._end(fd, note["reason"], now)
+            dropped = next((link for link in way.links if link.number == note["number"]), None)
+            if dropped:
+                yield from self._end_link(dropped, note["reason"], now)
             return
         for link in way.links:
-            if (link.address, link.asked) == (note["address"], note["stream"]):
+            if fd in self.ways and (link.address, link.asked) == (note["address"], note["stream"]):
                 yield from self._identified(fd, link, note, now)
 
     def _linked(self, balancer: str, note: dict[str, Any], sockets: list[socket.socket], now: Now) -> Actions:
@@ -194,13 +200,15 @@ class Receiver(Node):
         if note["say"] == "refused":
             self._count(link, REFUSED, sum(len(frames) for _, frames in link.early))
             link.early, link.refused, link.kept = [], True, b""
-            if isinstance(self.ways[fd], StreamWay):
+            if isinstance(self.ways[fd], StreamWay) and not link.secondary:
                 yield from self._end(fd, note["reason"], now)
             return
         link.identity, link.stream = note["device"], note["stream"]
         number = link.identity["number"]
         former = self.carriers.get(number)
-        if former is not None and former is not link:
+        if former is not None and former in self.ways[fd].links and former is not link:
+            yield from self._drop(former, f"it sends stream {link.stream} now, stream {former.stream} before", now)
+        elif former is not None and former is not link:
             yield from self._end_link(former, "the device has connected anew", now)
         link.number = number
         self.carriers[number] = link
@@ -232,14 +240,23 @@ class Receiver(Node):
     def _take(self, way: Way, link: Link, frames: list[bytes], now: Now) -> Actions:
         """Frames of a link, in order: DATA of the configuration in force to the rows, all else to the session."""
         run: list[bytes] = []
+        others: dict[Link, list[bytes]] = {}
         for frame in frames:
             if link.master.accepts(frame):
                 run.append(frame)
+                continue
+            owner = link.owner_of(frame)
+            if owner is not link:
+                others.setdefault(owner, []).append(frame)
                 continue
             self._put(link, run)
             run = []
             yield from self._events(way, link, link.master.receive(frame, now), now)
         self._put(link, run)
+        for other, theirs in others.items():
+            yield from self._take(way, other, theirs, now)
+            if other.master.held >= BELIEVED:
+                yield from self._events(way, other, other.master.join(now), now)
 
     def _put(self, link: Link, frames: list[bytes]) -> None:
         if not frames:
@@ -254,6 +271,8 @@ class Receiver(Node):
         kept = link.early[-1][1]
         room = max(0, EARLY_AT_MOST - sum(len(each) for _, each in link.early))
         kept += frames[:room]
+        if link.asked != link.master.cfg.stream:  # type: ignore[union-attr]
+            self._ask(link, link.master.cfg.stream)  # type: ignore[union-attr]
         self._count(link, LOST, len(frames) - min(room, len(frames)))
 
     def _damage(self, way: Way, link: Link) -> None:
@@ -288,7 +307,7 @@ class Receiver(Node):
                 self._count(link, LOST, 1)
             elif isinstance(event, Heard):
                 self.counts["headers"] += 1
-            elif isinstance(event, Ended):
+            elif isinstance(event, Ended) and not link.secondary:
                 way.ended = event.reason
 
     def _refused(self, link: Link, event: Refused) -> None:
@@ -313,7 +332,10 @@ class Receiver(Node):
             self._release(link)
         link.refused = False
         link.early.append((link.codec, []))
-        self._ask(link, cfg.stream)
+        if link.secondary:
+            link.asked, link.muted = -1, True  # a configuration alone, without DATA, is no further stream
+        else:
+            self._ask(link, cfg.stream)
 
     def _ask(self, link: Link, stream: int) -> None:
         """Who is this? Until that is known, it is not told to send."""
@@ -366,9 +388,19 @@ class Receiver(Node):
     # ── ends ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _end_link(self, link: Link, reason: str, now: Now) -> Actions:
+        """Its connection, unless that carries other streams."""
         for fd, way in list(self.ways.items()):
-            if link in way.links:
+            if link in way.links and any(each.number for each in way.links if each is not link):
+                yield from self._drop(link, reason, now)
+            elif link in way.links:
                 yield from self._end(fd, reason, now)
+
+    def _drop(self, link: Link, reason: str, now: Now) -> Actions:
+        """What the stream still sends is refused."""
+        yield from self._flush(now)
+        self._release(link)
+        link.early, link.refused, link.kept = [], True, b""
+        self.reasons[f"{link.identity.get('name', link.address)}: {reason}"] += 1
 
     def _end(self, fd: int, reason: str, now: Now) -> Actions:
         """Close a way, and the other one of its device: what is still held, the books, word to the balancer."""
@@ -401,8 +433,9 @@ class Receiver(Node):
             yield from self._take(way, link, frames, now)
             self._damage(way, link)
         rest = way.rest()
+        if rest:
+            yield from self._take(way, way.links[0], rest, now)
         for link in way.links:
-            yield from self._take(way, link, rest, now)
             self._damage(way, link)
         if isinstance(way, DatagramWay):
             self.unknown[CORRUPT] += way.unclaimed

@@ -25,7 +25,7 @@ link up).
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from protocol.c37118.common import CONFIGURATIONS, FrameError, FrameType, frame_type, stream_id
 from protocol.c37118.events import Configured, Data, Ended, Event, Heard, Lost, Refused, Send
@@ -111,6 +111,18 @@ class Master:
             return []
         return self._cue(Cue.BEGIN, now)
 
+    def beside(self, stream: int) -> Master:
+        """A session for a further stream on the same link; `join` asks for its configuration, `begin` would stop it."""
+        cfg3 = self.cfg is not None and self.cfg.kind == 3
+        return Master(replace(self._settings, stream=stream, cfg3=cfg3))
+
+    def join(self, now: Now) -> list[Event]:
+        """Ask for the configuration of a stream that comes already; nothing if that was done, or can't be."""
+        if self.state is not State.NEW or self._settings.spontaneous:
+            return []
+        self._last_data = now.monotonic
+        return self._cue(Cue.JOIN, now)
+
     def end(self, now: Now) -> list[Event]:
         """We leave: tell the device to stop; held DATA is refused."""
         talking = self.state not in (State.NEW, State.LISTENING, State.ENDED)
@@ -159,6 +171,8 @@ class Master:
             self._deadline, self._attempt = self._last_data + self._silence(), 1
             return []
         spent = 0 < self._settings.attempts <= self._attempt and (self.state, Cue.EXHAUSTED) in TRANSITIONS
+        if spent and self.cfg is not None:
+            return self._cue(Cue.CONFIGURED, now)  # told unasked by a device that doesn't answer: it is in force
         return self._cue(Cue.EXHAUSTED if spent else Cue.TIMEOUT, now)
 
     def _cue(self, cue: Cue, now: Now) -> list[Event]:

@@ -29,6 +29,8 @@ class Cue(Enum):
     """What moves it."""
 
     BEGIN = auto()
+    JOIN = auto()
+    """As BEGIN, for a further stream on a link that sends already: it is not told to stop."""
     CONFIGURED = auto()
     CHANGED = auto()
     """STAT bit 10 rose or fell, DATA of another size came, or the device told something else unasked."""
@@ -39,6 +41,7 @@ class Cue(Enum):
 
 TRANSITIONS: dict[tuple[State, Cue], State] = {
     (State.NEW, Cue.BEGIN): State.STOPPING,
+    (State.NEW, Cue.JOIN): State.ASKING_3,
     (State.STOPPING, Cue.TIMEOUT): State.ASKING_3,
     (State.ASKING_3, Cue.CONFIGURED): State.RUNNING,
     (State.ASKING_3, Cue.TIMEOUT): State.ASKING_2,

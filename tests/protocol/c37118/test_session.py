@@ -384,3 +384,35 @@ def test_master_and_device_understand_each_other(cfg3: bool) -> None:
             events = master.wake(now)
     assert master.state is State.RUNNING
     assert master.accepts(DATA[0])
+
+
+def test_a_further_stream_is_asked_but_not_told_to_stop() -> None:
+    beside = running(CFG, MasterSettings(stream=60)).beside(61)
+    further = replace(CFG, stream=61)
+    frames = make.data_frames(further, 2)
+    assert [event for frame in frames for event in beside.receive(frame, at(5))] == []
+    assert beside.held == 2
+    asked = beside.join(at(5))
+    assert sent(asked) == [CFG_2_PLEASE], "its neighbour answered for CFG-2"
+    assert [command.stream for command in map(parse, (event.data for event in asked if isinstance(event, Send)))] == [
+        61
+    ]
+    assert beside.join(at(5.1)) == []
+    events = beside.receive(encode_configuration(further)[0], at(5.2))
+    assert [type(event) for event in events] == [Configured, Data, Data, Send]
+    assert sent(events) == [ON]
+
+
+def test_a_stream_that_sends_unasked_is_asked_nothing_beside_another() -> None:
+    master = Master(MasterSettings(spontaneous=True))
+    master.begin(at(0))
+    assert master.beside(61).join(at(1)) == []
+
+
+def test_a_configuration_told_unasked_holds_for_a_device_that_answers_nothing() -> None:
+    master = Master(MasterSettings(stream=60, cfg3=False, attempts=2))
+    master.begin(at(0))
+    assert [type(event) for event in master.receive(FRAME, at(0.01))] == [Configured]
+    said = [event for second in range(1, 20) for event in master.wake(at(second))]
+    assert not [event for event in said if isinstance(event, Ended)]
+    assert master.state is State.RUNNING
