@@ -87,7 +87,7 @@ class Dial:
     trying: socket.socket | None = None
     gives_up: int = 0
     fault: str = field(default="", compare=False)
-    """Why the last attempt failed."""
+    """Why the last attempt failed, or what the connection lacks."""
 
     @property
     def target(self) -> Address:
@@ -120,12 +120,12 @@ class Dial:
             attempt.close()
             self.failed(os.strerror(outcome) if outcome else "no answer", now)
             return None
-        self.connected, self.fault = True, ""
+        self.connected, self.fault = True, "connected, but it has not told its configuration yet"
         return attempt
 
     def proved(self) -> None:
         """It is the device it should be: pauses begin anew."""
-        self.failures = 0
+        self.failures, self.fault = 0, ""
 
     def failed(self, why: str, now: Now) -> None:
         """Try again after a pause that doubles, up to LAST_RETRY."""
