@@ -66,6 +66,11 @@ class Link:
     def stations(self) -> int:
         return len(self.codec.tables) if self.codec else 0
 
+    @property
+    def expects_answer(self) -> bool:
+        """There is DATA, and the balancer was asked whose it is."""
+        return not self.number and not self.refused and self.asked > 0 and any(frames for _, frames in self.early)
+
     def owner_of(self, frame: bytes) -> Link:
         """Whose frame on this connection it is: ours, or that of another stream once we know our own."""
         cfg = self.master.cfg
@@ -90,6 +95,20 @@ class Link:
         self.muted, kept, self.kept = False, self.kept, b""
         if kept:
             self.send(kept)
+
+
+@dataclass(eq=False)
+class Leaving:
+    """A connection that ended before the balancer said whose it was; it is told of the end after its answer."""
+
+    balancer: str
+    connection: int
+    reason: str
+    cfg3: bool
+    links: list[Link]
+    """Those with DATA, which wait for an answer."""
+    until: int
+    """Monotonic ns."""
 
 
 class StreamWay:

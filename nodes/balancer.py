@@ -305,6 +305,10 @@ class Balancer(Node):
         if former is not None and former != connection.id and former in self.connections:
             self.counts["replaced"] += 1
             reason = f"{device['name']} has connected anew from {note['address']}"
+            if former > connection.id:  # the newer one asked first: this one's rows are the device's, but not its place
+                receiver.channel.say("identity", **key, device=device)
+                self._tell(connection.id, "drop", number=number, reason=reason)
+                return
             self._tell(former, "drop", number=number, reason=reason)
         self.owner[number] = connection.id
         connection.numbers.add(number)

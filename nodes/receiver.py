@@ -25,7 +25,7 @@ from nodes._rows import COLUMNS, CORRUPT, LOST, RECEIVED, REFUSED, Books, Rows
 from nodes._settings import Duration, Size
 from nodes._stream import Writer
 from nodes._told import told
-from nodes._ways import DatagramWay, Link, StreamWay, Way
+from nodes._ways import DatagramWay, Leaving, Link, StreamWay, Way
 from protocol.c37118 import ConfigurationFrame, FrameType, compile_codec, frame_type, stream_id
 from protocol.c37118.common import CONFIGURATIONS
 from protocol.c37118.events import Configured, Data, Ended, Event, Heard, Lost, Refused, Send
@@ -37,6 +37,8 @@ LOOK_AROUND = 50 * MILLISECOND
 """How often sessions' own timers and unsent commands are looked at."""
 TALLY_EVERY = SECOND
 JOIN_AGAIN = 500 * MILLISECOND
+LEAVE_AFTER = 10 * SECOND
+"""How long an ended connection may wait for the balancer's word on whose its frames are."""
 EARLY_AT_MOST = 4096
 """DATA frames of a link kept until the balancer has said who it is."""
 BELIEVED = 3
@@ -80,6 +82,8 @@ class Receiver(Node):
         self.reasons: Counter[str] = Counter()
         self.unknown = [0, 0, 0, 0]
         """Frames of links that ended before anybody knew whose they were, by column of the books."""
+        self.leaving: list[Leaving] = []
+        """Connections that ended before the balancer said whose they were."""
         self.tick_at = self.look_at = self.tally_at = 0
 
     # ── the runtime's calls ─────────────────────────────────────────────────────────────────────────────────
@@ -117,6 +121,8 @@ class Receiver(Node):
         yield from self._read_devices(now)
         for fd in list(self.ways):
             yield from self._end(fd, "the station stops", now)
+        for gone in list(self.leaving):
+            self._left(gone)
         yield from self._flush(now)
         yield from self._tell_tally()
         yield self.writer.announce()
@@ -150,6 +156,39 @@ class Receiver(Node):
                 yield from self._bereaved(fd, way, now)
             elif way.connection == note["connection"]:
                 yield from self._answered(fd, way, note, now)
+        for gone in [each for each in self.leaving if each.balancer == balancer]:
+            yield from self._answered_late(gone, note, now)
+
+    def _answered_late(self, gone: Leaving, note: dict[str, Any], now: Now) -> Actions:
+        """Whose frames of an ended connection are, after all."""
+        if note["say"] == "gone":
+            self._left(gone)
+        elif gone.connection == note["connection"] and note["say"] in ("identity", "refused"):
+            for link in [
+                each for each in gone.links if (each.address, each.asked) == (note["address"], note["stream"])
+            ]:
+                gone.links.remove(link)
+                if note["say"] == "identity":
+                    yield from self._bequeath(link, note, now)
+                self._settle(link)
+            if not gone.links:
+                self._left(gone)
+
+    def _bequeath(self, link: Link, note: dict[str, Any], now: Now) -> Actions:
+        """Rows of a link that has ended; a newer one of the same device goes on undisturbed."""
+        newer = self.carriers.get(note["device"]["number"])
+        yield from self._introduce(link, note, now)
+        yield from self._flush(now)
+        self.rows.forget(link.number)
+        if newer:
+            yield from self._say_configuration(newer, now)
+
+    def _left(self, gone: Leaving) -> None:
+        """The end of an ended connection."""
+        self.leaving.remove(gone)
+        for link in gone.links:
+            self._settle(link)
+        self.balancers.say(gone.balancer, "ended", connection=gone.connection, reason=gone.reason, cfg3=gone.cfg3)
 
     def _bereaved(self, fd: int, way: Way, now: Now) -> Actions:
         """The balancer is gone; its successor opens ports and dials anew, and knows none of these numbers."""
@@ -203,15 +242,20 @@ class Receiver(Node):
             if isinstance(self.ways[fd], StreamWay) and not link.secondary:
                 yield from self._end(fd, note["reason"], now)
             return
-        link.identity, link.stream = note["device"], note["stream"]
-        number = link.identity["number"]
+        number = note["device"]["number"]
         former = self.carriers.get(number)
         if former is not None and former in self.ways[fd].links and former is not link:
-            yield from self._drop(former, f"it sends stream {link.stream} now, stream {former.stream} before", now)
+            yield from self._drop(former, f"it sends stream {note['stream']} now, stream {former.stream} before", now)
         elif former is not None and former is not link:
             yield from self._end_link(former, "the device has connected anew", now)
-        link.number = number
         self.carriers[number] = link
+        yield from self._introduce(link, note, now)
+        link.unmute()
+
+    def _introduce(self, link: Link, note: dict[str, Any], now: Now) -> Actions:
+        """We know who it is: its configurations, its rows so far, its books."""
+        link.identity, link.stream = note["device"], note["stream"]
+        number = link.number = link.identity["number"]
         self.names[number] = link.identity["name"]
         early, link.early = link.early, []
         for codec, frames in early:
@@ -222,7 +266,6 @@ class Receiver(Node):
             if column:
                 self.books.add(number, link.stations, column, frames_counted)
         link.unbooked = [0, 0, 0, 0]
-        link.unmute()
 
     # ── devices ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -383,6 +426,8 @@ class Receiver(Node):
             way.flush()
             if way.ended:
                 yield from self._end(fd, way.ended, now)
+        for gone in [each for each in self.leaving if each.until <= now.monotonic]:
+            self._left(gone)
         self.balancers.flush()
 
     # ── ends ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -417,7 +462,8 @@ class Receiver(Node):
         for link in way.links:
             yield from self._events(way, link, link.master.end(now), now)
             yield from self._flush(now)
-            self._settle(link)
+            if not link.expects_answer:
+                self._settle(link)
             self._release(link)
         for each in closing:
             each.end.close()
@@ -425,7 +471,11 @@ class Receiver(Node):
         self.log.info("link ended", device=name, reason=reason)
         self.counts["ended"] += 1
         cfg3 = not (first and first.master.unanswered_3)
-        self.balancers.say(way.balancer, "ended", connection=way.connection, reason=reason, cfg3=cfg3)
+        waiting = [link for link in way.links if link.expects_answer]
+        gone = Leaving(way.balancer, way.connection, reason, cfg3, waiting, now.monotonic + LEAVE_AFTER)
+        self.leaving.append(gone)
+        if not waiting:
+            self._left(gone)
 
     def _drain(self, way: Way, now: Now) -> Actions:
         """What the kernel and the splitter still hold."""

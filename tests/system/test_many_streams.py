@@ -1,4 +1,4 @@
-"""One TCP connection that carries several streams, as some PDCs send them."""
+"""Connections that are not one device that answers: several streams on one; one that says all and is gone."""
 
 from __future__ import annotations
 
@@ -92,3 +92,26 @@ def test_every_stream_is_a_link_of_its_own(tmp_path: Path, listed: bool) -> None
         for block in found.rows():
             rows[block.configuration.stream, block.configuration.name] += len(block.time)
     assert rows == {(number, f"S{number} {'ABC'[place]}"): FRAMES for number in (1, 2, 3) for place in range(number)}
+
+
+def test_a_device_that_says_all_and_is_gone(tmp_path: Path) -> None:
+    """A recording sent by hand: nobody answers us, and the connection is closed before we know whose it is."""
+    port = free_port()
+    nodes = {
+        "front": {"kind": "balancer", "listen": f"127.0.0.1:{port}"},
+        "receivers": {"kind": "receiver", "from": "front", "copies": 2},
+        "archive": {"kind": "archiver", "from": "receivers", "path": str(tmp_path)},
+    }
+    cfg = configuration(7, stations=2)
+    with PrivateStation(nodes, {"station": "test", "unknown": "admit"}) as station:
+        for number in range(5):
+            with socket.create_connection(("127.0.0.1", port)) as end:
+                end.sendall(told(cfg) + b"".join(data(cfg, 40, first=40 * number)))
+                end.shutdown(socket.SHUT_WR)
+                while end.recv(4096):
+                    pass
+        assert station.wait(lambda board: frames(board)["archived"] >= 200, 30), frames(station.board)
+        station.stop()
+        counts = frames(station.board)
+    assert (counts["received"], counts["archived"], counts["refused"]) == (200, 200, 0)
+    assert accounted(counts)
