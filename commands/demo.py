@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -169,6 +172,14 @@ def _tell(result: dict[str, Any]) -> None:
     for path in result["files"]:
         console.print(f"  {path}", soft_wrap=True)
     folder = result["archive"]
-    python = f"python -c \"import archive; print(archive.open('{folder}').devices)\""
-    for line in ("Open it:", f"  syms events {folder}", f"  syms export {folder} --format csv", f"  {python}"):
+    syms, python = _typed("syms"), _typed("python")
+    look = f"{python} -c \"import archive; print(archive.open('{folder}').devices)\""
+    for line in ("Open it:", f"  {syms} events {folder}", f"  {syms} export {folder} --format csv", f"  {look}"):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def _typed(command: str) -> str:
+    """How a person types a command of our virtual environment here: with its path, unless it is activated."""
+    ours = Path(sys.executable).with_name(command)
+    found = shutil.which(command)
+    return command if found and Path(found) == ours else os.path.relpath(ours)

@@ -25,8 +25,8 @@ FIRST_LOOK = 2.6
 """Seconds that a single look waits for everybody's word: two rounds of Health, so that there are rates."""
 
 
-LEAST_NAME = 16
-"""Columns of a name, however little room there is."""
+LEAST_NAME = 17
+"""Columns of a name with the table's edges, however little room there is."""
 MEASURES = ("_ms", "files", "bytes", "links", "connected", "devices")
 """Counters that are no counts of what happened: they have no rate."""
 COLUMNS = {
@@ -115,14 +115,14 @@ def _states(pipeline: Pipeline) -> dict[str, Any]:
 def picture(board: Board, now: float) -> RenderableType:
     """The alarms first, whatever else there is no room for; then nodes and devices."""
     alarms = [f"[bold red]![/] {escape(alarm)}" for alarm in board.alarms(now)]
-    devices = [device_table(board)] if board.devices() else ["no devices yet"]
-    return Group(*alarms, node_table(board, now), *devices)
+    devices: list[RenderableType] = [*device_tables(board, console.width)]
+    return Group(*alarms, node_table(board, now), *(devices or ["no devices yet"]))
 
 
 def node_table(board: Board, now: float) -> Table:
     """One row per process; what is nought is left out."""
     table = _table("processes", "top", "process", "up", "CPU", "memory")
-    table.add_column("counters (per second), what waits", ratio=1, overflow="fold")
+    table.add_column(" counters (per second), what waits", ratio=1, overflow="fold")
     for name, node in board.nodes(now).items():
         if "kind" not in node:
             table.add_row(name, "[red]silent[/]", "", "", "")
@@ -153,28 +153,48 @@ def _rated(counter: str, value: float, rates: dict[str, float]) -> str:
 
 def _table(title: str, vertical: Literal["top", "bottom"], *headings: str) -> Table:
     """A table without lines between; the first column is text, the others are numbers."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=0)
     for position, heading in enumerate(headings):
         numbers = position > 0
-        width = None if numbers else LEAST_NAME
+        width = None if numbers else LEAST_NAME - 2
         justify: Literal["left", "right"] = "right" if numbers else "left"
         table.add_column(heading, justify=justify, vertical=vertical, no_wrap=numbers, min_width=width)
     return table
 
 
-def device_table(board: Board) -> Table:
-    """One row per device: the books, then alignment and windows; what is nought for all is left out."""
+def device_tables(board: Board, width: int) -> Iterator[Table]:
+    """One row per device: the books, then alignment and windows; what is nought for all is left out.
+
+    Columns that do not fit into `width` go to a further table.
+    """
     devices = board.devices()
-    shown: dict[str, list[float]] = {}
+    columns = _columns(devices)
+    while columns:
+        table = _table(f"devices: {len(devices)}", "bottom", "device")
+        room = width - LEAST_NAME
+        shown: list[list[str]] = []
+        while columns:
+            heading, values = columns[0]
+            wide = 1 + max(len(text) for text in (*heading.split(), *values))
+            if shown and wide > room:
+                break
+            room -= wide
+            table.add_column(heading.replace(" ", "\n"), justify="right", vertical="bottom", no_wrap=True)
+            shown.append(columns.pop(0)[1])
+        for device, *cells in zip(devices, *shown, strict=True):
+            table.add_row(escape(called(device)), *cells)
+        yield table
+
+
+def _columns(devices: list[dict[str, Any]]) -> list[tuple[str, list[str]]]:
+    """(heading, what stands in it per device) of the columns that say something."""
+    found = []
     for heading, keys in COLUMNS.items():
         values = [_first(device["counts"], keys) for device in devices]
         known = [value for value in values if not math.isnan(value)]
         if any(known) or (known and heading in ALWAYS):
-            shown[heading] = values
-    table = _table(f"devices: {len(devices)}", "bottom", "device", *(heading.replace(" ", "\n") for heading in shown))
-    for position, device in enumerate(devices):
-        table.add_row(escape(called(device)), *(number(values[position]) for values in shown.values()))
-    return table
+            found.append((heading, [number(value) for value in values]))
+    return found
 
 
 def called(device: dict[str, Any]) -> str:

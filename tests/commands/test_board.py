@@ -10,7 +10,7 @@ import numpy as np
 from rich.console import Console
 
 from commands._board import Board
-from commands.status import called, device_table, number, picture, span
+from commands.status import called, device_tables, number, picture, span
 from protocol.messages import Health, device_number
 
 SECOND = 10**9
@@ -101,10 +101,22 @@ def test_the_books_of_the_archiver_are_shown_and_nought_is_left_out() -> None:
     books = rows(["received", "archived", "lost", "pending"], (device, "Lake", [15, 12, 0, 3]))
     board.hear(health("a", "archiver", **books), 0.0)
     out = io.StringIO()
-    Console(file=out, width=80).print(device_table(board))
+    Console(file=out, width=80).print(*device_tables(board, 80))
     heading, *_, line = [each.split() for each in out.getvalue().splitlines()[2:] if each.strip()]
     assert heading == ["device", "connected", "received", "archived", "pending"]
     assert line == ["Lake", "1", "15", "12", "3"]
+
+
+def test_columns_without_room_go_to_a_further_table() -> None:
+    board = Board([])
+    columns = ["received", "archived", "corrupt", "suspicious", "score"]
+    board.hear(health("r", "receiver", **rows(columns, (device_number(1, 0), "Lake", [100_000] * 5))), 0.0)
+    out = io.StringIO()
+    for table in device_tables(board, 50):
+        Console(file=out, width=50).print(table)
+    assert out.getvalue().count("devices: 1") == 2
+    assert out.getvalue().split().count("100,000") == 5
+    assert "…" not in out.getvalue()
 
 
 def test_totals_are_of_one_kind() -> None:
