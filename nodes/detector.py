@@ -51,7 +51,7 @@ class Settings(Base):
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
-            what = f"{self.algorithm}: setting {where!r}: {first['msg']}"
+            what = f"{self.algorithm}: setting {where!r}: {first['msg'].removeprefix('Value error, ')}"
             raise fault(what, "see `syms algorithms` for its settings") from None
         return self
 

@@ -9,18 +9,17 @@ said as a numbered word, once.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import AfterValidator, Field
 
 from algorithms.windows import Cut, Dead, Leases, Samples, fill
 from nodes._node import Action, Actions, Letter, Node, Place
-from nodes._settings import Duration, Share, Size, fault
+from nodes._settings import Duration, FilePath, Share, Size, fault
 from nodes._settings import Settings as Base
 from nodes._stream import Reader, Writer
 from protocol import clock
@@ -82,6 +81,8 @@ class Settings(Base):
     """After so many a window is a dead letter."""
     waiting: Annotated[int, Field(ge=1)] = 10_000
     """Windows waiting for a detector; beyond, the newest is given up at once (dead letter)."""
+    dead_letters: Annotated[FilePath, Field(validate_default=True)] = Path("../data/dead-letters")
+    """Folder for windows that could not be judged, a file per trigger."""
     keep: Size = 16 << 20
     """Memory for recent verdicts that a reader may fetch."""
 
@@ -111,8 +112,8 @@ class Trigger(Node):
         self.counters = dict.fromkeys(
             ("windows", "sent", "ok", "incomplete", "failed", "dead", "suspicious", "twins", "attempts_failed"), 0
         )
-        self.late: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
-        """ns from sending to the verdict, of the latest windows"""
+        self.trouble = ""
+        """Why dead letters can't be kept, "" if they can."""
 
     def start(self, now: Now) -> Actions:
         """One opening of the stream of verdicts; lease numbers never meet those of an earlier life."""
@@ -254,13 +255,20 @@ class Trigger(Node):
             "values": window.values.tolist(),
             "filled": window.filled.tolist(),
         }
-        with open(self._dead_letters, "a", encoding="utf-8") as file:
-            file.write(json.dumps(letter) + "\n")
+        self._keep_letter(json.dumps(letter) + "\n")
         yield self._say(verdict)
 
+    def _keep_letter(self, line: str) -> None:
+        try:
+            self._dead_letters.parent.mkdir(parents=True, exist_ok=True)
+            with open(self._dead_letters, "a", encoding="utf-8") as file:
+                file.write(line)
+        except OSError as fault:
+            self.trouble = f"{self._dead_letters}: {fault.strerror}: dead letters are not kept; make room or rights"
+
     @property
-    def _dead_letters(self) -> str:
-        return os.path.join(self.place.run, f"{self.place.name}.dead.jsonl")
+    def _dead_letters(self) -> Path:
+        return self.settings.dead_letters / f"{self.place.name}.jsonl"
 
     def health(self, now: Now) -> dict[str, Any]:
         devices = sorted(self.names.keys() | self.judged.keys())
@@ -286,6 +294,8 @@ class Trigger(Node):
             )
         if self.counters["dead"]:
             yield f"{self.counters['dead']} windows were never judged; they are in {self._dead_letters}"
+        if self.trouble:
+            yield self.trouble
         for table in (table for table, samples in self.samples.items() if samples is None):
             yield f"no windows of {self.settings.of} can be cut of {table.name}"
 

@@ -29,7 +29,13 @@ class Bench:
     def __init__(self, run: Path, workers: int = 2, **settings: Any) -> None:
         names = [f"prejudge.{n + 1}" for n in range(workers)]
         place = Place("windows", "windows", 1, {"detector": names}, {"concentrator": ["align"]}, str(run), {}, "p.yaml")
-        chosen = {"window": "2 s", "every": "1 s", "stagger": False, "gap": "100 ms"} | settings
+        chosen = {
+            "window": "2 s",
+            "every": "1 s",
+            "stagger": False,
+            "gap": "100 ms",
+            "dead_letters": str(run),
+        } | settings
         self.node = Trigger(Settings.model_validate(chosen), place)
         list(self.node.start(START))
         self.number = 0
@@ -155,7 +161,7 @@ def test_a_window_nobody_can_judge_becomes_a_dead_letter(bench: Bench, tmp_path:
     assert bench.answer(window, outcome="failed", error="ValueError: never") == []
     [verdict] = bench.verdicts
     assert (verdict.outcome, verdict.error, verdict.attempt) == ("failed", "ValueError: never", 3)
-    [letter] = map(json.loads, (tmp_path / "windows.dead.jsonl").read_text().splitlines())
+    [letter] = map(json.loads, (tmp_path / "windows.jsonl").read_text().splitlines())
     assert letter["start"] == START.utc
     assert np.array(letter["values"]).shape == (1, 1, 100)
     [alarm] = bench.node.health(START)["alarms"]
@@ -234,3 +240,12 @@ def test_names_of_devices_come_from_their_configurations(bench: Bench):
     health = bench.node.health(START)
     assert health["labels"] == ["Blue PMU"]
     assert health["counts"].tolist() == [[1, 1, 2.5]]
+
+
+def test_a_dead_letter_that_cannot_be_kept_is_an_alarm_and_the_verdict_still_said(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    bench = Bench(tmp_path, attempts=1, dead_letters=str(tmp_path / "file"))
+    [window] = bench.feed(2)
+    bench.answer(window, outcome="failed", error="boom")
+    assert [verdict.outcome for verdict in bench.verdicts] == ["failed"]
+    assert any("dead letters are not kept" in alarm for alarm in bench.node.health(START)["alarms"])
