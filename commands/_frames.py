@@ -27,6 +27,7 @@ from protocol.c37118 import (
 )
 from protocol.c37118.describe import describe_format
 from protocol.c37118.offline import Part, Place, Sender, Study
+from protocol.c37118.splitter import piece_index
 from protocol.capture import Capture
 from protocol.clock import SECOND
 from protocol.messages import FIXED_CHANNELS
@@ -134,6 +135,8 @@ def _other(sender: Sender, number: int) -> Json:
     whole = sender.configurations.get(number)
     if whole is not None:
         return _configuration(whole)
+    if piece_index(sender.pieces[number].frame):
+        return {"piece": piece_index(sender.pieces[number].frame)}
     try:
         said = parse(sender.pieces[number].frame)
     except FrameError as fault:
@@ -142,7 +145,7 @@ def _other(sender: Sender, number: int) -> Json:
         return {"text": said.text}
     if isinstance(said, Command):
         return _command(said)
-    return {"piece": getattr(said, "index", None)}
+    return {}
 
 
 def _command(said: Command) -> Json:

@@ -18,7 +18,7 @@ from commands.decode import CaptureFile, open_capture, refuse
 from commands.demo import new_folder
 from protocol.c37118 import FrameType, frame_type
 from protocol.c37118.offline import Study
-from protocol.clock import SECOND
+from protocol.clock import SECOND, period
 
 START_PATIENCE = 30.0
 PLAUSIBLE = 60 * SECOND
@@ -73,7 +73,7 @@ def _check(speed: str) -> None:
 
 
 def longest_silence(study: Study) -> int:
-    """Longest time [ns] in the capture between two DATA frames of a device."""
+    """Longest time [ns] in the capture between two DATA frames of a device; at least its reporting period."""
     longest = 0
     for device in study.devices:
         before = 0
@@ -82,7 +82,8 @@ def longest_silence(study: Study) -> int:
             for number, configuration in sender.in_force.items():
                 if configuration.stream == device.stream:
                     time = sender.pieces[number].time
-                    longest, before = max(longest, time - (before or time)), time
+                    longest = max(longest, time - (before or time), period(configuration.rate))
+                    before = time
     return longest
 
 

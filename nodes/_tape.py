@@ -21,7 +21,8 @@ from typing import NamedTuple
 
 from protocol.c37118 import ConfigurationFrame, FrameType, Splitter, encode_configuration, frame_type, stream_id
 from protocol.c37118.common import CONFIGURATIONS, CRC_START
-from protocol.c37118.offline import Sender, Study
+from protocol.c37118.offline import Device, Sender, Study
+from protocol.c37118.splitter import piece_index
 from protocol.clock import period
 
 NETWORK = int(ipaddress.IPv4Address("127.77.0.0"))
@@ -110,12 +111,26 @@ def lanes(study: Study) -> tuple[list[Lane], int]:
             device.source,
             device.stream,
             address,
-            [tapes[each.sender][device.stream] for each in device.appearances],
+            _connections(study, device, tapes),
             spoken,
             _header(study, device.source),
         )
         for device, address in zip(study.devices, addresses, strict=True)
     ], unplayed
+
+
+def _connections(study: Study, device: Device, tapes: list[dict[int, Tape]]) -> list[Tape]:
+    """Tapes of a device; datagrams have no connections, so those that follow one another are played on one."""
+    played: list[Tape] = []
+    datagrams = False
+    for each in device.appearances:
+        tape, before = tapes[each.sender][device.stream], datagrams
+        datagrams = study.senders[each.sender].flow.transport == "udp"
+        if before and datagrams:
+            played[-1].items.extend(tape.items)
+        else:
+            played.append(Tape(tape.items))
+    return [Tape(tape.items) for tape in played]
 
 
 def _tapes(sender: Sender) -> dict[int, Tape]:
@@ -143,9 +158,7 @@ def _tapes(sender: Sender) -> dict[int, Tape]:
 
 def _goes_on(before: Item, frame: bytes) -> bool:
     """Whether this is a further piece of the CFG-3 whose pieces end the item before."""
-    if not frame or frame_type(frame) != FrameType.CONFIGURATION_3 or before.frames or before.tells:
-        return False
-    return frame[14:16] not in (b"\0\0", b"\0\1")
+    return piece_index(frame) > 1 and not before.frames and not before.tells
 
 
 def _judged(items: list[Item]) -> list[Item]:

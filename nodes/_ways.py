@@ -226,7 +226,7 @@ class DatagramWay:
         if self._only and self.target and address != self.target[0]:
             self.strangers += 1
             return
-        frames = self.splitter.feed(datagram) + self.splitter.close()
+        frames = self.splitter.datagram(datagram)
         if self._only:
             yield self._only, frames
             return

@@ -403,6 +403,13 @@ def _configurations(crowd: Crowd) -> None:
         for frame in data(replace(cfg, stations=cfg.stations[:3]), 10, first=50):
             talk.sends(START + SECOND + 1, frame)
         crowd.keep(talk)
+    cfg = configuration(844, kind=3, stations=4, name="Pieces in datagrams")
+    for check in ("each", "whole"):
+        pieces = encode_configuration(cfg, 3, 300, check)  # type: ignore[arg-type]
+        crowd.datagrams(crowd.address(), [*pieces, *data(cfg, 10)])
+    cfg, address = configuration(845, name="Ports"), crowd.address()
+    for k, frame in enumerate([told(cfg), *data(cfg, 60)]):
+        crowd.datagrams(address, [frame], start=0.02 * k, port=30_000 + k)
     cfg = configuration(842, name="All kinds", kind=3)
     words = [encode_header(HeaderFrame(stream=842, text="hello")), encode_configuration(cfg, 1)[0]]
     words += [encode_configuration(cfg, 2)[0], encode_header(HeaderFrame(stream=842, text=""))]

@@ -193,6 +193,8 @@ def parse_configuration(fields: Frame, kind: int, body: bytes) -> ConfigurationF
     time_base = base & COUNT_MASK
     if time_base == 0:
         raise FrameError(f"{cursor.place}: TIME_BASE is 0: its times mean nothing")
+    if count == 0:
+        raise FrameError(f"{cursor.place}: NUM_PMU is 0: it has no station that could measure")
     read = _station_3 if kind == 3 else _station_2
     stations = []
     for place in range(count):

@@ -208,7 +208,7 @@ def split(flow: Flow) -> Sender | None:
     pieces: list[Piece] = []
     if flow.transport == "udp":
         for chunk in flow.chunks:
-            frames = splitter.feed(chunk.data) + splitter.close()
+            frames = splitter.datagram(chunk.data)
             pieces += _placed(chunk.data, frames, lambda _, time=chunk.time: time)  # type: ignore[misc]
     else:
         data = flow.data()

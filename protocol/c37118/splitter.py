@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from binascii import crc_hqx
 
-from protocol.c37118.common import CRC_START, MAX_FRAME, MIN_FRAME, FrameType
+from protocol.c37118.common import CHECK_SIZE, CRC_START, MAX_FRAME, MIN_FRAME, SYNC, FrameType
 
 LOOK = 4
 """Bytes of a candidate that must be there to judge it."""
@@ -40,6 +40,13 @@ STEP = 64
 
 _CANDIDATE = frozenset(kind << 4 | version for kind in FrameType for version in range(4))
 _PIECE = FrameType.CONFIGURATION_3
+
+
+def piece_index(frame: bytes) -> int:
+    """CONT_IDX of a CFG-3 frame that is a piece of a series; 0 for every other frame."""
+    if len(frame) < PIECE_LOOK + CHECK_SIZE or frame[0] != SYNC or frame[1] >> 4 != _PIECE:
+        return 0
+    return frame[14] << 8 | frame[15]
 
 
 class Splitter:
@@ -83,6 +90,13 @@ class Splitter:
         frames: list[bytes] = []
         self._keep(chunk, self._scan(chunk, frames, final=False))
         return frames
+
+    def datagram(self, data: bytes) -> list[bytes]:
+        """Whole frames in one datagram, where none reaches into the next. One that is a piece of a CFG-3 is taken for a
+        frame without a check word of its own (rule 4): its neighbours are other datagrams."""
+        if piece_index(data) and data[2] << 8 | data[3] == len(data):
+            return [data]
+        return self.feed(data) + self.close()
 
     def close(self) -> list[bytes]:
         """End of the stream: what is held will not be completed. The splitter is as new, but for its counts."""

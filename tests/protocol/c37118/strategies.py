@@ -92,7 +92,7 @@ def configurations(
         kind=kind,
         time_base=draw(st.integers(1000, 2**24 - 1)),
         rate=draw(st.integers(1, 200) | st.integers(-3600, -1)),
-        stations=tuple(draw(st.lists(stations(kind, form), max_size=3))),
+        stations=tuple(draw(st.lists(stations(kind, form), min_size=1, max_size=3))),
     )
 
 

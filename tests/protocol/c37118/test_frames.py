@@ -146,6 +146,7 @@ GOOD = encode_configuration(make.configuration())[0][14:-2]
     ("frame", "says"),
     [
         (broken(GOOD[:-2] + b"\0\0"), "DATA_RATE is 0"),
+        (broken(GOOD[:4] + b"\0\0" + GOOD[-2:]), "NUM_PMU is 0"),
         (broken(b"\0\0\0\0" + GOOD[4:]), "TIME_BASE is 0"),
         (broken(GOOD[:4] + b"\xff\xff" + GOOD[6:]), "station 2 of 65535"),
         (broken(GOOD[:26] + b"\xff\xff" + GOOD[28:]), "its channels needs"),

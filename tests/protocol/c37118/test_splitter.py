@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 from binascii import crc_hqx
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.c37118 import HeaderFrame, Splitter, encode_configuration, encode_header
+from protocol.c37118 import Fragments, HeaderFrame, Splitter, encode_configuration, encode_header
 from protocol.c37118.common import Frame, seal
 from tests.protocol.c37118 import strategies as make
 
@@ -219,3 +220,15 @@ def test_a_piece_alone_without_check_word_is_damaged() -> None:
 def test_every_type_and_version_passes() -> None:
     frames = [seal(kind, Frame(stream=1, version=version), b"\0\0") for kind in range(6) for version in range(4)]
     assert run(b"".join(frames), 5)[0] == frames
+
+
+@pytest.mark.parametrize("check", ["each", "whole"])
+def test_pieces_of_a_configuration_in_datagrams(check: Literal["each", "whole"]) -> None:
+    cfg = make.configuration(kind=3, version=2)
+    pieces = encode_configuration(cfg, 3, 100, check)
+    splitter, fragments = Splitter(), Fragments()
+    found = [frame for piece in pieces for frame in splitter.datagram(piece)]
+    assert found == pieces
+    assert [fragments.add(piece, 0) for piece in found] == [None] * (len(pieces) - 1) + [cfg]
+    assert splitter.datagram(pieces[0][:-1]) == []
+    assert splitter.corrupt == 0
