@@ -189,3 +189,19 @@ def test_a_reader_that_has_seen_enough_is_no_fault(form: str, tmp_path: Path) ->
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 0
+
+
+def test_what_a_device_says_twice_is_one_row(tmp_path: Path) -> None:
+    scene = scenes.Scene()
+    cfg = scenes.configuration(7, stations=2)
+    frames = scenes.data(cfg, 3)
+    scene.datagrams("10.0.0.8", [scenes.told(cfg), *frames, *frames[1:]])
+    scene.datagrams("10.0.0.9", [scenes.told(cfg), *frames], start=0.1)
+    path = tmp_path / "twice.pcap"
+    path.write_bytes(pcap(scene.ordered()))
+    assert len([row for row in rows(path) if row["quantity"] == "status"]) == 2 * (3 + 3)
+    assert "4 rows repeat" in " ".join(decode(path).stderr.split())
+    found = lines(path)
+    assert found.pop()["summary"]["repeated_rows"] == 4
+    repeats = [station.get("repeat", False) for line in found for station in line.get("stations", []) if "time" in line]
+    assert repeats.count(True) == 4

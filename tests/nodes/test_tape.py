@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from nodes._tape import Lane, lanes
-from protocol.c37118 import FrameType, Splitter, frame_type
+from protocol.c37118 import FrameType, Splitter, encode_configuration, frame_type
 from protocol.c37118.offline import examine
 from protocol.capture import parse
 from protocol.clock import SECOND
@@ -114,3 +116,35 @@ def test_overlapping_connections_do_not_follow_each_other() -> None:
     found, _ = cut(scene)
     assert sorted(len(lane.tapes) for lane in found) == [1, 2]
     assert all(tape.items[0].time >= BEGIN * SECOND for lane in found for tape in lane.tapes)
+
+
+def test_datagrams_from_changing_ports_are_played_on_one_connection() -> None:
+    scene = Scene()
+    for number, frame in enumerate([told(A), *data(A, 5)]):
+        scene.datagrams("10.0.0.8", [frame], start=0.02 * number, port=30_000 + number)
+    ((lane,), _) = cut(scene)
+    (tape,) = lane.tapes
+    assert tape.frames == [0, 1, 2, 3, 4, 5] == tape.rows
+    assert all(tape.ahead[:-1])
+
+
+@pytest.mark.parametrize("check", ["each", "whole"])
+def test_pieces_of_a_configuration_stay_together(check: Literal["each", "whole"]) -> None:
+    long = configuration(7, kind=3, stations=9)
+    pieces = encode_configuration(long, 3, 300, check)
+    ((lane,), _) = lanes(examine(parse(b"".join([*pieces, *data(long, 2)]))))
+    first = lane.tapes[0].items[0]
+    assert first.data == b"".join(pieces)
+    assert first.tells is not None
+    assert [each.name for each in first.tells.stations] == [each.name for each in long.stations]
+
+
+def test_damage_counts_where_a_station_finds_it() -> None:
+    """The head of a cut frame claims bytes of the good one behind it, and at the end of all, of nothing."""
+    frames = data(A, 4)
+    cut_short = [frames[0], frames[1][:20], frames[2], frames[3][:20]]
+    ((lane,), _) = lanes(examine(parse(told(A) + b"".join(cut_short))))
+    splitter = Splitter()
+    splitter.feed(b"".join(item.data for item in lane.tapes[0].items))
+    splitter.close()
+    assert lane.frames == 2 + splitter.corrupt_data == 3
