@@ -129,29 +129,37 @@ class Reader:
 
     def receive(self, message: Any, now: Now) -> tuple[list[Numbered], list[Action]]:
         """Take Numbered words, Announce and Gone; returns (words now in order, actions)."""
-        source = self._source(message.node, message.epoch)
+        source, ready = self._source(message.node, message.epoch)
         if source is None:
             return [], []
-        ready: list[Numbered] = []
         if isinstance(message, Announce | Gone):
-            ready = self._bookkeeping(source, message)
-        elif message.number >= source.next and len(source.held) < HOLD_AT_MOST:
+            ready += self._bookkeeping(source, message)
+        elif message.number >= source.next and self._room(source, message.number):
             source.held[message.number] = message
         ready += self._in_order(source)
         return ready, self._ask(message.node, source, now)
 
-    def _source(self, node: str, epoch: int) -> _Source | None:
-        """The writer's state; a newer epoch replaces an older one, whose held words nobody can complete."""
+    def _source(self, node: str, epoch: int) -> tuple[_Source | None, list[Numbered]]:
+        """(the writer's state, None for an old epoch; words that were held for others which nobody has any more).
+
+        A newer epoch replaces an older one: what is missing of that can't be fetched, what came beyond is handed on.
+        """
         source = self._sources.get(node)
+        left: list[Numbered] = []
         if source is None or epoch > source.epoch:
             if source is not None:
-                self.lost += max(0, source.known - source.next)
+                left = [source.held[number] for number in sorted(source.held)]
+                self.lost += max(0, source.known - source.next) - len(left)
             kept_epoch, kept_next = self._standing.get(node, (0, 0))
             if epoch < kept_epoch:
-                return None
+                return None, left
             source = _Source(epoch, kept_next if epoch == kept_epoch else 0)
             self._sources[node] = source
-        return source if epoch == source.epoch else None
+        return (source if epoch == source.epoch else None), left
+
+    def _room(self, source: _Source, number: int) -> bool:
+        """Whether a word may be held: what fills a gap always may, or a long wait for it would never end."""
+        return len(source.held) < HOLD_AT_MOST or number < source.gap_end
 
     def _bookkeeping(self, source: _Source, message: Announce | Gone) -> list[Numbered]:
         if isinstance(message, Announce):

@@ -5,7 +5,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodes._node import Letter, News
-from nodes._stream import ANNOUNCE_EVERY, FETCH_AGAIN_AFTER, FETCH_AT_MOST, Reader, Writer, size_of
+from nodes._stream import (
+    ANNOUNCE_EVERY,
+    FETCH_AGAIN_AFTER,
+    FETCH_AT_MOST,
+    HOLD_AT_MOST,
+    Reader,
+    Writer,
+    size_of,
+)
 from protocol.clock import Now
 from protocol.messages import Announce, Configuration, Durable, Fetch, Gone, Tally
 
@@ -22,9 +30,7 @@ def tally(value: int) -> Tally:
 
 
 def configuration(device: int) -> Configuration:
-    return Configuration(
-        device, 1, "a", 1, 1, "A", "c37118", (50, 0, 0, 0), 1000000, 50, 0, [], [], [], [], [], [], []
-    )
+    return Configuration(device, 1, "a", 1, 1, "A", "c37118", (50, 0, 0, 0), 1000000, 50, 0, [], [], [], [], [], [], [])
 
 
 def converse(writer: Writer, reader: Reader, letters: list, now: Now, taken: list) -> None:
@@ -134,3 +140,25 @@ def test_gone_for_words_already_taken_changes_nothing():
         reader.receive(writer.say(tally(value)).message, T0)
     reader.receive(Gone("w", 1, 0, 2), T0)
     assert (reader.lost, reader.standing()) == (0, {"w": (1, 3)})
+
+
+def test_a_gap_is_filled_also_when_no_more_words_are_held_beyond_it():
+    writer, reader, taken = Writer("w", 1), Reader("r"), []
+    words = [writer.say(tally(value)).message for value in range(HOLD_AT_MOST + 300)]
+    for word in words[1:]:  # the fetch for the first one is lost, and live words go on
+        taken += reader.receive(word, T0)[0]
+    assert (taken, reader.behind) == ([], HOLD_AT_MOST + 1)
+    converse(writer, reader, reader.wake(later(2)), later(2), taken)
+    _, letters = reader.receive(writer.announce().message, later(3))
+    converse(writer, reader, letters, later(3), taken)
+    assert [word.number for word in taken] == list(range(len(words)))
+
+
+def test_words_beyond_a_gap_are_not_lost_with_an_epoch_that_ended():
+    old, new, reader = Writer("w", 1), Writer("w", 2), Reader("r")
+    words = [old.say(tally(value)).message for value in range(4)]
+    taken = reader.receive(words[0], T0)[0] + reader.receive(words[2], T0)[0] + reader.receive(words[3], T0)[0]
+    assert [word.number for word in taken] == [0]
+    taken = reader.receive(new.say(tally(9)).message, T0)[0]
+    assert [(word.epoch, word.number) for word in taken] == [(1, 2), (1, 3), (2, 0)]
+    assert reader.lost == 1
