@@ -98,7 +98,8 @@ class Register:
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         self._length = self._load(path.read_bytes())
         os.ftruncate(self._fd, self._length)
-        self._dirty = False
+        self._unwritten = b""
+        """Lines taken since the last `sync`: only there may the disk be full."""
 
     def _load(self, content: bytes) -> int:
         """Take all whole lines; returns where a torn one begins. A damaged line among them is passed over."""
@@ -120,10 +121,7 @@ class Register:
         self._said[configuration.node, configuration.epoch, configuration.device] = number
         if number != before:
             text = to_json(configuration).encode()
-            line = b"%08x %s\n" % (zlib.crc32(text), text)
-            self._disk.pwrite(self._fd, line, self._length)
-            self._length += len(line)
-            self._dirty = True
+            self._unwritten += b"%08x %s\n" % (zlib.crc32(text), text)
         return number
 
     def number(self, configuration: Configuration) -> int:
@@ -157,10 +155,12 @@ class Register:
         return "" if number is None else self.all[number].name
 
     def sync(self) -> None:
-        """Returns when all that was taken is on disk."""
-        if self._dirty:
+        """Returns when all that was taken is on disk. Raises OSError, to be tried again."""
+        if self._unwritten:
+            self._disk.pwrite(self._fd, self._unwritten, self._length)
             self._disk.sync(self._fd)
-            self._dirty = False
+            self._length += len(self._unwritten)
+            self._unwritten = b""
 
     def close(self) -> None:
         os.close(self._fd)

@@ -47,6 +47,7 @@ def test_the_register_knows_them_again(tmp_path: Path) -> None:
     assert (first, second) == (0, 1)
     register.take(configuration(1))
     assert register.expected(SMALL) == 1
+    register.sync()
     register.close()
     register = Register(path, Disk())
     assert register.name(65536) == "站 1"
@@ -57,20 +58,23 @@ def test_the_register_knows_them_again(tmp_path: Path) -> None:
     register.close()
 
 
-@pytest.mark.parametrize("at", [1, 2])
-def test_a_torn_line_is_cut_off(tmp_path: Path, at: int) -> None:
+@pytest.mark.parametrize("whole", [0, 1])
+def test_a_torn_line_is_cut_off(tmp_path: Path, whole: int) -> None:
     path = tmp_path / "configurations.jsonl"
-    register = Register(path, Dying(at))
-    for link in range(1, at):
+    register = Register(path, Dying(2 * whole + 1))  # a write and a sync each
+    for link in range(whole):
         register.take(configuration(link))
+        register.sync()
+    register.take(configuration(8))
     with pytest.raises(Killed):
-        register.take(configuration(at))
+        register.sync()
     register.close()
     register = Register(path, Disk())
-    assert [each.name for each in register.all] == [f"站 {link}" for link in range(1, at)]
+    assert [each.name for each in register.all] == [f"站 {link}" for link in range(whole)]
     register.take(configuration(9))
+    register.sync()
     register.close()
-    assert len(path.read_text().splitlines()) == at
+    assert len(path.read_text().splitlines()) == whole + 1
 
 
 def test_a_damaged_line_is_passed_over(tmp_path: Path) -> None:
@@ -78,6 +82,7 @@ def test_a_damaged_line_is_passed_over(tmp_path: Path) -> None:
     register = Register(path, Disk())
     for link in (1, 2, 3):
         register.take(configuration(link))
+    register.sync()
     register.close()
     content = path.read_bytes()
     path.write_bytes(content.replace(b'"name":"\xe7\xab\x99 2"', b'"name":"\xe7\xab\x99 7"'))

@@ -353,6 +353,22 @@ def test_a_full_disk_changes_nothing_and_the_commit_can_be_tried_again(tmp_path:
     assert sum(held_rows(tmp_path).values()) == 5
 
 
+def test_a_configuration_that_comes_while_the_disk_is_full_waits_for_room(tmp_path: Path) -> None:
+    disk = Full()
+    archive = Archive(tmp_path, disk=disk)
+    disk.full = True
+    for word in numbered([configuration(1, name="kept"), measurements([1] * 4, grid(0, 4))]):
+        assert archive.take(word)
+    with pytest.raises(OSError, match="No space"):
+        archive.commit(NONE)
+    disk.full = False
+    assert archive.commit(NONE)
+    archive.close()
+    archive = Archive(tmp_path)
+    assert archive.register.name(device_number(1, 0)) == "kept"
+    archive.close()
+
+
 def test_space_is_kept_free(tmp_path: Path) -> None:
     archive = Archive(tmp_path, reserve=1 << 60)
     archive.take(measurements([1], [T0]))
