@@ -36,13 +36,15 @@ def path(run: str, balancer: str) -> str:
 
 
 def listen(where: str) -> socket.socket:
-    """The balancer's end. A socket file left by a killed predecessor is replaced (the process lock keeps twins out)."""
+    """The balancer's end. It appears under its name when it listens, in the place of a killed predecessor's."""
     end = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     end.setblocking(False)
+    fresh = f"{where}.new"
     with suppress(FileNotFoundError):
-        os.unlink(where)
-    end.bind(where)
+        os.unlink(fresh)
+    end.bind(fresh)
     end.listen()
+    os.rename(fresh, where)
     return end
 
 

@@ -55,6 +55,8 @@ class Link:
     """Commands wait until the balancer has said who it is: an unknown device is never told to send."""
     kept: bytes = b""
     """The last of them."""
+    over: str = ""
+    """Why its session gave up; "" while it has not."""
     came: bool = False
     """Whether DATA came in this tick."""
     beside: dict[int, Link] = field(default_factory=dict)
@@ -154,6 +156,11 @@ class StreamWay:
             if len(chunk) < CHUNK:
                 return
 
+    @property
+    def over(self) -> str:
+        """Why it is to be closed; "" while it is not."""
+        return self.ended or self.link.over
+
     def rest(self) -> list[bytes]:
         """Frames in what is held, now that no more will come."""
         return self.splitter.close()
@@ -192,7 +199,6 @@ class DatagramWay:
         self.balancer, self.connection, self.end, self.stays = balancer, connection, end, False
         self.target, self.settings = target, settings
         self.splitter = Splitter()
-        self.ended = ""
         self.strangers = 0
         """Datagrams from an address that is not the device's, or of one device too many."""
         self.unclaimed = 0
@@ -256,7 +262,13 @@ class DatagramWay:
             self._heard[address, stream] = link
         return link
 
+    @property
+    def over(self) -> str:
+        """Why it is to be opened anew; "" while it is not."""
+        return self._only.over if self._only else ""
+
     def rest(self) -> list[bytes]:
+        """A datagram is whole, or nothing."""
         return []
 
     def _send(self, data: bytes) -> None:

@@ -77,12 +77,8 @@ def test_what_is_no_message_is_refused(parts):
 
 @given(st.lists(st.binary(max_size=60), max_size=5), st.sampled_from(sorted(REGISTRY)))
 def test_garbage_never_raises_anything_else(parts, tag):
-    try:
+    with pytest.raises(wire.WireError):
         wire.unpack([tag, *parts])
-    except wire.WireError as refused:
-        assert str(refused)
-    else:
-        pytest.fail("garbage was taken for a message")
 
 
 def test_an_oversized_header_is_refused_unread():

@@ -1,0 +1,247 @@
+"""A receiver's links, without their sockets: frames in, rows and configurations out, and what becomes of each frame.
+
+A link is known by number once the balancer has said who it is. Until then its DATA is kept (`Link.early`) and its
+counts are owed (`Link.unbooked`); a link that ends unknown leaves them to the counts of nobody (`Links.unknown`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from algorithms.plausibility import Plausible
+from nodes._handover import Balancers
+from nodes._node import Actions
+from nodes._rows import COLUMNS, CORRUPT, LOST, REFUSED, Books, Rows
+from nodes._stream import Writer
+from nodes._told import told
+from nodes._ways import Link
+from protocol.c37118 import ConfigurationFrame, FrameType, Splitter, compile_codec, frame_type, stream_id
+from protocol.c37118.common import CONFIGURATIONS
+from protocol.c37118.events import Configured, Data, Ended, Event, Heard, Lost, Refused, Send
+from protocol.clock import Now
+from protocol.messages import split_device
+
+EARLY_AT_MOST = 4096
+"""DATA frames of a link kept until the balancer has said who it is."""
+BELIEVED = 3
+"""DATA frames of a further stream on a connection before it is asked what it is: a lone one was injected."""
+CONFIGURATION_CHANGED = 0x0400
+REASONS_AT_MOST = 20
+
+
+class Links:
+    """See the module."""
+
+    def __init__(self, writer: Writer, balancers: Balancers, plausible: int) -> None:
+        """`plausible`: a time this far [ns] off its stream's own recent times is implausible."""
+        self.writer, self.balancers = writer, balancers
+        self.carriers: dict[int, Link] = {}
+        """Link number -> the link that carries it now."""
+        self.names: dict[int, str] = {}
+        """Of every link number ever carried here."""
+        self.books = Books()
+        self.rows = Rows(self.books, Plausible(limit=plausible))
+        self.counts: Counter[str] = Counter()
+        self.unknown = [0] * len(COLUMNS)
+        """Frames of links that ended before anybody knew whose they were, by column of the books."""
+        self._reasons: Counter[str] = Counter()
+
+    # ── who it is ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def introduce(self, link: Link, note: dict[str, Any], now: Now) -> Actions:
+        """We know who it is: its configurations, its rows so far, its books."""
+        link.identity, link.stream = note["device"], note["stream"]
+        number = link.number = link.identity["number"]
+        self.names[number] = link.identity["name"]
+        early, link.early = link.early, []
+        for codec, frames in early:
+            link.codec = compile_codec(codec.cfg, _scales(link))
+            yield from self.say_configuration(link, now)
+            self.rows.add(number, frames)
+        for column, frames_counted in enumerate(link.unbooked):
+            if column:
+                self.books.add(number, link.stations, column, frames_counted)
+        link.unbooked = [0, 0, 0, 0]
+
+    def ask(self, link: Link, stream: int) -> None:
+        """Who is this? Until that is known, it is not told to send."""
+        link.asked, link.muted = stream, True
+        key = {"connection": link.connection, "address": link.address, "stream": stream}
+        self.balancers.say(link.balancer, "identify", **key)
+
+    def release(self, link: Link) -> None:
+        if self.carriers.get(link.number) is link:
+            self.rows.forget(link.number)
+            del self.carriers[link.number]
+        link.number = 0
+
+    def drop(self, link: Link, reason: str, now: Now) -> Actions:
+        """What the stream still sends is refused."""
+        yield from self.flush(now)
+        self.release(link)
+        link.early, link.refused, link.kept = [], True, b""
+        self._complain(link, reason)
+
+    def settle(self, link: Link) -> None:
+        """A link that ends unknown leaves its frames to the counts of nobody."""
+        if link.number:
+            return
+        link.unbooked[REFUSED] += sum(len(frames) for _, frames in link.early)
+        self.unknown = [total + owed for total, owed in zip(self.unknown, link.unbooked, strict=True)]
+        link.early, link.unbooked = [], [0, 0, 0, 0]
+
+    # ── frames ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def take(self, link: Link, frames: list[bytes], now: Now) -> Actions:
+        """Frames of a link, in order: DATA of the configuration in force to the rows, all else to the session."""
+        run: list[bytes] = []
+        others: dict[Link, list[bytes]] = {}
+        for frame in frames:
+            if link.master.accepts(frame):
+                run.append(frame)
+                continue
+            owner = link.owner_of(frame)
+            if owner is not link:
+                others.setdefault(owner, []).append(frame)
+                continue
+            self.put(link, run)
+            run = []
+            yield from self.events(link, link.master.receive(frame, now), now)
+        self.put(link, run)
+        for other, theirs in others.items():
+            yield from self.take(other, theirs, now)
+            if other.master.held >= BELIEVED:
+                yield from self.events(other, other.master.join(now), now)
+
+    def put(self, link: Link, frames: list[bytes]) -> None:
+        if not frames:
+            return
+        link.came = True
+        if link.number:
+            self.rows.add(link.number, frames)
+            return
+        if link.refused:
+            self.count(link, REFUSED, len(frames))
+            return
+        kept = link.early[-1][1]
+        room = max(0, EARLY_AT_MOST - sum(len(each) for _, each in link.early))
+        kept += frames[:room]
+        if link.asked != link.master.cfg.stream:  # type: ignore[union-attr]
+            self.ask(link, link.master.cfg.stream)  # type: ignore[union-attr]
+        self.count(link, LOST, len(frames) - min(room, len(frames)))
+
+    def damage(self, link: Link, splitter: Splitter) -> None:
+        """Book what the splitter found to be damaged since the last look."""
+        if splitter.corrupt:
+            self.count(link, CORRUPT, splitter.corrupt_data)
+            self.counts["corrupt_other"] += splitter.corrupt - splitter.corrupt_data
+            splitter.corrupt = splitter.corrupt_data = 0
+        self.counts["skipped_bytes"] += splitter.skipped
+        splitter.skipped = 0
+
+    def count(self, link: Link, column: int, frames: int) -> None:
+        if link.number:
+            self.books.add(link.number, link.stations, column, frames)
+        else:
+            link.unbooked[column] += frames
+
+    def flush(self, now: Now) -> Actions:
+        """Tell the rows collected so far."""
+        if not self.rows.waiting:
+            return
+        changing: set[int] = set()
+        for message, links in self.rows.columns(now):
+            yield self.writer.say(message)
+            changing.update(links[(message.status & CONFIGURATION_CHANGED) != 0].tolist())
+        for number, link in list(self.carriers.items()):
+            if link.came:
+                link.came = False
+                events = link.master.note_status(True, number in changing, now)
+                for event in events:
+                    if isinstance(event, Send):
+                        link.command(event.data)
+
+    # ── sessions ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def events(self, link: Link, events: list[Event], now: Now) -> Actions:
+        for event in events:
+            if isinstance(event, Send):
+                link.command(event.data)
+            elif isinstance(event, Configured):
+                yield from self.configured(link, event.cfg, now)
+            elif isinstance(event, Data):
+                self.put(link, [event.frame])
+            elif isinstance(event, Refused):
+                self.refused(link, event)
+            elif isinstance(event, Lost):
+                self.count(link, LOST, 1)
+            elif isinstance(event, Heard):
+                self.counts["headers"] += 1
+            elif isinstance(event, Ended) and not link.secondary:
+                link.over = event.reason
+
+    def refused(self, link: Link, event: Refused) -> None:
+        kind = frame_type(event.frame) if event.frame else None
+        if kind == FrameType.DATA:
+            self.count(link, REFUSED, 1)
+        elif kind in CONFIGURATIONS and not link.number and stream_id(event.frame) != link.master.stream:
+            self.ask(link, stream_id(event.frame))  # not the one we expect there: the balancer refuses it by name
+        self._complain(link, event.reason)
+
+    def _complain(self, link: Link, reason: str) -> None:
+        self._reasons[f"{link.identity.get('name', link.address)}: {reason}"] += 1
+        while len(self._reasons) > 10 * REASONS_AT_MOST:
+            del self._reasons[min(self._reasons, key=lambda each: self._reasons[each])]
+
+    def configured(self, link: Link, cfg: ConfigurationFrame, now: Now) -> Actions:
+        """A configuration came into force: ask who this is, or tell everybody what its rows mean now."""
+        link.codec = compile_codec(cfg, _scales(link))
+        if link.number and link.stream == cfg.stream:
+            yield from self.say_configuration(link, now)
+            return
+        if link.number:
+            yield from self.flush(now)
+            self.release(link)
+        link.refused = False
+        link.early.append((link.codec, []))
+        if link.secondary:
+            link.asked, link.muted = -1, True  # a configuration alone, without DATA, is no further stream
+        else:
+            self.ask(link, cfg.stream)
+
+    def say_configuration(self, link: Link, now: Now) -> Actions:
+        """Rows of the old configuration first, then the new one."""
+        assert link.codec
+        yield from self.flush(now)
+        self.rows.configure(link.number, link.codec)
+        for message in told(link.codec.cfg, link.number, link.identity):
+            yield self.writer.say(message)
+
+    # ── how they are ────────────────────────────────────────────────────────────────────────────────────────
+
+    def alarms(self) -> list[str]:
+        """What was refused, and why."""
+        return [f"{count}x {why}" for why, count in self._reasons.most_common(REASONS_AT_MOST)]
+
+    def table(self) -> dict[str, Any]:
+        """The books per device, as in Health."""
+        numbers = [split_device(device)[0] for device in self.books.devices.tolist()]
+        connected = np.array([number in self.carriers for number in numbers], np.float64)
+        return {
+            "columns": [*COLUMNS, "connected"],
+            "devices": self.books.devices,
+            "labels": [self.names.get(number, "") for number in numbers],
+            "counts": np.column_stack([self.books.counts.astype(np.float64), connected]),
+        }
+
+    def totals(self) -> dict[str, int]:
+        """Sums over all devices."""
+        return dict(zip(COLUMNS, self.books.counts.sum(axis=0).tolist(), strict=True))
+
+
+def _scales(link: Link) -> dict[str, float]:
+    """What the site file says of the link's analogs, by channel name; nothing before we know who it is."""
+    return {name: each["scale"] for name, each in link.identity.get("analogs", {}).items()}
