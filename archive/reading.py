@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,14 @@ def open_archive(path: str | os.PathLike[str], start: Moment = None, end: Moment
     root = Path(path)
     folder.check(root)
     return Extract(root, instant(start, FIRST), instant(end, LAST))
+
+
+class _Key(NamedTuple):
+    """A station under one of its names."""
+
+    device: int
+    link: str
+    name: str
 
 
 class Extract:
@@ -99,17 +107,41 @@ class Extract:
 
     @property
     def devices(self) -> list[str]:
-        """Names of the stations; where two have the same name, `link/name`."""
-        held = {(each.link, each.device): each for table in self.configurations.values() for each in table}
-        return labels(list(held.values()))
+        """Names of the stations; where two have the same name, `link/name`, or `link/name (2)` on one link."""
+        return list(self._labels())
+
+    def _labels(self) -> dict[str, int]:
+        """Name of each station, no two the same, to its device number."""
+        held = {each.device: each for table in self.configurations.values() for each in table}
+        return dict(zip(labels(list(held.values())), held, strict=True))
 
     def check_devices(self, devices: Sequence[str]) -> None:
         """Raises ArchiveError if one of these stations is not in it."""
-        held = [each for table in self.configurations.values() for each in table]
-        for device in devices:
-            if not _chosen(held, [device]):
-                known = ", ".join(self.devices) or "none"
-                raise ArchiveError(f"no station {device!r} in that time; there are: {known}")
+        self._wanted(devices)
+
+    def _wanted(self, devices: Sequence[str] | None) -> set[_Key] | None:
+        """What is called so; None for all."""
+        return None if devices is None else set().union(*(self._called(device) for device in devices))
+
+    def _called(self, device: str) -> set[_Key]:
+        """What is called so: as in `devices`, or by name, `link/name` or number. A station may change its name."""
+        names = self._labels()
+        keys = {_key(each) for table in self.configurations.values() for each in table}
+        if device in names:
+            keys = {key for key in keys if key.device == names[device]}
+        found = {key for key in keys if device in (key.name, f"{key.link}/{key.name}", str(key.device))}
+        if not found and device not in names:
+            raise ArchiveError(f"no station {device!r} in that time; there are: {', '.join(names) or 'none'}")
+        return found or keys
+
+    def _only(self, device: str) -> set[_Key]:
+        """What is called so. Raises ArchiveError if that is more than one station."""
+        found = self._called(device)
+        numbers = {key.device for key in found}
+        if len(numbers) > 1:
+            which = ", ".join(name for name, number in self._labels().items() if number in numbers)
+            raise ArchiveError(f"{len(numbers)} stations are called {device!r}; name one of: {which}")
+        return found
 
     def _each_hour(self) -> Iterator[tuple[int, list[Joined], list[tuple[Table, AsideRows]]]]:
         for hour in self.hours:
@@ -125,14 +157,15 @@ class Extract:
     def get(self, device: str, quantity: str, name: str | None = None) -> tuple[NDArray[np.int64], NDArray[Any]]:
         """(times [n] ns UTC, values [n]) of one quantity of a station, in order of time.
 
+        `device` is one of `devices`, or a name, `link/name` or number that one station alone has.
         `quantity` is frequency [Hz], rocof [Hz/s], magnitude [V or A], angle [degrees], analog, status, quality, or
         digital; `name` is the channel's (`word 1` for digital), and may be left out if there is one only. Rows that
         were set aside are not in it. Raises ArchiveError.
         """
-        self.check_devices([device])
+        wanted = self._only(device)
         times, values = [], []
         for rows in (rows for _, tables, _ in self._each_hour() for rows in tables):
-            for column in _chosen(rows.configurations, [device]):
+            for column in _chosen(rows.configurations, wanted):
                 pick = _picker(rows.configurations[column], quantity, name)
                 for own, block in self._blocks(rows, [column]):
                     times.append(own[0])
@@ -158,9 +191,10 @@ class Extract:
 
     def rows(self, devices: Sequence[str] | None = None) -> Iterator[LongRows]:
         """All rows, or those of some stations: by hour, table and minute; then those that were set aside."""
+        wanted = self._wanted(devices)
         for _, tables, aside in self._each_hour():
             for rows in tables:
-                columns = _chosen(rows.configurations, devices)
+                columns = _chosen(rows.configurations, wanted)
                 for times, block in self._blocks(rows, columns) if columns else ():
                     for at, column in enumerate(columns):
                         if len(times[at]):
@@ -168,12 +202,12 @@ class Extract:
                             yield LongRows(rows.configurations[column], times[at], block["status"][at],
                                            block["values"][at], words)  # fmt: skip
             for _, found in aside:
-                yield from self._aside(found, devices)
+                yield from self._aside(found, wanted)
 
-    def _aside(self, found: AsideRows, devices: Sequence[str] | None) -> Iterator[LongRows]:
+    def _aside(self, found: AsideRows, wanted: set[_Key] | None) -> Iterator[LongRows]:
         time = found.rows["time"]
         inside = (time >= self.start) & (time < self.end)
-        for column in _chosen(found.configurations, devices):
+        for column in _chosen(found.configurations, wanted):
             mine = inside & (found.column == column)
             if mine.any():
                 words = found.rows.get("digital", np.zeros((len(time), 0), "<u2"))
@@ -182,7 +216,8 @@ class Extract:
 
     def has_aside(self, devices: Sequence[str] | None = None) -> bool:
         """Whether any of the rows was set aside."""
-        return any(True for _, _, aside in self._each_hour() for _, found in aside for _ in self._aside(found, devices))
+        wanted = self._wanted(devices)
+        return any(True for _, _, aside in self._each_hour() for _, found in aside for _ in self._aside(found, wanted))
 
     # xarray
 
@@ -246,13 +281,13 @@ def _steps(rows: Joined, columns: int, start: int, end: int) -> Iterator[tuple[i
         yield first, min(first + step, high)
 
 
-def _chosen(configurations: Sequence[Configuration], devices: Sequence[str] | None) -> list[int]:
-    """Columns of some stations, by name, by `link/name` or by device number."""
-    wanted = None if devices is None else set(devices)
-    return [
-        column for column, each in enumerate(configurations)
-        if wanted is None or wanted & {each.name, f"{each.link}/{each.name}", str(each.device)}
-    ]  # fmt: skip
+def _chosen(configurations: Sequence[Configuration], wanted: set[_Key] | None) -> list[int]:
+    """Columns of some stations; None: of all."""
+    return [column for column, each in enumerate(configurations) if wanted is None or _key(each) in wanted]
+
+
+def _key(each: Configuration) -> _Key:
+    return _Key(each.device, each.link, each.name)
 
 
 def _picker(configuration: Configuration, quantity: str, name: str | None) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -97,3 +98,30 @@ def test_importing_the_package_imports_no_h5py() -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False).returncode == 0
     with pytest.raises(AttributeError, match="nothing"):
         archive.nothing  # noqa: B018
+
+
+@pytest.fixture
+def namesakes(tmp_path: Path) -> Path:
+    """Two stations of one name on two links, and a second one on the first of them; 3, 4 and 5 rows."""
+    writer = Archive(tmp_path)
+    one, two = (configuration(link, name="same") for link in (1, 2))
+    third = replace(one, device=one.device + 1)
+    rows = [measurements([1] * 3, grid(0, 3)), measurements([2] * 4, grid(0, 4)), measurements([1] * 5, grid(0, 5))]
+    rows[2] = replace(rows[2], device=rows[2].device + 1)
+    for word in (one, two, third, *rows):
+        writer.take(word)
+    writer.commit(NONE)
+    writer.close()
+    return tmp_path
+
+
+def test_stations_of_one_name_are_told_apart(namesakes: Path) -> None:
+    with archive.open(namesakes) as found:
+        assert found.devices == ["link1/same", "link1/same (2)", "link2/same"]
+        assert [len(found.get(name, "frequency")[0]) for name in found.devices] == [3, 5, 4]
+        assert len(found.get("65537", "frequency")[0]) == 5
+        which = r"3 stations are called 'same'; name one of: link1/same, link1/same \(2\), link2/same"
+        with pytest.raises(ArchiveError, match=which):
+            found.get("same", "frequency")
+        assert sum(len(rows.time) for rows in found.rows(["same"])) == 12
+        assert sum(len(rows.time) for rows in found.rows(["link1/same (2)", "link2/same"])) == 9
