@@ -13,6 +13,8 @@ from nodes._settings import Address, Settings
 
 IPC_PATH_LIMIT = 107
 """Bytes of a unix socket's path (sun_path less its NUL)."""
+LONGEST_SUFFIX = ".handover.new"
+"""Of the sockets that a process opens in the runtime folder (others: .inbox, .news)."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,7 @@ def _clash(one: Address, other: Address) -> bool:
 def check_run(nodes: Nodes, run: str, lines: Lines) -> None:
     """Unix sockets must fit into their address."""
     for node in nodes.values():
-        longest = f"{run}/{node.processes[-1]}.inbox"
+        longest = f"{run}/{node.processes[-1]}{LONGEST_SUFFIX}"
         if (size := len(os.fsencode(longest))) > IPC_PATH_LIMIT:
             what = f"{node.name}: the path of its socket has {size} bytes, {IPC_PATH_LIMIT} fit ({longest})"
             lines.fault(("nodes", node.name), what, "set SYMS_RUN to a shorter folder, or shorten the name")

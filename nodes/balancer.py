@@ -33,6 +33,8 @@ ACCEPT_AT_MOST = 64
 """Connections accepted before others have their turn."""
 NAMES_AT_MOST = 20
 """Refused devices named in the alarms."""
+MANY_RIVALS = 5
+"""Replaced connections of one device that are no mere reconnects."""
 
 
 class Settings(_settings.Settings):
@@ -102,6 +104,8 @@ class Balancer(Node):
         self.counts: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
         """Why and whom -> how often."""
+        self.rivals: Counter[int] = Counter()
+        """Link number -> how often a newer connection took the place of a living one."""
         self.without_cfg3: set[str] = set()
         """Devices that broke off when asked for CFG-3: HOST:PORT where we dial, else the address."""
         self.serial = itertools.count(1)
@@ -304,6 +308,7 @@ class Balancer(Node):
         former = self.owner.get(number)
         if former is not None and former != connection.id and former in self.connections:
             self.counts["replaced"] += 1
+            self.rivals[number] += 1
             reason = f"{device['name']} has connected anew from {note['address']}"
             if former > connection.id:  # the newer one asked first: this one's rows are the device's, but not its place
                 receiver.channel.say("identity", **key, device=device)
@@ -418,8 +423,16 @@ class Balancer(Node):
             "devices": [device_number(number, 0) for number in numbers],
             "labels": [self.labels[number] for number in numbers],
             "counts": [[float(number in self.owner)] for number in numbers],
-            "alarms": silent + refused,
+            "alarms": [*silent, *refused, *self._contested()],
         }
+
+    def _contested(self) -> list[str]:
+        """Devices whose connection is replaced again and again."""
+        return [
+            f"{self.labels[number]}: {count} connections were replaced by newer ones; do two devices send its IDCODE?"
+            for number, count in self.rivals.most_common(NAMES_AT_MOST)
+            if count >= MANY_RIVALS
+        ]
 
 
 _COUNTERS = ("accepted", "handed_over", "refused", "ended", "replaced")
