@@ -21,9 +21,10 @@ from pydantic import Field
 from nodes import _dialing, _handover, _settings
 from nodes._identity import Identities, Unknown
 from nodes._node import Action, Actions, Node, Place, StartError, Unwatch, Watch
+from nodes._reach import Connection, Reach
 from nodes._registry import Registry, RegistryError
 from nodes._settings import Address, Duration, FilePath
-from nodes._site import Device, Site
+from nodes._site import Site
 from protocol.clock import MILLISECOND, SECOND, Now
 from protocol.messages import device_number
 
@@ -51,27 +52,6 @@ class Settings(_settings.Settings):
 
 
 @dataclass
-class Connection:
-    """One handed-over socket (or pair of them)."""
-
-    id: int
-    how: str
-    peer: tuple[str, int]
-    candidates: list[Device] | None = None
-    """Who it can be, where the way says it already (dialled, own port); None: it dialled us."""
-    target: tuple[str, int] | None = None
-    """Where commands go, over UDP."""
-    dial: _dialing.Dial | None = None
-    receiver: str = ""
-    numbers: set[int] = field(default_factory=set)
-
-    @property
-    def place(self) -> str:
-        """Where the device is, as far as that stays the same."""
-        return self.peer[0] if self.candidates is None else f"{self.peer[0]}:{self.peer[1]}"
-
-
-@dataclass
 class Receiver:
     """A receiver that has joined."""
 
@@ -92,15 +72,12 @@ class Balancer(Node):
         self.settings, self.place = settings, place
         self.site = Site.model_validate(place.site)
         self.log = structlog.get_logger().bind(node=place.name)
-        self.listeners: dict[int, socket.socket] = {}
         self.receivers: dict[int, Receiver] = {}
         self.connections: dict[int, Connection] = {}
         self.owner: dict[int, int] = {}
         """Link number -> connection that carries it."""
         self.labels = {device.number: device.name for device in self.site.devices}
         self.waiting: list[tuple[Connection, list[socket.socket]]] = []
-        self.dials = [_dialing.Dial(d) for d in self.site.devices if d.link.how in ("tcp", "tcp_udp")]
-        self.trying: dict[int, _dialing.Dial] = {}
         self.counts: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
         """Why and whom -> how often."""
@@ -109,6 +86,7 @@ class Balancer(Node):
         self.without_cfg3: set[str] = set()
         """Devices that broke off when asked for CFG-3: HOST:PORT where we dial, else the address."""
         self.serial = itertools.count(1)
+        self.reach = Reach(self.site.devices, self.serial)
         self.look_at = self.gathered_at = 0
         self.absent = set(place.readers_of.get("receiver", []))
         """Receivers that devices still wait for."""
@@ -129,39 +107,14 @@ class Balancer(Node):
         self.gathered_at = now.monotonic + self.settings.gather
         yield Watch(self.door.fileno())
         yield Watch(self.hatch.fileno())
-        for connection, sockets in self._datagram_ways():
+        for connection, sockets in self.reach.open():
             self._offer(connection, sockets)
-
-    def _datagram_ways(self) -> list[tuple[Connection, list[socket.socket]]]:
-        """A socket per device with commands over UDP, and one per port that devices send to unasked."""
-        ways = []
-        shared: dict[tuple[Address, str | None], list[Device]] = {}
-        for device in self.site.devices:
-            link = device.link
-            if link.how == "spontaneous" and link.spontaneous:
-                shared.setdefault((link.spontaneous, str(link.group) if link.group else None), []).append(device)
-            elif link.how == "udp" and link.udp:
-                end = self._datagrams(_dialing.any_port(link.udp), None)
-                target = _dialing.resolve(link.udp)[1]
-                ways.append((Connection(next(self.serial), "udp", target, [device], target), [end]))
-        for (address, group), devices in shared.items():
-            end = self._datagrams(address, group)
-            ways.append((Connection(next(self.serial), "spontaneous", end.getsockname()[:2], devices), [end]))
-        return ways
-
-    def _datagrams(self, address: Address, group: str | None) -> socket.socket:
-        try:
-            return _dialing.open_datagrams(address, group)
-        except OSError as fault:
-            raise StartError(f"UDP {address} {group or ''}: {fault.strerror}; see `link` in the site file") from fault
 
     def stop(self, now: Now) -> Actions:
         """Close the doors; the receivers keep what they have."""
         for receiver in self.receivers.values():
             receiver.channel.close()
-        for dial in self.trying.values():
-            if dial.trying:
-                dial.trying.close()
+        self.reach.close()
         for _, sockets in self.waiting:
             _close(sockets)
         self.door.close()
@@ -177,7 +130,7 @@ class Balancer(Node):
             self._accept()
         elif fd == self.hatch.fileno():
             yield from self._join()
-        elif fd in self.trying:
+        elif fd in self.reach:
             yield from self._decided(fd, now)
         elif fd in self.receivers:
             yield from self._notes(fd, now)
@@ -350,18 +303,9 @@ class Balancer(Node):
         for number in connection.numbers:
             if self.owner.get(number) == id_:
                 del self.owner[number]
-        if connection.dial:
-            connection.dial.failed(reason, now)
-        elif connection.how in ("udp", "spontaneous"):
-            self._reopen(connection)
-
-    def _reopen(self, former: Connection) -> None:
-        """A datagram way has no end of its own: open it anew when its receiver let go of it."""
-        assert former.candidates
-        link = former.candidates[0].link
-        address = link.spontaneous or _dialing.any_port(Address(*former.peer))
-        end = self._datagrams(address, str(link.group) if link.group else None)
-        self._offer(Connection(next(self.serial), former.how, former.peer, former.candidates, former.target), [end])
+        anew = self.reach.again(connection, reason, now)
+        if anew:
+            self._offer(*anew)
 
     # ── devices that we dial ────────────────────────────────────────────────────────────────────────────────
 
@@ -373,47 +317,28 @@ class Balancer(Node):
         self.look_at = now.monotonic + LOOK_AROUND
         for receiver in list(self.receivers.values()):
             receiver.channel.flush()
-        for fd, dial in list(self.trying.items()):
-            if now.monotonic >= dial.gives_up:
-                yield from self._decided(fd, now)
+        for fd in self.reach.overdue(now):
+            yield from self._decided(fd, now)
         if self.absent and now.monotonic >= self.gathered_at:
             self.log.warning("devices wait no longer for receivers", absent=sorted(self.absent))
             self.absent.clear()
             self._hand_waiting()
         if self.absent or not any(receiver.name for receiver in self.receivers.values()):
             return
-        for dial in self.dials:
-            if not dial.connected and dial.trying is None and now.monotonic >= dial.due:
-                attempt = dial.begin(now)
-                if attempt is not None:
-                    self.trying[attempt.fileno()] = dial
-                    yield Watch(attempt.fileno(), write=True)
+        for fd in self.reach.begin(now):
+            yield Watch(fd, write=True)
 
     def _decided(self, fd: int, now: Now) -> list[Action]:
-        dial = self.trying.pop(fd)
-        end = dial.decided(now)
-        if end is not None:
-            self._dialled(dial, end, now)
+        reached = self.reach.decided(fd, now)
+        if reached:
+            self._offer(*reached)
         return [Unwatch(fd)]
-
-    def _dialled(self, dial: _dialing.Dial, end: socket.socket, now: Now) -> None:
-        sockets, link = [end], dial.device.link
-        peer = end.getpeername()[:2]
-        if link.how == "tcp_udp" and link.udp:
-            try:
-                sockets.append(_dialing.open_datagrams(link.udp, sender=peer[0]))
-            except OSError as fault:
-                end.close()
-                dial.failed(f"UDP {link.udp}: {fault.strerror}", now)
-                return
-        self._offer(Connection(next(self.serial), link.how, peer, [dial.device], dial=dial), sockets)
 
     # ── how it is ───────────────────────────────────────────────────────────────────────────────────────────
 
     def health(self, now: Now) -> dict[str, Any]:
         """Connections by receiver, devices connected, and who was refused or does not answer."""
-        silent = [f"{dial.device.name} at {dial.target}: {dial.fault}" for dial in self.dials if dial.fault]
-        refused = [f"refused {count} times: {why}" for why, count in self.refused.most_common(NAMES_AT_MOST)]
+        refused = [f"refused {count}x: {why}" for why, count in self.refused.most_common(NAMES_AT_MOST)]
         numbers = sorted(self.labels)
         return {
             "counters": {name: self.counts[name] for name in _COUNTERS}
@@ -423,7 +348,7 @@ class Balancer(Node):
             "devices": [device_number(number, 0) for number in numbers],
             "labels": [self.labels[number] for number in numbers],
             "counts": [[float(number in self.owner)] for number in numbers],
-            "alarms": [*silent, *refused, *self._contested()],
+            "alarms": [*self.reach.alarms(self.owner), *refused, *self._contested()],
         }
 
     def _contested(self) -> list[str]:

@@ -111,7 +111,7 @@ def test_a_run_folder_must_be_a_folder(tmp_path: Path) -> None:
 
 
 def test_sockets_must_fit_into_their_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SYMS_RUN", "/" + "x" * 90)
+    monkeypatch.setenv("SYMS_RUN", "/" + "x" * 86)
     said = faults_of(CASES / "good" / "pipeline.yaml")
-    assert "front: the path of its socket has 110 bytes, 107 fit" in said
+    assert "receivers: the path of its socket has 112 bytes, 107 fit" in said
     assert "front" not in said
