@@ -54,21 +54,26 @@ class Samples:
         self._last = (np.zeros(0, dtype=np.uint32), np.zeros(0, dtype=np.int64))
         """The devices of the last push and their columns: they seldom change."""
 
-    def push(self, slot: I8, device: NDArray[np.uint32], values: F4) -> Iterator[Cut]:
-        """Take released slots [k] (ascending) of devices [m], values [k, m] (NaN = missing); yields due windows."""
+    def push(self, slot: I8, device: NDArray[np.uint32], values: F4, late: int = 0) -> Iterator[Cut]:
+        """Take released slots [k] (ascending) of devices [m], values [k, m] (NaN = missing); yields due windows.
+
+        `late`: how long ago they should have been released, in slots. Slots may come again (whoever aligns them
+        was started anew and fetched what it could): what was missing is filled in, no window is cut twice.
+        """
         column = self._columns(device, values, slot)
         room = self._size - self.length
         for at in range(0, slot.size, room):
             part = slot[at : at + room]
-            yield from self._push(part, column, values[at : at + room])
+            yield from self._push(part, column, values[at : at + room], late)
 
-    def _push(self, slot: I8, column: I8, values: F4) -> Iterator[Cut]:
+    def _push(self, slot: I8, column: I8, values: F4, late: int) -> Iterator[Cut]:
         at = slot % self._size
-        self._values[:, at] = np.nan
-        self._values[np.ix_(column, at)] = values.T
+        self._values[:, at[self._slot[at] != slot]] = np.nan
+        cells = np.ix_(column, at)
+        self._values[cells] = np.where(np.isnan(values.T), self._values[cells], values.T)
         self._slot[at] = slot
         top = int(slot[-1])
-        self._rewind(int(slot[0]))
+        self._rewind(int(slot[0]), max(late, 0))
         for one in np.flatnonzero(self._end <= top + 1).tolist():
             yield from self._cut(one, top)
 
@@ -87,9 +92,12 @@ class Samples:
             end += self.every
         self._end[column] = end
 
-    def _rewind(self, slot: int) -> None:
-        """If slots went back (a wrong clock had led the way), windows begin anew there."""
-        astray = np.flatnonzero(self._end > slot + self.length + 2 * self.every)
+    def _rewind(self, slot: int, late: int) -> None:
+        """If slots went back (a wrong clock had led the way), windows begin anew there.
+
+        A slot that comes late is no sign of that: time went on meanwhile.
+        """
+        astray = np.flatnonzero(self._end > slot + late + self.length + 2 * self.every)
         for one in astray.tolist():
             self._end[one] = self._first_end(self._device[one], slot)
 

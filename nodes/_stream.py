@@ -206,6 +206,16 @@ class Reader:
         return {**self._standing, **{node: (s.epoch, s.next) for node, s in self._sources.items()}}
 
     @property
+    def heard(self) -> set[str]:
+        """Writers that have said anything."""
+        return set(self._sources)
+
+    @property
+    def behind_at(self) -> set[str]:
+        """Writers that have said words which we have not handed on."""
+        return {node for node, source in self._sources.items() if source.known > source.next}
+
+    @property
     def behind(self) -> int:
         """Words that writers have said and we have not handed on."""
         return sum(max(0, source.known - source.next) for source in self._sources.values())

@@ -3,6 +3,9 @@
 Reads Configuration and Measurements of the receivers; says Configuration (forwarded when changed) and Snapshots,
 numbered, so that a reader that missed some can fetch them. Rows that the receiver put aside, rows of a device
 whose clock is steadily off, and rows further ahead than such a clock would be, never reach an aligner.
+
+After a start it takes what the receivers still hold, in the order and with the waits of its arrival then, so that
+those who read it get the slots that they missed.
 """
 
 from __future__ import annotations
@@ -15,13 +18,14 @@ from numpy.typing import NDArray
 
 from algorithms.alignment import Aligner, Released, Rows
 from algorithms.clockwatch import ClockWatch
+from nodes._catchup import CatchUp, together
 from nodes._node import Action, Actions, Node, Place
 from nodes._settings import Duration, Size
 from nodes._settings import Settings as Base
 from nodes._stream import Reader, Writer
 from protocol import clock
 from protocol.clock import MILLISECOND, SECOND, Now
-from protocol.messages import Configuration, Durable, Fetch, Measurements, Snapshots, Table
+from protocol.messages import Configuration, Durable, Fetch, Measurements, Numbered, Snapshots, Table
 
 JUDGE_EVERY = 200 * MILLISECOND
 DEPTHS = (64, 4096)
@@ -63,10 +67,14 @@ class Concentrator(Node):
         self.latency = np.zeros(0, dtype=np.int64)
         """ns from the last arrival to the release, of the latest slots"""
         self._judge_at = 0
+        self._catchup = CatchUp([], Now(0, 0))
+        self._then = Now(0, 0)
+        """While catching up: the time at which the latest rows came."""
 
     def start(self, now: Now) -> Actions:
         """One opening of the stream of snapshots."""
         self.writer = Writer(self.place.name, now.utc, self.settings.keep)
+        self._catchup = CatchUp([name for names in self.place.sources.values() for name in names], now)
         return ()
 
     def receive(self, message: Any, now: Now) -> Iterator[Action]:
@@ -76,27 +84,57 @@ class Concentrator(Node):
             return
         words, actions = self.reader.receive(message, now)
         yield from actions
+        if not self._catchup.active:
+            yield from self._words(words, now)
+            yield from self._release(now, now)
+            return
         for word in words:
-            if isinstance(word, Configuration):
-                yield from self._configure(word, now)
-            elif isinstance(word, Measurements):
-                self._take(word, now)
-        yield from self._release(now)
+            self._catchup.add(word, now)
+        yield from self._catch_up(now)
 
     def wake_at(self) -> int | None:
-        due = [self.writer.wake_at(), self.reader.wake_at(), *(a.wake_at() for a in self.aligners.values())]
+        releases = [self._catchup.wake_at()] if self._catchup.active else [a.wake_at() for a in self.aligners.values()]
+        due = [self.writer.wake_at(), self.reader.wake_at(), *releases]
         return min((at for at in due if at is not None), default=None)
 
     def wake(self, now: Now) -> Iterator[Action]:
         """Waits that are over, fetches to repeat, the announcement."""
-        yield from self._release(now)
+        if self._catchup.active:
+            yield from self._catch_up(now)
+        else:
+            yield from self._release(now, now)
         yield from self.reader.wake(now)
         yield from self.writer.wake(now)
 
     def stop(self, now: Now) -> Iterator[Action]:
         """Hand on what is held, as it is."""
-        yield from self._release(now, everything=True)
+        yield from self._release(now, now, everything=True)
         yield self.writer.announce()
+
+    def _words(self, words: Iterable[Numbered], now: Now) -> Iterator[Action]:
+        for word in words:
+            if isinstance(word, Configuration):
+                yield from self._configure(word, now)
+            elif isinstance(word, Measurements):
+                self._take(word, now)
+
+    def _catch_up(self, now: Now) -> Iterator[Action]:
+        """Rows that were fetched, many at once, at the time when they came."""
+        words = self._catchup.take(self.reader, now)
+        rows = (word for word in words if isinstance(word, Measurements) and word.arrival.size)
+        first = next((int(word.arrival[0]) for word in rows), None)
+        if first is not None or not self._catchup.active:
+            self._turn_to(now.utc if first is None else first, now)
+        for part in together(words):
+            if isinstance(part, Measurements):
+                self._turn_to(int(part.arrival[-1]), now)
+            yield from self._words([part], self._then)
+            yield from self._release(self._then, now)
+
+    def _turn_to(self, arrival: int, now: Now) -> None:
+        """What is worked on now came at this time (ns UTC)."""
+        ago = max(0, now.utc - arrival)
+        self._then = Now(max(now.monotonic - ago, self._then.monotonic), max(now.utc - ago, self._then.utc))
 
     def _configure(self, word: Configuration, now: Now) -> Iterator[Action]:
         table = Table(*word.table)
@@ -185,14 +223,16 @@ class Concentrator(Node):
                 aligner.rewind(clock.slot_of(here - self.settings.clock, table.rate))
                 self.counters["rewinds"] += 1
 
-    def _release(self, now: Now, everything: bool = False) -> Iterator[Action]:
+    def _release(self, then: Now, now: Now, everything: bool = False) -> Iterator[Action]:
+        """What is due at `then`, which is now unless we are catching up."""
         for table, aligner in self.aligners.items():
-            for part in aligner.release(now, everything):
+            for part in aligner.release(then, everything):
                 yield self.writer.say(self._snapshots(table, part, now))
 
     def _snapshots(self, table: Table, part: Released, now: Now) -> Snapshots:
         latency = now.utc - part.arrival
-        self.latency = np.concatenate([self.latency, latency])[-500:]
+        if not self._catchup.active:
+            self.latency = np.concatenate([self.latency, latency])[-500:]
         self.counters["slots"] += part.slot.size
         self.counters["snapshots"] += 1
         return Snapshots(

@@ -162,7 +162,8 @@ class Trigger(Node):
             table = Table(*word.table)
             samples, at = self._samples(table), channel(self.settings.of, table)
             if samples is not None and at is not None:
-                for cut in samples.push(word.slot, word.device, word.values[:, :, at]):
+                late = int(word.latency[0]) // clock.period(table.rate)
+                for cut in samples.push(word.slot, word.device, word.values[:, :, at], late):
                     yield from self._due(cut, table, now)
 
     def _samples(self, table: Table) -> Samples | None:

@@ -95,6 +95,30 @@ def test_a_leap_back_goes_on_from_there():
     assert [cut.first for cut in feed(samples, range(500, 520))] == [500, 510]
 
 
+def test_slots_that_come_again_fill_what_was_missing_and_cut_nothing_twice():
+    """Who aligns was away during slots 43..46, and then tells all from slot 0 on once more."""
+    samples = Samples(10, 10, stagger=False)
+    feed(samples, range(0, 43))
+    again = [
+        cut
+        for at in range(0, 60)
+        for cut in samples.push(np.array([at]), u4(1), np.array([[at]], dtype=np.float32), late=max(0, 47 - at))
+    ]
+    assert [(cut.first, cut.values.tolist()) for cut in again] == [
+        (40, list(range(40, 50))),
+        (50, list(range(50, 60))),
+    ]
+
+
+def test_slots_that_come_again_with_fewer_devices_take_nothing_away():
+    samples = Samples(10, 10, stagger=False)
+    feed(samples, range(0, 8), (1, 2))
+    for at in range(3, 8):
+        assert list(samples.push(np.array([at]), u4(2), np.array([[at]], dtype=np.float32), late=8 - at)) == []
+    cuts = feed(samples, range(8, 10), (1, 2))
+    assert [cut.values.tolist() for cut in cuts] == [list(range(10))] * 2
+
+
 def test_late_devices_join():
     samples = Samples(10, 10, stagger=False)
     feed(samples, range(0, 25))
