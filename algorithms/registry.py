@@ -117,13 +117,33 @@ class Algorithm:
         return (self.judge.__doc__ or "").strip().partition("\n")[0]
 
     def run(self, window: WindowData, settings: Settings) -> Judgement:
-        """Judge a window. Raises ValueError if the window holds NaN, or the score is no number."""
+        """Judge a window; numpy's scalars and arrays in the answer become plain values.
+
+        Raises ValueError if the window holds NaN, or the answer is none: another type, a score that is no number.
+        """
         if not np.isfinite(window.values).all():
             raise ValueError("the window holds values that are not finite: fill its gaps first")
-        judgement = self.judge(window, settings)
-        if not math.isfinite(judgement.score):
-            raise ValueError(f"{self.name}: score {judgement.score} is no number")
-        return judgement
+        answer = self.judge(window, settings)
+        if not isinstance(answer, Judgement):
+            raise ValueError(f"{self.name}: answered with {type(answer).__name__}; a Judgement is wanted")
+        score = float(answer.score)
+        if not math.isfinite(score):
+            raise ValueError(f"{self.name}: score {score} is no number")
+        onset = None if answer.onset is None else int(answer.onset)
+        return Judgement(bool(answer.suspicious), score, onset, plain(answer.detail))
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it, with numpy's scalars and arrays as Python's. Raises ValueError if it can't be."""
+    if isinstance(value, np.generic | np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise ValueError(f"detail holds {type(value).__name__}: only numbers, texts, lists and dicts of them can be kept")
 
 
 def unit_of(settings: type[Settings], name: str) -> str | None:

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from nodes._node import Place
 from nodes.detector import Detector, Settings
+from protocol import wire
 from protocol.clock import MILLISECOND, SECOND, Now
 from protocol.messages import Verdict, Window
 
@@ -102,6 +103,46 @@ def test_what_an_algorithm_raises_is_the_windows_verdict(mine: str, value: float
     health = node.health(NOW)
     assert (health["counters"]["ok"], health["counters"]["failed"]) == (1, 1)
     assert error in health["alarms"][0]
+
+
+ANSWER = """
+import numpy as np
+from algorithms.registry import Judgement, Settings as Base, WindowData, algorithm
+
+class Settings(Base):
+    pass
+
+@algorithm("answering", version=1)
+def judge(window: WindowData, settings: Settings) -> Judgement:
+    x = window.values[0, 0]
+    return {}
+"""
+
+
+def answering(folder: Path, answer: str) -> Verdict:
+    (folder / "answering.py").write_text(ANSWER.replace("{}", answer))
+    return judge(Detector(Settings(algorithm=str(folder / "answering.py")), PLACE), window(quiet()))[1]
+
+
+def test_numbers_of_numpy_in_an_answer_can_be_sent(tmp_path: Path):
+    answer = "Judgement(x.max() > 3, x.max(), np.argmax(x), {'top': x.max(), 'some': x[:2], 3: (np.int64(1), None)})"
+    verdict = answering(tmp_path, answer)
+    assert wire.unpack(wire.pack(verdict)).detail == {"top": 50.0, "some": [50.0, 50.0], "3": [1, None]}
+    assert (verdict.outcome, verdict.suspicious, verdict.score, verdict.onset) == ("ok", True, 50.0, NOW.utc)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ("None", "answered with NoneType; a Judgement is wanted"),
+        ("Judgement(True, 2.0, 0, {'raw': b'x'})", "detail holds bytes"),
+        ("Judgement(True, 2.0, 0, {'some': [{'x': x.tobytes}]})", "detail holds builtin_function_or_method"),
+    ],
+)
+def test_an_answer_that_is_none_is_the_windows_verdict(tmp_path: Path, answer: str, error: str):
+    verdict = answering(tmp_path, answer)
+    assert verdict.outcome == "failed"
+    assert error in verdict.error
 
 
 def test_windows_wait_their_turn(mine: str):
