@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,9 @@ def dataset(rows: Joined, start: int, end: int) -> Any:
     if span is not None:
         first = max(first, layout.first_slot(max(start, 0), table.rate))
         stop = max(first, min(stop, layout.first_slot(min(end, 1 << 62), table.rate)))
+    size = layout.row_bytes(table) * len(rows.configurations) * (stop - first)
+    if size > os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):
+        raise ArchiveError(f"that would be {size >> 20} MiB in memory; open a shorter interval, or use get()")
     block = rows.block(range(len(rows.configurations)), first, stop)
     block["values"][block["present"] == 0] = np.nan
     time = clock.slot_time(np.arange(first, stop, dtype=np.int64), table.rate)

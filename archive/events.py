@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ from protocol.messages import Outcome, Verdict
 
 WITHIN = 5 * SECOND
 """Onsets no farther apart [ns] are of one event."""
+NEAR = 600 * SECOND
+"""An event file whose name is no farther [ns] from an onset may hold a verdict of it: onsets follow one another."""
 Said = dict[str, Any]
 """A verdict as plain values, with `names` of its devices."""
 
@@ -83,6 +86,37 @@ class Pending:
         for said in verdicts:
             self.verdicts.pop(key_of(said), None)
             self.heard.pop(key_of(said), None)
+
+
+def unwritten(root: Path, verdicts: Sequence[Said]) -> list[Said]:
+    """Those that no event file holds: a trigger that was started anew has its recent windows judged once more."""
+    if not verdicts:
+        return []
+    low, high = (pick(said["onset"] for said in verdicts) for pick in (min, max))
+    held: set[str] = set()
+    for path in (root / "events").glob("*.h5"):
+        moment = _moment_of(path)
+        if moment is not None and low - NEAR <= moment <= high + NEAR:
+            held.update(_keys_in(path))
+    return [said for said in verdicts if key_of(said) not in held]
+
+
+def _moment_of(path: Path) -> int | None:
+    """Onset [ns] that the name of an event file tells, None if that is none."""
+    try:
+        found = datetime.strptime(path.name.partition("Z_")[0] + "+0000", "%Y%m%dT%H%M%S.%f%z")
+    except ValueError:
+        return None
+    return (found - layout.EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def _keys_in(path: Path) -> set[str]:
+    """Keys of the verdicts of an event file; none if it is damaged, which `list_events` tells."""
+    try:
+        with open_finished(path) as file:
+            return {key_of(said) for said in json.loads(file["verdicts"].asstr()[()])}
+    except (OSError, KeyError, ValueError):
+        return set()
 
 
 def write_event(root: Path, verdicts: Sequence[Said], before: int, after: int, disk: Disk | None = None) -> Path:

@@ -20,7 +20,7 @@ from archive import folder, layout
 from archive.books import Books
 from archive.configurations import Register
 from archive.disk import Disk, sync_folder
-from archive.events import Pending, Said, key_of, matters, plain, write_event
+from archive.events import Pending, Said, key_of, matters, plain, unwritten, write_event
 from archive.placing import Index, Marks, by_hour, lot_of, place, without_copies
 from archive.shelves import Shelf, seal_part
 from archive.watermark import Change, Watermark
@@ -155,7 +155,7 @@ class Archive:
         last = dict(self._last)
         marks, hours = self._place_all(books, last)
         self._say(books)
-        for said in self._verdicts:
+        for said in unwritten(self.root, self._verdicts):
             self.pending.add(said, now.monotonic)
         state = {"books": books.to_json(), "last": {str(device): time for device, time in last.items()},
                  "events": list(self.pending.verdicts.values())}  # fmt: skip

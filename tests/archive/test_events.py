@@ -112,6 +112,26 @@ def test_a_late_verdict_joins_its_event_without_changing_a_file(archive: Archive
     assert len(event.files) == 2
 
 
+def test_a_verdict_that_comes_again_changes_nothing(archive: Archive) -> None:
+    """Its trigger was started anew and had its recent windows judged once more, one by one."""
+    onset = T0 + 10 * SECOND
+    for link in (1, 2):
+        archive.take(verdict(link, onset + link))
+    archive.commit(at(0))
+    (path,) = archive.write_events(at(100), SETTLE, BEFORE, AFTER)
+    archive.commit(at(100))
+    (archive.root / "events" / "notes.h5").write_text("no event")
+    (archive.root / "events" / f"{path.name.partition('_')[0]}_damaged.h5").write_text("no event")
+    for second, link in ((101, 1), (140, 2)):
+        archive.take(verdict(link, onset + link, lease=77, worker="prejudge.2"))
+        archive.commit(at(second))
+        assert archive.pending.verdicts == {}
+        assert archive.write_events(at(second + 30), SETTLE, BEFORE, AFTER) == []
+    archive.take(verdict(1, onset + 1, version=2))
+    archive.commit(at(200))
+    assert len(archive.write_events(at(300), SETTLE, BEFORE, AFTER)) == 1
+
+
 def test_what_is_not_suspicious_is_none(archive: Archive) -> None:
     archive.take(verdict(1, T0, suspicious=False))
     archive.take(verdict(1, T0, outcome="failed"))

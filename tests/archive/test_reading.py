@@ -125,3 +125,17 @@ def test_stations_of_one_name_are_told_apart(namesakes: Path) -> None:
             found.get("same", "frequency")
         assert sum(len(rows.time) for rows in found.rows(["same"])) == 12
         assert sum(len(rows.time) for rows in found.rows(["link1/same (2)", "link2/same"])) == 9
+
+
+def test_an_interval_that_no_memory_holds(tmp_path: Path) -> None:
+    writer = Archive(tmp_path)
+    for word in (configuration(1), measurements([1] * 2, [0, T0])):  # a clock that began in 1970
+        writer.take(word)
+    writer.commit(NONE)
+    writer.close()
+    with archive.open(tmp_path) as found:
+        assert found.get("站 1", "frequency")[0].tolist() == [0, T0]
+        with pytest.raises(ArchiveError, match=r"MiB in memory; open a shorter interval"):
+            found.to_xarray()
+    with archive.open(tmp_path, T0) as found:
+        assert found.to_xarray().sizes["time"] == 1
