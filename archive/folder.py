@@ -93,6 +93,24 @@ def slack(root: Path) -> int:
     return max((clock.period(rate) for rate in rates if rate), default=clock.SECOND)
 
 
+Strays = dict[int, tuple[int, int]]
+"""Hour [ns] -> [from, to) ns of the own times of rows that were set aside there and are of other hours."""
+
+
+def strays(root: Path) -> Strays:
+    """Where to look for rows set aside whose own time is not that of the hour that they came in."""
+    path = root / "strays.json"
+    told = json.loads(path.read_text()) if path.exists() else {}
+    return {int(hour): (low, high) for hour, (low, high) in told.items()}
+
+
+def keep_strays(root: Path, found: Strays, disk: Disk) -> None:
+    """Tell readers of such rows, before these are there."""
+    temporary = root / "strays.tmp"
+    temporary.write_text(json.dumps(found))
+    disk.replace(temporary, root / "strays.json")
+
+
 def site_text(root: Path) -> str:
     """The site file as last given, "" if none."""
     path = root / "site.yaml"

@@ -4,6 +4,7 @@
     DIR/site.yaml                            the site file, as last given
     DIR/writer.lock  finish.lock             who writes, who finishes
     DIR/watermark  undo                      see archive/watermark.py
+    DIR/strays.json                          hours that hold rows set aside of other times, if any
     DIR/configurations.jsonl                 every configuration ever taken, append-only
     DIR/live/20260506T07Z/                   the parts of one hour, see archive/parts.py
         rate50_ph4_an0_dg1.20260506T0700Z_60min.<serial>.part.h5

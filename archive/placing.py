@@ -22,6 +22,7 @@ from archive.shelves import Shelf
 from protocol import clock
 from protocol.messages import U1, U4, Aside, Measurements, Table
 
+DAY = 86_400 * clock.SECOND
 Index = NDArray[np.int64]
 Marks = list[tuple[Part, int, bytes, bytes]]
 """(part, offset, presence bytes before, and after)."""
@@ -121,6 +122,12 @@ def by_hour(lot: Lot, last: dict[int, int]) -> list[tuple[int, Lot]]:
     for row in np.flatnonzero(lot.aside != Aside.NO).tolist():
         hour[row] = layout.hour_of(last.get(int(lot.device[row]), int(lot.time[row])))
     return [(each, lot.pick(np.flatnonzero(hour == each))) for each in np.unique(hour).tolist()]
+
+
+def strayed(hour: int, lot: Lot) -> tuple[int, int] | None:
+    """[from, to) ns, in whole days, of the times of a lot's implausible rows outside of their hour; None without any."""
+    time = lot.time[(lot.aside != Aside.NO) & ((lot.time < hour) | (lot.time >= hour + layout.SPAN))]
+    return (int(time.min()) // DAY * DAY, (int(time.max()) // DAY + 1) * DAY) if len(time) else None
 
 
 def without_copies(lot: Lot, shelf_of: Callable[[int], Shelf | None], books: Books, register: Register) -> Lot:

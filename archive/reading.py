@@ -73,6 +73,7 @@ class Extract:
     def __init__(self, root: Path, start: int, end: int) -> None:
         self.root, self.start, self.end = root, start, end
         self._known: dict[str, list[Configuration]] | None = None
+        self._strayed: list[Configuration] = []
 
     def __enter__(self) -> Extract:
         return self
@@ -84,21 +85,29 @@ class Extract:
 
     @property
     def hours(self) -> list[int]:
-        """Starts [ns] of the hours that have files and touch the interval."""
+        """Starts [ns] of the hours that have files and touch the interval, or hold strays that do."""
         found = layout.finished_hours(self.root).keys() | layout.live_hours(self.root).keys()
         low, high, slack = self.start - layout.SPAN, self.end, folder.slack(self.root)
-        return sorted(hour for hour in found if low - slack < hour < high + slack)
+        strays = folder.strays(self.root).items()
+        strayed = {hour for hour, (first, stop) in strays if first < self.end and self.start < stop}
+        return sorted(hour for hour in found if low - slack < hour < high + slack or hour in strayed)
 
     @property
     def configurations(self) -> dict[str, list[Configuration]]:
         """Table name to every configuration that has rows in it, in order."""
         if self._known is None:
-            self._known = {}
-            for _, tables, _ in self._each_hour():
+            self._known, self._strayed = {}, []
+            for _, tables, aside in self._each_hour():
                 for rows in tables:
                     held = self._known.setdefault(rows.table.name, [])
                     held += [each for each in rows.configurations if each not in held]
+                self._strayed += [block.configuration for _, found in aside for block in self._aside(found, None)]
         return self._known
+
+    def _all(self) -> list[Configuration]:
+        """Every configuration that has rows, at their places or aside."""
+        placed = [each for table in self.configurations.values() for each in table]
+        return self._strayed + placed
 
     @property
     def tables(self) -> list[str]:
@@ -112,7 +121,7 @@ class Extract:
 
     def _labels(self) -> dict[str, int]:
         """Name of each station, no two the same, to its device number."""
-        held = {each.device: each for table in self.configurations.values() for each in table}
+        held = {each.device: each for each in self._all()}
         return dict(zip(labels(list(held.values())), held, strict=True))
 
     def check_devices(self, devices: Sequence[str]) -> None:
@@ -126,7 +135,7 @@ class Extract:
     def _called(self, device: str) -> set[_Key]:
         """What is called so: as in `devices`, or by name, `link/name` or number. A station may change its name."""
         names = self._labels()
-        keys = {_key(each) for table in self.configurations.values() for each in table}
+        keys = {_key(each) for each in self._all()}
         if device in names:
             keys = {key for key in keys if key.device == names[device]}
         found = {key for key in keys if device in (key.name, f"{key.link}/{key.name}", str(key.device))}

@@ -21,7 +21,7 @@ from archive.books import Books
 from archive.configurations import Register
 from archive.disk import Disk, sync_folder
 from archive.events import Pending, Said, key_of, matters, plain, unwritten, write_event
-from archive.placing import Index, Marks, by_hour, lot_of, place, without_copies
+from archive.placing import Index, Marks, by_hour, lot_of, place, strayed, without_copies
 from archive.shelves import Shelf, seal_part
 from archive.watermark import Change, Watermark
 from protocol.clock import Now
@@ -50,6 +50,7 @@ class Archive:
             self.register = Register(self.root / "configurations.jsonl", self._disk)
             self._watermark = Watermark(self.root, self._disk)
             self._watermark.undo()
+            self._strays = folder.strays(self.root)
             sync_folder(self.root)
         except BaseException:
             self._lock.close()
@@ -202,9 +203,19 @@ class Archive:
                 books.came(word.node, word.epoch, word.device)
             lot = without_copies(lot_of(table, batches), partial(self._known_shelf, table), books, self.register)
             for hour, some in by_hour(lot, last):
+                self._note_strays(hour, strayed(hour, some))
                 marks += place(self._shelf(hour, table), some, books, self.register)
                 hours.add(hour)
         return marks, hours
+
+    def _note_strays(self, hour: int, found: tuple[int, int] | None) -> None:
+        """Readers that look for the own times of these rows have to be told where they are."""
+        if found is not None:
+            low, high = self._strays.get(hour, found)
+            wider = min(low, found[0]), max(high, found[1])
+            if self._strays.get(hour) != wider:
+                folder.keep_strays(self.root, self._strays | {hour: wider}, self._disk)
+                self._strays[hour] = wider
 
     def _shelf(self, hour: int, table: Table) -> Shelf:
         shelf = self._shelves.pop((hour, table), None)

@@ -28,7 +28,8 @@ def export(
     start: Annotated[str | None, typer.Option("--from", help="First instant, as 2026-05-06T07:00:00Z.")] = None,
     end: Annotated[str | None, typer.Option("--to", help="Instant after the last.")] = None,
     device: Annotated[
-        list[str] | None, typer.Option(help="Station: NAME (all that have it), LINK/NAME or number; may be given several times.")
+        list[str] | None,
+        typer.Option(help="Station: NAME (all that have it), LINK/NAME or number; may be given several times."),
     ] = None,
     form: Annotated[Format, typer.Option("--format", help="csv: one line per quantity of a row.")] = Format.CSV,
 ) -> None:

@@ -139,3 +139,31 @@ def test_an_interval_that_no_memory_holds(tmp_path: Path) -> None:
             found.to_xarray()
     with archive.open(tmp_path, T0) as found:
         assert found.to_xarray().sizes["time"] == 1
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_rows_set_aside_are_found_by_their_own_time(tmp_path: Path, finished: bool) -> None:
+    """They lie with the rows among which they came, whatever their time says."""
+    old, late = T0 - 86_400 * 60 * SECOND, T0 + 7200 * SECOND
+    for word in (measurements([1] * 2, [T0, old]), measurements([1] * 3, [T0 + SECOND, late, old + SECOND])):
+        writer = Archive(tmp_path)
+        for each in (configuration(1), configuration(2), measurements([2], [T0])):
+            writer.take(each)
+        writer.take(replace(word, aside=np.array([0, 1, 1], np.uint8)[: len(word.device)]))
+        writer.commit(NONE)
+        writer.close()
+        if finished:
+            finish_all(tmp_path)
+    for start, end, times in (
+        (old, old + 1, [old]),
+        (old - SECOND, old + 2 * SECOND, [old, old + SECOND]),
+        (late, None, [late]),
+        (T0, late, [T0, T0 + SECOND]),
+    ):
+        with archive.open(tmp_path, start, end) as found:
+            found.check_devices(["站 1"])
+            assert [time for rows in found.rows(["站 1"]) for time in rows.time.tolist()] == times
+            assert found.has_aside() == (T0 not in times)
+            assert len(found.get("站 1", "frequency")[0]) == (2 if T0 in times else 0)
+    with archive.open(tmp_path, old + 2 * SECOND, T0) as found:
+        assert (found.devices, list(found.rows())) == ([], [])
