@@ -125,7 +125,7 @@ def by_hour(lot: Lot, last: dict[int, int]) -> list[tuple[int, Lot]]:
 
 
 def strayed(hour: int, lot: Lot) -> tuple[int, int] | None:
-    """[from, to) ns, in whole days, of the times of a lot's implausible rows outside of their hour; None without any."""
+    """[from, to) ns, in whole days, of a lot's implausible rows whose time is not of their hour; None without any."""
     time = lot.time[(lot.aside != Aside.NO) & ((lot.time < hour) | (lot.time >= hour + layout.SPAN))]
     return (int(time.min()) // DAY * DAY, (int(time.max()) // DAY + 1) * DAY) if len(time) else None
 

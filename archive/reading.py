@@ -27,6 +27,7 @@ from archive.folder import ArchiveError
 from archive.groups import labels
 from archive.longrows import Rows as LongRows
 from archive.merging import joined, joined_aside
+from archive.picking import picker
 from archive.sources import AsideRows, Joined, open_finished, open_part
 from protocol import clock
 from protocol.messages import Configuration, Table
@@ -175,7 +176,7 @@ class Extract:
         times, values = [], []
         for rows in (rows for _, tables, _ in self._each_hour() for rows in tables):
             for column in _chosen(rows.configurations, wanted):
-                pick = _picker(rows.configurations[column], quantity, name)
+                pick = picker(rows.configurations[column], quantity, name)
                 for own, block in self._blocks(rows, [column]):
                     times.append(own[0])
                     values.append(pick({field: array[0] for field, array in block.items()}))
@@ -297,26 +298,3 @@ def _chosen(configurations: Sequence[Configuration], wanted: set[_Key] | None) -
 
 def _key(each: Configuration) -> _Key:
     return _Key(each.device, each.link, each.name)
-
-
-def _picker(configuration: Configuration, quantity: str, name: str | None) -> Any:
-    """A function from the fields of some rows [n, …] to one quantity [n]."""
-    table = Table(*configuration.table)
-    if quantity in ("status", "quality"):
-        return lambda fields: fields[quantity]
-    names = {
-        "frequency": [""], "rocof": [""], "magnitude": configuration.phasors, "angle": configuration.phasors,
-        "analog": configuration.analogs, "digital": [f"word {word + 1}" for word in range(table.digitals)],
-    }.get(quantity)  # fmt: skip
-    if names is None:
-        raise ArchiveError(
-            f"no quantity {quantity!r}: frequency, rocof, magnitude, angle, analog, digital, status, quality"
-        )
-    wanted = name if name is not None else names[0] if len(names) == 1 else None
-    if wanted not in names:
-        raise ArchiveError(f"{configuration.name}: name one of its {quantity} channels: {', '.join(names) or 'none'}")
-    index = names.index(wanted)
-    if quantity == "digital":
-        return lambda fields: fields["digital"][:, index]
-    channel = layout.channel_of(table, quantity, index)
-    return lambda fields: fields["values"][:, channel]

@@ -165,5 +165,5 @@ def test_rows_set_aside_are_found_by_their_own_time(tmp_path: Path, finished: bo
             assert [time for rows in found.rows(["站 1"]) for time in rows.time.tolist()] == times
             assert found.has_aside() == (T0 not in times)
             assert len(found.get("站 1", "frequency")[0]) == (2 if T0 in times else 0)
-    with archive.open(tmp_path, old + 2 * SECOND, T0) as found:
+    with archive.open(tmp_path, old + 2 * SECOND, T0 - SECOND) as found:
         assert (found.devices, list(found.rows())) == ([], [])

@@ -1,0 +1,32 @@
+"""One quantity of a station, picked out of the fields of its rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from archive import layout
+from archive.folder import ArchiveError
+from protocol.messages import Configuration, Table
+
+
+def picker(configuration: Configuration, quantity: str, name: str | None) -> Any:
+    """A function from the fields of some rows [n, …] to one quantity [n]."""
+    table = Table(*configuration.table)
+    if quantity in ("status", "quality"):
+        return lambda fields: fields[quantity]
+    names = {
+        "frequency": [""], "rocof": [""], "magnitude": configuration.phasors, "angle": configuration.phasors,
+        "analog": configuration.analogs, "digital": [f"word {word + 1}" for word in range(table.digitals)],
+    }.get(quantity)  # fmt: skip
+    if names is None:
+        raise ArchiveError(
+            f"no quantity {quantity!r}: frequency, rocof, magnitude, angle, analog, digital, status, quality"
+        )
+    wanted = name if name is not None else names[0] if len(names) == 1 else None
+    if wanted not in names:
+        raise ArchiveError(f"{configuration.name}: name one of its {quantity} channels: {', '.join(names) or 'none'}")
+    index = names.index(wanted)
+    if quantity == "digital":
+        return lambda fields: fields["digital"][:, index]
+    channel = layout.channel_of(table, quantity, index)
+    return lambda fields: fields["values"][:, channel]
