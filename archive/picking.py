@@ -22,6 +22,7 @@ def picker(configuration: Configuration, quantity: str, name: str | None) -> Any
         raise ArchiveError(
             f"no quantity {quantity!r}: frequency, rocof, magnitude, angle, analog, digital, status, quality"
         )
+    names = _told_apart(names)
     wanted = name if name is not None else names[0] if len(names) == 1 else None
     if wanted not in names:
         raise ArchiveError(f"{configuration.name}: name one of its {quantity} channels: {', '.join(names) or 'none'}")
@@ -30,3 +31,9 @@ def picker(configuration: Configuration, quantity: str, name: str | None) -> Any
         return lambda fields: fields["digital"][:, index]
     channel = layout.channel_of(table, quantity, index)
     return lambda fields: fields["values"][:, channel]
+
+
+def _told_apart(names: list[str]) -> list[str]:
+    """Channels of one name get numbers from the second on."""
+    before = [names[:at].count(name) for at, name in enumerate(names)]
+    return [f"{name} ({count + 1})" if count else name for name, count in zip(names, before, strict=True)]

@@ -169,17 +169,23 @@ class Extract:
 
         `device` is one of `devices`, or a name, `link/name` or number that one station alone has.
         `quantity` is frequency [Hz], rocof [Hz/s], magnitude [V or A], angle [degrees], analog, status, quality, or
-        digital; `name` is the channel's (`word 1` for digital), and may be left out if there is one only. Rows that
-        were set aside are not in it. Raises ArchiveError.
+        digital; `name` is the channel's (`word 1` for digital; `VA (2)` for the second one that is called VA), and may
+        be left out if there is one only. Rows that were set aside are not in it. Raises ArchiveError.
         """
         wanted = self._only(device)
-        times, values = [], []
+        times, values, faults = [], [], []
         for rows in (rows for _, tables, _ in self._each_hour() for rows in tables):
             for column in _chosen(rows.configurations, wanted):
-                pick = picker(rows.configurations[column], quantity, name)
+                try:
+                    pick = picker(rows.configurations[column], quantity, name)
+                except ArchiveError as fault:  # it may have had that channel before, or after
+                    faults.append(fault)
+                    continue
                 for own, block in self._blocks(rows, [column]):
                     times.append(own[0])
                     values.append(pick({field: array[0] for field, array in block.items()}))
+        if faults and not times:
+            raise faults[0]
         if not times:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
         time, value = np.concatenate(times), np.concatenate(values)

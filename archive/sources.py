@@ -153,12 +153,14 @@ class AsideRows(NamedTuple):
 
 
 def aside_of_part(part: Part) -> AsideRows:
-    """All rows of an aside part."""
+    """All rows of an aside part whose configuration stood in it when it was opened: a live one may grow meanwhile."""
+    known = np.array([each is not None for each in part.configurations])
     taken = np.flatnonzero(part.view("present"))
+    taken = taken[known[part.view("column")[taken]]]
     rows = {name: np.array(part.view(name)[taken]) for name in part.fields}
     used, column = np.unique(rows.pop("column"), return_inverse=True)
-    found = [part.configurations[each] for each in used.tolist()]
-    return AsideRows([each for each in found if each is not None], column.astype(np.int64), rows)
+    found = [each for at in used.tolist() if (each := part.configurations[at]) is not None]
+    return AsideRows(found, column.astype(np.int64), rows)
 
 
 def aside_of_group(group: Any, table: Table) -> AsideRows:

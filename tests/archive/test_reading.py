@@ -15,8 +15,10 @@ import archive
 from archive.finish import finish_all
 from archive.folder import ArchiveError
 from archive.reading import instant
+from archive.sources import aside_of_part, open_part
 from archive.writer import Archive
 from protocol.clock import SECOND
+from protocol.messages import Table
 from tests.archives import NONE, SMALL, T0, configuration, grid, measurements
 
 
@@ -167,3 +169,51 @@ def test_rows_set_aside_are_found_by_their_own_time(tmp_path: Path, finished: bo
             assert len(found.get("站 1", "frequency")[0]) == (2 if T0 in times else 0)
     with archive.open(tmp_path, old + 2 * SECOND, T0 - SECOND) as found:
         assert (found.devices, list(found.rows())) == ([], [])
+
+
+def test_channels_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    table = Table(50, 3, 0, 0)
+    word = measurements([1] * 2, grid(0, 2), table)
+    writer = Archive(tmp_path)
+    for each in (configuration(1, table, phasors=["V", "I", "V"]), word):
+        writer.take(each)
+    writer.commit(NONE)
+    writer.close()
+    with archive.open(tmp_path) as found:
+        for name, channel in (("V", 2), ("I", 4), ("V (2)", 6)):
+            np.testing.assert_array_equal(found.get("站 1", "magnitude", name)[1], word.values[:, channel])
+        with pytest.raises(ArchiveError, match=r"name one of its angle channels: V, I, V \(2\)"):
+            found.get("站 1", "angle", "V (3)")
+
+
+def test_a_channel_that_a_station_has_at_times(tmp_path: Path) -> None:
+    wide = Table(50, 2, 0, 0)
+    words = [configuration(1), measurements([1] * 3, grid(0, 3)),
+             configuration(1, wide, version=2), measurements([1] * 3, grid(3, 3), wide)]  # fmt: skip
+    writer = Archive(tmp_path)
+    for word in words:
+        writer.take(word)
+    writer.commit(NONE)
+    writer.close()
+    with archive.open(tmp_path) as found:
+        assert found.get("站 1", "magnitude", "V0")[0].tolist() == grid(0, 6).tolist()
+        assert found.get("站 1", "magnitude", "V1")[0].tolist() == grid(3, 3).tolist()
+        with pytest.raises(ArchiveError, match="magnitude channels"):
+            found.get("站 1", "magnitude", "V2")
+
+
+def test_a_row_set_aside_while_its_part_is_being_read_is_not_taken_for_anothers(tmp_path: Path) -> None:
+    writer = Archive(tmp_path)
+    for link in (1, 2):
+        writer.take(configuration(link))
+    for link in (2, 1):
+        writer.take(measurements([link], [T0], aside=1))
+        writer.commit(NONE)
+        if link == 2:
+            (path,) = tmp_path.glob("live/*/*.aside.*")
+            before = open_part(path)
+    rows = aside_of_part(before)
+    assert ([each.stream for each in rows.configurations], rows.column.tolist()) == ([2], [0])
+    assert rows.rows["time"].tolist() == [T0]
+    before.close()
+    writer.close()
