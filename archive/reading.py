@@ -57,7 +57,10 @@ def open_archive(path: str | os.PathLike[str], start: Moment = None, end: Moment
     """The rows of an archive in [start, end). Raises ArchiveError."""
     root = Path(path)
     folder.check(root)
-    return Extract(root, instant(start, FIRST), instant(end, LAST))
+    first, stop = instant(start, FIRST), instant(end, LAST)
+    if stop < first:
+        raise ArchiveError(f"the interval ends ({end}) before it begins ({start}); exchange them")
+    return Extract(root, first, stop)
 
 
 class _Key(NamedTuple):

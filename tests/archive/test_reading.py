@@ -102,6 +102,13 @@ def test_importing_the_package_imports_no_h5py() -> None:
         archive.nothing  # noqa: B018
 
 
+def test_an_interval_ends_after_it_begins(filled: Path) -> None:
+    with pytest.raises(ArchiveError, match=r"ends \(2026-05-03\) before it begins \(2026-05-04\); exchange them"):
+        archive.open(filled, "2026-05-04", "2026-05-03")
+    with archive.open(filled, T0, T0) as found:
+        assert list(found.rows()) == []
+
+
 @pytest.fixture
 def namesakes(tmp_path: Path) -> Path:
     """Two stations of one name on two links, and a second one on the first of them; 3, 4 and 5 rows."""
