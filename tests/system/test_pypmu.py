@@ -123,6 +123,11 @@ def test_as_a_client_it_reads_our_simulator() -> None:
     assert abs(rows.values[:, 0] - 50).max() < 0.2
 
 
+def _all_told(counts: dict[str, int]) -> bool:
+    """Archived, and told by all who count: the receiver's Health may come a second later than the archiver's."""
+    return counts["received"] == counts["archived"] == pypmu.FRAMES
+
+
 def wait_for_port(port: int, owner: subprocess.Popen[str]) -> bool:
     """Whether somebody listens there before our patience ends."""
     deadline = time.monotonic() + PATIENCE
