@@ -24,11 +24,12 @@ setup: .venv/.ready
 demo: setup
 	@$(BIN)/syms demo
 
+# Two files of tests at a time: most of them wait for other processes.
 test: setup
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 test-all: setup
-	$(BIN)/pytest -m ''
+	$(BIN)/pytest -n 2 --dist loadfile -m ''
 
 lint: setup
 	$(BIN)/ruff check .

@@ -58,7 +58,7 @@ def test_as_a_device_that_dies_on_cfg3_it_is_dialled_again_and_archived_value_fo
     link = {"tcp": f"127.0.0.1:{port}"}
     site = {"station": "test", "devices": [{"name": "Peer", "number": 1, "stream": pypmu.STREAM, "link": link}]}
     with process("tests.pypmu", "device", port), PrivateStation(nodes, site) as station:
-        station.wait(lambda board: frames(board)["archived"] == pypmu.FRAMES, PATIENCE)
+        station.wait(lambda board: _all_told(frames(board)), PATIENCE)
         counts, balancer = frames(station.board), station.board.voices["front"].last
         station.stop()
         assert station.troubles() == []

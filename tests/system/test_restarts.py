@@ -72,11 +72,11 @@ def counter(board: Board, process: str, name: str) -> float:
 
 
 def hit(station: PrivateStation, victim: str) -> None:
-    """Kill it; a detector when it has a window that it did not answer."""
+    """Kill it; a detector when it was silent for so long about a window that the other one was given it."""
     pid = station.board.voices[victim].last.pid
     if victim.startswith("prejudge"):
         os.kill(pid, signal.SIGSTOP)
-        assert station.wait(lambda board: board.voices["windows"].last.queues["in_flight"] >= 1, PATIENCE)
+        assert station.wait(lambda board: counter(board, "windows", "resent") >= 1, PATIENCE)
     os.kill(pid, signal.SIGKILL)
 
 
