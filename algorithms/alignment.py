@@ -243,7 +243,7 @@ class Aligner:
         at = rows.slot % ring.depth
         ring.begin(fresh[ring.slot[fresh % ring.depth] != fresh])
         held = ring.slot[at] == rows.slot
-        again = self._repeated(at, column, rows.slot) | (held & ring.present[at, column])
+        again = self._repeated(column, rows.slot) | (held & ring.present[at, column])
         self._count("duplicate", column[again])
         self._count("late", column[late & ~again])
         ring.present[at[late & held], column[late & held]] = True
@@ -269,12 +269,12 @@ class Aligner:
         left = self._time_of(slot) + self._absolute - now.utc
         return np.where(left > 0, np.minimum(due, now.monotonic + left), due)
 
-    def _repeated(self, at: I8, column: I8, slot: I8) -> Bools:
+    def _repeated(self, column: I8, slot: I8) -> Bools:
         """Rows that stand a second time in this very batch."""
-        key = at * self.devices.size + column
-        _, first, which = np.unique(key, return_index=True, return_inverse=True)
-        leader = first[which]
-        repeated: Bools = (leader != np.arange(key.size)) & (slot[leader] == slot)
+        key = (slot - slot.min()) * self.devices.size + column
+        first: I8 = np.unique(key, return_index=True)[1]
+        repeated = np.ones(key.size, dtype=np.bool_)
+        repeated[first] = False
         return repeated
 
     def _release(self, mono: int, everything: bool) -> None:

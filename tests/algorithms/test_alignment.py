@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from algorithms.alignment import SECOND, Aligner, Released, Rows
@@ -238,6 +238,7 @@ def test_online_is_offline_for_any_arrival_order_and_chunking(order: list[tuple[
 
 @settings(max_examples=300)
 @given(order=grid, cuts=cuts, depth=st.sampled_from([4, 16]), wait=st.integers(0, 5))
+@example(order=[(1, 15), (1, 0), (1, 16), (1, 16)], cuts=[], depth=4, wait=0)  # twice, behind one of the same place
 def test_every_row_is_released_or_counted(order: list[tuple[int, int]], cuts: list[int], depth: int, wait: int):
     a = aligner(wait=wait * MS, depth=depth)
     everything = rows(*order)
