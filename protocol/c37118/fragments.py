@@ -41,7 +41,7 @@ class Fragments:
         Raises FrameError if what came together is no configuration.
         """
         self._forget(now)
-        if len(frame) < PIECE_HEAD + CHECK_SIZE:
+        if len(frame) <= PIECE_HEAD:
             raise FrameError(f"CFG-3 of {len(frame)} bytes has no CONT_IDX")
         stream, index = frame[4] << 8 | frame[5], frame[14] << 8 | frame[15]
         if index == 0:

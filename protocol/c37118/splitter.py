@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from binascii import crc_hqx
 
-from protocol.c37118.common import CHECK_SIZE, CRC_START, MAX_FRAME, MIN_FRAME, SYNC, FrameType
+from protocol.c37118.common import CRC_START, MAX_FRAME, MIN_FRAME, SYNC, FrameType
 
 LOOK = 4
 """Bytes of a candidate that must be there to judge it."""
@@ -44,7 +44,7 @@ _PIECE = FrameType.CONFIGURATION_3
 
 def piece_index(frame: bytes) -> int:
     """CONT_IDX of a CFG-3 frame that is a piece of a series; 0 for every other frame."""
-    if len(frame) < PIECE_LOOK + CHECK_SIZE or frame[0] != SYNC or frame[1] >> 4 != _PIECE:
+    if len(frame) <= PIECE_LOOK or frame[0] != SYNC or frame[1] >> 4 != _PIECE:
         return 0
     return frame[14] << 8 | frame[15]
 

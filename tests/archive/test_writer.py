@@ -66,8 +66,16 @@ def expected(words: Sequence[Measurements]) -> tuple[Counter[Row], int]:
 
 
 def distinct(rows: Counter[Row]) -> set[tuple[int, int, bytes, bool]]:
-    """Rows without copies: which reason stays of two, and whether there are two, depends on the commits."""
-    return {(device, time, body, reason > 0) for device, time, body, reason in rows}
+    """Rows without copies: which reason stays of two, and whether there are two, depends on the commits.
+
+    So does whether a row set aside stays beside a placed one of the same content, or is its duplicate.
+    """
+    placed = {(device, time, body) for device, time, body, reason in rows if not reason}
+    return {
+        (device, time, body, reason > 0)
+        for device, time, body, reason in rows
+        if not reason or (device, time, body) not in placed
+    }
 
 
 def numbered(words: Sequence[Any], node: str = "receivers.1", epoch: int = 7) -> list[Any]:

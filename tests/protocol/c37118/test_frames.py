@@ -16,6 +16,7 @@ from protocol.c37118 import (
     Fragments,
     FrameError,
     HeaderFrame,
+    Splitter,
     encode_command,
     encode_configuration,
     encode_header,
@@ -76,6 +77,18 @@ def test_pieces_of_either_habit_come_together(cfg: ConfigurationFrame, check: st
 def long_cfg3() -> ConfigurationFrame:
     cfg = make.configuration(kind=3, version=2)
     return replace(cfg, stations=tuple(replace(cfg.stations[0], idcode=k) for k in range(6)))
+
+
+def test_a_cut_may_leave_one_byte_to_the_last_piece() -> None:
+    """The one CHK of a series is cut like everything else."""
+    last = set()
+    for size in range(40, 400):
+        pieces = encode_configuration(long_cfg3(), max_size=size, check="whole")
+        fragments, splitter = Fragments(), Splitter()
+        frames = [*splitter.feed(b"".join(pieces)), *splitter.close()]
+        assert [fragments.add(frame, 0) for frame in frames][-1] == long_cfg3()
+        last.add(len(pieces[-1]))
+    assert 17 in last
 
 
 @pytest.mark.parametrize("check", ["each", "whole"])
