@@ -154,6 +154,7 @@ def test_connections_of_a_receiver_that_dies_are_given_up_and_places_freed(run_f
         for count in (2, 3):
             stack.enter_context(socket.create_connection(("127.0.0.1", port)))
             until(lambda count=count: other.hear() == count)
+        assert spread([other]) == [3]
 
 
 def test_an_address_from_which_no_device_dials_in_is_turned_away(run_folder):
