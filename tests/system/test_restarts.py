@@ -57,7 +57,7 @@ def wiring(folder: Path) -> dict[str, object]:
         "front": {"kind": "balancer", "listen": f"127.0.0.1:{free_port()}"},
         "receivers": {"kind": "receiver", "from": "front", "copies": 2},
         "archive": {"kind": "archiver", "from": ["receivers", "windows"], "path": str(folder / "data")},
-        "align": {"kind": "concentrator", "from": "receivers"},
+        "align": {"kind": "concentrator", "from": "receivers", "wait": "1 s"},  # a busy machine makes no row late
         "windows": {
             "kind": "trigger", "from": "align", "window": "3 s", "every": "1 s", "timeout": "2 s",
             "dead_letters": str(folder / "dead-letters"),
