@@ -30,15 +30,8 @@ from protocol.messages import Durable, Fetch
 LOOK_AROUND = 50 * MILLISECOND
 """How often sessions' own timers and unsent commands are looked at."""
 TALLY_EVERY = SECOND
-JOIN_AGAIN = 500 * MILLISECOND
 LEAVE_AFTER = 10 * SECOND
 """How long an ended connection may wait for the balancer's word on whose its frames are."""
-EARLY_AT_MOST = 4096
-"""DATA frames of a link kept until the balancer has said who it is."""
-BELIEVED = 3
-"""DATA frames of a further stream on a connection before it is asked what it is: a lone one was injected."""
-CONFIGURATION_CHANGED = 0x0400
-REASONS_AT_MOST = 20
 
 
 class Settings(_settings.Settings):
