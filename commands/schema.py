@@ -53,6 +53,11 @@ def pipeline_schema() -> dict[str, Any]:
         "required": ["site", "nodes"],
         "properties": {
             "site": {"type": "string", "description": "Site file, relative to this file."},
+            "journal": {
+                "type": "string",
+                "description": "Folder of the processes' journals, relative to this file; by default "
+                "../data/journal/<name of this file>.",
+            },
             "nodes": {
                 "type": "object",
                 "description": "Nodes in the order of the data.",

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from protocol.clock import Now
@@ -82,6 +83,8 @@ class Place:
     """The checked site file (`nodes._site.Site`, dumped)."""
     pipeline: str
     """Path of the pipeline file."""
+    journal: Path | None = None
+    """Own folder for what must outlive the process; None: it keeps no journal (a node run alone, tests)."""
 
 
 class Node:

@@ -1,6 +1,7 @@
 """A pipeline file: which nodes there are and who reads whom. Checked as a whole before anything starts.
 
     site: ../config/site.yaml
+    journal: ../data/journal            # optional; by default ../data/journal/<name of this file>
     nodes:
       front:      {kind: balancer, listen: 0.0.0.0:4712}
       receivers:  {kind: receiver, from: front, copies: 2}
@@ -31,7 +32,7 @@ from nodes._wiring import Nodes, NodeSpec, check_run, check_shared, check_wires,
 
 MAX_COPIES = 64
 COMMON = ("kind", "from", "copies")
-TOP = ("site", "nodes")
+TOP = ("site", "journal", "nodes")
 
 
 class Common(Settings):
@@ -58,6 +59,8 @@ class Pipeline:
     """In the order of the file."""
     run: str
     """Runtime folder."""
+    journal: Path
+    """Folder of the processes' journals, each in one of its own name."""
 
     @property
     def processes(self) -> dict[str, NodeSpec]:
@@ -89,6 +92,7 @@ class Pipeline:
             run=self.run,
             site=self.site.model_dump(mode="json"),
             pipeline=str(self.path),
+            journal=self.journal / process,
         )
 
 
@@ -114,11 +118,12 @@ def load(path: Path, only: str | None = None) -> Pipeline:
         if only is None or only in node.processes:
             nodes[name] = _with_settings(node, entries, nodes, path, lines)
     check_shared(nodes, lines)
+    journal = _journal_folder(path.resolve(), data, lines)
     run = str(run_folder(path))
     check_run(nodes, run, lines)
     if lines.faults or site is None:
         raise Faulty(lines.faults)
-    return Pipeline(path.resolve(), site, nodes, run)
+    return Pipeline(path.resolve(), site, nodes, run, journal)
 
 
 def _top(data: Any, lines: Lines) -> dict[str, Any]:
@@ -135,6 +140,15 @@ def _top(data: Any, lines: Lines) -> dict[str, Any]:
         lines.fault(("nodes",), "no nodes", "write nodes: with one entry per node, as front: {kind: balancer, …}")
         return {}
     return nodes
+
+
+def _journal_folder(path: Path, data: Any, lines: Lines) -> Path:
+    """Where `journal:` says, relative to the file; by default `../data/journal/<name of the file>`."""
+    named = data.get("journal", f"../data/journal/{path.stem}") if isinstance(data, dict) else ""
+    if not isinstance(named, str) or not named:
+        lines.fault(("journal",), "journal is no folder", "write journal: ../data/journal, or leave it out")
+        return path.parent
+    return Path(os.path.normpath(path.parent / named))
 
 
 def _load_site(path: Path, data: Any, lines: Lines) -> Site | None:

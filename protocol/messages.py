@@ -206,6 +206,9 @@ class Tally(Numbered):
     """[n] no usable configuration, unknown device, or wrong size for the configuration."""
     lost: I8
     """[n] given up by a bound of ours."""
+    of: int = 0
+    """An earlier epoch of this writer whose last counts these are (its process was killed before it could say them);
+    0: the epoch that this word is said in."""
 
 
 @message(b"SNA")
@@ -311,6 +314,9 @@ class Announce:
     next: int
     first: int
     """Oldest number that can still be fetched."""
+    earlier: list[tuple[int, int, int]] = field(default_factory=list)
+    """(epoch, first, next) of the writer's earlier epochs that can still be fetched, oldest first: a reader that
+    stands in one of them takes the rest of it before it goes on to the next."""
 
 
 @message(b"FET")
@@ -338,9 +344,10 @@ class Gone:
 @message(b"DUR")
 @dataclass(frozen=True)
 class Durable:
-    """The archive to a writer: all below `next` is on disk."""
+    """A reader to a writer: all below `next` of `epoch`, and all of earlier epochs, is safe with me."""
 
     archive: str
+    """The reader's process name."""
     epoch: int
     next: int
 
