@@ -144,7 +144,7 @@ def _top(data: Any, lines: Lines) -> dict[str, Any]:
 
 def _journal_folder(path: Path, data: Any, lines: Lines) -> Path:
     """Where `journal:` says, relative to the file; by default `../data/journal/<name of the file>`."""
-    named = data.get("journal", f"../data/journal/{path.stem}") if isinstance(data, dict) else ""
+    named = (data if isinstance(data, dict) else {}).get("journal", f"../data/journal/{path.stem}")
     if not isinstance(named, str) or not named:
         lines.fault(("journal",), "journal is no folder", "write journal: ../data/journal, or leave it out")
         return path.parent
