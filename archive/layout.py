@@ -9,6 +9,7 @@
     DIR/live/20260506T07Z/                   the parts of one hour, see archive/parts.py
         rate50_ph4_an0_dg1.20260506T0700Z_60min.<serial>.part.h5
         rate50_ph4_an0_dg1.aside.<serial>.part.h5
+        verdicts.<serial>.part.h5        see archive/verdicts.py
     DIR/2026/05/06/syms_20260506T07Z.h5      one finished hour of the whole station
     DIR/events/20260506T071422.340Z_….h5     one event with its clip
 
@@ -38,6 +39,8 @@ PART_LIMIT = 2 << 30
 """Bytes a part may come to when full."""
 ASIDE_ROWS = 16384
 """Capacity of one aside part."""
+VERDICT_ROWS = 8192
+"""Capacity of one part of verdicts."""
 PART, SEALED = ".part.h5", ".sealed.h5"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -81,6 +84,31 @@ def aside_fields(table: Table) -> dict[str, Field]:
     }
 
 
+TIME_TEXT = "nanoseconds since 1970-01-01"
+VERDICT_FIELDS = {
+    "device": Field("<u4", (), "device number: link * 65536 + position of the station in its stream"),
+    "name": Field("S64", (), "name of the station"),
+    "start": Field("<i8", (), f"of the window: its first sample, {TIME_TEXT}"),
+    "stop": Field("<i8", (), f"of the window: after its last sample, {TIME_TEXT}"),
+    "outcome": Field("S16", (), "ok, incomplete (not judged: too much is missing), failed (given up)"),
+    "suspicious": Field("|u1", (), "1 = the algorithm found something"),
+    "onset": Field("<i8", (), f"of what it found, {TIME_TEXT}; 0 = nothing found"),
+    "score": Field("<f8", (), "how far beyond the algorithm's limit, 1.0 = at the limit"),
+    "completeness": Field("<f8", (), "share of the window's samples that were measured, 0 to 1"),
+    "algorithm": Field("S64", (), "name of the algorithm; empty = the window was not judged"),
+    "version": Field("<i8", (), "version of the algorithm"),
+    "trigger": Field("S64", (), "process that cut the window"),
+    "worker": Field("S64", (), "process that judged it"),
+    "lease": Field("<i8", (), "the trigger's number of the window"),
+    "attempt": Field("<i8", (), "how often the window had been sent to a detector"),
+    "took": Field("<i8", (), "time of work in ns"),
+    "epoch": Field("<i8", (), "of the trigger's stream of verdicts"),
+    "number": Field("<i8", (), "of the verdict in that epoch"),
+    "kept": Field("<i8", (), f"when the archive took it, {TIME_TEXT}"),
+    "error": Field("S256", (), "why it was not judged, cut to length"),
+    "detail": Field("S2048", (), "the algorithm's own figures (JSON)"),
+}
+"""What is kept of a verdict, one row for each device of its window. Texts are UTF-8, padded with zero bytes."""
 COLUMN = np.dtype([("device", "<u4"), ("version", "<u4"), ("length", "<u4"), ("crc", "<u4")])
 """Record of `columns`; `length` and `crc` are of the JSON in `configuration`; length 0 = column free."""
 
@@ -174,6 +202,16 @@ def part_name(table: Table, start: int, span: int, serial: str) -> str:
 def aside_name(table: Table, serial: str) -> str:
     """File name of an aside part."""
     return f"{table.name}.aside.{serial}{PART}"
+
+
+def verdicts_name(serial: str) -> str:
+    """File name of a part of verdicts."""
+    return f"verdicts.{serial}{PART}"
+
+
+def holds_verdicts(path: Path) -> bool:
+    """Whether a part holds verdicts; else it holds rows."""
+    return path.name.startswith("verdicts.")
 
 
 def finished_hours(root: Path) -> dict[int, Path]:

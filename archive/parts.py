@@ -75,8 +75,8 @@ def column_fields(columns: int, blob: int) -> Datasets:
     }  # fmt: skip
 
 
-class Part:
-    """An open part: cells are read and written by their number, `slot * columns + column` or `row`."""
+class Cells:
+    """Datasets of an open part. Cells are read and written by their number."""
 
     def __init__(self, path: Path, disk: Disk, writable: bool = False) -> None:
         self.path = path
@@ -87,27 +87,9 @@ class Part:
                 name: Extent(item.id.get_offset(), item.shape, item.dtype)
                 for name, item in file.items() if isinstance(item, h5py.Dataset)
             }  # fmt: skip
-        found = layout.table_of(str(self.attributes["table"]))
-        if found is None:
-            raise ValueError(f"{path}: table {self.attributes['table']!r} is not one of ours")
-        self.table: Table = found
-        self.is_aside = bool(self.attributes.get("aside", False))
-        self.fields = layout.aside_fields(self.table) if self.is_aside else layout.row_fields(self.table)
-        self.capacity = self.extents["columns"].shape[0]
+        self.fields: dict[str, Field] = {}
+        """What a cell of each dataset holds; of one that is not here, a single value."""
         self.fd = os.open(path, os.O_RDWR if writable else os.O_RDONLY)
-        self.configurations: list[Configuration | None] = self._read_columns()
-
-    @property
-    def first(self) -> int:
-        """Number of the first slot."""
-        return int(self.attributes["first_slot"])
-
-    @property
-    def slots(self) -> int:
-        """Number of slots, or of rows of an aside part."""
-        return self.extents["present"].shape[0]
-
-    # cells
 
     def take(self, name: str, cells: NDArray[np.int64]) -> NDArray[Any]:
         """[n, …] What stands in some cells, given in ascending order."""
@@ -170,6 +152,46 @@ class Part:
         unit, _, _ = self._unit(name)
         self._disk.pwrite(self.fd, block.reshape(-1).view(np.uint8), self.extents[name].offset + first * unit)
 
+    def sync(self) -> None:
+        self._disk.sync(self.fd)
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+class Part(Cells):
+    """An open part of rows: the number of a cell is `slot * columns + column`, or `row`."""
+
+    def __init__(self, path: Path, disk: Disk, writable: bool = False) -> None:
+        super().__init__(path, disk, writable)
+        try:
+            self._recognise()
+        except BaseException:
+            self.close()
+            raise
+
+    def _recognise(self) -> None:
+        found = layout.table_of(str(self.attributes["table"]))
+        if found is None:
+            raise ValueError(f"{self.path}: table {self.attributes['table']!r} is not one of ours")
+        self.table: Table = found
+        self.is_aside = bool(self.attributes.get("aside", False))
+        self.fields = layout.aside_fields(self.table) if self.is_aside else layout.row_fields(self.table)
+        self.capacity = self.extents["columns"].shape[0]
+        self.configurations: list[Configuration | None] = self._read_columns()
+
+    @property
+    def first(self) -> int:
+        """Number of the first slot."""
+        return int(self.attributes["first_slot"])
+
+    @property
+    def slots(self) -> int:
+        """Number of slots, or of rows of an aside part."""
+        return self.extents["present"].shape[0]
+
     # columns
 
     def _read_columns(self) -> list[Configuration | None]:
@@ -199,14 +221,6 @@ class Part:
         self._disk.pwrite(self.fd, record.view(np.uint8),
                           self.extents["columns"].offset + column * layout.COLUMN.itemsize)  # fmt: skip
         self.configurations[column] = configuration
-
-    def sync(self) -> None:
-        self._disk.sync(self.fd)
-
-    def close(self) -> None:
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
 
 
 def _opened(path: Path) -> Any:
