@@ -1,33 +1,44 @@
 """How a balancer and its receivers talk: sequenced packets on a unix socket, device sockets handed over by descriptor.
 
-    receiver -> balancer   hello(receiver)                         once, first
-    balancer -> receiver   welcome()                               it will be given links
-    balancer -> receiver   link(connection, how, peer, …) + descriptors   yours to read from now on
+    receiver -> balancer   hello(receiver, holds=K)                once, first; so many `holds` follow
+    receiver -> balancer   holds(connection, how, peer, target, cfg3, stream, numbers) + descriptors   it has this
+    balancer -> receiver   adopted(connection)                     one that it did not know: goes on under this number
+    balancer -> receiver   welcome(life, coming)                  after the last `holds`; `life`: UTC [us] of its start,
+                                                              `coming`: connections of a predecessor, handed again next
+    balancer -> receiver   link(connection, how, peer, target, cfg3, stream, again, numbers) + descriptors
+                                                               yours to read; `again`: your predecessor read it
     receiver -> balancer   identify(connection, address, stream)   who is this?
-    balancer -> receiver   identity(connection, address, stream, device…)  or  refused(…, reason)
-    receiver -> balancer   ended(connection, reason)               closed; the place is free
-    balancer -> receiver   drop(connection, number, reason)        close it; where it carries others too, only that link
+    balancer -> receiver   identity(connection, address, stream, device)  or  refused(…, reason)
+    receiver -> balancer   ended(connection, reason, cfg3)         shut down; the place is free
+    balancer -> receiver   drop(connection, number, reason)        end it; where it carries others too, only that link
 
 No byte of a device passes through the balancer: the kernel hands the socket over as it is, with what is queued in it.
+The balancer keeps a duplicate of every descriptor, so that a connection outlives its receiver; a receiver keeps its
+own when the balancer ends, and brings them back to the next one. `numbers` are the link numbers identified on it;
+connections are numbered by the balancer, uniquely over its restarts.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import msgpack
 
 from protocol.clock import MILLISECOND, Now
 
-MAX_NOTE = 64 * 1024
-"""Bytes of one note."""
+MAX_NOTE = 256 * 1024
+"""Bytes of one note: a `welcome` names up to 20,000 connections."""
 MAX_DESCRIPTORS = 4
 JOIN_AGAIN = 500 * MILLISECOND
+_NO_ROOM = (errno.EAGAIN, errno.ETOOMANYREFS, errno.ENOBUFS, errno.ENOMEM)
+"""The other end has not read enough yet, or the kernel wants fewer descriptors in flight: later."""
 
 
 def path(run: str, balancer: str) -> str:
@@ -57,8 +68,9 @@ class Channel:
     def __init__(self, end: socket.socket) -> None:
         self.end = end
         self.end.setblocking(False)
+        self.end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MAX_NOTE)
         self.alive = True
-        self._waiting: deque[tuple[bytes, list[socket.socket]]] = deque()
+        self._waiting: deque[_Note] = deque()
 
     @classmethod
     def dial(cls, where: str) -> Channel:
@@ -75,28 +87,38 @@ class Channel:
     def fd(self) -> int:
         return self.end.fileno()
 
-    def say(self, what: str, sockets: Sequence[socket.socket] = (), **fields: Any) -> None:
-        """Send one note. Sockets given away with it are closed on this side once they are handed over."""
-        self._waiting.append((msgpack.packb({"say": what, **fields}), list(sockets)))
+    @property
+    def waiting(self) -> int:
+        """Notes that the other end had no room for."""
+        return len(self._waiting)
+
+    def say(self, what: str, sockets: Sequence[socket.socket] = (), keep: bool = False, **fields: Any) -> None:
+        """Send one note. Sockets given away with it are closed on this side once they are handed over.
+
+        With `keep` they stay the caller's; a note whose sockets it has closed before there was room is not sent.
+        """
+        self._waiting.append(_Note(msgpack.packb({"say": what, **fields}), list(sockets), keep))
         self.flush()
 
     def flush(self) -> None:
         """Send what waits, as far as there is room."""
         while self.alive and self._waiting:
-            note, sockets = self._waiting[0]
+            note = self._waiting[0]
+            descriptors = [one.fileno() for one in note.sockets]
             try:
-                socket.send_fds(self.end, [note], [one.fileno() for one in sockets])
-            except BlockingIOError:
-                return
-            except OSError:
-                self.alive = False
+                if -1 not in descriptors:
+                    socket.send_fds(self.end, [note.data], descriptors)
+            except OSError as fault:
+                self.alive = fault.errno in _NO_ROOM
                 return
             self._waiting.popleft()
-            for one in sockets:
-                one.close()
+            note.done()
 
     def notes(self) -> Iterator[tuple[dict[str, Any], list[int]]]:
-        """What has come: (note, descriptors). The taker owns the descriptors."""
+        """What has come: (note, descriptors). The taker owns the descriptors.
+
+        They are fewer than were sent if this process has no room for more (RLIMIT_NOFILE).
+        """
         while self.alive:
             try:
                 data, descriptors, _, _ = socket.recv_fds(self.end, MAX_NOTE, MAX_DESCRIPTORS)
@@ -111,13 +133,28 @@ class Channel:
 
     def unsent(self) -> list[tuple[dict[str, Any], list[socket.socket]]]:
         """Notes that never went out, with their sockets: the caller's again."""
-        left = [(msgpack.unpackb(note), sockets) for note, sockets in self._waiting]
+        left = [(msgpack.unpackb(note.data), note.sockets) for note in self._waiting]
         self._waiting.clear()
         return left
 
     def close(self) -> None:
+        """Hang up; what was given away and never went out is closed."""
         self.alive = False
         self.end.close()
+        while self._waiting:
+            self._waiting.popleft().done()
+
+
+@dataclass(frozen=True)
+class _Note:
+    data: bytes
+    sockets: list[socket.socket]
+    keep: bool
+
+    def done(self) -> None:
+        if not self.keep:
+            for one in self.sockets:
+                one.close()
 
 
 class Balancers:
