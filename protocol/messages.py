@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import Any, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,13 @@ U4 = NDArray[np.uint32]
 I4 = NDArray[np.int32]
 I8 = NDArray[np.int64]
 F4 = NDArray[np.float32]
+
+# What a reader may rely on: `protocol.wire` refuses a message that breaks these bounds or whose shapes do not fit.
+Count = Annotated[int, range(1 << 63)]
+Number4 = Annotated[int, range(1 << 32)]
+Number2 = Annotated[int, range(1 << 16)]
+TableKey = Annotated[tuple[int, int, int, int], "table"]
+"""A `Table`; it sets the sizes p, a, d and c of the message."""
 
 STATIONS_PER_LINK = 1 << 16
 FIXED_CHANNELS = 2
@@ -104,9 +111,9 @@ class Numbered:
 
     node: str = field(default="", kw_only=True)
     """The writer's process name, as `receivers.1`. The writer's stream fills in these three."""
-    epoch: int = field(default=0, kw_only=True)
+    epoch: Count = field(default=0, kw_only=True)
     """One opening of the writer's stream: UTC [ns] of that moment."""
-    number: int = field(default=0, kw_only=True)
+    number: Count = field(default=0, kw_only=True)
     """0, 1, 2, … within the epoch."""
 
 
@@ -115,40 +122,40 @@ class Numbered:
 class Configuration(Numbered):
     """What a device's rows mean. Stands in the stream before the first row it holds for."""
 
-    device: int
-    version: int
+    device: Number4
+    version: Number4
     """CRC-32 of the content: the same words have the same version, whichever receiver heard them.
     (CFGCNT is not reliable in the field.)"""
     link: str
     """Name of the link in the site file, or as admitted."""
-    stream: int
+    stream: Number2
     """IDCODE of the frames."""
-    station: int
+    station: Number2
     """IDCODE of the station's block; may differ from `stream`."""
     name: str
     """Station name, cleaned."""
     protocol: str
     """`c37118`."""
-    table: tuple[int, int, int, int]
+    table: TableKey
     """`Table` of its rows."""
-    time_base: int
+    time_base: Annotated[int, range(1, 1 << 32)]
     """Counts per second of FRACSEC."""
     nominal: int
     """Nominal frequency [Hz], 50 or 60."""
-    count: int
+    count: Number2
     """CFGCNT as sent."""
-    phasors: list[str]
+    phasors: Annotated[list[str], "p"]
     """Names, cleaned, as many as `table` says; so are those below."""
-    phasor_units: list[str]
+    phasor_units: Annotated[list[str], "p"]
     """`V` or `A` each."""
-    analogs: list[str]
-    analog_units: list[str]
+    analogs: Annotated[list[str], "a"]
+    analog_units: Annotated[list[str], "a"]
     """`instantaneous`, `rms`, `peak`, or `user <n>`: what ANUNIT can say."""
-    digitals: list[list[str]]
+    digitals: Annotated[list[list[str]], "d", "16"]
     """16 labels per word, bit 0 first."""
-    digital_normal: list[int]
+    digital_normal: Annotated[list[Number2], "d"]
     """Normal state of each word (mask)."""
-    digital_valid: list[int]
+    digital_valid: Annotated[list[Number2], "d"]
     """Bits of each word that are in use (mask); 0 = the device declared nothing."""
     region: str = ""
     latitude: float = float("nan")
@@ -158,6 +165,8 @@ class Configuration(Numbered):
     """Metres."""
     detail: dict[str, Any] = field(default_factory=dict)
     """What else the configuration frame said (format, scales, G_PMU_ID, service class, window, group delay …)."""
+    again: bool = False
+    """Not a word of its stream but repeated to one reader that begins in the middle of it: this is in force there."""
 
 
 @message(b"MEA")
@@ -165,25 +174,25 @@ class Configuration(Numbered):
 class Measurements(Numbered):
     """What one tick of one receiver brought for one table, in order of arrival."""
 
-    table: tuple[int, int, int, int]
+    table: TableKey
     """`Table` of all its rows."""
-    device: U4
+    device: Annotated[U4, "n"]
     """[n]"""
-    time: I8
+    time: Annotated[I8, "n"]
     """[n] of the measurement, ns UTC, on the reporting grid where it belongs there (`clock.snap`)."""
-    arrival: I8
+    arrival: Annotated[I8, "n"]
     """[n] when the receiver took it from the kernel, ns UTC."""
-    snapped: I4
+    snapped: Annotated[I4, "n"]
     """[n] ns that `clock.snap` added to the device's own stamp."""
-    quality: U1
+    quality: Annotated[U1, "n"]
     """[n] time quality byte of FRACSEC."""
-    status: U2
+    status: Annotated[U2, "n"]
     """[n] STAT."""
-    aside: U1
+    aside: Annotated[U1, "n"]
     """[n] `Aside.NO` or why the receiver holds the row's time for implausible."""
-    values: F4
+    values: Annotated[F4, "n", "c"]
     """[n, c]"""
-    digital: U2
+    digital: Annotated[U2, "n", "d"]
     """[n, d]"""
 
 
@@ -196,17 +205,17 @@ class Tally(Numbered):
     as one of station 0.
     """
 
-    device: U4
+    device: Annotated[U4, "n"]
     """[n]"""
-    received: I8
+    received: Annotated[I8, "n"]
     """[n] rows in DATA frames that came, whatever became of them."""
-    corrupt: I8
+    corrupt: Annotated[I8, "n"]
     """[n] bad checksum."""
-    refused: I8
+    refused: Annotated[I8, "n"]
     """[n] no usable configuration, unknown device, or wrong size for the configuration."""
-    lost: I8
+    lost: Annotated[I8, "n"]
     """[n] given up by a bound of ours."""
-    of: int = 0
+    of: Count = 0
     """An earlier epoch of this writer whose last counts these are (its process was killed before it could say them);
     0: the epoch that this word is said in."""
 
@@ -216,22 +225,22 @@ class Tally(Numbered):
 class Snapshots(Numbered):
     """Slots of one table that the concentrator released: k slots, m devices."""
 
-    table: tuple[int, int, int, int]
-    slot: I8
+    table: TableKey
+    slot: Annotated[I8, "k"]
     """[k] `clock.slot_of`, in ascending order; a slot of a table is released once."""
-    device: U4
+    device: Annotated[U4, "m"]
     """[m]"""
-    present: U1
+    present: Annotated[U1, "k", "m"]
     """[k, m] 1 = the device's row was there in time; where 0, the values are NaN."""
-    quality: U1
+    quality: Annotated[U1, "k", "m"]
     """[k, m]"""
-    status: U2
+    status: Annotated[U2, "k", "m"]
     """[k, m]"""
-    values: F4
+    values: Annotated[F4, "k", "m", "c"]
     """[k, m, c]"""
-    digital: U2
+    digital: Annotated[U2, "k", "m", "d"]
     """[k, m, d]"""
-    latency: I8
+    latency: Annotated[I8, "k"]
     """[k] ns from the slot's last arrival to its release."""
 
 
@@ -242,21 +251,21 @@ class Window:
 
     trigger: str
     """Process name of the trigger that leased it; the Verdict goes to its inbox."""
-    lease: int
+    lease: Count
     """The trigger's number for this window; the same when sent again."""
-    attempt: int
+    attempt: Count
     """1, 2, …"""
-    device: U4
+    device: Annotated[U4, "m"]
     """[m]"""
     start: int
     """Time of the first sample, ns UTC."""
     rate: int
     """Samples per second, or < 0: seconds per sample."""
-    quantities: list[str]
+    quantities: Annotated[list[str], "q"]
     """[q] as `frequency`."""
-    values: F4
+    values: Annotated[F4, "m", "q", "n"]
     """[m, q, n]; never NaN: gaps up to the limit are interpolated, and where no window can be filled none is sent."""
-    filled: U1
+    filled: Annotated[U1, "m", "n"]
     """[m, n] 1 = interpolated, to be left out of the decision."""
     completeness: float
     """Share of samples measured, 0..1, of the least complete device."""
@@ -278,12 +287,12 @@ class Verdict(Numbered):
     """What an algorithm said of a window. Key: (algorithm, version, trigger, device, start)."""
 
     trigger: str
-    lease: int
-    attempt: int
+    lease: Count
+    attempt: Count
     worker: str
     algorithm: str
     version: int
-    device: U4
+    device: Annotated[U4, "m"]
     """[m]"""
     start: int
     """ns UTC"""
@@ -310,11 +319,11 @@ class Announce:
     """A writer's standing: everything below `next` has been said. At least every 500 ms."""
 
     node: str
-    epoch: int
-    next: int
-    first: int
+    epoch: Count
+    next: Count
+    first: Count
     """Oldest number that can still be fetched."""
-    earlier: list[tuple[int, int, int]] = field(default_factory=list)
+    earlier: list[tuple[Count, Count, Count]] = field(default_factory=list)
     """(epoch, first, next) of the writer's earlier epochs that can still be fetched, oldest first: a reader that
     stands in one of them takes the rest of it before it goes on to the next."""
 
@@ -325,20 +334,23 @@ class Fetch:
     """A reader asks a writer for [first, last) of an epoch; the words themselves come to the reader's inbox."""
 
     reader: str
-    epoch: int
-    first: int
-    last: int
+    epoch: Count
+    first: Count
+    last: Count
 
 
 @message(b"GON")
 @dataclass(frozen=True)
 class Gone:
-    """The writer's answer for what it no longer holds: [first, last) of an epoch are lost to the reader."""
+    """The writer's answer for what it no longer holds: [first, last) of an epoch are lost to the reader.
+
+    Nothing is gone if first = last: so ends an answer that was too long, and the list of Configurations in force.
+    """
 
     node: str
-    epoch: int
-    first: int
-    last: int
+    epoch: Count
+    first: Count
+    last: Count
 
 
 @message(b"DUR")
@@ -348,8 +360,8 @@ class Durable:
 
     archive: str
     """The reader's process name."""
-    epoch: int
-    next: int
+    epoch: Count
+    next: Count
 
 
 @message(b"HEA")
@@ -372,13 +384,13 @@ class Health:
     """Since the start; names end in their unit if it is not a plain count."""
     queues: dict[str, int]
     """What waits now, by queue."""
-    columns: list[str]
+    columns: Annotated[list[str], "k"]
     """[k] names of the per-device counters, as `received`, `late`, `connected`, `latency_ms`."""
-    devices: U4
+    devices: Annotated[U4, "n"]
     """[n]"""
-    labels: list[str]
+    labels: Annotated[list[str], "n"]
     """[n] name of each device, "" if this node does not know it."""
-    counts: NDArray[np.float64]
+    counts: Annotated[NDArray[np.float64], "n", "k"]
     """[n, k]"""
     alarms: list[str]
     """What a person should look at, each a sentence."""

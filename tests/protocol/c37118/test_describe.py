@@ -48,4 +48,4 @@ def test_any_configuration_crosses_the_wire(cfg: ConfigurationFrame) -> None:
     for each, table in zip(told, compile_codec(cfg).tables, strict=True):
         assert tuple(each.table) == table
         again = wire.unpack([bytes(part) for part in wire.pack(each)])
-        assert repr(again) == repr(replace(each, table=list(each.table)))  # type: ignore[arg-type]
+        assert repr(again) == repr(replace(each, table=tuple(each.table)))  # type: ignore[arg-type]
