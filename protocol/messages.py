@@ -335,8 +335,11 @@ class Fetch:
 
     reader: str
     epoch: Count
+    """If the writer does not know it, or it is an earlier one and nothing of it is asked for: it answers with Announce."""
     first: Count
     last: Count
+    configurations: bool = False
+    """Send first the Configurations in force at `first` (marked `again`), then a Gone of nothing."""
 
 
 @message(b"GON")
