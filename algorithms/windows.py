@@ -1,17 +1,19 @@
-"""Windows: the recent samples of all devices of a table, cut into windows when they are due, and leased to workers.
+"""Windows: the recent samples of all devices of a table, cut into windows when they are due.
 
 A window of a device ends at a multiple of `every`, shifted by the device's own phase if staggered; it is due when
 its last slot (or a later one) was released, never by the clock. A device's first window begins after its first
-sample. Gaps up to a limit are interpolated and marked; a window with a longer gap, or with too few samples, can't
-be judged.
+sample, its last one holds its last sample, and every window between these is cut once, also one without a sample.
+So a device that falls silent owes its empty windows until it is heard again; after `GONE` of them it counts as
+gone, and begins anew when it comes back.
+
+All this follows from what was pushed: the same pushes in the same order, in whatever pieces, cut the same windows.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +21,15 @@ from numpy.typing import NDArray
 F4 = NDArray[np.float32]
 I8 = NDArray[np.int64]
 U1 = NDArray[np.uint8]
+U4 = NDArray[np.uint32]
 
+RULES = 1
+"""Another number when other windows would be cut of the same pushes."""
 NO_SLOT = -(1 << 62)
+NEVER = 1 << 62
+GONE = 256
+"""Windows without a sample that a device may owe."""
+RUNS_KEPT = 16
 GOLDEN = 0.6180339887498949
 """Fractional part of the golden ratio: its multiples modulo 1 are spread as evenly as can be (Weyl 1916)."""
 
@@ -34,98 +43,173 @@ class Cut:
     """slot of the first sample"""
     values: F4
     """[n], NaN where nothing was measured"""
+    came: int
+    """When the oldest of its slots that are held was pushed; NEVER if none is."""
 
 
 class Samples:
-    """The last `length` samples of one quantity of every device of a table, and which windows of them are due."""
+    """The last samples of one quantity of every device of a table, and which windows of them are due."""
 
     def __init__(self, length: int, every: int, stagger: bool = True) -> None:
         """`length` of a window and `every` in slots."""
         if length < 1 or every < 1:
             raise ValueError(f"window of {length} samples every {every}: both must be at least one sample")
-        self.length, self.every, self._stagger = length, every, stagger
-        self._size = length + max(64, length // 4)
+        self.length, self.every, self.stagger = length, every, stagger
+        self._room = max(64, length // 4)
+        self._size = length + self._room
         self._slot = np.full(self._size, NO_SLOT, dtype=np.int64)
+        self._came = np.full(self._size, NEVER, dtype=np.int64)
         self._values = np.zeros((0, self._size), dtype=np.float32)
         self._column: dict[int, int] = {}
-        self._device: list[int] = []
+        self._devices = np.zeros(0, dtype=np.uint32)
+        self._begin = np.zeros(0, dtype=np.int64)
+        """[m] end of the first window"""
         self._end = np.zeros(0, dtype=np.int64)
-        """[m] slot after the next window's last one"""
+        """[m] slot after the next window's last one; NEVER before the first sample"""
+        self._heard = np.zeros(0, dtype=np.int64)
+        """[m] slot of the last sample"""
+        self._top = NO_SLOT
+        """newest slot"""
+        self._spent: dict[int, list[list[int]]] = {}
+        """Device -> [first, last] ends of the windows that were cut before slots went back."""
         self._last = (np.zeros(0, dtype=np.uint32), np.zeros(0, dtype=np.int64))
         """The devices of the last push and their columns: they seldom change."""
 
-    def push(self, slot: I8, device: NDArray[np.uint32], values: F4, late: int = 0) -> Iterator[Cut]:
+    def push(self, slot: I8, device: U4, values: F4, late: int = 0, now: int = 0) -> Iterator[Cut]:
         """Take released slots [k] (ascending) of devices [m], values [k, m] (NaN = missing); yields due windows.
 
         `late`: how long ago they should have been released, in slots. Slots may come again (whoever aligns them
         was started anew and fetched what it could): what was missing is filled in, no window is cut twice.
+        `now`: any time; a cut tells that of its oldest slot.
         """
-        column = self._columns(device, values, slot)
-        room = self._size - self.length
-        for at in range(0, slot.size, room):
-            part = slot[at : at + room]
-            yield from self._push(part, column, values[at : at + room], late)
+        column = self._columns(device)
+        at = 0
+        while at < slot.size:
+            to = int(np.searchsorted(slot, slot[at] + self._room))
+            yield from self._push(slot[at:to], column, values[at:to], max(late, 0), now)
+            at = to
 
-    def _push(self, slot: I8, column: I8, values: F4, late: int) -> Iterator[Cut]:
+    def _push(self, slot: I8, column: I8, values: F4, late: int, now: int) -> Iterator[Cut]:
+        self._rewind(int(slot[0]), late)
+        if slot[0] > self._top + 1:  # a leap: the windows that end before it, while their samples are there
+            yield from self._due(int(slot[0]))
+        self._top = max(self._top, int(slot[-1]))
+        held = slot > self._top - self._size
+        if held.any():
+            self._store(slot[held], column, values[held], now)
+        yield from self._due(self._top + 1)
+
+    def _store(self, slot: I8, column: I8, values: F4, now: int) -> None:
         at = slot % self._size
-        self._values[:, at[self._slot[at] != slot]] = np.nan
+        fresh = self._slot[at] != slot
+        self._values[:, at[fresh]] = np.nan
+        self._slot[at], self._came[at[fresh]] = slot, now
+        there = ~np.isnan(values)
         cells = np.ix_(column, at)
-        self._values[cells] = np.where(np.isnan(values.T), self._values[cells], values.T)
-        self._slot[at] = slot
-        top = int(slot[-1])
-        self._rewind(int(slot[0]), max(late, 0))
-        for one in np.flatnonzero(self._end <= top + 1).tolist():
-            yield from self._cut(one, top)
+        self._values[cells] = np.where(there.T, values.T, self._values[cells])
+        heard = there.any(axis=0)
+        first, last = slot[there.argmax(axis=0)], slot[slot.size - 1 - there[::-1].argmax(axis=0)]
+        self._hear(column[heard], first[heard], last[heard])
 
-    def _cut(self, column: int, top: int) -> Iterator[Cut]:
-        """All windows of a device that are due, those without a single sample left out."""
-        end = int(self._end[column])
-        oldest = top + 1 - self._size + self.length
-        if end < oldest:
-            end += -(-(oldest - end) // self.every) * self.every
-        while end <= top + 1:
-            slots = np.arange(end - self.length, end)
-            at = slots % self._size
-            values = np.where(self._slot[at] == slots, self._values[column, at], np.float32(np.nan))
-            if not np.isnan(values).all():
-                yield Cut(self._device[column], end - self.length, values)
-            end += self.every
-        self._end[column] = end
+    def _hear(self, column: I8, first: I8, last: I8) -> None:
+        """Samples came of these devices: the schedule of one that is new, or was gone, begins."""
+        gone = first - self._heard[column] > self._size + GONE * self.every
+        for one, slot in zip(column[gone].tolist(), first[gone].tolist(), strict=True):
+            self._forget(one)
+            self._begin[one] = self._end[one] = self._first_end(int(self._devices[one]), slot)
+        self._heard[column] = np.maximum(self._heard[column], last)
+
+    def _due(self, limit: int) -> Iterator[Cut]:
+        """All windows that end at `limit` or before, of devices that were heard since these began."""
+        due = (self._end <= limit) & (self._end - self.length <= self._heard)
+        for one in np.flatnonzero(due).tolist():
+            device, end, heard = int(self._devices[one]), int(self._end[one]), int(self._heard[one])
+            while end <= limit and end - self.length <= heard:
+                if not any(first <= end <= last for first, last in self._spent.get(device, ())):
+                    yield self._cut(device, one, end - self.length)
+                end += self.every
+                self._end[one] = end
+
+    def _cut(self, device: int, column: int, first: int) -> Cut:
+        slots = np.arange(first, first + self.length)
+        at = slots % self._size
+        held = self._slot[at] == slots
+        values = np.where(held, self._values[column, at], np.float32(np.nan))
+        return Cut(device, first, values, int(self._came[at].min(where=held, initial=NEVER)))
 
     def _rewind(self, slot: int, late: int) -> None:
         """If slots went back (a wrong clock had led the way), windows begin anew there.
 
         A slot that comes late is no sign of that: time went on meanwhile.
         """
-        astray = np.flatnonzero(self._end > slot + late + self.length + 2 * self.every)
-        for one in astray.tolist():
-            self._end[one] = self._first_end(self._device[one], slot)
+        if self._top <= slot + late + self.length + 2 * self.every:
+            return
+        for one in range(self._devices.size):
+            self._forget(one)
+        self._slot[:], self._came[:] = NO_SLOT, NEVER
+        self._top = slot - 1
+
+    def _forget(self, one: int) -> None:
+        """The schedule of a device ends. What it had is never cut again, should its slots come once more."""
+        last = int(self._end[one]) - self.every
+        if self._begin[one] <= last < NEVER - self.every:
+            runs = self._spent.setdefault(int(self._devices[one]), [])
+            runs.append([int(self._begin[one]), last])
+            del runs[:-RUNS_KEPT]
+        self._begin[one], self._end[one], self._heard[one] = NEVER, NEVER, NO_SLOT
 
     def _first_end(self, device: int, first: int) -> int:
         """End of the first window that begins at slot `first` or later."""
-        phase = int(device * GOLDEN % 1.0 * self.every) if self._stagger else 0
+        phase = int(device * GOLDEN % 1.0 * self.every) if self.stagger else 0
         return first + self.length + (phase - first - self.length) % self.every
 
-    def _columns(self, device: NDArray[np.uint32], values: F4, slot: I8) -> I8:
+    def _columns(self, device: U4) -> I8:
         if np.array_equal(device, self._last[0]):
             return self._last[1]
-        for at, number in enumerate(device.tolist()):
-            if number not in self._column:
-                self._column[number] = len(self._device)
-                self._device.append(number)
-                there = np.flatnonzero(~np.isnan(values[:, at]))
-                first = int(slot[there[0]]) if there.size else int(slot[-1]) + 1
-                self._end = np.append(self._end, self._first_end(number, first))
-        self._widen()
+        self._add([number for number in device.tolist() if number not in self._column])
         columns = np.array([self._column[number] for number in device.tolist()], dtype=np.int64)
         self._last = (device.copy(), columns)
         return columns
 
-    def _widen(self) -> None:
-        have, want = self._values.shape[0], len(self._device)
+    def _add(self, devices: list[int]) -> None:
+        more = len(devices)
+        self._column.update((number, self._devices.size + k) for k, number in enumerate(devices))
+        self._devices = np.append(self._devices, np.array(devices, dtype=np.uint32))
+        self._begin = np.append(self._begin, np.full(more, NEVER))
+        self._end = np.append(self._end, np.full(more, NEVER))
+        self._heard = np.append(self._heard, np.full(more, NO_SLOT))
+        have, want = self._values.shape[0], self._devices.size
         if want > have:
-            more = max(want, 2 * have) - have
-            self._values = np.concatenate([self._values, np.full((more, self._size), np.nan, dtype=np.float32)])
+            wider = np.full((max(want, 2 * have) - have, self._size), np.nan, dtype=np.float32)
+            self._values = np.concatenate([self._values, wider])
+
+    def since(self) -> int:
+        """When the oldest slot that a next window needs was pushed; NEVER if there is none."""
+        begun = self._end - self.length
+        needed = begun[(self._heard >= begun) & (self._end < NEVER)]
+        held = self._slot >= needed.min(initial=NEVER)
+        return int(self._came.min(where=held, initial=NEVER))
+
+    def schedule(self) -> dict[str, Any]:
+        """All but the samples, of plain types."""
+        return {
+            "top": self._top,
+            "devices": self._devices.tolist(),
+            "begin": self._begin.tolist(),
+            "end": self._end.tolist(),
+            "heard": self._heard.tolist(),
+            "spent": [[device, [*map(list, runs)]] for device, runs in self._spent.items()],
+        }
+
+    def resume(self, schedule: dict[str, Any]) -> None:
+        """Go on with this schedule; the samples stay."""
+        self._add([device for device in schedule["devices"] if device not in self._column])
+        columns = np.array([self._column[device] for device in schedule["devices"]], dtype=np.int64)
+        self._begin[:], self._end[:], self._heard[:] = NEVER, NEVER, NO_SLOT
+        self._begin[columns], self._end[columns] = schedule["begin"], schedule["end"]
+        self._heard[columns] = schedule["heard"]
+        self._top = max(NO_SLOT, schedule["top"])
+        self._spent = dict(schedule["spent"])
 
 
 def fill(values: F4, longest: int) -> tuple[F4, U1] | None:
@@ -142,132 +226,3 @@ def fill(values: F4, longest: int) -> tuple[F4, U1] | None:
     at = np.arange(values.size)
     filled = np.interp(at, at[~missing], values[~missing].astype(np.float64)).astype(np.float32)
     return filled, missing.astype(np.uint8)
-
-
-T = TypeVar("T")
-
-
-@dataclass
-class _Lease(Generic[T]):
-    work: T
-    number: int
-    attempt: int = 0
-    worker: str = ""
-    until: int = 0
-    """monotonic ns"""
-    error: str = ""
-
-
-@dataclass(frozen=True)
-class Sent(Generic[T]):
-    """Work to be sent to a worker."""
-
-    work: T
-    lease: int
-    attempt: int
-    worker: str
-
-
-@dataclass(frozen=True)
-class Dead(Generic[T]):
-    """Work given up after its last attempt."""
-
-    work: T
-    lease: int
-    attempt: int
-    error: str
-
-
-class Leases(Generic[T]):
-    """Work waiting, work at the workers, and who gets what next. Every piece ends in one answer or one `Dead`."""
-
-    def __init__(
-        self, workers: Sequence[str], in_flight: int, timeout: int, attempts: int, each: int = 2, first: int = 0
-    ) -> None:
-        """At most `in_flight` pieces out, `each` per worker; `timeout` [ns]; numbers begin at `first`."""
-        self._in_flight, self._timeout, self._attempts, self._each = in_flight, timeout, attempts, each
-        self._waiting: deque[_Lease[T]] = deque()
-        self._out: dict[int, _Lease[T]] = {}
-        self._load: OrderedDict[str, int] = OrderedDict((worker, 0) for worker in workers)
-        """Worker -> pieces it has; in order of their last turn."""
-        self._silent: set[str] = set()
-        """Workers that let a lease run out and have not answered since: asked last."""
-        self._next = first
-        self.resent = 0
-
-    @property
-    def waiting(self) -> int:
-        return len(self._waiting)
-
-    @property
-    def out(self) -> int:
-        return len(self._out)
-
-    def add(self, work: T) -> int:
-        """Put work at the end of the queue; returns its lease number."""
-        self._waiting.append(_Lease(work, self._next))
-        self._next += 1
-        return self._next - 1
-
-    def send(self, mono: int) -> Iterator[Sent[T]]:
-        """Give out what may be given out now."""
-        while self._waiting and len(self._out) < self._in_flight:
-            lease = self._waiting[0]
-            worker = self._freest(lease.worker)
-            if worker is None:
-                return
-            self._waiting.popleft()
-            lease.attempt, lease.worker, lease.until = lease.attempt + 1, worker, mono + self._timeout
-            self._load[worker] += 1
-            self._load.move_to_end(worker)
-            self._out[lease.number] = lease
-            self.resent += lease.attempt > 1
-            yield Sent(lease.work, lease.number, lease.attempt, worker)
-
-    def done(self, number: int, worker: str) -> T | None:
-        """A worker answered: its work, or None if it was answered before (or is not ours)."""
-        self._silent.discard(worker)
-        lease = self._out.pop(number, None)
-        if lease is not None:
-            self._load[lease.worker] -= 1
-            return lease.work
-        for waiting in self._waiting:
-            if waiting.number == number and waiting.attempt:
-                self._waiting.remove(waiting)
-                return waiting.work
-        return None
-
-    def failed(self, number: int, attempt: int, worker: str, error: str) -> Dead[T] | None:
-        """A worker could not do it: again, by another if there is one; or dead, after the last attempt."""
-        self._silent.discard(worker)
-        lease = self._out.get(number)
-        if lease is None or lease.attempt != attempt:
-            return None
-        lease.error = error
-        return self._again(lease)
-
-    def expire(self, mono: int) -> list[Dead[T]]:
-        """Leases whose worker fell silent: again by another, or dead."""
-        dead = []
-        for lease in [lease for lease in self._out.values() if lease.until <= mono]:
-            self._silent.add(lease.worker)
-            lease.error = f"no answer from {lease.worker} within {self._timeout / 1e9:g} s"
-            dead.append(self._again(lease))
-        return [one for one in dead if one is not None]
-
-    def wake_at(self) -> int | None:
-        """Monotonic ns when the next lease runs out."""
-        return min((lease.until for lease in self._out.values()), default=None)
-
-    def _again(self, lease: _Lease[T]) -> Dead[T] | None:
-        del self._out[lease.number]
-        self._load[lease.worker] -= 1
-        if lease.attempt >= self._attempts:
-            return Dead(lease.work, lease.number, lease.attempt, lease.error)
-        self._waiting.appendleft(lease)
-        return None
-
-    def _freest(self, last: str) -> str | None:
-        """The worker with the fewest pieces; those silent, and the one that had this piece before, come last."""
-        free = [name for name, load in self._load.items() if load < self._each]
-        return min(free, key=lambda name: (name in self._silent, name == last, self._load[name]), default=None)

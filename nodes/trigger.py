@@ -17,7 +17,8 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 from pydantic import AfterValidator, Field
 
-from algorithms.windows import Cut, Dead, Leases, Samples, fill
+from algorithms.leases import Dead, Leases
+from algorithms.windows import Cut, Samples, fill
 from nodes._node import Action, Actions, Letter, Node, Place
 from nodes._settings import Duration, FilePath, Share, Size, fault
 from nodes._settings import Settings as Base

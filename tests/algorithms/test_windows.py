@@ -5,9 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from algorithms.windows import Cut, Dead, Leases, Samples, fill
-
-SECOND = 1_000_000_000
+from algorithms.windows import GONE, NEVER, Cut, Samples, fill
 
 
 def u4(*numbers: int) -> np.ndarray:
@@ -73,20 +71,103 @@ def test_a_window_is_due_when_its_last_slot_was_skipped():
     assert np.flatnonzero(np.isnan(cut.values)).tolist() == [9]
 
 
-def test_a_device_without_any_sample_has_no_window():
+def firsts(cuts: list[Cut], device: int = 1) -> list[int]:
+    return [cut.first for cut in cuts if cut.device == device]
+
+
+def test_a_silent_device_owes_its_empty_windows_until_it_is_heard_again():
     samples = Samples(10, 10, stagger=False)
     feed(samples, range(0, 10), (1, 2))
-    assert [(c.device, c.first) for c in feed(samples, range(10, 40), (2,))] == [(2, 10), (2, 20), (2, 30)]
-    assert [(c.device, c.first) for c in feed(samples, range(40, 50), (1, 2))] == [(1, 40), (2, 40)]
+    assert firsts(feed(samples, range(10, 40), (2,))) == []
+    cuts = feed(samples, range(42, 50), (1, 2))
+    assert firsts(cuts) == [10, 20, 30, 40]
+    assert [int(np.isnan(cut.values).sum()) for cut in cuts if cut.device == 1] == [10, 10, 10, 2]
+
+
+def test_the_last_window_holds_the_last_sample():
+    samples = Samples(10, 5, stagger=False)
+    feed(samples, range(0, 10), (1, 2))
+    cuts = feed(samples, range(10, 13), (1, 2)) + feed(samples, range(13, 200), (2,))
+    assert firsts(cuts) == [5, 10]
+    assert [int(np.isnan(cut.values).sum()) for cut in cuts if cut.device == 1] == [2, 7]
+
+
+def test_a_device_without_any_sample_has_no_window():
+    samples = Samples(10, 10, stagger=False)
+    for at in range(0, 40):
+        values = np.array([[at, at if at > 22 else np.nan]], dtype=np.float32)
+        cuts = list(samples.push(np.array([at]), u4(1, 2), values))
+        assert firsts(cuts, 2) == ([30] if at == 39 else [])
+
+
+def test_a_device_that_was_gone_begins_anew():
+    samples = Samples(10, 10, stagger=False)
+    feed(samples, range(0, 15), (1, 2))
+    away = 10 * GONE + 500
+    assert firsts(feed(samples, range(15, away), (2,), chunk=50)) == [10]
+    assert firsts(feed(samples, range(away + 3, away + 30), (1, 2))) == [away + 10, away + 20]
 
 
 def test_a_leap_forward_cuts_what_is_left_and_goes_on():
     samples = Samples(10, 10, stagger=False)
     feed(samples, range(0, 15))
     [partial] = feed(samples, range(1_000_003, 1_000_010))
-    assert partial.first == 1_000_000
-    assert np.isnan(partial.values).sum() == 3
-    assert [cut.first for cut in feed(samples, range(1_000_010, 1_000_030))] == [1_000_010, 1_000_020]
+    assert (partial.first, int(np.isnan(partial.values).sum())) == (10, 5)
+    assert firsts(feed(samples, range(1_000_010, 1_000_030))) == [1_000_010, 1_000_020]
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 500])
+def test_a_leap_over_many_windows_leaves_none_out(chunk: int):
+    samples, slots = Samples(20, 7), [*range(100, 160), *range(1000, 1060)]
+    cuts = []
+    for at in range(0, len(slots), chunk):
+        slot = np.array(slots[at : at + chunk])
+        cuts += list(samples.push(slot, u4(5), slot[:, None].astype(np.float32)))
+    assert set(np.diff(firsts(cuts, 5)).tolist()) == {7}
+    for cut in cuts:
+        held = [slot if slot in slots else None for slot in range(cut.first, cut.first + 20)]
+        assert [None if np.isnan(value) else value for value in cut.values.tolist()] == held
+
+
+def test_windows_of_a_clock_astray_are_cut_once_when_their_time_comes():
+    samples = Samples(10, 10, stagger=False)
+    cuts = feed(samples, range(100, 125)) + feed(samples, range(300, 322)) + feed(samples, range(125, 400))
+    first = firsts(cuts)
+    assert len(first) == len(set(first))
+    assert set(range(150, 391, 10)) == {each for each in first if each >= 150}
+
+
+def test_slots_older_than_the_ring_take_nothing_away():
+    samples = Samples(10, 10, stagger=False)
+    feed(samples, range(0, 115))
+    assert feed(samples, range(0, 8), (2,)) == []
+    old = samples.push(np.arange(0, 8), u4(2), np.zeros((8, 1), dtype=np.float32), late=115)
+    assert list(old) == []
+
+
+def test_a_schedule_goes_on_in_another_life():
+    whole, first, second = (Samples(20, 7) for _ in range(3))
+    expected = feed(whole, range(0, 300), (3, 4), chunk=10)
+    cuts = feed(first, range(0, 150), (3, 4), chunk=10)
+    second.resume(first.schedule())
+    for at in range(110, 150):  # the samples that the next windows need come again
+        values = np.array([[at, at]], dtype=np.float32)
+        assert list(second.push(np.array([at]), u4(3, 4), values, late=150 - at)) == []
+    cuts += feed(second, range(150, 300), (3, 4), chunk=10)
+    assert [(c.device, c.first, c.values.tolist()) for c in cuts] == [
+        (c.device, c.first, c.values.tolist()) for c in expected
+    ]
+    assert second.schedule() == whole.schedule()
+
+
+def test_since_when_samples_are_needed():
+    samples = Samples(10, 10, stagger=False)
+    assert samples.since() == NEVER
+    for at in range(0, 34):
+        list(samples.push(np.array([at]), u4(1), np.array([[at]], dtype=np.float32), now=1000 + at))
+    assert samples.since() == 1030
+    [cut] = [cut for at in range(34, 40) for cut in samples.push(np.array([at]), u4(1), np.zeros((1, 1), np.float32))]
+    assert cut.came == 0
 
 
 def test_a_leap_back_goes_on_from_there():
@@ -157,104 +238,3 @@ def test_short_gaps_are_interpolated(given: str, filled: str, mask: str):
 @pytest.mark.parametrize("values", ["1...5", "...45", "12...", "....."])
 def test_long_gaps_are_not(values: str):
     assert fill(nan(values), 2) is None
-
-
-def leases(workers: int = 2, **more: int) -> Leases[str]:
-    settings = {"in_flight": 16, "timeout": 30 * SECOND, "attempts": 3} | more
-    return Leases([f"w{n + 1}" for n in range(workers)], **settings)
-
-
-def sent(table: Leases[str], mono: int = 0) -> list[tuple[str, int, str]]:
-    return [(one.work, one.attempt, one.worker) for one in table.send(mono)]
-
-
-def test_work_goes_to_the_freest_two_at_most_each():
-    table = leases()
-    for name in "abcdef":
-        table.add(name)
-    assert sent(table) == [("a", 1, "w1"), ("b", 1, "w2"), ("c", 1, "w1"), ("d", 1, "w2")]
-    assert (table.waiting, table.out) == (2, 4)
-    assert table.done(1, "w2") == "b"
-    assert sent(table) == [("e", 1, "w2")]
-
-
-def test_no_more_in_flight_than_told():
-    table = leases(workers=9, in_flight=3)
-    for name in "abcdef":
-        table.add(name)
-    assert len(sent(table)) == 3
-
-
-def test_without_workers_everything_waits():
-    table = leases(workers=0)
-    table.add("a")
-    assert sent(table) == []
-    assert table.waiting == 1
-
-
-def test_a_failure_goes_to_another_worker_and_dies_after_the_last_attempt():
-    table = leases(attempts=2)
-    lease = table.add("a")
-    assert sent(table) == [("a", 1, "w1")]
-    assert table.failed(lease, 1, "w1", "boom") is None
-    assert sent(table) == [("a", 2, "w2")]
-    assert table.failed(lease, 1, "w1", "boom again") is None  # the twin of a lost attempt
-    assert table.failed(lease, 2, "w2", "bang") == Dead("a", lease, 2, "bang")
-    assert (table.waiting, table.out, table.resent) == (0, 0, 1)
-
-
-def test_a_silent_worker_loses_its_work_and_is_asked_last():
-    table = leases()
-    table.add("a")
-    sent(table)
-    assert table.wake_at() == 30 * SECOND
-    assert table.expire(30 * SECOND - 1) == []
-    assert table.expire(30 * SECOND) == []
-    table.add("b")
-    table.add("c")
-    assert sent(table, 30 * SECOND) == [("a", 2, "w2"), ("b", 1, "w2"), ("c", 1, "w1")]
-
-
-def test_silence_to_the_end_is_death():
-    table = leases(workers=1, attempts=2)
-    lease = table.add("a")
-    sent(table, 0)
-    assert table.expire(30 * SECOND) == []
-    sent(table, 30 * SECOND)
-    [dead] = table.expire(60 * SECOND)
-    assert dead == Dead("a", lease, 2, "no answer from w1 within 30 s")
-
-
-def test_a_late_answer_counts_once():
-    table = leases()
-    lease = table.add("a")
-    sent(table)
-    table.expire(30 * SECOND)
-    assert table.done(lease, "w1") == "a"  # it waited to be sent again
-    assert (table.waiting, table.out) == (0, 0)
-    assert table.done(lease, "w2") is None
-    assert table.done(12345, "w2") is None
-
-
-@given(st.lists(st.sampled_from(["add", "send", "ok", "fail", "tick"]), max_size=200), st.integers(1, 4))
-def test_every_piece_ends_exactly_once(steps: list[str], workers: int):
-    table, out, ended, made = leases(workers, timeout=10, in_flight=5), [], [], 0
-    for now, step in enumerate([*steps, *["send", "ok"] * (steps.count("add") * 3)]):
-        if step == "add":
-            table.add(str(made))
-            made += 1
-        elif step == "send":
-            out += list(table.send(now))
-        elif step == "ok" and out:
-            one = out.pop(0)
-            ended += [work for work in [table.done(one.lease, one.worker)] if work is not None]
-        elif step == "fail" and out:
-            one = out.pop(0)
-            dead = table.failed(one.lease, one.attempt, one.worker, "x")
-            ended += [dead.work] if dead else []
-        elif step == "tick":
-            ended += [dead.work for dead in table.expire(now)]
-        assert table.out <= 5
-    assert len(ended) == len(set(ended))
-    assert made == len(ended) + table.waiting + table.out
-    assert table.waiting == 0
