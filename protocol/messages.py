@@ -335,7 +335,7 @@ class Fetch:
 
     reader: str
     epoch: Count
-    """If the writer does not know it, or it is an earlier one and nothing of it is asked for: it answers with Announce."""
+    """If the writer does not know it, or it is an earlier one and nothing of it is asked: it answers with Announce."""
     first: Count
     last: Count
     configurations: bool = False

@@ -15,7 +15,7 @@ from nodes._node import Action, Letter, Place, StartError
 from nodes._stream import Writer
 from nodes.archiver import TIDY_EVERY, Archiver, Settings
 from protocol.clock import SECOND, Now
-from protocol.messages import Durable, Fetch, Tally
+from protocol.messages import Announce, Durable, Fetch, Tally
 from tests import archives as makers
 
 T0 = makers.T0
@@ -29,6 +29,7 @@ def made(path: Path, **settings: Any) -> Archiver:
     place = Place("archive", "archive", 1, {}, {"receiver": ["r"]}, str(path), {"station": "North"}, "p.yaml")
     node = Archiver(Settings.model_validate({"path": str(path / "data"), **settings}), place)
     assert list(node.start(at(0))) == []
+    list(node.receive(Announce("r", 5, 0, 0), at(0)))
     return node
 
 

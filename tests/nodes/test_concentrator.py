@@ -49,6 +49,7 @@ class Bench:
     def __init__(self, **settings: Any) -> None:
         self.node = Concentrator(Settings(**settings), PLACE)
         list(self.node.start(START))
+        list(self.node.receive(Announce("receivers.1", 1, 0, 0), START))
         self.number = 0
         self.said: list[Any] = []
 

@@ -13,7 +13,7 @@ from nodes import concentrator, detector, trigger
 from nodes._node import Letter, News, Node, Place
 from protocol import clock, wire
 from protocol.clock import MILLISECOND, SECOND, Now
-from protocol.messages import Configuration, Measurements, Snapshots, Table, Verdict
+from protocol.messages import Announce, Configuration, Measurements, Snapshots, Table, Verdict
 
 TABLE = Table(50, 0, 0, 0)
 START = Now(1_000 * SECOND, 1_700_000_000 * SECOND)
@@ -39,6 +39,7 @@ class Station:
         self.news: dict[type, list[Any]] = defaultdict(list)
         for node in self.nodes.values():
             self.act(node.start(START), START)
+        self.give(Announce("receivers.1", 1, 0, 0), START)
 
     def act(self, actions: Any, now: Now) -> None:
         for action in actions:

@@ -38,6 +38,7 @@ class Bench:
         } | settings
         self.node = Trigger(Settings.model_validate(chosen), place)
         list(self.node.start(START))
+        list(self.node.receive(Announce("align", 1, 0, 0), START))
         self.number = 0
         self.slot = FIRST
         self.verdicts: list[Verdict] = []
