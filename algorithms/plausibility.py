@@ -62,6 +62,23 @@ class Plausible:
             self._known[stream] = False
         self._astray.pop(stream, None)
 
+    def remember(self) -> tuple[I8, I8, I8]:
+        """(streams, time of the last plausible row of each, its arrival)."""
+        streams = np.flatnonzero(self._known)
+        return streams, self._time[streams], self._arrival[streams]
+
+    def recall(self, streams: I8, time: I8, arrival: I8, astray: dict[int, tuple[int, int, int]]) -> None:
+        """Go on with what another one remembered, and with its runs of implausible rows (`astray`)."""
+        if streams.size:
+            self._grow(int(streams.max()) + 1)
+            self._known[streams], self._time[streams], self._arrival[streams] = True, time, arrival
+        self._astray = dict(astray)
+
+    @property
+    def astray(self) -> dict[int, tuple[int, int, int]]:
+        """Stream -> (time, arrival, length) of the run of implausible rows that it is in."""
+        return self._astray
+
     def _grow(self, size: int) -> None:
         more = size - self._known.size
         if more > 0:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -133,6 +133,8 @@ class ConfigurationFrame(Frame):
     rate: int
     """DATA_RATE: > 0 frames per second, < 0 seconds per frame."""
     stations: tuple[Station, ...]
+    body: bytes = field(default=b"", compare=False, repr=False)
+    """What it was read from: between the head (CFG-3: and CONT_IDX) and CHK. Empty if it was not read."""
 
     @property
     def time(self) -> int:
@@ -205,7 +207,20 @@ def parse_configuration(fields: Frame, kind: int, body: bytes) -> ConfigurationF
         raise FrameError(f"CFG-{kind} of stream {fields.stream}: DATA_RATE is 0: it names no reporting rate")
     if cursor.left:
         raise FrameError(f"CFG-{kind} of stream {fields.stream}: {cursor.left} bytes too many behind DATA_RATE")
-    return ConfigurationFrame(**vars(fields), kind=kind, time_base=time_base, rate=rate, stations=tuple(stations))
+    return ConfigurationFrame(
+        **vars(fields), kind=kind, time_base=time_base, rate=rate, stations=tuple(stations), body=body
+    )
+
+
+def remembered(cfg: ConfigurationFrame) -> list[Any]:
+    """A configuration that was read, as plain values: `recalled` gives the same one."""
+    return [cfg.stream, cfg.soc, cfg.quality, cfg.count, cfg.version, cfg.kind, cfg.body]
+
+
+def recalled(kept: list[Any]) -> ConfigurationFrame:
+    """The configuration that `remembered` was given."""
+    stream, soc, quality, count, version, kind, body = kept
+    return parse_configuration(Frame(stream=stream, soc=soc, quality=quality, count=count, version=version), kind, body)
 
 
 def _counts(cursor: Cursor) -> tuple[int, int, int, int]:

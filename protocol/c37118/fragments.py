@@ -8,6 +8,7 @@ a head and CONT_IDX of their own, and the only CHK, at the very end, covers the 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from protocol.c37118.common import CHECK_SIZE, HEAD, HEAD_SIZE, MAX_FRAME, Frame, FrameError, sound
 from protocol.c37118.configuration import ConfigurationFrame, parse_configuration
@@ -50,6 +51,17 @@ class Fragments:
         if not self._take(stream, index, frame, now):
             return None
         return _join(self._series.pop(stream).pieces)
+
+    def state(self, at_most: int) -> list[Any]:
+        """The series in progress as plain values; none if they hold more than so many bytes."""
+        if sum(series.size for series in self._series.values()) > at_most:
+            return []
+        return [[stream, series.deadline, list(series.pieces)] for stream, series in self._series.items()]
+
+    def restore(self, state: list[Any]) -> None:
+        """Go on with the series of another one's `state`."""
+        for stream, deadline, pieces in state:
+            self._series[stream] = _Series(deadline, list(pieces), sum(map(len, pieces)))
 
     def _take(self, stream: int, index: int, frame: bytes, now: int) -> bool:
         """Add to the series; whether it is complete."""

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, replace
+from typing import Any
 
 from protocol.c37118.common import CONFIGURATIONS, FrameError, FrameType, frame_type, stream_id
 from protocol.c37118.events import Configured, Data, Ended, Event, Heard, Lost, Refused, Send
@@ -62,6 +63,12 @@ class MasterSettings:
 
 DEFAULTS = MasterSettings()
 LONGEST_WAIT = 30 * SECOND
+PIECES_KEPT = 64 * 1024
+"""Bytes of an unfinished CFG-3 that are remembered; a longer one is asked for again."""
+_REMEMBERED = (
+    "unanswered_3", "_stream", "_deadline", "_attempt", "_last_data", "_asked_again", "_changing", "_wants_3", "_again",
+)  # fmt: skip
+"""What decides about what is to come. Append only: journals hold these in this order."""
 
 
 class Master:
@@ -81,6 +88,7 @@ class Master:
         self._fragments = Fragments()
         self._held: deque[bytes] = deque()
         self._held_bytes = 0
+        self._ever_held = 0
         self._deadline: int | None = None
         self._attempt = 0
         self._last_data = 0
@@ -98,6 +106,39 @@ class Master:
     def held(self) -> int:
         """DATA frames that wait for a configuration."""
         return len(self._held)
+
+    def limbo(self, since: int) -> tuple[int, list[bytes]]:
+        """(number of the oldest held DATA frame, held frames from number `since` on).
+
+        Frames are numbered 0, 1, 2, … as they are held for the first time.
+        """
+        fresh = min(len(self._held), self._ever_held - since)
+        return self._ever_held - len(self._held), list(self._held)[len(self._held) - fresh :]
+
+    @property
+    def ever_held(self) -> int:
+        """DATA frames that were held so far: the number of the next."""
+        return self._ever_held
+
+    def remember(self) -> list[Any]:
+        """Where it stands, as plain values; without the configuration in force and the held frames (`limbo`)."""
+        values = [getattr(self, name) for name in _REMEMBERED]
+        return [self.state.name, self._settings.stream, self._settings.cfg3, self._fragments.state(PIECES_KEPT), *values]
+
+    def recall(self, kept: list[Any], cfg: ConfigurationFrame | None, first: int, held: list[bytes]) -> None:
+        """Go on where another one was: what it gave to remember, its configuration, its held frames from `first` on.
+
+        Times are monotonic, of the same boot of the same machine.
+        """
+        state, stream, cfg3, pieces, *values = kept
+        self.state = State[state]
+        self._settings = replace(self._settings, stream=stream, cfg3=cfg3)
+        self._fragments.restore(pieces)
+        for name, value in zip(_REMEMBERED, values, strict=False):
+            setattr(self, name, value)
+        if cfg:
+            self._adopt(cfg)
+        self._held, self._held_bytes, self._ever_held = deque(held), sum(map(len, held)), first + len(held)
 
     def accepts(self, frame: bytes) -> bool:
         """Whether a frame is DATA of the configuration in force: decode it, don't `receive` it."""
@@ -242,6 +283,7 @@ class Master:
 
     def _hold(self, frame: bytes) -> list[Event]:
         self._held.append(frame)
+        self._ever_held += 1
         self._held_bytes += len(frame)
         lost: list[Event] = []
         while len(self._held) > self._settings.hold_frames or self._held_bytes > self._settings.hold_bytes:
@@ -255,6 +297,9 @@ class Master:
         frames, self._held, self._held_bytes = self._held, deque(), 0
         return [Data(frame) if self.accepts(frame) else Refused(frame, reason) for frame in frames]
 
+    def _adopt(self, cfg: ConfigurationFrame) -> None:
+        self.cfg, self.data_size, self._idcode = cfg, cfg.data_size, cfg.stream.to_bytes(2, "big")
+
     def _configuration(self, cfg: ConfigurationFrame, now: Now) -> list[Event]:
         if cfg.kind == 1:
             return []  # what the device could send, not what it sends
@@ -264,8 +309,8 @@ class Master:
             self.unanswered_3, self._wants_3 = False, self._settings.cfg3
         if self.cfg is not None and told_already(self.cfg, cfg):
             return self._cue(Cue.CONFIGURED, now)
-        self.cfg, self._stream = cfg, cfg.stream
-        self.data_size, self._idcode = cfg.data_size, cfg.stream.to_bytes(2, "big")
+        self._stream = cfg.stream
+        self._adopt(cfg)
         held = self._release(f"it doesn't fit the configuration that came (DATA of {cfg.data_size} bytes)")
         return [Configured(cfg), *held, *self._cue(Cue.CONFIGURED, now)]
 

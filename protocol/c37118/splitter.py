@@ -22,6 +22,7 @@ Four rules that are not obvious:
 from __future__ import annotations
 
 from binascii import crc_hqx
+from collections.abc import Sequence
 
 from protocol.c37118.common import CRC_START, MAX_FRAME, MIN_FRAME, SYNC, FrameType
 
@@ -79,6 +80,38 @@ class Splitter:
     def pending(self) -> int:
         """Bytes held."""
         return len(self._held)
+
+    @property
+    def plain(self) -> bool:
+        """Whether a new splitter would go on from here as this one does."""
+        base = self._base
+        leaning = max(self._covered, self._proof, self._long_end) > base or self._series[1] >= base
+        return not (self._held or leaning or self._barren)
+
+    @property
+    def base(self) -> int:
+        """Bytes fed so far, without those held."""
+        return self._base
+
+    def tail(self, since: int) -> bytes:
+        """What is held, as far as it lies behind the first `since` bytes that were fed."""
+        return bytes(self._held[max(0, since - self._base) :])
+
+    def state(self) -> list[int]:
+        """What decides about bytes to come, besides those held."""
+        long = (self._long_end, self._long_last, self._long_tries)
+        return [self._base, self._wanted, self._covered, self._proof, int(self._barren), *long, *self._series]
+
+    @classmethod
+    def restored(cls, held: bytes, state: Sequence[int]) -> Splitter:
+        """A splitter that goes on where another one was (`tail(0)`, `state()`); its counts begin at zero."""
+        splitter = cls()
+        splitter._held = bytearray(held)
+        splitter._base, splitter._wanted, splitter._covered, splitter._proof, barren = state[:5]
+        splitter._barren = bool(barren)
+        splitter._long_end, splitter._long_last, splitter._long_tries = state[5:8]
+        splitter._series = (state[8], state[9], state[10])
+        return splitter
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Whole frames that these further bytes completed."""
