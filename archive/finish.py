@@ -3,9 +3,9 @@
     python -m archive.finish DIR            merge what is sealed (a niced child of the archiver does this)
 
 A finished file has one group per table, device-major (`values [device, channel, time]`), in chunks of one device x all
-channels x one minute, shuffled and gzipped; absent values are NaN. It appears under its name complete and on
-disk before its parts are deleted. Parts that are found with a file which holds them already are deleted; late rows
-come as new parts and are merged with the file that is there.
+channels x one minute, shuffled and gzipped; absent values are NaN; and the group `verdicts`. It appears under its name
+complete and on disk before its parts are deleted. Parts that are found with a file which holds them already are
+deleted; late rows come as new parts and are merged with the file that is there.
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ from archive import folder, layout
 from archive.disk import Disk, make_folder
 from archive.groups import write_aside, write_root, write_table
 from archive.merging import joined, joined_aside
-from archive.parts import Part
+from archive.parts import Cells, Part
 from archive.shelves import seal_part
 from archive.sources import open_finished, open_part
+from archive.verdicts import joined as joined_verdicts
+from archive.verdicts import of_file, of_part, write_group
 from archive.watermark import Watermark
 
 
@@ -38,9 +40,11 @@ def finish_hour(root: Path, hour: int, disk: Disk | None = None) -> Path | None:
     with ExitStack() as stack:
         file = stack.enter_context(open_finished(path)) if path.exists() else None
         merged = set(file["merged"].asstr()[()].split()) if file is not None else set()
-        parts = [stack.enter_context(closing(open_part(each))) for each in sealed if _serial(each) not in merged]
-        if parts:
-            _write(root, hour, path, file, parts, merged | {_serial(part.path) for part in parts}, disk)
+        fresh = [each for each in sealed if _serial(each) not in merged]
+        parts = [stack.enter_context(closing(open_part(each))) for each in fresh if not layout.holds_verdicts(each)]
+        judged = [stack.enter_context(closing(Cells(each, disk))) for each in fresh if layout.holds_verdicts(each)]
+        if fresh:
+            _write(root, hour, path, file, parts, judged, merged | {_serial(each) for each in fresh}, disk)
     for each in sealed:
         each.unlink()
     return path
@@ -51,7 +55,8 @@ def _serial(path: Path) -> str:
     return path.name.split(".")[-3]
 
 
-def _write(root: Path, hour: int, path: Path, file: Any, parts: list[Part], merged: set[str], disk: Disk) -> None:
+def _write(root: Path, hour: int, path: Path, file: Any, parts: list[Part], judged: list[Cells], merged: set[str],
+           disk: Disk) -> None:  # fmt: skip
     make_folder(path.parent)
     temporary = path.with_suffix(".tmp")
     with h5py.File(temporary, "w", locking=False) as out:
@@ -62,6 +67,9 @@ def _write(root: Path, hour: int, path: Path, file: Any, parts: list[Part], merg
                 write_table(out.create_group(table.name), rows, *span)
         for table, aside in joined_aside(file, parts):
             write_aside(out.create_group(f"aside/{table.name}"), table, aside)
+        verdicts = joined_verdicts(([of_file(file)] if file is not None else []) + [of_part(part) for part in judged])
+        if len(verdicts["start"]):
+            write_group(out, verdicts)
         out.flush()
     disk.replace(temporary, path)
 

@@ -50,12 +50,11 @@ def finish_lock(root: Path) -> Lock:
 
 
 def prepare(root: Path, disk: Disk) -> None:
-    """Make the folder, or check that it is an archive that we can read. Raises ArchiveError."""
+    """Make the folder, or check that we can read the archive there, and bring it to our format. Raises ArchiveError."""
     try:
         make_folder(root)
         mark = root / "archive.json"
-        if mark.exists():
-            check(root)
+        if mark.exists() and check(root) == layout.FORMAT:
             return
         temporary = root / "archive.tmp"
         temporary.write_text(json.dumps({"what": "SYMS archive", "format": layout.FORMAT}) + "\n")
@@ -64,8 +63,8 @@ def prepare(root: Path, disk: Disk) -> None:
         raise ArchiveError(f"{root}: {fault.strerror}; the archive needs a folder it can write to") from fault
 
 
-def check(root: Path) -> None:
-    """Raises ArchiveError unless the folder is an archive of a format that we know."""
+def check(root: Path) -> int:
+    """The folder's format. Raises ArchiveError unless it is an archive of a format that we know."""
     try:
         found = json.loads((root / "archive.json").read_text())["format"]
     except FileNotFoundError as fault:
@@ -73,9 +72,11 @@ def check(root: Path) -> None:
             f"{root}: no SYMS archive (archive.json is missing); name the folder that has one"
         ) from fault
     except (ValueError, KeyError, TypeError) as fault:
-        raise ArchiveError(f'{root}/archive.json: damaged ({fault}); write {{"format": 1}} to it') from fault
+        remedy = f'write {{"format": {layout.FORMAT}}} to it'
+        raise ArchiveError(f"{root}/archive.json: damaged ({fault}); {remedy}") from fault
     if not isinstance(found, int) or found > layout.FORMAT:
         raise ArchiveError(f"{root}: archive format {found}, this release knows up to {layout.FORMAT}; use a newer one")
+    return found
 
 
 def remove_empty(path: Path) -> None:

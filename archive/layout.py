@@ -29,8 +29,8 @@ import numpy as np
 from protocol import clock
 from protocol.messages import FIXED_CHANNELS, Table
 
-FORMAT = 1
-"""Of the whole folder; a newer release reads an older one's."""
+FORMAT = 2
+"""Of the whole folder; a newer release reads an older one's. 1: no verdicts."""
 SPAN = 3600 * clock.SECOND
 """Of a finished file [ns]."""
 PART_SPANS = tuple(minutes * 60 * clock.SECOND for minutes in (60, 30, 20, 10, 5, 1))

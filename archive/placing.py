@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from archive import layout
 from archive.books import Books
 from archive.configurations import Register
-from archive.parts import Part, Rows, slot_times
+from archive.parts import Cells, Part, Rows, slot_times
 from archive.shelves import Shelf
 from protocol import clock
 from protocol.messages import U1, U4, Aside, Measurements, Table
 
 DAY = 86_400 * clock.SECOND
 Index = NDArray[np.int64]
-Marks = list[tuple[Part, int, bytes, bytes]]
+Marks = list[tuple[Cells, int, bytes, bytes]]
 """(part, offset, presence bytes before, and after)."""
 Taken = Callable[[Index, Index], tuple[NDArray[np.bool_], Rows]]
 

@@ -29,6 +29,7 @@ from archive.longrows import Rows as LongRows
 from archive.merging import joined, joined_aside
 from archive.picking import picker
 from archive.sources import AsideRows, Joined, open_finished, open_part
+from archive.verdicts import Verdicts, between, readable
 from protocol import clock
 from protocol.messages import Configuration, Table
 
@@ -238,6 +239,21 @@ class Extract:
         wanted = self._wanted(devices)
         return any(True for _, _, aside in self._each_hour() for _, found in aside for _ in self._aside(found, wanted))
 
+    def verdicts(self, devices: Sequence[str] | None = None) -> Verdicts:
+        """What became of the windows that end in (start, end]: column of `layout.VERDICT_FIELDS` to [n], in order.
+
+        `devices` are called as for `get`, or by the name or number that stands with the verdict. Raises ArchiveError.
+        """
+        rows = between(self.root, self.start, self.end)
+        if devices is not None:
+            numbers: set[int] = set()
+            for device in devices:
+                known = (rows["name"] == device.encode()) | (rows["device"].astype("S10") == device.encode())
+                numbers |= set(rows["device"][known].tolist()) or {key.device for key in self._called(device)}
+            mine = np.isin(rows["device"], sorted(numbers))
+            rows = {name: values[mine] for name, values in rows.items()}
+        return readable(rows)
+
     # xarray
 
     def to_xarray(self, table: str | None = None) -> Any:
@@ -276,6 +292,7 @@ def _open_hour(root: Path, hour: int, stack: ExitStack) -> tuple[Any, list[Any]]
         try:
             with ExitStack() as attempt:
                 paths = sorted(layout.live_folder(root, hour).glob("*.h5"))
+                paths = [path for path in paths if not layout.holds_verdicts(path)]
                 parts = [attempt.enter_context(closing(open_part(path))) for path in paths]
                 path = layout.finished_path(root, hour)
                 file = attempt.enter_context(open_finished(path)) if path.exists() else None

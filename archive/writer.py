@@ -21,6 +21,7 @@ from archive.books import Books
 from archive.configurations import Register
 from archive.disk import Disk, sync_folder
 from archive.events import Pending, Said, key_of, matters, plain, unwritten, write_event
+from archive.judgements import Taken
 from archive.placing import Index, Marks, by_hour, lot_of, place, strayed, without_copies
 from archive.shelves import Shelf, seal_part
 from archive.watermark import Change, Watermark
@@ -61,6 +62,8 @@ class Archive:
         """Suspicious verdicts that are not in an event file yet."""
         self._next = {key: stream.next for key, stream in self.books.streams.items()}
         self._shelves: dict[tuple[int, Table], Shelf] = {}
+        self.verdicts = Taken(self.root, self._disk)
+        """All verdicts, suspicious or not."""
         self._failed = False
         self._clear()
         self.touched: dict[int, int] = {}
@@ -91,8 +94,9 @@ class Archive:
         return False
 
     def configure(self, message: Configuration) -> bool:
-        """What the rows of a device mean from now on."""
-        if self._is_new(message):
+        """What the rows of a device mean from now on; also repeated for words that are gone."""
+        if message.again or self._is_new(message):
+            self._changed = True
             self.register.take(message)
             return True
         return False
@@ -116,8 +120,9 @@ class Archive:
         return False
 
     def verdict(self, message: Verdict) -> bool:
-        """A suspicious one becomes, or joins, an event."""
+        """It is kept; a suspicious one becomes, or joins, an event too."""
         if self._is_new(message):
+            self.verdicts.take(message, self.register.name)
             if matters(message):
                 names = [self.register.name(int(device)) or str(device) for device in message.device]
                 self._verdicts.append(plain(message, names))
@@ -154,15 +159,18 @@ class Archive:
         self._failed = True
         books = self.books.copy()
         last = dict(self._last)
+        self._check_room()
         marks, hours = self._place_all(books, last)
+        judged, judged_hours = self.verdicts.place(now)
         self._say(books)
         for said in unwritten(self.root, self._verdicts):
             self.pending.add(said, now.monotonic)
         state = {"books": books.to_json(), "last": {str(device): time for device, time in last.items()},
                  "events": list(self.pending.verdicts.values())}  # fmt: skip
-        self._make_durable(marks, state)
+        self._make_durable([*marks, *judged], state)
         self.books, self._last, self._failed = books, last, False
-        self.touched.update(dict.fromkeys(hours, now.monotonic))
+        self.touched.update(dict.fromkeys(hours | judged_hours, now.monotonic))
+        self.verdicts.committed()
         self._clear()
         self._close_unused()
         return True
@@ -172,7 +180,10 @@ class Archive:
         for key in self._gaps:
             books.stream(*key).gaps = True
         for word in self._tallies:
-            books.tally(word.node, word.epoch, word)
+            if word.of:
+                books.close(word.node, word.of, word)
+            else:
+                books.tally(word.node, word.epoch, word)
         for key, number in self._next.items():
             books.stream(*key).next = number
         self._next = {key: stream.next for key, stream in books.streams.items()}
@@ -189,13 +200,17 @@ class Archive:
             part.sync()
         self._watermark.commit(state)
 
-    def _place_all(self, books: Books, last: dict[int, int]) -> tuple[Marks, set[int]]:
-        """Write all rows to their places; returns the presence bytes to write, and the hours with new rows."""
-        need = sum(len(number) * layout.row_bytes(table) for table, batches in self._rows.items()
-                   for number, _ in batches)  # fmt: skip
+    def _check_room(self) -> None:
+        """Raises OSError if the disk has no room for what was taken."""
+        need = self.verdicts.bytes
+        need += sum(len(number) * layout.row_bytes(table) for table, batches in self._rows.items()
+                    for number, _ in batches)  # fmt: skip
         free = self._disk.free(self.root)
         if free < self._reserve + need:
             raise OSError(28, f"{self.root}: {free >> 20} MiB free, {self._reserve >> 20} MiB are kept; make room")
+
+    def _place_all(self, books: Books, last: dict[int, int]) -> tuple[Marks, set[int]]:
+        """Write all rows to their places; returns the presence bytes to write, and the hours with new rows."""
         marks: Marks = []
         hours: set[int] = set()
         for table, batches in self._rows.items():
@@ -255,6 +270,7 @@ class Archive:
         for shelf in self._shelves.values():
             shelf.close()
         self._shelves.clear()
+        self.verdicts.close()
 
     def seal(self, hour: int) -> int:
         """Seal the parts of an hour, so that they can be merged. Nothing may wait for commit. Returns how many."""
@@ -271,6 +287,7 @@ class Archive:
         """Open the files of an hour anew when next needed (a finishing process changed them)."""
         for key in [key for key in self._shelves if key[0] == hour]:
             self._shelves.pop(key).close()
+        self.verdicts.forget(hour)
         folder.remove_empty(layout.live_folder(self.root, hour))
 
     def close(self) -> None:

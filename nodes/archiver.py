@@ -230,7 +230,7 @@ class Archiver(Node):
         devices = archive.books.devices
         totals = dict(zip(COLUMNS, counts.sum(axis=0).tolist(), strict=True))
         return {
-            "counters": {**self.counters, **totals, "messages_fetched": self.reader.fetched,
+            "counters": {**self.counters, **archive.verdicts.counters, **totals, "messages_fetched": self.reader.fetched,
                          "messages_lost": self.reader.lost},
             "queues": {"rows": archive.held, "messages_behind": self.reader.behind,
                        "verdicts": len(archive.pending.verdicts)},

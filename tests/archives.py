@@ -12,7 +12,7 @@ import numpy as np
 from archive.disk import Disk
 from archive.reading import open_archive
 from protocol.clock import SECOND, Now, slot_time
-from protocol.messages import Configuration, Measurements, Table, device_number
+from protocol.messages import Configuration, Measurements, Table, Verdict, device_number
 
 T0 = 1_777_800_000 * SECOND  # 2026-05-03T09:20:00Z
 SMALL = Table(50, 1, 1, 1)
@@ -53,6 +53,17 @@ def measurements(links: Any, times: Any, table: Table = SMALL, seed: int = 0, as
 def grid(first: int, count: int, rate: int = 50, start: int = T0) -> np.ndarray[Any, Any]:
     """Times [ns] of `count` slots from the first-th after `start`."""
     return np.asarray(slot_time(start // SECOND * rate + first + np.arange(count, dtype=np.int64), rate))
+
+
+def verdict(link: int, onset: int, score: float = 2.0, **more: Any) -> Verdict:
+    """One that found something at `onset` ns."""
+    fields: dict[str, Any] = {
+        "trigger": "windows", "lease": 1, "attempt": 1, "worker": "prejudge.1", "algorithm": "emd", "version": 1,
+        "device": np.array([device_number(link, 0)], np.uint32), "start": onset - 5 * SECOND,
+        "stop": onset + 5 * SECOND, "outcome": "ok", "suspicious": True, "onset": onset, "score": score,
+        "detail": {"limit_mhz": 0.5}, "completeness": 1.0,
+    }  # fmt: skip
+    return Verdict(**fields | more)
 
 
 Row = tuple[int, int, bytes, int]

@@ -6,31 +6,19 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import h5py
-import numpy as np
 import pytest
 import xarray
 
 from archive.events import list_events
 from archive.writer import Archive
 from protocol.clock import SECOND, Now
-from protocol.messages import Table, Verdict, device_number
-from tests.archives import SMALL, T0, configuration, grid, measurements
+from protocol.messages import Table
+from tests.archives import SMALL, T0, configuration, grid, measurements, verdict
 
 BEFORE, AFTER, SETTLE = 10 * SECOND, 20 * SECOND, 15 * SECOND
 OTHER = Table(60, 0, 0, 0)
-
-
-def verdict(link: int, onset: int, score: float = 2.0, **more: Any) -> Verdict:
-    fields: dict[str, Any] = {
-        "trigger": "windows", "lease": 1, "attempt": 1, "worker": "prejudge.1", "algorithm": "emd", "version": 1,
-        "device": np.array([device_number(link, 0)], np.uint32), "start": onset - 5 * SECOND,
-        "stop": onset + 5 * SECOND, "outcome": "ok", "suspicious": True, "onset": onset, "score": score,
-        "detail": {"limit_mhz": 0.5}, "completeness": 1.0,
-    }  # fmt: skip
-    return Verdict(**fields | more)
 
 
 @pytest.fixture
