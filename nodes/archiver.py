@@ -230,8 +230,8 @@ class Archiver(Node):
         devices = archive.books.devices
         totals = dict(zip(COLUMNS, counts.sum(axis=0).tolist(), strict=True))
         return {
-            "counters": {**self.counters, **archive.verdicts.counters, **totals, "messages_fetched": self.reader.fetched,
-                         "messages_lost": self.reader.lost},
+            "counters": {**self.counters, **archive.verdicts.counters, **totals,
+                         "messages_fetched": self.reader.fetched, "messages_lost": self.reader.lost},
             "queues": {"rows": archive.held, "messages_behind": self.reader.behind,
                        "verdicts": len(archive.pending.verdicts)},
             "columns": list(COLUMNS), "devices": np.array(devices, dtype=np.uint32),
