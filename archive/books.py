@@ -5,7 +5,8 @@
 `received`, `corrupt`, `refused` and `lost` come from the receivers' Tally, which is cumulative over one epoch of one
 writer; `archived`, `aside` and `duplicate` are counted here as rows are committed. Whatever a receiver counted and
 nobody accounted for yet is `pending`. Where a receiver could no longer hand over part of its stream (Gone), what
-is missing between its Tally and the rows that came is `lost`.
+is missing between its Tally and the rows that came is `lost`. A reader takes all of an epoch that can be had before it
+begins the next: with a word of the next it is over. The last counts of one whose receiver was killed come in the next.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ COLUMNS = ("received", "archived", "aside", "duplicate", "corrupt", "refused", "
 OWN = ("archived", "aside", "duplicate")
 SAID = ("received", "corrupt", "refused", "lost")
 EPOCHS = 4
-"""Epochs of one writer that are kept apart; older ones are closed: what they left pending is lost."""
+"""Epochs of one writer that are kept apart; older ones, which are over, are summed up."""
 
 
 @dataclass
@@ -36,7 +37,7 @@ class Stream:
     next: int = 0
     """All below this number have been taken."""
     gaps: bool = False
-    """Part of it can no longer be fetched."""
+    """Part of it can no longer be fetched, or it is over: what did not come will not."""
     said: Counts = field(default_factory=lambda: np.zeros((0, len(SAID)), np.int64))
     """[device, SAID] from the last Tally."""
     seen: Counts = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -77,7 +78,8 @@ class Books:
         """The books of one epoch of a writer, opened if new."""
         stream = self.streams.get((node, epoch))
         if stream is None:
-            self._close_old(node, EPOCHS - 1)
+            for name, earlier in self.streams:
+                self.streams[name, earlier].gaps |= name == node
             stream = self.streams[node, epoch] = Stream()
         stream.fit(len(self.devices))
         return stream
@@ -99,6 +101,16 @@ class Books:
         stream = self.stream(node, epoch)
         said = np.stack([getattr(tally, name) for name in SAID], axis=1)
         np.maximum.at(stream.said, rows, said)
+
+    def close(self, node: str, epoch: int, tally: Tally) -> None:
+        """The last counts of an epoch that is over. One that was summed up is known; so is what was before our time."""
+        earlier = [each for name, each in self.streams if name == node and each < tally.epoch]
+        if not earlier or (epoch < max(earlier) and (node, epoch) not in self.streams):
+            return
+        rows = self._rows(tally.device)
+        stream = self.streams.setdefault((node, epoch), Stream(gaps=True))
+        stream.fit(len(self.devices))
+        stream.said[rows] = np.stack([getattr(tally, name) for name in SAID], axis=1)
 
     def standing(self) -> Counts:
         """[device, COLUMNS], in the order of `devices`; the law holds in every row."""
@@ -129,13 +141,14 @@ class Books:
         self.closed = np.pad(self.closed, ((0, missing), (0, 0)))
         return np.array([known[each] for each in unique.tolist()], dtype=np.int64)[inverse]
 
-    def _close_old(self, node: str, keep: int) -> None:
-        epochs = sorted(epoch for name, epoch in self.streams if name == node)
-        for epoch in epochs[:-keep]:
-            stream = self.streams.pop((node, epoch))
-            stream.fit(len(self.devices))
-            stream.gaps = True
-            self.closed += stream.account()
+    def sum_up(self) -> None:
+        """All but the last few epochs of each writer into one sum."""
+        for node in {node for node, _ in self.streams}:
+            epochs = sorted(epoch for name, epoch in self.streams if name == node)
+            for epoch in epochs[:-EPOCHS]:
+                stream = self.streams.pop((node, epoch))
+                stream.fit(len(self.devices))
+                self.closed += stream.account()
 
     def to_json(self) -> dict[str, Any]:
         """For the watermark."""

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from archive.disk import Disk
 from protocol.messages import U4, Configuration, Numbered, Table, split_device
 
-NUMBERING = {spec.name for spec in dataclasses.fields(Numbered)}
+NUMBERING = {spec.name for spec in dataclasses.fields(Numbered)} | {"again"}
 COUNTED = {"version", "count"}
 """Fields that may change while the rows still mean the same."""
 POSITION = {"latitude", "longitude", "elevation"}

@@ -186,6 +186,7 @@ class Archive:
                 books.tally(word.node, word.epoch, word)
         for key, number in self._next.items():
             books.stream(*key).next = number
+        books.sum_up()
         self._next = {key: stream.next for key, stream in books.streams.items()}
 
     def _make_durable(self, marks: Marks, state: dict[str, Any]) -> None:

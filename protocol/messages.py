@@ -217,7 +217,8 @@ class Tally(Numbered):
     """[n] given up by a bound of ours."""
     of: Count = 0
     """An earlier epoch of this writer whose last counts these are (its process was killed before it could say them);
-    0: the epoch that this word is said in."""
+    0: the epoch that this word is said in. Rows that wait for a configuration are none of it: they count in the
+    epoch that says them."""
 
 
 @message(b"SNA")
