@@ -4,13 +4,15 @@
 BIN := .venv/bin
 export PYTHON
 
-.PHONY: help setup demo test test-all lint format schema bench lock clean
+.PHONY: help setup demo test test-all lint format schema bench chaos matrix lock clean
 
 help:
 	@echo 'make demo      the whole pipeline on this machine, with simulated devices and a generation trip'
 	@echo 'make test      the tests (some minutes); make test-all has the slow ones too'
 	@echo 'make lint      style, types, walls between the rooms'
 	@echo 'make bench     measure: spread over receivers, fuzzing, detection on labelled scenarios'
+	@echo 'make chaos     random kills and stops of a working station, then an oracle (ten minutes; SECONDS=60 SEED=7)'
+	@echo 'make matrix    every fault in turn, for hours, resumable: the table of docs/reliability.md (ROWS=kill for some)'
 	@echo 'make setup     only .venv, with the syms command in .venv/bin/syms'
 	@echo 'make schema    pipelines/schema.json and config/schema.json anew from the settings'
 	@echo 'make lock      make requirements.lock anew from pyproject.toml'
@@ -50,6 +52,17 @@ bench: setup
 	@for each in balancer_spread fuzz_c37118 emd_scenarios; do \
 	    echo "== $$each"; $(BIN)/python -m benchmarks.$$each || exit 1; \
 	done
+
+# Last line: sent, archived, lost, duplicated, unreadable, windows, missed, twice; exit 1 if any of it is wrong.
+SECONDS := 600
+SEED :=
+chaos: setup
+	@$(BIN)/python -m tests.chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+
+# Rows that are done stand in build/matrix.jsonl and are not done again.
+ROWS :=
+matrix: setup
+	@$(BIN)/python -m tests.chaos.matrix $(ROWS)
 
 # Needs uv (https://docs.astral.sh/uv); one lock for all of 3.11 to 3.13, hashes of every file, no index in it.
 lock:

@@ -1,0 +1,383 @@
+"""The judge of a chaos run, written apart from the station: it reads send logs, HDF5 files with plain h5py, and books.
+
+    python -m tests.chaos.oracle FOLDER         FOLDER/devices.json, sent.log, data/, status.json, faults.jsonl
+
+What it holds the station to:
+
+- every frame that the kernel took whole at a device stands in the files exactly once (`aside` counts as well),
+  with the values that the device measured; nothing stands there that was not sent;
+- every HDF5 file opens, at any moment, also a part whose writer was killed;
+- every window that fell due has exactly one verdict: windows of a device end at the multiples of `EVERY` that its
+  own phase shifts, begin after its first sample, and are due when their last slot came for any device of the table;
+- the books say the same as the files and the send logs.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from tests.chaos.truth import CUT, DAMAGED, GOOD, LOG, PERIOD, RATE, REPEATED, UNHEARD, Device, expected
+
+I8 = NDArray[np.int64]
+FEW = 8
+"""Broken connections that are named."""
+MOST = 40
+"""Missed windows that are named."""
+NEAR = 5_000_000_000
+"""ns around a loss within which a fault is named with it."""
+
+
+@dataclass
+class Found:
+    """What the files hold of one device."""
+
+    time: list[I8] = field(default_factory=list)
+    values: list[NDArray[np.float32]] = field(default_factory=list)
+    table: set[str] = field(default_factory=set)
+    aside: int = 0
+    """Rows of `time` that stand in aside tables."""
+
+    def joined(self) -> tuple[I8, NDArray[np.float32]]:
+        """([n] times in ascending order, [n, c] values)"""
+        if not self.time:
+            return np.zeros(0, np.int64), np.zeros((0, 2), np.float32)
+        time, values = np.concatenate(self.time), np.concatenate(self.values)
+        order = np.argsort(time, kind="stable")
+        return time[order], values[order]
+
+
+@dataclass
+class Report:
+    """The sentence."""
+
+    sent: int = 0
+    archived: int = 0
+    lost: int = 0
+    duplicated: int = 0
+    unreadable: int = 0
+    windows: int = 0
+    missed: int = 0
+    twice: int = 0
+    faults: list[str] = field(default_factory=list)
+    """Whatever else is wrong, each a sentence."""
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def good(self) -> bool:
+        wrong = (self.lost, self.duplicated, self.unreadable, self.missed, self.twice)
+        return not any(wrong) and not self.faults and self.sent == self.archived > 0
+
+    def __str__(self) -> str:
+        return (
+            f"sent {self.sent} archived {self.archived} lost {self.lost} duplicated {self.duplicated} unreadable "
+            f"{self.unreadable} windows {self.windows} missed {self.missed} twice {self.twice}"
+        )
+
+
+# files
+
+
+class Archive:
+    """All rows and verdicts in the HDF5 files of an archive folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.devices: dict[int, Found] = {}
+        self.verdicts: list[tuple[int, int, int, str]] = []
+        """(device, start, stop, outcome)"""
+        self.judged: Counter[tuple[str, int, int]] = Counter()
+        """(trigger, device, start) -> rows"""
+        self.unreadable: list[str] = []
+        merged: set[str] = set()
+        for path in sorted(root.glob("[0-9]*/[0-9][0-9]/[0-9][0-9]/*.h5")):
+            self._guarded(path, self._finished, merged)
+        for path in sorted(root.glob("live/*/*.h5")):
+            if not any(line.endswith(path.name) for line in merged):
+                self._guarded(path, self._part, merged)
+        for path in sorted(root.glob("events/*.h5")):
+            self._guarded(path, lambda file, merged: list(file), merged)
+
+    def _guarded(self, path: Path, read: Any, merged: set[str]) -> None:
+        try:
+            with h5py.File(path, "r", locking=False) as file:
+                read(file, merged)
+        except (OSError, KeyError, ValueError) as problem:
+            self.unreadable.append(f"{path}: {problem!r}")
+
+    def _part(self, file: Any, merged: set[str]) -> None:
+        rows = np.flatnonzero(file["present"][...].any(axis=tuple(range(1, file["present"].ndim))))
+        if not rows.size:
+            return
+        some = slice(int(rows[0]), int(rows[-1]) + 1)
+        if "outcome" in file:
+            self._judgements(file, some, file["present"][some] == 1)
+            return
+        labels = [json.loads(bytes(text).rstrip(b"\0") or b"{}") for text in file["configuration"][:]]
+        present, values = file["present"][some], file["values"][some]
+        if file.attrs.get("aside", False):
+            column, time = file["column"][some], file["time"][some]
+            for at in np.flatnonzero(present == 1).tolist():
+                self._aside(labels[int(column[at])], time[at : at + 1], values[at : at + 1])
+            return
+        slots = np.arange(some.start, some.stop, dtype=np.int64) + int(file.attrs["first_slot"])
+        offset = file["offset"][some].astype(np.int64)
+        for column, label in enumerate(labels):
+            here = present[:, column] == 1
+            if here.any():
+                time = slots[here] * PERIOD + offset[here, column]
+                self._rows(label, str(file.attrs["table"]), time, values[here, column])
+
+    def _finished(self, file: Any, merged: set[str]) -> None:
+        merged.update(file["merged"].asstr()[()].splitlines())
+        for name, group in file.items():
+            if name == "aside":
+                for table in group.values():
+                    self._finished_aside(table)
+            elif name == "verdicts":
+                self._judgements(group, slice(None), np.ones(group["device"].shape[0], bool))
+            elif isinstance(group, h5py.Group):
+                time = group["time"][:]
+                for row, text in enumerate(group["configuration"].asstr()[:]):
+                    here = group["present"][row] == 1
+                    own = time[here] + group["offset"][row][here]
+                    self._rows(json.loads(text), name, own, group["values"][row][:, here].T)
+
+    def _finished_aside(self, table: Any) -> None:
+        labels = [json.loads(text) for text in table["configuration"].asstr()[:]]
+        for column, time, values in zip(table["column"][:], table["time"][:], table["values"][:], strict=True):
+            self._aside(labels[int(column)], np.array([time]), values[None])
+
+    def _aside(self, label: dict[str, Any], time: I8, values: NDArray[np.float32]) -> None:
+        self._rows(label, "", time, values)
+        self.devices[int(label["device"])].aside += len(time)
+
+    def _rows(self, label: dict[str, Any], table: str, time: I8, values: NDArray[np.float32]) -> None:
+        found = self.devices.setdefault(int(label["device"]), Found())
+        found.time.append(time.astype(np.int64))
+        found.values.append(values.astype(np.float32))
+        if table:
+            found.table.add(table)
+
+    def _judgements(self, group: Any, some: slice, taken: NDArray[np.bool_]) -> None:
+        columns = [group[name][some][taken].tolist() for name in ("trigger", "device", "start", "stop", "outcome")]
+        for trigger, device, start, stop, outcome in zip(*columns, strict=True):
+            self.verdicts.append((device, start, stop, _text(outcome)))
+            self.judged[_text(trigger), device, start] += 1
+
+
+def _text(value: Any) -> str:
+    return value.decode().rstrip("\0") if isinstance(value, bytes) else str(value)
+
+
+# frames
+
+
+def judge_frames(device: Device, sent: NDArray[Any], found: Found, report: Report) -> list[int]:
+    """Frames of one device against what is archived of it; returns the times [ns] of those that are lost."""
+    good = sent[sent["kind"] == GOOD]
+    may = sent["time"][(sent["kind"] == UNHEARD) | (sent["kind"] == CUT)]
+    time, values = found.joined()
+    unique, index, count = np.unique(time, return_index=True, return_counts=True)
+    lost = np.setdiff1d(good["time"], unique)
+    report.sent += len(good)
+    report.archived += len(np.intersect1d(good["time"], unique))
+    report.lost += len(lost)
+    report.duplicated += int((count - 1).sum())
+    strange = np.setdiff1d(unique, good["time"])
+    strange = np.setdiff1d(strange, may)
+    if strange.size:
+        report.faults.append(f"{device.name}: {len(strange)} rows that it never sent, the first at {strange[0]}")
+    for form in np.unique(good["form"]).tolist():
+        mine = good["time"][good["form"] == form]
+        held, at, _ = np.intersect1d(unique, mine, return_indices=True)
+        k = (held - device.ahead) // PERIOD
+        _judge_values(device, values[index[at]], expected(device, form, k), report)
+    return lost.tolist()
+
+
+def _judge_values(device: Device, have: NDArray[np.float32], want: NDArray[np.float32], report: Report) -> None:
+    if have.shape != want.shape:
+        report.faults.append(f"{device.name}: rows of shape {have.shape}, sent {want.shape}")
+        return
+    wrong = ~(np.abs(have - want) <= np.spacing(np.abs(want)))  # sums in another order may differ in the last bit
+    if wrong.any():
+        row, channel = np.argwhere(wrong)[0].tolist()
+        what = f"channel {channel}: {have[row, channel]!r}, sent {want[row, channel]!r}"
+        report.faults.append(f"{device.name}: {int(wrong.any(axis=1).sum())} rows with other values, as {what}")
+
+
+# windows
+
+
+def windows_due(device: Device, time: I8, top: int, length: int, every: int, golden: float) -> I8:
+    """[n] times [ns] of the first samples of a device's windows that fell due, `top` being the table's last slot.
+
+    `length` and `every` in slots; `golden` staggers.
+    """
+    slots = np.unique(time // PERIOD)
+    if not slots.size:
+        return np.zeros(0, np.int64)
+    phase = int(device.key * golden % 1.0 * every)
+    first = int(slots[0]) + length
+    first += (phase - first) % every
+    ends = np.arange(first, top + 2, every, dtype=np.int64)
+    low, high = np.searchsorted(slots, ends - length), np.searchsorted(slots, ends)
+    return (ends[high > low] - length) * PERIOD
+
+
+def judge_windows(
+    devices: list[Device], archive: Archive, length: float, every: float, golden: float, report: Report
+) -> list[tuple[Device, int]]:
+    """Windows against the archived verdicts; returns (device, start) of those missed."""
+    tops: dict[str, int] = {}
+    for found in archive.devices.values():
+        for table in found.table:
+            tops[table] = max(tops.get(table, 0), int(found.joined()[0][-1]) // PERIOD)
+    report.twice += sum(count - 1 for count in archive.judged.values())
+    judged = {(device, start) for _, device, start in archive.judged}
+    missed: list[tuple[Device, int]] = []
+    for device in devices:
+        found = archive.devices.get(device.key, Found())
+        top = max((tops[table] for table in found.table), default=0)
+        due = windows_due(device, found.joined()[0], top, round(length * RATE), round(every * RATE), golden)
+        report.windows += len(due)
+        missed += [(device, start) for start in due.tolist() if (device.key, start) not in judged]
+        extra = {start for key, start in judged if key == device.key} - set(due.tolist())
+        if extra:
+            report.faults.append(
+                f"{device.name}: {len(extra)} verdicts of windows that were not due: {sorted(extra)[:3]}"
+            )
+    report.missed += len(missed)
+    return missed
+
+
+def compare_heard(heard: list[dict[str, Any]], archive: Archive, report: Report) -> None:
+    """Verdicts that were heard on the wire are in the archive; how often a window was judged anew is told."""
+    said = Counter((each["device"], each["start"]) for each in heard)
+    kept = {(device, start) for _, device, start in archive.judged}
+    gone = [key for key in said if key not in kept]
+    if gone:
+        report.faults.append(f"{len(gone)} of {len(said)} windows were judged aloud and have no verdict in the archive")
+    again = sum(count - 1 for count in said.values())
+    report.notes.append(f"verdicts heard on the wire: {len(said)}, said anew: {again}")
+
+
+# books
+
+
+def judge_books(devices: list[Device], sent: NDArray[Any], archive: Archive, status: Any, report: Report) -> None:
+    """`syms status --json` of the drained station against files and send logs."""
+    rows = {row["device"]: row["counts"] for row in status["devices"]}
+    for device in devices:
+        counts = rows.get(device.key, {})
+        book = {name: int(counts.get(f"archiver_{name}", counts.get(name, 0))) for name in
+                ("received", "archived", "aside", "duplicate", "corrupt", "refused", "lost", "pending")}  # fmt: skip
+        kinds = Counter(sent["kind"][sent["device"] == device.number].tolist())
+        found = archive.devices.get(device.key, Found())
+        rest = book["received"] - sum(count for name, count in book.items() if name != "received")
+        if rest:
+            report.faults.append(f"{device.name}: the books do not balance: {book}")
+        want = {
+            "received": kinds[GOOD] + kinds[DAMAGED] + kinds[REPEATED],
+            "archived": sum(map(len, found.time)) - found.aside,
+            "aside": found.aside,
+            "duplicate": kinds[REPEATED],
+            "corrupt": kinds[DAMAGED],
+        }
+        wrong = [f"{name} {book[name]} instead of {count}" for name, count in want.items() if book[name] != count]
+        if wrong:
+            report.faults.append(f"{device.name}: the books say {', '.join(wrong)}")
+
+
+# all of it
+
+
+def spans(times: list[int]) -> Iterator[tuple[int, int, int]]:
+    """(first, last, how many) of times [ns] that follow one another within 100 ms."""
+    start = 0
+    for at in range(1, len(times) + 1):
+        if at == len(times) or times[at] - times[at - 1] > 100_000_000:
+            yield times[start], times[at - 1], at - start
+            start = at
+
+
+def near(when: int, faults: list[dict[str, Any]]) -> str:
+    """The faults around an instant."""
+    said = [f"{each['what']} {', '.join(each['victims'])} {(when - each['utc']) / 1e9:+.2f} s"
+            for each in faults if abs(when - each["utc"]) < NEAR]  # fmt: skip
+    return "; ".join(said) or "nothing was done near it"
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """JSON lines; none if there is no such file."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def judge(folder: Path) -> Report:
+    """The whole run in a folder."""
+    report = Report()
+    devices = [Device(**each) for each in json.loads((folder / "devices.json").read_text())]
+    setup = json.loads((folder / "setup.json").read_text())
+    sent = np.fromfile(folder / "sent.log", LOG)
+    faults, links = read_lines(folder / "faults.jsonl"), read_lines(folder / "links.jsonl")
+    archive = Archive(folder / "data")
+    report.unreadable = len(archive.unreadable)
+    report.notes += archive.unreadable
+    for device in devices:
+        mine = sent[sent["device"] == device.number]
+        lost = judge_frames(device, mine, archive.devices.get(device.key, Found()), report)
+        for first, last, count in spans(sorted(lost)):
+            where = f"{device.name}: {count} lost, {first} to {last}"
+            report.notes.append(f"{where}: {near(first, faults)}")
+    compare_heard(read_lines(folder / "heard.jsonl"), archive, report)
+    missed = judge_windows(devices, archive, setup["window"], setup["every"], setup["golden"], report)
+    for device, start in missed[:MOST]:
+        report.notes.append(f"{device.name}: no verdict for the window of {start}: "
+                            f"{near(start + int(setup['window'] * 1e9), faults)}")  # fmt: skip
+    strangers = set(archive.devices) - {device.key for device in devices}
+    if strangers:
+        report.faults.append(f"rows of devices that there are not: {sorted(strangers)}")
+    if (folder / "status.json").exists():
+        judge_books(devices, sent, archive, json.loads((folder / "status.json").read_text()), report)
+    broken = [link for link in links if link["what"] == "broken"]
+    for link in broken[:FEW]:
+        report.faults.append(f"Device {link['device']}: its connection broke ({link['why']}): "
+                             f"{near(link['utc'], faults)}")  # fmt: skip
+    if len(broken) > FEW:
+        report.faults.append(f"{len(broken)} connections broke, those above among them")
+    report.notes += _tellings(sent, links, archive)
+    return report
+
+
+def _tellings(sent: NDArray[Any], links: list[dict[str, Any]], archive: Archive) -> Iterator[str]:
+    """What is no fault, and worth knowing."""
+    names = {DAMAGED: "damaged on purpose", REPEATED: "sent twice", CUT: "cut by a broken connection",
+             UNHEARD: "datagrams that nobody listened for"}  # fmt: skip
+    kinds = Counter(sent["kind"].tolist())
+    yield ", ".join(f"{kinds[kind]} {name}" for kind, name in names.items())
+    outcomes = Counter(outcome for *_, outcome in archive.verdicts)
+    yield f"verdicts: {', '.join(f'{count} {name}' for name, count in sorted(outcomes.items())) or 'none'}"
+    what = Counter(link["what"] for link in links)
+    yield "connections: " + ", ".join(f"{count}x {name}" for name, count in sorted(what.items()))
+
+
+def tell(report: Report) -> None:
+    """The report, the sentence last."""
+    for note in [*report.notes, *(f"WRONG: {fault}" for fault in report.faults)]:
+        print(note)
+    print(report, flush=True)
+
+
+if __name__ == "__main__":
+    whole = judge(Path(sys.argv[1]))
+    tell(whole)
+    sys.exit(0 if whole.good else 1)
