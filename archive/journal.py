@@ -215,6 +215,11 @@ class Journal:
         last = self._segments[-1]
         return last.end - last.body >= max(self._full_at, last.body)
 
+    @property
+    def used(self) -> bool:
+        """Whether the open file has more than its state."""
+        return self._fd is not None and self._segments[-1].end > self._segments[-1].body
+
     def roll(self, utc: int, head: Iterable[bytes] | None) -> None:
         """The same epoch goes on in a new file that begins with a state; None: one that goes on from what is
         there (after a write failed). Raises OSError; the file before then stays in use."""
@@ -332,7 +337,7 @@ class Journal:
     def _drop(self, goes: Callable[[Segment, int], bool]) -> list[Segment]:
         """Delete the oldest files as long as `goes` says so of (file, when it ended). What a restart needs stays."""
         dropped: list[Segment] = []
-        while self._may_drop() and goes(self._segments[0], self._segments[1].utc):
+        while len(self._segments) > 1 and goes(self._segments[0], self._segments[1].utc) and self._spare():
             oldest = self._segments[0]
             with suppress(FileNotFoundError):
                 self._disk.remove(oldest.path)
@@ -340,16 +345,12 @@ class Journal:
             dropped.append(oldest)
         return dropped
 
-    def _may_drop(self) -> bool:
-        """Whether the oldest file is closed, and a younger one with a state is on the disk."""
-        if len(self._segments) < 2:
-            return False
-        state = next((segment for segment in reversed(self._segments) if segment.stateful), None)
-        if state is None or state is self._segments[0]:
-            return False
-        if not state.synced:
+    def _spare(self) -> bool:
+        """Whether a younger file than the oldest has a state, which then is on the disk."""
+        state = next((segment for segment in reversed(self._segments[1:]) if segment.stateful), None)
+        if state is not None and not state.synced:
             self.sync()
-        return True
+        return state is not None
 
     def close(self) -> None:
         """Give the folder free. What was not synced still reaches the disk, unless the power fails."""

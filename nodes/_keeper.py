@@ -2,13 +2,20 @@
 
 One thread writes, one syncs. `commit` hands a group to the writing one and waits for it at most `patience`; after
 that, and while the disk refuses to write, groups wait in memory and the node goes on without waiting at all. The
-writing thread tries again every second in a fresh file; what does not fit in memory meanwhile is dropped and counted.
-As soon as all is written the next commit begins a file with the state of that moment: a restart finds it right again.
+writing thread tries again every second; what does not fit in memory meanwhile is dropped and counted.
+When all is written the next commit begins a file with the state of that moment: a restart finds it right again.
 """
 
 from __future__ import annotations
 
+import errno
+import sys
+import threading
+import time
+import traceback
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from archive.disk import Disk
@@ -18,58 +25,368 @@ from protocol.clock import MILLISECOND, SECOND, Now
 
 WAITING = 64 << 20
 """Bytes of groups that wait in memory while the disk is in trouble."""
-Head = Callable[[], list[bytes]]
+DRAIN = 2 * SECOND
+"""How long `close` waits for the disk."""
+CALM = 5
+"""Quick writes in a row after which a slow disk counts as healed: the node does not wait for it again and again."""
+REMEMBER = 60 * SECOND
+"""How long the alarm stays after words had to be deleted."""
+FULL = (errno.ENOSPC, errno.EDQUOT)
+State = Callable[[], list[bytes]]
+Words = Sequence[Sequence[Part]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Begin:
+    """A file with a state: of a new epoch, or of the one that is open (None)."""
+
+    epoch: int | None
+    utc: int
+    head: list[bytes]
+
+
+@dataclass(frozen=True, eq=False)
+class _Group:
+    first: int
+    words: Words
+    notes: Sequence[bytes]
+    size: int
 
 
 class Keeper:
-    """A journal that can be slow, full or broken without holding up its node."""
+    """A journal that can be slow, full or broken without holding up its node. All methods are for one thread."""
 
     def __init__(self, folder: Path, *, keep: int, age: int, least: int = 0, segment: int = 16 << 20,
                  patience: int = 200 * MILLISECOND, sync_every: int = 50 * MILLISECOND, retry: int = SECOND,
-                 waiting: int = WAITING, disk: Disk | None = None) -> None:  # fmt: skip
+                 waiting: int = WAITING, disk: Disk | None = None,
+                 clock: Callable[[], int] = time.monotonic_ns) -> None:  # fmt: skip
         """`keep` [bytes] and `age` [ns] bound the journal, whoever still wants it; `least` [ns] is how long words
         stay that nobody wants any more. Raises JournalError."""
         self._journal = Journal(folder, segment=segment, disk=disk)
-        self._keep, self._age, self._least, self._patience = keep, age, least, patience
+        self._folder, self._keep, self._age, self._least = folder, keep, age, least
+        self._patience, self._sync_every, self._retry, self._waiting = patience, sync_every, retry, waiting
+        self._clock = clock
         self.cut = self._journal.cut
-        self.trouble = ""
+        """What was damaged and cut off when this was opened, "" if nothing."""
         self.unjournalled_words = 0
+        """Words that the node sent before they were written."""
+        self.dropped_words = 0
+        """Words that were never written, or deleted before their readers had them."""
+        self._slowest = 0
+        self._troubles: dict[str, str] = {}
+        self._head: State = list
+        self._changed = threading.Condition()
+        """Guards what follows, and tells the threads of each other."""
+        self._queue: deque[_Begin | _Group] = deque()
+        self._current: _Begin | _Group | None = None
+        self._held = 0
+        self._handed = self._written = 0
+        self._busy_since: int | None = None
+        self._trim: tuple[int, int, int] | None = None
+        self._utc = 0
+        self._failing = self._slow = False
+        self._calm = 0
+        self._want_head = self._beginning = self._fresh = False
+        self._dirty = self._closing = self._drained = self._ended = False
+        self._bound_at = -REMEMBER
+        self._threads = [
+            threading.Thread(target=self._guard, args=(part,), daemon=True, name=f"journal-{name}")
+            for name, part in (("write", self._write), ("sync", self._sync))
+        ]
+
+    # what the node asks
 
     def records(self, since: int = 0) -> Iterator[Record]:
+        """What a restart replays; see `Journal.records`. Before `open`."""
         return self._journal.records(since)
 
     @property
     def epochs(self) -> list[tuple[int, int, int]]:
+        """(epoch, first, next) of the words held, oldest first, the open epoch last."""
         return self._journal.epochs
 
     @property
     def last_epoch(self) -> int:
+        """The newest epoch that ever was, -1 if none: the next one must be above."""
         return self._journal.last_epoch
 
-    def open(self, epoch: int, now: Now, head: Head) -> None:
-        self._head = head
-        self._journal.open(epoch, now.utc, head())
-
-    def commit(self, first: int, words: Sequence[Sequence[Part]], notes: Sequence[bytes], now: Now) -> bool:
-        if not words and not notes:
-            return True
-        self._journal.append(first, words, notes)
-        if self._journal.full:
-            self._journal.roll(now.utc, self._head())
-            self._journal.bound(self._keep, now.utc - self._age)
-        return True
-
-    def fetch(self, epoch: int, first: int, last: int) -> Iterator[tuple[int, list[bytes]]]:
-        return self._journal.fetch(epoch, first, last)
-
-    def trim(self, epoch: int, next: int, now: Now) -> None:
-        self._journal.trim(epoch, next, now.utc - self._least)
+    @property
+    def trouble(self) -> str:
+        """What is wrong and what to do, "" if nothing."""
+        with self._changed:
+            return "; ".join(self._troubles.values())
 
     @property
     def counters(self) -> dict[str, int]:
-        return {"unjournalled_words": 0, "dropped_words": 0, "bytes": self._journal.size,
-                "segments": self._journal.files, "slowest_ms": 0}  # fmt: skip
+        return {
+            "unjournalled_words": self.unjournalled_words, "dropped_words": self.dropped_words,
+            "bytes": self._journal.size, "segments": self._journal.files,
+            "waiting_bytes": self._held, "slowest_ms": self._slowest // MILLISECOND,
+        }  # fmt: skip
 
-    def close(self) -> None:
-        self._journal.sync()
+    def open(self, epoch: int, now: Now, head: State) -> bool:
+        """Begin an epoch. `head` says the state as notes; it is asked now and whenever a file is begun, after a
+        `commit`. Returns whether it was written; if not, it will be (see `trouble`)."""
+        if epoch <= self.last_epoch:
+            raise ValueError(f"epoch {epoch} is not above {self.last_epoch}")
+        self._head = head
+        for thread in self._threads:
+            thread.start()
+        return self._hand(_Begin(epoch, now.utc, head()), now)
+
+    def commit(self, first: int, words: Words, notes: Sequence[bytes], now: Now) -> bool:
+        """One group: words with the numbers from `first` on, and notes; whole or not at all. The caller leaves
+        the buffers as they are. Returns whether it was written."""
+        if not words and not notes:
+            return True
+        size = sum(memoryview(part).nbytes for word in words for part in word) + sum(map(len, notes))
+        written = self._hand(_Group(first, list(words), list(notes), size), now)
+        if not written:
+            self.unjournalled_words += len(words)
+        if (self._want_head or self._journal.full) and not self._failing and not self._beginning:
+            self._want_head, self._beginning = False, True
+            self._enqueue(_Begin(None, now.utc, self._head()))
+        return written
+
+    def _hand(self, job: _Begin | _Group, now: Now) -> bool:
+        """Let the writing thread do it, and wait for that unless there is trouble already."""
+        self._utc = now.utc
+        mine = self._enqueue(job)
+        with self._changed:
+            self._changed.wait_for(lambda: self._written >= mine or self._hasty, self._patience / SECOND)
+            if self._written < mine and not self._hasty:
+                self._slow, self._calm = True, 0
+                self._troubles["slow"] = (
+                    f"{self._folder}: a write takes longer than {self._patience // MILLISECOND} ms, words are sent "
+                    "before they are written; find what else keeps this disk busy, or use another one"
+                )
+            return self._written >= mine
+
+    @property
+    def _hasty(self) -> bool:
+        return self._failing or self._slow
+
+    def _enqueue(self, job: _Begin | _Group) -> int:
+        with self._changed:
+            if isinstance(job, _Group):
+                self._held += job.size
+                self._queue.append(job)
+                self._make_room()
+            else:
+                self._queue.append(job)
+            self._handed += 1
+            self._changed.notify_all()
+            return self._handed
+
+    def _make_room(self) -> None:
+        """Drop the oldest groups that wait, down to what memory may hold; the newest one stays."""
+        while self._held > self._waiting:
+            job = next((job for job in list(self._queue)[:-1] if isinstance(job, _Group)), None)
+            if job is None:
+                return
+            self._queue.remove(job)
+            self._lose(job)
+
+    def _lose(self, job: _Group) -> None:
+        self._held -= job.size
+        self._written += 1
+        self.dropped_words += len(job.words)
+        self._want_head = True
+
+    def fetch(self, epoch: int, first: int, last: int) -> Iterator[tuple[int, list[bytes]]]:
+        """(number, parts) of the words of [first, last) that are held, on disk or in memory, in order.
+
+        While a write hangs the disk is not asked: whoever fetches asks again.
+        """
+        with self._changed:
+            hangs = self._busy_since is not None and self._clock() - self._busy_since > self._patience
+            waiting = [job for job in (self._current, *self._queue) if isinstance(job, _Group)]
+        if not hangs:
+            for number, parts in self._journal.fetch(epoch, first, last):
+                yield number, parts
+                first = number + 1
+        if epoch == self._journal.last_epoch:
+            for job in waiting:
+                for number, word in enumerate(job.words, job.first):
+                    if first <= number < last:
+                        yield number, [bytes(part) for part in word]
+
+    def trim(self, epoch: int, next: int, now: Now) -> None:
+        """Nobody wants words below (epoch, next) any more; they are deleted when they are older than `least`."""
+        with self._changed:
+            self._utc = now.utc
+            self._trim = epoch, next, now.utc - self._least
+            self._changed.notify_all()
+
+    def close(self) -> bool:
+        """Write what waits, sync, end the threads; at most 2 s. Returns whether all is on the disk."""
+        until = self._clock() + DRAIN
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(max(0, until - self._clock()) / SECOND)
+        if any(thread.is_alive() for thread in self._threads):
+            return False  # the disk hangs: the descriptors belong to the threads, which end with the process
         self._journal.close()
+        return (self._drained or not self._handed) and "sync" not in self._troubles
+
+    # the writing thread
+
+    def _guard(self, part: Callable[[], None]) -> None:
+        """A thread does not end unheard."""
+        try:
+            part()
+        except BaseException as fault:
+            with self._changed:
+                self._failing = self._failing or part == self._write
+                self._troubles["thread"] = f"{self._folder}: the journal has stopped ({fault!r}); restart this process"
+            traceback.print_exc(file=sys.stderr)
+        finally:
+            with self._changed:
+                self._ended = self._ended or part == self._write
+                self._changed.notify_all()
+
+    def _write(self) -> None:
+        while True:
+            with self._changed:
+                self._busy_since = None
+                self._changed.wait_for(lambda: self._current or self._queue or self._trim or self._closing)
+                if self._current is None and self._queue:
+                    self._current = self._queue.popleft()
+                job, trim, self._trim = self._current, self._trim, None
+                if job is None and trim is None:
+                    self._drained = True
+                    return
+                self._busy_since = begun = self._clock()
+            fault = self._do(job) if job else None
+            took = self._clock() - begun
+            if trim:
+                self._tidy(*trim)
+            with self._changed:
+                self._settle(job, fault, took)
+                if fault and self._closing:
+                    return
+                if fault:
+                    self._busy_since = None
+                    self._changed.wait_for(lambda: self._closing, self._retry / SECOND)
+
+    def _do(self, job: _Begin | _Group) -> Exception | None:
+        """One attempt; the fault if it failed."""
+        try:
+            if isinstance(job, _Begin):
+                self._begin(job)
+                return None
+            if self._fresh:
+                self._journal.roll(self._utc, None)
+                self._fresh = False
+            self._journal.append(job.first, job.words, job.notes)
+        except Exception as fault:
+            return fault
+        return None
+
+    def _begin(self, job: _Begin) -> None:
+        if job.epoch is not None and job.epoch > self._journal.last_epoch:
+            self._journal.open(job.epoch, job.utc, job.head)
+        else:
+            self._journal.roll(job.utc, job.head)
+        self._fresh = False
+        self._tidy(None, 0, 0)
+
+    def _settle(self, job: _Begin | _Group | None, fault: Exception | None, took: int) -> None:
+        """Note how an attempt went."""
+        self._slowest = max(self._slowest, took)
+        if job is not None:
+            self._calm = self._calm + 1 if took < self._patience // 4 else 0
+        if fault is None:
+            self._done(job)
+        else:
+            self._failed(job, fault)
+        self._changed.notify_all()
+
+    def _done(self, job: _Begin | _Group | None) -> None:
+        if job is not None:
+            self._written += 1
+            self._current, self._dirty = None, True
+            if isinstance(job, _Group):
+                self._held -= job.size
+            else:
+                self._beginning = False
+        if self._queue or self._current:
+            return
+        if self._failing:
+            self._failing, self._want_head = False, True
+            self._troubles.pop("write", None)
+        if self._slow and self._calm >= CALM:
+            self._slow = False
+            self._troubles.pop("slow", None)
+
+    def _failed(self, job: _Begin | _Group | None, fault: Exception) -> None:
+        self._failing = True
+        if isinstance(fault, OSError):
+            full = fault.errno in FULL
+            self._fresh = self._fresh or (self._journal.used and not full)
+            remedy = "free space" if full else "check the disk"
+            self._troubles["write"] = (
+                f"{self._folder}: {fault.strerror}, words are sent that no restart will have; {remedy}"
+            )
+            return
+        traceback.print_exception(fault, file=sys.stderr)
+        self._troubles["fault"] = f"{self._folder}: {fault!r}, words were not written; report this"
+        self._current, self._want_head = None, True
+        if isinstance(job, _Group):
+            self._lose(job)
+        else:
+            self._written, self._beginning = self._written + 1, False
+
+    def _tidy(self, epoch: int | None, next: int, utc: int) -> None:
+        """Delete what nobody wants any more, and what there is no room for."""
+        try:
+            if epoch is not None:
+                self._journal.trim(epoch, next, utc)
+            dropped = self._journal.bound(self._keep, self._utc - self._age)
+        except OSError as fault:
+            with self._changed:
+                self._troubles["trim"] = f"{self._folder}: {fault.strerror}, nothing is deleted; check the disk"
+            return
+        with self._changed:
+            self._troubles.pop("trim", None)
+            if dropped:
+                self.dropped_words += dropped
+                self._bound_at = self._clock()
+                self._troubles["bound"] = (
+                    f"{self._folder}: {dropped} words were deleted that a reader did not have yet; "
+                    "start the readers, or let the journal keep more"
+                )
+            elif self._clock() - self._bound_at > REMEMBER:
+                self._troubles.pop("bound", None)
+
+    # the syncing thread
+
+    def _sync(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._dirty or self._ended)
+                last, self._dirty = self._ended, False
+            pause = self._sync_once()
+            if last:
+                return
+            with self._changed:
+                self._changed.wait_for(lambda: self._ended, pause / SECOND)
+
+    def _sync_once(self) -> int:
+        """Returns how long to wait until the next time [ns]."""
+        try:
+            self._journal.sync()
+        except OSError as fault:
+            with self._changed:
+                # What the kernel could not write it may have thrown away: the state goes to another file.
+                self._dirty = self._want_head = True
+                self._troubles["sync"] = (
+                    f"{self._folder}: {fault.strerror}, a power cut takes what was not synced; check the disk"
+                )
+            return self._retry
+        with self._changed:
+            self._troubles.pop("sync", None)
+        return self._sync_every
