@@ -76,6 +76,11 @@ class Leases(Generic[T]):
         self._next += 1
         return self._next - 1
 
+    def pending(self) -> list[tuple[int, T]]:
+        """(lease number, work) of all that has no answer yet, oldest first."""
+        both = [*self._out.values(), *self._waiting]
+        return sorted(((lease.number, lease.work) for lease in both), key=lambda one: one[0])
+
     def send(self, mono: int) -> Iterator[Sent[T]]:
         """Give out what may be given out now."""
         while self._waiting and len(self._out) < self._in_flight:
@@ -99,7 +104,7 @@ class Leases(Generic[T]):
             self._load[lease.worker] -= 1
             return lease.work
         for waiting in self._waiting:
-            if waiting.number == number and waiting.attempt:
+            if waiting.number == number:
                 self._waiting.remove(waiting)
                 return waiting.work
         return None

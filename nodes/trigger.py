@@ -8,53 +8,37 @@ said as a numbered word, once.
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import AfterValidator, Field
 
 from algorithms.leases import Dead, Leases
-from algorithms.windows import Cut, Samples, fill
-from nodes._node import Action, Actions, Letter, Node, Place
+from archive.journal import JournalError
+from nodes._deadletters import DeadLetters
+from nodes._keeper import Keeper
+from nodes._node import Action, Actions, Letter, Node, Place, StartError
 from nodes._settings import Duration, FilePath, Share, Size, fault
 from nodes._settings import Settings as Base
 from nodes._stream import Reader, Writer
-from protocol import clock
+from nodes._task import Task, make, unjudged
+from nodes._windowbook import QUANTITY, Book, Due, Shape
+from nodes._windowjournal import NoteError, named, read, state, took
 from protocol.clock import MILLISECOND, SECOND, Now
-from protocol.messages import (
-    FIXED_CHANNELS,
-    Configuration,
-    Durable,
-    Fetch,
-    Outcome,
-    Snapshots,
-    Table,
-    Verdict,
-    Window,
-)
+from protocol.messages import Configuration, Durable, Fetch, Outcome, Snapshots, Verdict, Window
 
-LEAST_SAMPLES = 16
-"""A shorter window is none: seconds-per-frame tables have no windows of seconds."""
-_QUANTITY = re.compile(r"frequency|rocof|(magnitude|angle|analog) ([1-9]\d{0,2})")
-
-
-def channel(quantity: str, table: Table) -> int | None:
-    """Where a quantity stands among the value channels of a table; None if it has no such."""
-    match = _QUANTITY.fullmatch(quantity)
-    if match is None or match[1] is None:
-        return {"frequency": 0, "rocof": 1}.get(quantity)
-    number = int(match[2]) - 1
-    if match[1] == "analog":
-        return FIXED_CHANNELS + 2 * table.phasors + number if number < table.analogs else None
-    return FIXED_CHANNELS + 2 * number + (match[1] == "angle") if number < table.phasors else None
+SEGMENT = 4 << 20
+"""Bytes of one file of the journal: a restart reads about one more than it needs."""
+HOUR = 3600 * SECOND
+HORIZON = 600 * SECOND
+"""Samples that waited longer than this for the rest of their window are not kept for a restart."""
+TELL_EVERY = SECOND
 
 
 def _known_quantity(value: str) -> str:
-    if not _QUANTITY.fullmatch(value):
+    if not QUANTITY.fullmatch(value):
         raise fault(f"unknown quantity {value!r}", "write frequency, rocof, magnitude 1, angle 1 or analog 1")
     return value
 
@@ -84,15 +68,27 @@ class Settings(Base):
     """Windows waiting for a detector; beyond, the newest is given up at once (dead letter)."""
     dead_letters: Annotated[FilePath, Field(validate_default=True)] = Path("../data/dead-letters")
     """Folder for windows that could not be judged, a file per trigger."""
-    keep: Size = 16 << 20
-    """Memory for recent verdicts that a reader may fetch."""
+    memory: Size = 16 << 20
+    """Memory for recent verdicts that a reader may fetch; older ones come from the journal."""
+    keep: Size = 1 << 30
+    """Disk for the journal: verdicts that the archive lacks, and what the next windows need after a restart."""
+    age: Duration = 24 * HOUR
+    """The journal keeps nothing longer than this."""
+
+    @property
+    def shape(self) -> Shape:
+        """Which windows are cut."""
+        return Shape(self.of, self.window, self.every, self.stagger)
 
 
-class _Task(NamedTuple):
-    """A window and what else its verdict needs."""
+class _Journal(Keeper):
+    """Keeps what a restart needs, also if everybody has the verdicts of then."""
 
-    window: Window
-    stop: int
+    needed_since: Callable[[Now], int]
+
+    def trim(self, epoch: int, next: int, now: Now) -> None:
+        self._least = now.utc - self.needed_since(now)
+        super().trim(epoch, next, now)
 
 
 class Trigger(Node):
@@ -103,32 +99,71 @@ class Trigger(Node):
     def __init__(self, settings: Settings, place: Place) -> None:
         self.settings, self.place = settings, place
         self.reader = Reader(place.name)
-        self.writer = Writer(place.name, 0, settings.keep)
-        self.samples: dict[Table, Samples | None] = {}
-        """None: the table has no such quantity, or too few samples in a window."""
+        self.writer = Writer(place.name, 0, settings.memory)
+        self.book = Book(settings.shape)
         self.leases = self._leases(0)
-        self.names: dict[int, str] = {}
+        self.again: dict[tuple[int, int], int] = {}
+        """Windows that were open when our predecessor ended: (device, start) -> lease."""
         self.judged: dict[int, list[float]] = {}
         """Device -> [windows judged, suspicious ones, last score]"""
-        self.counters = dict.fromkeys(
-            ("windows", "sent", "ok", "incomplete", "failed", "dead", "suspicious", "twins", "attempts_failed"), 0
-        )
-        self.trouble = ""
-        """Why dead letters can't be kept, "" if they can."""
+        names = ("windows", "sent", "ok", "incomplete", "failed", "dead", "suspicious", "twins", "attempts_failed")
+        self.counters = dict.fromkeys((*names, "reopened", "untold"), 0)
+        self.letters = DeadLetters(settings.dead_letters / f"{place.name}.jsonl")
+        self._tell_at = 0
 
     def start(self, now: Now) -> Actions:
-        """One opening of the stream of verdicts; lease numbers never meet those of an earlier life."""
-        self.writer = Writer(self.place.name, now.utc, self.settings.keep)
-        self.leases = self._leases(now.utc)
-        return ()
+        """Go on where the journal ends. Lease numbers never meet those of an earlier life."""
+        keeper, open_ = self._resume()
+        needed = self.place.readers_of.get("archiver", [])
+        self.writer = Writer(self.place.name, now.utc, self.settings.memory, keeper, needed)
+        self.writer.open(now, self._head)
+        self.leases = self._leases(self.writer.epoch)
+        return self.writer.commit(self._reopen(open_, now), now)
 
-    def _leases(self, first: int) -> Leases[_Task]:
+    def _resume(self) -> tuple[_Journal | None, list[Due]]:
+        """(the journal, windows without a verdict)"""
+        if self.place.journal is None:
+            return None, []
+        try:
+            keeper = _Journal(self.place.journal, keep=self.settings.keep, age=self.settings.age, segment=SEGMENT)
+            keeper.needed_since = self._since
+            fold = read(keeper.records, self.settings.shape)
+        except (JournalError, NoteError) as fault:
+            raise StartError(str(fault)) from fault
+        open_ = fold.open()
+        if fold.book.shape == self.settings.shape:
+            self.book = fold.book
+        else:  # other windows from now on
+            self.book = Book(self.settings.shape, fold.book.standing, fold.book.names)
+        self.reader = Reader(self.place.name, self.book.standing)
+        return keeper, open_
+
+    def _reopen(self, open_: list[Due], now: Now) -> Iterator[Action]:
+        self.letters.expect(due.key for due in open_)
+        for due in open_:
+            self.counters["reopened"] += 1
+            yield from self._due(due, now)
+        self.again = {task.due.key: lease for lease, task in self.leases.pending()}
+
+    def _leases(self, first: int) -> Leases[Task]:
         s = self.settings
         workers = self.place.readers_of.get("detector", [])
         return Leases(workers, s.in_flight, s.timeout, s.attempts, first=first)
 
-    def receive(self, message: Any, now: Now) -> Iterator[Action]:
+    def _head(self) -> list[bytes]:
+        return [state(self.book, (task.due for _, task in self.leases.pending()))]
+
+    def _since(self, now: Now) -> int:
+        """UTC [ns] from which on a restart needs the journal."""
+        s = self.settings
+        begun = max(self.book.since(), now.utc - s.window - s.every - HORIZON)
+        return min([now.utc, begun, *(task.due.cut.came for _, task in self.leases.pending())])
+
+    def receive(self, message: Any, now: Now) -> list[Action]:
         """Snapshots and configurations of the concentrators; answers of our detectors; fetches of our readers."""
+        return self.writer.commit(self._receive(message, now), now)
+
+    def _receive(self, message: Any, now: Now) -> Iterator[Action]:
         if isinstance(message, Fetch | Durable):
             yield from self.writer.receive(message, now)
             return
@@ -145,57 +180,59 @@ class Trigger(Node):
         due = [self.writer.wake_at(), self.reader.wake_at(), self.leases.wake_at()]
         return min((at for at in due if at is not None), default=None)
 
-    def wake(self, now: Now) -> Iterator[Action]:
+    def wake(self, now: Now) -> list[Action]:
         """Leases that ran out, fetches to repeat, the announcement."""
+        return self.writer.commit(self._wake(now), now)
+
+    def _wake(self, now: Now) -> Iterator[Action]:
         for dead in self.leases.expire(now.monotonic):
             yield from self._bury(dead, now)
         yield from self._send(now)
         yield from self.reader.wake(now)
         yield from self.writer.wake(now)
+        if now.monotonic >= self._tell_at:
+            self._tell_at = now.monotonic + TELL_EVERY
+            yield from self._tell(now)
+
+    def _tell(self, now: Now) -> Iterator[Action]:
+        """What was taken in earlier calls is in the journal: who said it may forget it."""
+        keeper = self.writer.keeper
+        if keeper is not None and not self.writer.needed:
+            keeper.trim(self.writer.epoch, self.writer.next, now)
+        if keeper is None or not keeper.trouble:
+            for writer, (epoch, next_) in self.reader.standing().items():
+                yield Letter(writer, Durable(self.place.name, epoch, next_))
 
     def stop(self, now: Now) -> Iterator[Action]:
         yield self.writer.announce()
+        if self.writer.keeper is not None:
+            self.writer.keeper.close()
 
     def _word(self, word: Any, now: Now) -> Iterator[Action]:
-        if isinstance(word, Configuration):
-            self.names[word.device] = word.name
-        elif isinstance(word, Snapshots) and word.slot.size:
-            table = Table(*word.table)
-            samples, at = self._samples(table), channel(self.settings.of, table)
-            if samples is not None and at is not None:
-                late = int(word.latency[0]) // clock.period(table.rate)
-                for cut in samples.push(word.slot, word.device, word.values[:, :, at], late):
-                    yield from self._due(cut, table, now)
+        if self._out_of_turn(word):
+            self.counters["untold"] += 1
+        elif isinstance(word, Configuration):
+            self.book.configure(word)
+            self.writer.note(named(word))
+        elif isinstance(word, Snapshots):
+            note = self.book.reduce(word, now.utc)
+            self.writer.note(took(note))
+            for due in self.book.take(note):
+                yield from self._due(due, now)
 
-    def _samples(self, table: Table) -> Samples | None:
-        if table not in self.samples:
-            s, period = self.settings, clock.period(table.rate)
-            length, every = round(s.window / period), max(1, round(s.every / period))
-            fits = length >= LEAST_SAMPLES and channel(s.of, table) is not None
-            self.samples[table] = Samples(length, every, s.stagger) if fits else None
-        return self.samples[table]
+    def _out_of_turn(self, word: Any) -> bool:
+        """Words beyond a gap that were handed on because their writer's life is over: its successor says them again,
+        and those of the gap before them.
+        """
+        epoch, expected = self.book.standing.get(word.node, (0, 0))
+        over = word.epoch < self.reader.standing()[word.node][0]
+        return over and not word.again and (word.epoch != epoch or word.number > expected)
 
-    def _due(self, cut: Cut, table: Table, now: Now) -> Iterator[Action]:
+    def _due(self, due: Due, now: Now) -> Iterator[Action]:
         """A window is complete enough and goes to the queue, or has its verdict now."""
         self.counters["windows"] += 1
-        longest = self.settings.gap // clock.period(table.rate)
-        completeness = 1.0 - float(np.isnan(cut.values).mean())
-        filled = fill(cut.values, longest)
-        values, mask = filled if filled else (np.zeros(0, np.float32), np.zeros(0, np.uint8))
-        window = Window(
-            trigger=self.place.name,
-            lease=0,
-            attempt=0,
-            device=np.array([cut.device], dtype=np.uint32),
-            start=clock.slot_time(cut.first, table.rate),
-            rate=table.rate,
-            quantities=[self.settings.of],
-            values=values[None, None],
-            filled=mask[None],
-            completeness=completeness,
-        )
-        task = _Task(window, clock.slot_time(cut.first + cut.values.size, table.rate))
-        if filled is None or completeness < self.settings.completeness:
+        task = make(due, self.place.name, self.settings.gap)
+        if not task.window.values.size or task.window.completeness < self.settings.completeness:
             yield self._incomplete(task)
         elif self.leases.waiting >= self.settings.waiting:
             yield from self._bury(Dead(task, 0, 0, "too many windows wait for a detector"), now)
@@ -217,7 +254,10 @@ class Trigger(Node):
             if dead is not None:
                 yield from self._bury(dead, now)
             return
+        key = (int(verdict.device[0]), verdict.start) if verdict.device.size else (-1, 0)
         task = self.leases.done(verdict.lease, verdict.worker)
+        if task is None and key in self.again:  # asked by our predecessor
+            task = self.leases.done(self.again[key], verdict.worker)
         if task is None:
             self.counters["twins"] += 1
             return
@@ -234,57 +274,33 @@ class Trigger(Node):
             row[2] = verdict.score
         return self.writer.say(verdict)
 
-    def _incomplete(self, task: _Task) -> Action:
+    def _incomplete(self, task: Task) -> Action:
         share = f"{task.window.completeness:.1%} of the samples measured"
         longest = f"gaps up to {self.settings.gap / SECOND:g} s"
         wanted = f"{self.settings.completeness:.0%} and {longest}"
-        return self._say(_unjudged(task, 0, 0, Outcome.INCOMPLETE, f"{share}; {wanted} are wanted"))
+        return self._say(unjudged(task, 0, 0, Outcome.INCOMPLETE, f"{share}; {wanted} are wanted"))
 
-    def _bury(self, dead: Dead[_Task], now: Now) -> Iterator[Action]:
+    def _bury(self, dead: Dead[Task], now: Now) -> Iterator[Action]:
         """Dead letter: kept in a file, told as a failed verdict."""
         self.counters["dead"] += 1
-        verdict = _unjudged(dead.work, dead.lease, dead.attempt, Outcome.FAILED, dead.error)
-        window = dead.work.window
-        letter = {
-            "buried": now.utc,
-            "lease": dead.lease,
-            "attempts": dead.attempt,
-            "error": dead.error,
-            "device": window.device.tolist(),
-            "start": window.start,
-            "rate": window.rate,
-            "quantities": window.quantities,
-            "values": window.values.tolist(),
-            "filled": window.filled.tolist(),
-        }
-        self._keep_letter(json.dumps(letter) + "\n")
-        yield self._say(verdict)
-
-    def _keep_letter(self, line: str) -> None:
-        try:
-            self._dead_letters.parent.mkdir(parents=True, exist_ok=True)
-            with open(self._dead_letters, "a", encoding="utf-8") as file:
-                file.write(line)
-        except OSError as fault:
-            self.trouble = f"{self._dead_letters}: {fault.strerror}: dead letters are not kept; make room or rights"
-
-    @property
-    def _dead_letters(self) -> Path:
-        return self.settings.dead_letters / f"{self.place.name}.jsonl"
+        self.letters.keep(dead.work.window, dead.lease, dead.attempt, dead.error, now)
+        yield self._say(unjudged(dead.work, dead.lease, dead.attempt, Outcome.FAILED, dead.error))
 
     def health(self, now: Now) -> dict[str, Any]:
-        devices = sorted(self.names.keys() | self.judged.keys())
+        names, keeper = self.book.names, self.writer.keeper
+        devices = sorted(names.keys() | self.judged.keys())
         return {
             "counters": {
                 **self.counters,
                 "resent": self.leases.resent,
                 "lost": self.reader.lost,
                 "fetched": self.reader.fetched,
+                **({f"journal_{name}": count for name, count in keeper.counters.items()} if keeper else {}),
             },
             "queues": {"waiting": self.leases.waiting, "in_flight": self.leases.out, "behind": self.reader.behind},
             "columns": ["windows", "suspicious", "score"],
             "devices": np.array(devices, dtype=np.uint32),
-            "labels": [self.names.get(device, "") for device in devices],
+            "labels": [names.get(device, "") for device in devices],
             "counts": np.array([self.judged.get(device, [0, 0, 0.0]) for device in devices]).reshape(-1, 3),
             "alarms": list(self._alarms()),
         }
@@ -295,30 +311,8 @@ class Trigger(Node):
                 f"{self.place.node}`"
             )
         if self.counters["dead"]:
-            yield f"{self.counters['dead']} windows were never judged; they are in {self._dead_letters}"
-        if self.trouble:
-            yield self.trouble
-        for table in (table for table, samples in self.samples.items() if samples is None):
+            yield f"{self.counters['dead']} windows were never judged; they are in {self.letters.path}"
+        keeper = self.writer.keeper
+        yield from filter(None, [self.letters.trouble, keeper.trouble if keeper else ""])
+        for _, table in (key for key, samples in self.book.samples.items() if samples is None):
             yield f"no windows of {self.settings.of} can be cut of {table.name}"
-
-
-def _unjudged(task: _Task, lease: int, attempt: int, outcome: Outcome, error: str) -> Verdict:
-    window = task.window
-    return Verdict(
-        trigger=window.trigger,
-        lease=lease,
-        attempt=attempt,
-        worker="",
-        algorithm="",
-        version=0,
-        device=window.device,
-        start=window.start,
-        stop=task.stop,
-        outcome=outcome,
-        suspicious=False,
-        onset=0,
-        score=0.0,
-        detail={},
-        completeness=window.completeness,
-        error=error,
-    )

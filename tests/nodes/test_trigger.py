@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from nodes._node import Letter, News, Place
-from nodes.trigger import Settings, Trigger, channel
+from nodes._node import News, Place
+from nodes._windowbook import channel
+from nodes.trigger import Settings, Trigger
 from protocol import clock
 from protocol.clock import SECOND, Now
 from protocol.messages import Announce, Configuration, Fetch, Snapshots, Table, Verdict, Window
@@ -42,13 +43,14 @@ class Bench:
         self.number = 0
         self.slot = FIRST
         self.verdicts: list[Verdict] = []
+        self.split(self.node.receive(Announce("align", 1, 0, 0), START))
 
     def split(self, actions: Any) -> list[Window]:
         """Windows sent; the verdicts said are kept."""
         actions = list(actions)
         news = [action.message for action in actions if isinstance(action, News)]
         self.verdicts += [word for word in news if isinstance(word, Verdict)]
-        return [action.message for action in actions if isinstance(action, Letter)]
+        return [action.message for action in actions if isinstance(getattr(action, "message", None), Window)]
 
     def feed(self, seconds: float, devices: int = 1, missing: slice = slice(0, 0), now: Now = START) -> list[Window]:
         """Slots of all devices in chunks of ten; frequency is 50 + k/1000 of the k-th slot."""

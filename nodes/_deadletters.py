@@ -1,0 +1,84 @@
+"""Dead letters: windows that nobody could judge, one JSON object to a line, each window once."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from protocol.clock import Now
+from protocol.messages import Window
+
+FORMAT = 1
+
+
+class DeadLetters:
+    """The file of one trigger. `trouble` says why it can't be written, "" if it can."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.trouble = ""
+        self._there: set[tuple[int, int]] = set()
+
+    def expect(self, keys: Iterable[tuple[int, int]]) -> None:
+        """These windows (device, start) may have been written here in a life that ended before it could say so."""
+        asked = set(keys)
+        if not asked:
+            return
+        try:
+            with open(self.path, encoding="utf-8", errors="replace") as file:
+                self._there = asked & {key for line in file for key in _keys(line)}
+        except FileNotFoundError:
+            return
+        except OSError as fault:
+            self._tell(fault)
+
+    def keep(self, window: Window, lease: int, attempts: int, error: str, now: Now) -> None:
+        """Write a window down."""
+        device = int(window.device[0])
+        if (device, window.start) in self._there:
+            return
+        letter = {
+            "format": FORMAT,
+            "buried": now.utc,
+            "lease": lease,
+            "attempts": attempts,
+            "error": error,
+            "device": window.device.tolist(),
+            "start": window.start,
+            "rate": window.rate,
+            "quantities": window.quantities,
+            "values": window.values.tolist(),
+            "filled": window.filled.tolist(),
+        }
+        try:
+            self._append(json.dumps(letter).encode() + b"\n")
+            self.trouble = ""
+        except OSError as fault:
+            self._tell(fault)
+
+    def _append(self, line: bytes) -> None:
+        """A line that a kill or a full disk left torn ends before the new one begins."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            size = os.fstat(fd).st_size
+            torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
+            rest = memoryview(b"\n" + line if torn else line)
+            while rest.nbytes:
+                rest = rest[os.write(fd, rest) :]
+        finally:
+            os.close(fd)
+
+    def _tell(self, fault: OSError) -> None:
+        self.trouble = f"{self.path}: {fault.strerror}: dead letters are not kept; make room or rights"
+
+
+def _keys(line: str) -> list[tuple[int, int]]:
+    """(device, start) of a line; none if it is torn."""
+    try:
+        letter = json.loads(line)
+        return [(int(device), int(letter["start"])) for device in letter["device"]]
+    except (ValueError, KeyError, TypeError):
+        return []

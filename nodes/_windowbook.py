@@ -1,0 +1,150 @@
+"""What a trigger knows: the samples it took, the schedule of every device, how far it read, and the devices' names.
+
+Nothing here depends on a clock or on when it is called: the same words in the same order make the same windows due.
+So a trigger that was killed finds its windows again by taking the words of its journal once more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from algorithms.windows import NEVER, RULES, Cut, Samples
+from protocol import clock
+from protocol.messages import FIXED_CHANNELS, Configuration, Snapshots, Table
+
+LEAST_SAMPLES = 16
+"""A shorter window is none: seconds-per-frame tables have no windows of seconds."""
+QUANTITY = re.compile(r"frequency|rocof|(magnitude|angle|analog) ([1-9]\d{0,2})")
+
+
+def channel(quantity: str, table: Table) -> int | None:
+    """Where a quantity stands among the value channels of a table; None if it has no such."""
+    match = QUANTITY.fullmatch(quantity)
+    if match is None or match[1] is None:
+        return {"frequency": 0, "rocof": 1}.get(quantity)
+    number = int(match[2]) - 1
+    if match[1] == "analog":
+        return FIXED_CHANNELS + 2 * table.phasors + number if number < table.analogs else None
+    return FIXED_CHANNELS + 2 * number + (match[1] == "angle") if number < table.phasors else None
+
+
+class Shape(NamedTuple):
+    """Which windows are cut."""
+
+    of: str
+    window: int
+    """ns"""
+    every: int
+    """ns"""
+    stagger: bool
+    rules: int = RULES
+
+    def samples(self, table: Table) -> Samples | None:
+        """None: the table has no such quantity, or too few samples in a window."""
+        period = clock.period(table.rate)
+        length, every = round(self.window / period), max(1, round(self.every / period))
+        fits = length >= LEAST_SAMPLES and channel(self.of, table) is not None
+        return Samples(length, every, self.stagger) if fits else None
+
+
+class Due(NamedTuple):
+    """A window to be judged."""
+
+    of: str
+    table: Table
+    cut: Cut
+
+    @property
+    def start(self) -> int:
+        """ns UTC of its first sample"""
+        return int(clock.slot_time(self.cut.first, self.table.rate))
+
+    @property
+    def stop(self) -> int:
+        """ns UTC after its last sample"""
+        return int(clock.slot_time(self.cut.first + self.cut.values.size, self.table.rate))
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """(device, start): what there is one verdict of."""
+        return self.cut.device, self.start
+
+
+@dataclass(frozen=True)
+class Took:
+    """What is kept of a word of snapshots: k slots of m devices, one quantity."""
+
+    writer: str
+    epoch: int
+    next: int
+    """The number of the word after it."""
+    table: Table
+    late: int
+    """How long ago the slots should have been released, in slots, if that is longer than a window; else 0."""
+    utc: int
+    """When it was taken, ns."""
+    device: NDArray[np.uint32]
+    """[m]"""
+    slot: NDArray[np.int64]
+    """[k]"""
+    values: NDArray[np.float32]
+    """[k, m]"""
+
+
+@dataclass
+class Book:
+    """See the module."""
+
+    shape: Shape
+    standing: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Writer -> (epoch, number of the next word)"""
+    names: dict[int, str] = field(default_factory=dict)
+    samples: dict[tuple[str, Table], Samples | None] = field(default_factory=dict)
+    """(writer, table) -> None: no windows are cut of it."""
+
+    def configure(self, word: Configuration) -> None:
+        """The name of a device."""
+        self.names[word.device] = word.name
+        if not word.again:
+            self.standing[word.node] = (word.epoch, word.number + 1)
+
+    def reduce(self, word: Snapshots, utc: int) -> Took:
+        """What is needed of a word; no slots if nothing is."""
+        table = Table(*word.table)
+        samples, at = self._samples(word.node, table), channel(self.shape.of, table)
+        needed = word.slot.size if samples is not None else 0
+        late = int(word.latency[0]) // clock.period(table.rate) if needed else 0
+        late = late if samples is not None and late > samples.length else 0
+        values = word.values[:needed, :, at or 0]
+        device = word.device if needed else word.device[:0]
+        return Took(word.node, word.epoch, word.number + 1, table, late, utc, device, word.slot[:needed], values)
+
+    def take(self, took: Took) -> Iterator[Due]:
+        """Windows that are due now."""
+        self.standing[took.writer] = (took.epoch, took.next)
+        samples = self._samples(took.writer, took.table)
+        if samples is not None and took.slot.size:
+            for cut in samples.push(took.slot, took.device, took.values, took.late, took.utc):
+                yield Due(self.shape.of, took.table, cut)
+
+    def resume(self, writer: str, table: Table, schedule: dict[str, Any]) -> None:
+        """Go on with a schedule of an earlier life."""
+        samples = self._samples(writer, table)
+        if samples is not None:
+            samples.resume(schedule)
+
+    def since(self) -> int:
+        """UTC [ns] of the oldest word whose samples are still needed; NEVER if none is."""
+        return min((each.since() for each in self.samples.values() if each is not None), default=NEVER)
+
+    def _samples(self, writer: str, table: Table) -> Samples | None:
+        key = (writer, table)
+        if key not in self.samples:
+            self.samples[key] = self.shape.samples(table)
+        return self.samples[key]

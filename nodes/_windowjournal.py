@@ -1,0 +1,188 @@
+"""A trigger's journal beside its verdicts: notes of what it took, and how its windows are found again.
+
+    took   what is kept of a word of snapshots
+    named  the name of a device
+    state  at the head of each segment: standing, names, schedules, and the windows without a verdict
+
+A window is due by what was taken, so no note says so; it is open until its verdict stands in the journal. The samples
+of the open windows and of the next ones are in the segments since `state`'s last field; those are read again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import msgpack
+import numpy as np
+
+from algorithms.windows import NEVER, Cut
+from archive.journal import Note, Record, Word
+from nodes._windowbook import Book, Due, Shape, Took
+from protocol import wire
+from protocol.messages import Configuration, Table, Verdict
+
+FORMAT = 1
+TOOK, NAMED, STATE = 1, 2, 3
+SLOTS_AT_ONCE = 512
+"""Notes are taken together up to so many slots: a push costs more than a slot."""
+
+
+class NoteError(Exception):
+    """A note that this release can't use; says why and what to do."""
+
+
+def took(note: Took) -> bytes:
+    """The note of a word of snapshots."""
+    device = np.ascontiguousarray(note.device, "<u4").tobytes()
+    slot = np.ascontiguousarray(note.slot, "<i8").tobytes()
+    values = np.ascontiguousarray(note.values, "<f4").tobytes()
+    head = [note.writer, note.epoch, note.next, list(note.table), note.late, note.utc]
+    return _pack(TOOK, *head, device, slot, values)
+
+
+def named(word: Configuration) -> bytes:
+    """The note of a configuration."""
+    return _pack(NAMED, word.node, word.epoch, word.number + 1, word.device, word.name)
+
+
+def state(book: Book, open_: Iterable[Due]) -> bytes:
+    """The note that a segment begins with."""
+    waiting: list[list[Any]] = [
+        [due.of, list(due.table), due.cut.device, due.cut.first, due.cut.values.size, due.cut.came] for due in open_
+    ]
+    schedules = [
+        [writer, list(table), samples.schedule()] for (writer, table), samples in book.samples.items() if samples
+    ]
+    return _pack(
+        STATE,
+        FORMAT,
+        list(book.shape),
+        {writer: list(at) for writer, at in book.standing.items()},
+        book.names,
+        schedules,
+        waiting,
+        min([book.since(), *(each[-1] for each in waiting)]),
+    )
+
+
+def _pack(*parts: Any) -> bytes:
+    packed: bytes = msgpack.packb(parts)
+    return packed
+
+
+def _unpack(note: Any) -> list[Any]:
+    parts: list[Any] = msgpack.unpackb(note, strict_map_key=False)
+    if parts[0] == STATE and parts[1] > FORMAT:
+        raise NoteError(f"a journal of format {parts[1]}, this release knows up to {FORMAT}; use a newer one")
+    return parts
+
+
+def read(records: Callable[[int], Iterator[Record]], shape: Shape) -> Fold:
+    """What the records of a journal make; `shape`: of a trigger without any. Raises NoteError, JournalError."""
+    since = _needed_since(records(0))
+    fold = Fold(shape)
+    for record in records(since if since < NEVER else 0):
+        if isinstance(record, Note):
+            fold.note(record.data)
+        elif isinstance(record, Word):
+            fold.word(record.parts)
+    return fold
+
+
+def _needed_since(records: Iterable[Record]) -> int:
+    """From where a journal must be read, by what stands at the head of its last segment; NEVER: from that one."""
+    for record in records:
+        if isinstance(record, Note):
+            parts = _unpack(record.data)
+            return int(parts[-1]) if parts[0] == STATE else NEVER
+    return NEVER
+
+
+def _took(parts: list[Any]) -> Took:
+    writer, epoch, next_, table, late, utc, device, slot, values = parts
+    devices, slots = np.frombuffer(device, "<u4"), np.frombuffer(slot, "<i8")
+    shaped = np.frombuffer(values, "<f4").reshape(slots.size, devices.size)
+    return Took(writer, epoch, next_, Table(*table), late, utc, devices, slots, shaped)
+
+
+@dataclass
+class Fold:
+    """A trigger's state out of its journal: give it all records, then ask."""
+
+    shape: Shape
+    book: Book = field(init=False)
+    _due: dict[tuple[int, int], Due] = field(default_factory=dict)
+    """Windows that fell due; those of a state whose samples were not found yet have no values."""
+    _judged: set[tuple[int, int]] = field(default_factory=set)
+    _run: list[Took] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.book = Book(self.shape)
+
+    def note(self, data: Any) -> None:
+        """A note, in the order of writing."""
+        kind, *parts = _unpack(data)
+        if kind == TOOK:
+            self._take(_took(parts))
+        elif kind == NAMED:
+            writer, epoch, next_, device, name = parts
+            self._flush()
+            self.book.names[device] = name
+            self.book.standing[writer] = (epoch, next_)
+        elif kind == STATE:
+            self._flush()
+            self._state(*parts[1:])
+
+    def word(self, parts: Sequence[Any]) -> None:
+        """A word of the trigger's own stream."""
+        if bytes(parts[0]) == Verdict.TAG:  # type: ignore[attr-defined]
+            verdict: Verdict = wire.unpack(parts)
+            self._judged.update((device, verdict.start) for device in verdict.device.tolist())
+
+    def open(self) -> list[Due]:
+        """Windows that fell due and have no verdict, in their order."""
+        self._flush()
+        return [due for key, due in self._due.items() if key not in self._judged]
+
+    def _take(self, note: Took) -> None:
+        if self._run and not _follows(self._run[-1], note):
+            self._flush()
+        self._run.append(note)
+        if sum(each.slot.size for each in self._run) >= SLOTS_AT_ONCE:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Take what is together."""
+        if not self._run:
+            return
+        slot, values = (np.concatenate([getattr(each, name) for each in self._run]) for name in ("slot", "values"))
+        whole = replace(self._run[-1], utc=self._run[0].utc, slot=slot, values=values)
+        self._run = []
+        for due in self.book.take(whole):
+            self._due[due.key] = due
+
+    def _state(
+        self, shape: list[Any], standing: dict[str, Any], names: dict[int, str], schedules: Any, waiting: Any, _: int
+    ) -> None:
+        """What the trigger knew then is right, whatever can be made of the notes that are still there."""
+        if self.book.shape != Shape(*shape):
+            self.book = Book(Shape(*shape))
+        self.book.standing = {writer: (epoch, next_) for writer, (epoch, next_) in standing.items()}
+        self.book.names = dict(names)
+        for writer, table, schedule in schedules:
+            self.book.resume(writer, Table(*table), schedule)
+        found, self._due = self._due, {}
+        for of, table, device, first, length, came in waiting:
+            due = Due(of, Table(*table), Cut(device, first, np.full(length, np.nan, np.float32), came))
+            self._due[due.key] = found.get(due.key, due)
+
+
+def _follows(before: Took, note: Took) -> bool:
+    """Whether two words can be taken as one."""
+    return (
+        (before.writer, before.epoch, before.table, before.late) == (note.writer, note.epoch, note.table, note.late)
+        and (not note.slot.size or not before.slot.size or before.slot[-1] < note.slot[0])
+        and np.array_equal(before.device, note.device)
+    )
