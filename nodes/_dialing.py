@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 
 from nodes._settings import Address
 from nodes._site import Device
-from protocol.clock import SECOND, Now
+from protocol.clock import MILLISECOND, SECOND, Now
 
 RECEIVE_BUFFER = 4 << 20
 """Bytes asked of the kernel for datagrams: they are lost while nobody reads."""
 FIRST_RETRY = SECOND
 LAST_RETRY = 30 * SECOND
 DIAL_PATIENCE = 10 * SECOND
+_UNPROVED = "connected, but it has not told its configuration yet"
 
 
 def open_listener(address: Address) -> socket.socket:
@@ -69,6 +70,20 @@ def open_datagrams(address: Address, group: str | None = None, sender: str | Non
     return end
 
 
+def keep_alive(end: socket.socket, patience: int) -> None:
+    """Let the kernel end a TCP connection whose other end has been gone for `patience` [ns]; 0: never.
+
+    It asks after half of it, four times. Raises OSError.
+    """
+    seconds = patience // SECOND
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, patience > 0)
+    if patience > 0:
+        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, max(1, seconds // 2))
+        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, seconds // 8))
+        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4)
+        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience // MILLISECOND)
+
+
 def any_port(target: Address) -> Address:
     """The local wildcard address, any port, of the family that reaches `target`."""
     family, _ = resolve(target)
@@ -93,6 +108,10 @@ class Dial:
     def target(self) -> Address:
         assert self.device.link.tcp is not None
         return self.device.link.tcp
+
+    def place(self) -> tuple[str, int]:
+        """Socket address of the device. Raises OSError if there is no such host."""
+        return resolve(self.target)[1]
 
     def begin(self, now: Now) -> socket.socket | None:
         """Start to connect; the socket becomes writable when it is decided. None if it failed at once."""
@@ -120,8 +139,14 @@ class Dial:
             attempt.close()
             self.failed(os.strerror(outcome) if outcome else "no answer", now)
             return None
-        self.connected, self.fault = True, "connected, but it has not told its configuration yet"
+        self.connected, self.fault = True, _UNPROVED
         return attempt
+
+    def brought(self, proved: bool) -> None:
+        """A receiver has kept the connection while we were away."""
+        self.connected, self.fault = True, _UNPROVED
+        if proved:
+            self.proved()
 
     def proved(self) -> None:
         """It is the device it should be: pauses begin anew."""

@@ -2,85 +2,109 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from nodes import _dialing
-from nodes._node import StartError
+from nodes._connections import Connection
 from nodes._settings import Address
 from nodes._site import Device
-from protocol.clock import Now
+from protocol.clock import SECOND, Now
+
+OPEN_AGAIN = SECOND
+"""Pause before a UDP port is tried again that could not be opened."""
 
 
 @dataclass
-class Connection:
-    """One handed-over socket (or pair of them)."""
+class Port:
+    """One UDP socket: that of a device with commands over UDP, or the one that several send to unasked."""
 
-    id: int
-    how: str
-    """dials_in, tcp, tcp_udp, udp or spontaneous."""
-    peer: tuple[str, int]
-    candidates: list[Device] | None = None
-    """Who it can be, where the way says it already (dialled, own port); None: it dialled us."""
-    target: tuple[str, int] | None = None
-    """Where commands go, over UDP."""
-    dial: _dialing.Dial | None = None
-    receiver: str = ""
-    numbers: set[int] = field(default_factory=set)
-    """Of the links that it carries, as far as they are identified."""
+    devices: list[Device]
+    connection: Connection | None = None
+    """Who carries it now."""
+    due: int = 0
+    """Monotonic ns; when to open it, unless it is."""
+    fault: str = field(default="", compare=False)
 
     @property
-    def place(self) -> str:
-        """Where the device is, as far as that stays the same."""
-        return self.peer[0] if self.candidates is None else f"{self.peer[0]}:{self.peer[1]}"
+    def how(self) -> str:
+        return self.devices[0].link.how
 
+    @property
+    def numbers(self) -> set[int]:
+        return {device.number for device in self.devices}
 
-Reached = tuple[Connection, list[socket.socket]]
+    def peer(self) -> tuple[str, int]:
+        """The device, or our own end if several send to it. Raises OSError if there is no such host."""
+        link = self.devices[0].link
+        address = link.spontaneous or link.udp
+        assert address is not None
+        place = _dialing.resolve(address)[1]
+        return (str(link.group), place[1]) if link.group else place
+
+    def open(self) -> Connection:
+        """Raises OSError."""
+        link, peer = self.devices[0].link, self.peer()
+        address = link.spontaneous or _dialing.any_port(Address(*peer))
+        end = _dialing.open_datagrams(address, str(link.group) if link.group else None)
+        target = None if link.spontaneous else peer
+        self.connection = Connection(self.how, peer, self.devices, target, ends=[end])
+        return self.connection
 
 
 class Reach:
     """The devices of a site that do not dial in."""
 
-    def __init__(self, devices: list[Device], serial: Iterator[int]) -> None:
-        """`serial` numbers connections."""
-        self._serial = serial
-        self._datagram = [device for device in devices if device.link.how in ("udp", "spontaneous")]
+    def __init__(self, devices: list[Device], keepalive: int = 0) -> None:
+        """`keepalive`: see `_dialing.keep_alive`."""
+        self._keepalive = keepalive
         self._dials = [_dialing.Dial(device) for device in devices if device.link.how in ("tcp", "tcp_udp")]
         self._trying: dict[int, _dialing.Dial] = {}
+        self._ports = list(_ports(devices))
 
     def __contains__(self, fd: int) -> bool:
         """Whether this is a dial under way."""
         return fd in self._trying
 
-    def open(self) -> Iterator[Reached]:
-        """A socket per device with commands over UDP, and one per port that devices send to unasked.
+    def brought(self, how: str, peer: tuple[str, int], numbers: Iterable[int]) -> Connection | None:
+        """A connection of a former life that a receiver has kept; None if the site reaches no such device any more."""
+        dials = [dial for dial in self._dials if dial.device.link.how == how]
+        ports = [port for port in self._ports if port.how == how]
+        told = set(numbers)
+        dial = next((each for each in dials if each.device.number in told), None) or next(
+            (each for each in dials if not each.connected and _same(each.place, peer)), None
+        )
+        port = next((each for each in ports if each.numbers & told), None) or next(
+            (each for each in ports if not each.connection and _same(each.peer, peer)), None
+        )
+        if dial:
+            new = not dial.connected and dial.trying is None
+            if new:
+                dial.brought(proved=bool(told))
+            return Connection(how, peer, [dial.device], dial=dial if new else None)
+        if port:
+            connection = Connection(how, peer, port.devices, None if how == "spontaneous" else peer)
+            port.connection = port.connection or connection
+            return connection
+        return None
 
-        Raises StartError if a port is taken.
-        """
-        shared: dict[tuple[Address, str | None], list[Device]] = {}
-        for device in self._datagram:
-            link = device.link
-            if link.spontaneous:
-                shared.setdefault((link.spontaneous, str(link.group) if link.group else None), []).append(device)
-            elif link.udp:
-                target = _dialing.resolve(link.udp)[1]
-                end = _datagrams(_dialing.any_port(link.udp), None)
-                yield Connection(next(self._serial), "udp", target, [device], target), [end]
-        for (address, group), devices in shared.items():
-            end = _datagrams(address, group)
-            yield Connection(next(self._serial), "spontaneous", end.getsockname()[:2], devices), [end]
+    def open(self, now: Now) -> Iterator[Connection]:
+        """UDP ports that nobody has: each new socket."""
+        for port in self._ports:
+            if port.connection is None and now.monotonic >= port.due:
+                try:
+                    yield port.open()
+                    port.fault = ""
+                except OSError as fault:
+                    port.fault, port.due = fault.strerror or str(fault), now.monotonic + OPEN_AGAIN
 
-    def again(self, former: Connection, reason: str, now: Now) -> Reached | None:
-        """A connection has ended: a device that we dial is dialled later, a datagram port is opened anew now."""
+    def ended(self, former: Connection, reason: str, now: Now) -> None:
+        """A connection is over: a device that we dial is dialled later, a UDP port is opened anew by `open`."""
         if former.dial:
             former.dial.failed(reason, now)
-        if former.how not in ("udp", "spontaneous") or not former.candidates:
-            return None
-        link = former.candidates[0].link
-        address = link.spontaneous or _dialing.any_port(Address(*former.peer))
-        end = _datagrams(address, str(link.group) if link.group else None)
-        return Connection(next(self._serial), former.how, former.peer, former.candidates, former.target), [end]
+        for port in self._ports:
+            if port.connection is former:
+                port.connection = None
 
     def begin(self, now: Now) -> Iterator[int]:
         """Dial who is due: descriptors that become writable when it is decided."""
@@ -95,29 +119,42 @@ class Reach:
         """Dials that nobody answers."""
         return [fd for fd, dial in self._trying.items() if now.monotonic >= dial.gives_up]
 
-    def decided(self, fd: int, now: Now) -> Reached | None:
+    def decided(self, fd: int, now: Now) -> Connection | None:
         """What became of a dial."""
         dial = self._trying.pop(fd)
         end = dial.decided(now)
         if end is None:
             return None
-        sockets, link = [end], dial.device.link
-        peer = end.getpeername()[:2]
-        if link.how == "tcp_udp" and link.udp:
-            try:
-                sockets.append(_dialing.open_datagrams(link.udp, sender=peer[0]))
-            except OSError as fault:
-                end.close()
-                dial.failed(f"UDP {link.udp}: {fault.strerror}", now)
-                return None
-        return Connection(next(self._serial), link.how, peer, [dial.device], dial=dial), sockets
+        link, ends = dial.device.link, [end]
+        try:
+            peer = end.getpeername()[:2]
+            _dialing.keep_alive(end, self._keepalive)
+            if link.how == "tcp_udp" and link.udp:
+                ends.append(_dialing.open_datagrams(link.udp, sender=peer[0]))
+        except OSError as fault:
+            end.close()
+            udp = f"UDP {link.udp}: " if link.udp else ""
+            dial.failed(f"{udp}{fault.strerror}", now)
+            return None
+        return Connection(link.how, peer, [dial.device], dial=dial, ends=ends)
 
     def alarms(self, heard: Iterable[int]) -> list[str]:
         """Devices that do not answer or send; `heard` are the link numbers that are connected."""
         known = set(heard)
         silent = [f"{dial.device.name} at {dial.target}: {dial.fault}" for dial in self._dials if dial.fault]
-        mute = [device for device in self._datagram if device.number not in known]
-        return silent + [f"{device.name} ({device.link.how}): no configuration has come from it" for device in mute]
+        shut = [
+            f"UDP {each.link.spontaneous or each.link.udp} {each.link.group or ''}: {port.fault}; see `link` of "
+            f"{each.name} in the site file"
+            for port in self._ports
+            for each in port.devices[:1]
+            if port.fault
+        ]
+        mute = [device for port in self._ports for device in port.devices if device.number not in known]
+        return [
+            *silent,
+            *shut,
+            *(f"{device.name} ({device.link.how}): no configuration has come from it" for device in mute),
+        ]
 
     def close(self) -> None:
         for dial in self._trying.values():
@@ -125,8 +162,21 @@ class Reach:
                 dial.trying.close()
 
 
-def _datagrams(address: Address, group: str | None) -> socket.socket:
+def _same(place: Callable[[], tuple[str, int]], peer: tuple[str, int]) -> bool:
+    """Whether a place of the site file is this one; not, if its host can't be looked up now."""
     try:
-        return _dialing.open_datagrams(address, group)
-    except OSError as fault:
-        raise StartError(f"UDP {address} {group or ''}: {fault.strerror}; see `link` in the site file") from fault
+        return place() == peer
+    except OSError:
+        return False
+
+
+def _ports(devices: list[Device]) -> Iterator[Port]:
+    """A port per device with commands over UDP, and one per place that devices send to unasked."""
+    shared: dict[tuple[Address, str | None], list[Device]] = {}
+    for device in devices:
+        link = device.link
+        if link.spontaneous:
+            shared.setdefault((link.spontaneous, str(link.group) if link.group else None), []).append(device)
+        elif link.how == "udp":
+            yield Port([device])
+    yield from map(Port, shared.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ class Registry:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.numbers: dict[tuple[str, int], int] = {}
+        self._identities: dict[int, tuple[str, int]] = {}
+        self._free = FIRST
         if path.exists():
             self._read()
 
@@ -32,26 +35,37 @@ class Registry:
             if content["format"] != FORMAT:
                 raise RegistryError(f"{self.path}: format {content['format']}, this release reads {FORMAT}")
             self.numbers = {(each["address"], each["stream"]): each["number"] for each in content["devices"]}
+            self._identities = {number: identity for identity, number in self.numbers.items()}
         except (ValueError, KeyError, TypeError, OSError) as fault:
             raise RegistryError(
                 f"{self.path}: not a device registry ({fault}); restore it from a backup, or move it away and "
                 "admitted devices get new numbers"
             ) from fault
 
-    def number(self, address: str, stream: int, taken: set[int]) -> int | None:
+    def identity(self, number: int) -> tuple[str, int] | None:
+        """(address, stream) that has this number."""
+        return self._identities.get(number)
+
+    def number(self, address: str, stream: int, taken: Container[int]) -> int | None:
         """The number of this identity, a new one if it has none; None if all are given.
 
-        `taken` are numbers that the site file gives itself.
+        `taken` are numbers that the site file gives itself. Raises RegistryError if it can't be written down.
         """
         known = self.numbers.get((address, stream))
         if known is not None:
             return known
-        used = taken | set(self.numbers.values())
-        free = next((number for number in range(FIRST, LAST + 1) if number not in used), None)
-        if free is not None:
-            self.numbers[address, stream] = free
+        while self._free <= LAST and (self._free in self._identities or self._free in taken):
+            self._free += 1
+        if self._free > LAST:
+            return None
+        self.numbers[address, stream] = self._free
+        try:
             self._write()
-        return free
+        except OSError as fault:
+            del self.numbers[address, stream]
+            raise RegistryError(f"{self.path}: {fault.strerror}") from fault
+        self._identities[self._free] = address, stream
+        return self._free
 
     def _write(self) -> None:
         devices: list[dict[str, Any]] = [
@@ -65,3 +79,8 @@ class Registry:
             file.flush()
             os.fsync(file.fileno())
         os.replace(fresh, self.path)
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

@@ -1,17 +1,16 @@
 """balancer: gives every new device connection to the receiver that has the fewest, by handing over its socket.
 
-No byte of a device passes through it. It also dials the devices that are to be dialled, opens the ports that
-datagrams come to, and says who a device is: the site file's entry, or a number from its registry if the site
-admits unknown devices.
+No byte of a device passes through it. It keeps a duplicate of each socket, so that no connection ends with its
+receiver: the receiver's successor is handed all of them again. It also dials the devices that are to be dialled,
+opens the ports that datagrams come to, and says who a device is: the site file's entry, or a number from its
+registry if the site admits unknown devices.
 """
 
 from __future__ import annotations
 
-import itertools
 import os
 import socket
 from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,50 +18,54 @@ import structlog
 from pydantic import Field
 
 from nodes import _dialing, _handover, _settings
+from nodes._complaints import Complaints
+from nodes._connections import Connection, Connections
 from nodes._identity import Identities, Unknown
+from nodes._limits import Limits
 from nodes._node import Action, Actions, Node, Place, StartError, Unwatch, Watch
-from nodes._reach import Connection, Reach
+from nodes._owners import Owners
+from nodes._reach import Reach
+from nodes._receivers import Receiver, Receivers
 from nodes._registry import Registry, RegistryError
-from nodes._settings import Address, Duration, FilePath
+from nodes._settings import Address, Duration, FilePath, Rate
 from nodes._site import Site
 from protocol.clock import MILLISECOND, SECOND, Now
 from protocol.messages import device_number
 
 LOOK_AROUND = 100 * MILLISECOND
-"""How often dials and held notes are looked at."""
+"""How often dials and receivers that are gone are looked at."""
+FLUSH = 5 * MILLISECOND
+"""How often notes are sent that had no room."""
 ACCEPT_AT_MOST = 64
 """Connections accepted before others have their turn."""
-NAMES_AT_MOST = 20
-"""Refused devices named in the alarms."""
-MANY_RIVALS = 5
-"""Replaced connections of one device that are no mere reconnects."""
+SHUT_FOR = SECOND
+"""How long the doors stay shut when no descriptor is left: calls wait in the kernel's queue."""
+PLACES_AT_MOST = 10_000
+"""Devices remembered that break off when asked for CFG-3."""
 
 
 class Settings(_settings.Settings):
-    """Where devices find us."""
+    """Where devices find us, and how many may."""
 
     listen: Address
     """Where devices dial in."""
     registry: Annotated[FilePath, Field(validate_default=True)] = Path("../data/registry.json")
     """Numbers given to devices that the site admits without listing them."""
-    held: Annotated[int, Field(ge=0, le=60000)] = 1000
+    held: Annotated[int, Field(ge=0, le=20000)] = 1000
     """Connections kept while no receiver is there; more are closed."""
     gather: Duration = 10 * SECOND
     """After a start, devices wait so long for every receiver to join: the first one there would get them all."""
-
-
-@dataclass
-class Receiver:
-    """A receiver that has joined."""
-
-    channel: _handover.Channel
-    joined: int
-    name: str = ""
-    connections: set[int] = field(default_factory=set)
-
-    @property
-    def rank(self) -> tuple[int, int]:
-        return len(self.connections), self.joined
+    reclaim: Duration = 60 * SECOND
+    """How long connections wait for their receiver when it has died; then they are closed, and devices dial anew."""
+    connections: Annotated[int, Field(ge=1, le=20000)] = 10000
+    """Devices may have so many connections to us at once; more are closed at once."""
+    per_address: Annotated[int, Field(ge=1, le=20000)] = 4000
+    """Of these, so many from one address (IPv6: from one /64 network)."""
+    calls: Annotated[Rate, Field(ge=1)] = 100
+    """Calls taken from one address in the long run, beyond a first `per_address` of them; more are closed at once."""
+    keepalive: Duration = 180 * SECOND
+    """A TCP connection is given up when its device has not answered for so long (0 s: never). A line that is down
+    for less costs nothing."""
 
 
 class Balancer(Node):
@@ -72,29 +75,22 @@ class Balancer(Node):
         self.settings, self.place = settings, place
         self.site = Site.model_validate(place.site)
         self.log = structlog.get_logger().bind(node=place.name)
-        self.receivers: dict[int, Receiver] = {}
-        self.connections: dict[int, Connection] = {}
-        self.owner: dict[int, int] = {}
-        """Link number -> connection that carries it."""
+        self.owners = Owners()
+        self.limits = Limits(settings.connections, settings.per_address, settings.calls)
+        self.reach = Reach(self.site.devices, settings.keepalive)
         self.labels = {device.number: device.name for device in self.site.devices}
-        self.waiting: list[tuple[Connection, list[socket.socket]]] = []
         self.counts: Counter[str] = Counter()
-        self.refused: Counter[str] = Counter()
-        """Why and whom -> how often."""
-        self.rivals: Counter[int] = Counter()
-        """Link number -> how often a newer connection took the place of a living one."""
-        self.without_cfg3: set[str] = set()
+        self.complaints = Complaints()
+        self.without_cfg3: dict[str, None] = {}
         """Devices that broke off when asked for CFG-3: HOST:PORT where we dial, else the address."""
-        self.serial = itertools.count(1)
-        self.reach = Reach(self.site.devices, self.serial)
-        self.look_at = self.gathered_at = 0
-        self.absent = set(place.readers_of.get("receiver", []))
-        """Receivers that devices still wait for."""
+        self.look_at = self.gathered_at = self.open_at = 0
+        self.shut = False
+        """No descriptor is left for who calls."""
 
     # ── start and stop ──────────────────────────────────────────────────────────────────────────────────────
 
     def start(self, now: Now) -> Actions:
-        """Open the ports. Raises StartError if one is taken or the registry is unreadable."""
+        """Open the doors. Raises StartError if the port is taken or the registry is unreadable."""
         try:
             self.identities = Identities(self.site, Registry(self.settings.registry))
             self.door = _dialing.open_listener(self.settings.listen)
@@ -103,266 +99,352 @@ class Balancer(Node):
             raise StartError(str(fault)) from fault
         except OSError as fault:
             raise StartError(f"{self.settings.listen}: {fault.strerror}; free the port or change `listen`") from fault
+        # Microseconds: no life gives a million numbers a second, so the next one's are above them.
+        self.connections = Connections(now.utc // 1000)
+        names = self.place.readers_of.get("receiver", [])
+        self.receivers = Receivers(self.connections, names, self.settings.held, self._link_fields)
         self.look_at = now.monotonic
         self.gathered_at = now.monotonic + self.settings.gather
+        yield from self._watch_doors()
+
+    def _watch_doors(self) -> Actions:
         yield Watch(self.door.fileno())
         yield Watch(self.hatch.fileno())
-        for connection, sockets in self.reach.open():
-            self._offer(connection, sockets)
 
     def stop(self, now: Now) -> Actions:
         """Close the doors; the receivers keep what they have."""
-        for receiver in self.receivers.values():
-            receiver.channel.close()
+        self.receivers.close()
         self.reach.close()
-        for _, sockets in self.waiting:
-            _close(sockets)
+        self.connections.close()
         self.door.close()
         self.hatch.close()
         os.unlink(_handover.path(self.place.run, self.place.name))
         return ()
 
-    # ── what comes ──────────────────────────────────────────────────────────────────────────────────────────
+    # ── who calls ───────────────────────────────────────────────────────────────────────────────────────────
 
     def ready(self, fd: int, now: Now) -> Actions:
         """Somebody dials us, a receiver joins or says something, or a dial is decided."""
         if fd == self.door.fileno():
-            self._accept()
+            yield from self._accept(now)
         elif fd == self.hatch.fileno():
-            yield from self._join()
+            yield from self._admit_receiver(now)
         elif fd in self.reach:
             yield from self._decided(fd, now)
         elif fd in self.receivers:
             yield from self._notes(fd, now)
 
-    def _accept(self) -> None:
+    def _accept(self, now: Now) -> Actions:
         for _ in range(ACCEPT_AT_MOST):
             try:
                 end, peer = self.door.accept()
-            except BlockingIOError:
+            except (BlockingIOError, ConnectionAbortedError):
                 return
             except OSError as fault:
-                self.log.warning("accept failed", why=str(fault))
+                yield from self._shut_doors(fault, now)
                 return
-            self._arrived(end, peer[:2])
+            self._called(end, peer[:2], now)
 
-    def _arrived(self, end: socket.socket, peer: tuple[str, int]) -> None:
-        self.counts["accepted"] += 1
-        address = peer[0]
-        if not self.identities.may_call(address):
-            self._refuse(f"{address}: no device of the site dials in from there")
-            end.close()
-            return
-        self._offer(Connection(next(self.serial), "dials_in", peer), [end])
-
-    def _refuse(self, why: str) -> None:
-        self.counts["refused"] += 1
-        self.refused[why] += 1
-        if self.refused[why] == 1:
-            self.log.warning("refused", why=why)
-        while len(self.refused) > 10 * NAMES_AT_MOST:
-            del self.refused[min(self.refused, key=lambda each: self.refused[each])]
-
-    def _join(self) -> Actions:
+    def _admit_receiver(self, now: Now) -> Actions:
         try:
             end, _ = self.hatch.accept()
-        except BlockingIOError:
+        except (BlockingIOError, ConnectionAbortedError):
             return
-        receiver = Receiver(_handover.Channel(end), next(self.serial))
-        self.receivers[end.fileno()] = receiver
+        except OSError as fault:
+            yield from self._shut_doors(fault, now)
+            return
+        self.receivers.dialled(end)
         yield Watch(end.fileno())
+
+    def _shut_doors(self, fault: OSError, now: Now) -> Actions:
+        """No descriptor is left: a call that can't be taken would go on ringing, and keep us busy."""
+        self._complain("kept waiting", f"whoever calls: {fault.strerror}; raise the limit of open files", now)
+        self.shut, self.open_at = True, now.monotonic + SHUT_FOR
+        yield Unwatch(self.door.fileno())
+        yield Unwatch(self.hatch.fileno())
+
+    def _called(self, end: socket.socket, peer: tuple[str, int], now: Now) -> None:
+        self.counts["accepted"] += 1
+        too_many = self.limits.call(peer[0], now)
+        if too_many:
+            self.counts["turned_away"] += 1
+            self._complain("turned away", too_many, now)
+            end.close()
+        elif not self.identities.may_call(peer[0]):
+            self.limits.hang_up(peer[0])
+            self._refuse(f"{peer[0]}: no device of the site dials in from there", now)
+            end.close()
+        else:
+            _dialing.keep_alive(end, self.settings.keepalive)
+            self._offer(Connection("dials_in", peer, ends=[end]), now)
+
+    def _refuse(self, why: str, now: Now) -> None:
+        self.counts["refused"] += 1
+        self._complain("refused", why, now)
+
+    def _complain(self, kind: str, why: str, now: Now) -> None:
+        if self.complaints.add(kind, why, now):
+            self.log.warning(kind, why=why)
+
+    # ── receivers ───────────────────────────────────────────────────────────────────────────────────────────
 
     def _notes(self, fd: int, now: Now) -> Actions:
         receiver = self.receivers[fd]
         for note, descriptors in receiver.channel.notes():
-            for stray in descriptors:
-                os.close(stray)
-            if note["say"] == "hello":
-                receiver.name = note["receiver"]
-                receiver.channel.say("welcome")
-                self.log.info("receiver joined", receiver=receiver.name)
-                self.absent.discard(receiver.name)
-                self._hand_waiting()
+            ends = [socket.socket(fileno=each) for each in descriptors]
+            if note["say"] == "holds":
+                ends = self._holds(receiver, note, ends, now)
+            for spare in ends:
+                spare.close()
+            if note["say"] == "hello" and not receiver.name:
+                for former in self.receivers.namesakes(receiver, note["receiver"]):
+                    yield from self._left(former, now)
+                receiver.name, receiver.owes = note["receiver"], note.get("holds", 0)
             elif note["say"] == "identify":
-                self._identify(receiver, note)
+                self._identify(receiver, note, now)
             elif note["say"] == "ended":
-                if not note["cfg3"]:
-                    self._cannot_cfg3(note["connection"])
-                self._ended(note["connection"], note["reason"], now)
+                self._told_end(receiver, note, now)
+            if receiver.name and not receiver.joined and receiver.owes == 0:
+                self._welcome(receiver, now)
         if not receiver.channel.alive:
-            yield from self._left(fd, receiver, now)
+            yield from self._left(fd, now)
 
-    def _left(self, fd: int, receiver: Receiver, now: Now) -> Actions:
-        """A receiver is gone: what it held is closed with it, what it never got goes to others."""
-        self.log.warning("receiver left", receiver=receiver.name, connections=len(receiver.connections))
-        del self.receivers[fd]
-        yield Unwatch(fd)
-        unsent = {note["connection"]: sockets for note, sockets in receiver.channel.unsent() if sockets}
-        receiver.channel.close()
-        for id_ in sorted(receiver.connections):
-            if id_ in unsent:
-                self._offer(self.connections.pop(id_), unsent[id_])
+    def _holds(
+        self, receiver: Receiver, note: dict[str, Any], ends: list[socket.socket], now: Now
+    ) -> list[socket.socket]:
+        """It reads this connection: one that we know, or one of a former life. Returns descriptors not needed."""
+        id_, receiver.owes = note["connection"], receiver.owes - 1
+        receiver.told.add(id_)
+        known = self.connections.get(id_)
+        if known is None:
+            self._adopt(receiver, note, ends, now)
+            return []
+        if known.receiver != receiver.name:  # our clock was set back, and the number was given a second time
+            receiver.channel.say("drop", connection=id_, number=0, reason="its number is another connection's")
+        return ends
+
+    def _adopt(self, receiver: Receiver, note: dict[str, Any], ends: list[socket.socket], now: Now) -> None:
+        how, peer, numbers = note["how"], (str(note["peer"][0]), int(note["peer"][1])), note["numbers"]
+        connection = Connection(how, peer) if how == "dials_in" else self.reach.brought(how, peer, numbers)
+        known = self.identities.may_call(peer[0]) if how == "dials_in" else connection is not None
+        connection = connection or Connection(how, peer, [])
+        connection.ends = ends
+        self.connections.bring(connection, note["connection"], receiver.name)
+        if how == "dials_in":
+            self.limits.count(peer[0])
+        self.counts["brought_back"] += 1
+        receiver.channel.say("adopted", connection=connection.id)
+        if not note["cfg3"]:
+            self._cannot_cfg3(connection)
+        for number in numbers or ([] if known else [0]):
+            name = self.identities.name(number) if known else None
+            if name is None:
+                self._drop(connection.id, number, "the site file knows it no more")
             else:
-                self._ended(id_, f"{receiver.name} left", now)
+                self._own_again(connection, number, name, now)
 
-    # ── who gets what ───────────────────────────────────────────────────────────────────────────────────────
-
-    def _offer(self, connection: Connection, sockets: list[socket.socket]) -> None:
-        """To the receiver with the fewest connections; of equals, to the one that joined first."""
-        joined = [receiver for receiver in self.receivers.values() if receiver.name]
-        if not joined or self.absent:
-            self.waiting.append((connection, sockets))
-            if len(self.waiting) > self.settings.held:
-                self._refuse("no receiver has joined: connections beyond the limit are closed")
-                _close(self.waiting.pop()[1])
+    def _own_again(self, connection: Connection, number: int, name: str, now: Now) -> None:
+        """It has carried the device in a former life."""
+        address = "" if connection.how == "spontaneous" else connection.peer[0]
+        try:
+            leaves = self._own(connection, number, name, address, now)
+        except Unknown as why:
+            self._drop(connection.id, number, str(why))
             return
-        chosen = min(joined, key=lambda receiver: receiver.rank)
-        chosen.connections.add(connection.id)
-        connection.receiver = chosen.name
-        self.connections[connection.id] = connection
-        self.counts["handed_over"] += 1
-        chosen.channel.say(
-            "link",
-            sockets,
-            connection=connection.id,
-            how=connection.how,
-            peer=connection.peer,
-            target=connection.target,
-            cfg3=connection.place not in self.without_cfg3,
-            stream=self._expected_stream(connection),
-        )
+        self._drop(leaves, number, f"{name} has connected anew")
 
-    def _expected_stream(self, connection: Connection) -> int | None:
+    def _welcome(self, receiver: Receiver, now: Now) -> None:
+        again = 0
+        for again, connection in enumerate(self.receivers.welcome(receiver), 1):  # noqa: B007
+            for number in connection.numbers:
+                if self.owners.of(number) != connection.id:
+                    self._drop(connection.id, number, "the device has connected anew")
+        self.log.info("receiver joined", receiver=receiver.name, told=len(receiver.told), again=again)
+        self.receivers.hand_waiting()
+
+    def _left(self, fd: int, now: Now) -> Actions:
+        """A receiver is gone: what it has read waits for its successor, what it never got goes to others."""
+        name = self.receivers[fd].name
+        yield Unwatch(fd)
+        for connection in self.receivers.leave(fd, now.monotonic + self.settings.reclaim):
+            self._offer(connection, now)
+        self.log.warning("receiver left", receiver=name, connections=self.connections.load(name))
+
+    def _give_up(self, receiver: str, now: Now) -> None:
+        """It has not come back in time."""
+        for connection in self.connections.of(receiver):
+            self.counts["given_up"] += 1
+            self._complain("gave up", f"a connection of {receiver}, which has not come back", now)
+            self._ended(connection.id, f"{receiver} has not come back", now)
+
+    def _offer(self, connection: Connection, now: Now) -> None:
+        if not self.receivers.offer(connection):
+            self._refuse("no receiver has joined: connections beyond the limit are closed", now)
+            self._over(connection, "no receiver has joined", now)
+
+    def _link_fields(self, connection: Connection) -> dict[str, Any]:
         """IDCODE to address commands to, if the site file leaves no doubt: many devices ignore any other."""
+        stream = None
         if connection.candidates is None:
-            return self.identities.only_stream(connection.peer[0])
-        return connection.candidates[0].stream if connection.how != "spontaneous" else None
-
-    def _hand_waiting(self) -> None:
-        waiting, self.waiting = self.waiting, []
-        for connection, sockets in waiting:
-            self._offer(connection, sockets)
+            stream = self.identities.only_stream(connection.peer[0])
+        elif connection.how != "spontaneous" and connection.candidates:
+            stream = connection.candidates[0].stream
+        return {"stream": stream, "cfg3": connection.place not in self.without_cfg3}
 
     # ── who is who ──────────────────────────────────────────────────────────────────────────────────────────
 
-    def _identify(self, receiver: Receiver, note: dict[str, Any]) -> None:
+    def _identify(self, receiver: Receiver, note: dict[str, Any], now: Now) -> None:
         """Answer a receiver's question; the newest connection of a device replaces an older one."""
-        connection = self.connections.get(note["connection"])
+        connection = self._read_by(receiver, note["connection"])
         if connection is None:
             return
-        key = {name: note[name] for name in ("connection", "address", "stream")}
+        address, stream = note["address"], note["stream"]
+        key = {"address": address, "stream": stream}
         try:
-            device = self._who(connection, note["address"], note["stream"])
+            device = self._who(connection, address, stream)
+            leaves = self._own(connection, device["number"], device["name"], address, now)
         except Unknown as why:
-            self._refuse(str(why))
-            receiver.channel.say("refused", **key, reason=str(why))
+            self._refuse(str(why), now)
+            self.receivers.tell(connection, "refused", **key, reason=str(why))
             return
-        number = device["number"]
-        former = self.owner.get(number)
-        if former is not None and former != connection.id and former in self.connections:
-            self.counts["replaced"] += 1
-            self.rivals[number] += 1
-            reason = f"{device['name']} has connected anew from {note['address']}"
-            if former > connection.id:  # the newer one asked first: this one's rows are the device's, but not its place
-                receiver.channel.say("identity", **key, device=device)
-                self._tell(connection.id, "drop", number=number, reason=reason)
-                return
-            self._tell(former, "drop", number=number, reason=reason)
-        self.owner[number] = connection.id
-        connection.numbers.add(number)
-        if connection.dial:
-            connection.dial.proved()
-        self.labels[number] = device["name"]
-        receiver.channel.say("identity", **key, device=device)
+        self.receivers.tell(connection, "identity", **key, device=device)
+        self._drop(leaves, device["number"], f"{device['name']} has connected anew from {address}")
 
-    def _tell(self, id_: int, what: str, **fields: Any) -> None:
-        for receiver in self.receivers.values():
-            if id_ in receiver.connections:
-                receiver.channel.say(what, connection=id_, **fields)
+    def _read_by(self, receiver: Receiver, id_: int) -> Connection | None:
+        """The connection, if this receiver has it."""
+        connection = self.connections.get(id_)
+        return connection if connection and connection.receiver == receiver.name else None
 
     def _who(self, connection: Connection, address: str, stream: int) -> dict[str, Any]:
         if connection.candidates is None:
             return self.identities.of_caller(address, stream)
+        if not connection.candidates:
+            raise Unknown(f"stream {stream} from {address}: the site file knows it no more")
         if connection.how == "spontaneous":
             return self.identities.of_sender(connection.candidates, address, stream)
         return self.identities.of_dialled(connection.candidates[0], address, stream)
 
-    def _cannot_cfg3(self, id_: int) -> None:
+    def _own(self, connection: Connection, number: int, name: str, address: str, now: Now) -> int:
+        """The connection carries this device now; returns the one that is to give it up, or 0. Raises Unknown."""
+        claim = self.owners.claim(number, connection.id, address, now)
+        if claim.why:
+            raise Unknown(f"{name}: {claim.why}")
+        self.labels[number] = name
+        if claim.leaves != connection.id:
+            connection.numbers.add(number)
+            if connection.dial:
+                connection.dial.proved()
+        return claim.leaves
+
+    def _drop(self, id_: int, number: int, reason: str) -> None:
+        """Have a connection give a device up; a receiver that is gone is told when it has it again."""
+        leaving = self.connections.get(id_)
+        if leaving:
+            self.receivers.tell(leaving, "drop", number=number, reason=reason)
+
+    def _cannot_cfg3(self, connection: Connection) -> None:
         """The device broke off when asked for CFG-3: next time it is asked for CFG-2 only."""
-        connection = self.connections.get(id_)
+        self.without_cfg3[connection.place] = None
+        if len(self.without_cfg3) > PLACES_AT_MOST:
+            del self.without_cfg3[next(iter(self.without_cfg3))]
+
+    # ── ends ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _told_end(self, receiver: Receiver, note: dict[str, Any], now: Now) -> None:
+        connection = self._read_by(receiver, note["connection"])
         if connection:
-            self.without_cfg3.add(connection.place)
+            if not note["cfg3"]:
+                self._cannot_cfg3(connection)
+            self._ended(connection.id, note["reason"], now)
 
     def _ended(self, id_: int, reason: str, now: Now) -> None:
-        connection = self.connections.pop(id_, None)
+        connection = self.connections.take(id_)
         if connection is None:
             return
         self.counts["ended"] += 1
-        for receiver in self.receivers.values():
-            receiver.connections.discard(id_)
         for number in connection.numbers:
-            if self.owner.get(number) == id_:
-                del self.owner[number]
-        anew = self.reach.again(connection, reason, now)
-        if anew:
-            self._offer(*anew)
+            self.owners.release(number, id_)
+        self._over(connection, reason, now)
+        self._open_ports(now)
 
-    # ── devices that we dial ────────────────────────────────────────────────────────────────────────────────
+    def _over(self, connection: Connection, reason: str, now: Now) -> None:
+        connection.close()
+        if connection.how == "dials_in":
+            self.limits.hang_up(connection.peer[0])
+        self.reach.ended(connection, reason, now)
+
+    # ── devices that we reach ───────────────────────────────────────────────────────────────────────────────
 
     def wake_at(self) -> int:
         return self.look_at
 
     def wake(self, now: Now) -> Actions:
         """Dial who is due, give up who does not answer, send notes that had no room."""
-        self.look_at = now.monotonic + LOOK_AROUND
-        for receiver in list(self.receivers.values()):
-            receiver.channel.flush()
+        self.receivers.flush()
+        self.look_at = now.monotonic + (FLUSH if self.receivers.unsent else LOOK_AROUND)
         for fd in self.reach.overdue(now):
             yield from self._decided(fd, now)
-        if self.absent and now.monotonic >= self.gathered_at:
-            self.log.warning("devices wait no longer for receivers", absent=sorted(self.absent))
-            self.absent.clear()
-            self._hand_waiting()
-        if self.absent or not any(receiver.name for receiver in self.receivers.values()):
-            return
-        for fd in self.reach.begin(now):
-            yield Watch(fd, write=True)
+        for receiver in self.connections.overdue(now.monotonic):
+            self._give_up(receiver, now)
+        if self.shut and now.monotonic >= self.open_at:
+            self.shut = False
+            yield from self._watch_doors()
+        if self.receivers.absent and now.monotonic >= self.gathered_at:
+            self.log.warning("devices wait no longer for receivers", absent=self.receivers.wait_no_longer())
+            self.receivers.hand_waiting()
+        self._open_ports(now)
+        if self.receivers.ready:
+            for fd in self.reach.begin(now):
+                yield Watch(fd, write=True)
+
+    def _open_ports(self, now: Now) -> None:
+        """UDP ports, as soon as we know which ones the receivers have kept."""
+        if not self.receivers.absent:
+            for connection in self.reach.open(now):
+                self._offer(connection, now)
 
     def _decided(self, fd: int, now: Now) -> list[Action]:
         reached = self.reach.decided(fd, now)
         if reached:
-            self._offer(*reached)
+            self._offer(reached, now)
         return [Unwatch(fd)]
 
     # ── how it is ───────────────────────────────────────────────────────────────────────────────────────────
 
     def health(self, now: Now) -> dict[str, Any]:
         """Connections by receiver, devices connected, and who was refused or does not answer."""
-        refused = [f"refused {count}x: {why}" for why, count in self.refused.most_common(NAMES_AT_MOST)]
         numbers = sorted(self.labels)
+        counts = {**self.counts, **self.receivers.counts, "replaced": self.owners.replaced}
+        readers = [each.name for each in self.receivers.joined]
+        awaited = self.connections.waiting
         return {
-            "counters": {name: self.counts[name] for name in _COUNTERS}
-            | {f"connections.{each.name}": len(each.connections) for each in self.receivers.values() if each.name},
-            "queues": {"waiting for a receiver": len(self.waiting)},
+            "counters": {name: counts.get(name, 0) for name in _COUNTERS}
+            | {f"connections.{name}": self.connections.load(name) for name in [*readers, *awaited]},
+            "queues": {
+                "waiting for a receiver": len(self.receivers.waiting),
+                "waiting for their receiver's return": sum(awaited.values()),
+            },
             "columns": ["connected"],
             "devices": [device_number(number, 0) for number in numbers],
             "labels": [self.labels[number] for number in numbers],
-            "counts": [[float(number in self.owner)] for number in numbers],
-            "alarms": [*self.reach.alarms(self.owner), *refused, *self._contested()],
+            "counts": [[float(number in self.owners)] for number in numbers],
+            "alarms": [
+                *(f"{name} is gone: {count} connections wait for it" for name, count in awaited.items()),
+                *self.reach.alarms(self.owners.numbers),
+                *self.complaints.alarms(now),
+                *self.owners.alarms(self.labels, now),
+            ],
         }
 
-    def _contested(self) -> list[str]:
-        """Devices whose connection is replaced again and again."""
-        return [
-            f"{self.labels[number]}: {count} connections were replaced by newer ones; do two devices send its IDCODE?"
-            for number, count in self.rivals.most_common(NAMES_AT_MOST)
-            if count >= MANY_RIVALS
-        ]
 
-
-_COUNTERS = ("accepted", "handed_over", "refused", "ended", "replaced")
-
-
-def _close(sockets: list[socket.socket]) -> None:
-    for end in sockets:
-        end.close()
+_COUNTERS = (
+    "accepted",
+    "turned_away",
+    "refused",
+    "handed_over",
+    "handed_again",
+    "brought_back",
+    "ended",
+    "replaced",
+    "given_up",
+)

@@ -40,14 +40,19 @@ class Receiver:
         self.channel.say("hello", receiver=name)
         self.links: dict[int, socket.socket] = {}
         self.answers: list[dict] = []
+        self.again: list[int] = []
+        """Connections that a predecessor had."""
         until(lambda: self.hear() >= 0 and bool(self.answers))
-        assert self.answers.pop() == {"say": "welcome"}
+        welcome = self.answers.pop()
+        assert welcome["say"] == "welcome"
+        self.coming: list[int] = welcome["coming"]
 
     def hear(self) -> int:
         """Connections held."""
         for note, descriptors in self.channel.notes():
             if note["say"] == "link":
                 self.links[note["connection"]] = socket.socket(fileno=descriptors[0])
+                self.again += [note["connection"]] * note["again"]
             elif note["say"] == "drop":
                 self.leave(note["connection"])
             else:
@@ -55,7 +60,9 @@ class Receiver:
         return len(self.links)
 
     def leave(self, connection: int) -> None:
-        self.links.pop(connection).close()
+        end = self.links.pop(connection)
+        end.shutdown(socket.SHUT_RDWR)
+        end.close()
         self.channel.say("ended", connection=connection, reason="test", cfg3=True)
 
     def close(self) -> None:
@@ -65,12 +72,13 @@ class Receiver:
 
 
 @contextmanager
-def balancer(folder: Path, site: dict, gather: str = "0 s") -> Iterator[tuple[int, Path]]:
+def balancer(folder: Path, site: dict, gather: str = "0 s", **settings: object) -> Iterator[tuple[int, Path]]:
     """(port that devices dial, runtime folder) of a running balancer with three receivers."""
     port, run = free_port(), folder / "run"
     run.mkdir(mode=0o700)
     nodes = {
-        "front": {"kind": "balancer", "listen": f"127.0.0.1:{port}", "registry": "registry.json", "gather": gather},
+        "front": {"kind": "balancer", "listen": f"127.0.0.1:{port}", "registry": "registry.json", "gather": gather}
+        | settings,
         "receivers": {"kind": "receiver", "from": "front", "copies": 3},
         "archive": {"kind": "archiver", "from": "receivers", "path": "data"},
     }
@@ -141,20 +149,60 @@ def test_bytes_sent_before_the_handover_arrive(run_folder):
         assert link.recv(100) == b"said before any receiver was there"
 
 
-def test_connections_of_a_receiver_that_dies_are_given_up_and_places_freed(run_folder):
+def closed(end: socket.socket) -> bool:
+    """Whether the other side has ended the connection."""
+    try:
+        return end.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionResetError:
+        return True
+
+
+def test_a_receiver_that_dies_costs_no_connection_and_its_successor_has_them_again(run_folder):
     with ExitStack() as stack:
         port, run = stack.enter_context(balancer(run_folder, {"unknown": "admit"}))
         dying, other = Receiver(run, "receivers.1"), Receiver(run, "receivers.2")
         stack.callback(other.close)
-        for _ in range(4):
-            stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+        dial = lambda: stack.enter_context(socket.create_connection(("127.0.0.1", port)))  # noqa: E731
+        devices = [dial() for _ in range(4)]
         until(lambda: spread([dying, other]) == [2, 2])
-        other.leave(next(iter(other.links)))
+        held = sorted(dying.links)
+        for device in devices:
+            device.sendall(b"half a fra")
+        for _ in range(20):
+            dying.close()
+            dying = Receiver(run, "receivers.1")
+            assert dying.coming == held
+            until(lambda: dying.hear() == 2)  # noqa: B023
+            assert sorted(dying.links) == sorted(dying.again) == held
+        stack.callback(dying.close)
+        for end in dying.links.values():
+            end.settimeout(PATIENCE)
+            assert end.recv(100) == b"half a fra"
+        assert not any(map(closed, devices))
+        devices.append(dial())
+        until(lambda: sum(spread([dying, other])) == 5)
+
+
+def test_connections_of_a_receiver_that_is_gone_count_and_are_given_up_after_a_while(run_folder):
+    with ExitStack() as stack:
+        port, run = stack.enter_context(balancer(run_folder, {"unknown": "admit"}, reclaim="1 s"))
+        dying, other = Receiver(run, "receivers.1"), Receiver(run, "receivers.2")
+        stack.callback(other.close)
+        dial = lambda: stack.enter_context(socket.create_connection(("127.0.0.1", port)))  # noqa: E731
+        devices = [dial() for _ in range(4)]
+        until(lambda: spread([dying, other]) == [2, 2])
         dying.close()
-        for count in (2, 3):
-            stack.enter_context(socket.create_connection(("127.0.0.1", port)))
-            until(lambda count=count: other.hear() == count)
-        assert spread([other]) == [3]
+        devices.append(dial())
+        until(lambda: other.hear() == 3)
+        until(lambda: sum(map(closed, devices)) == 2)
+        late = Receiver(run, "receivers.1")
+        stack.callback(late.close)
+        assert (late.coming, late.hear()) == ([], 0)
+        for count in (1, 2, 3):
+            devices.append(dial())
+            until(lambda count=count: late.hear() == count)
 
 
 def test_an_address_from_which_no_device_dials_in_is_turned_away(run_folder):

@@ -1,0 +1,158 @@
+"""A balancer's receivers: who is there, who gets which connection, and who is waited for.
+
+A receiver joins when it has told what it holds already. Then it is handed again what its predecessor of the same
+name held, and new connections whenever it has the fewest.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from nodes._connections import Connection, Connections
+from nodes._handover import Channel
+
+Fields = Callable[[Connection], dict[str, Any]]
+"""What else a `link` note says of a connection."""
+
+
+@dataclass(eq=False)
+class Receiver:
+    """A receiver process that has dialled us."""
+
+    channel: Channel
+    order: int
+    """Who came first."""
+    name: str = ""
+    owes: int = 0
+    """`holds` notes still to come."""
+    told: set[int] = field(default_factory=set)
+    """Connections that it says it has."""
+    joined: bool = False
+
+
+class Receivers:
+    """See the module."""
+
+    def __init__(self, connections: Connections, names: list[str], held: int, fields: Fields) -> None:
+        """`names`: who is waited for before anybody is given anything; `held`: connections kept meanwhile."""
+        self.connections, self._held, self._fields = connections, held, fields
+        self.absent = set(names)
+        self.waiting: deque[Connection] = deque()
+        """Nobody is there to read them."""
+        self.counts: Counter[str] = Counter()
+        self._here: dict[int, Receiver] = {}
+        self._joins = 0
+
+    def __contains__(self, fd: int) -> bool:
+        return fd in self._here
+
+    def __getitem__(self, fd: int) -> Receiver:
+        return self._here[fd]
+
+    @property
+    def joined(self) -> list[Receiver]:
+        return [receiver for receiver in self._here.values() if receiver.joined]
+
+    @property
+    def ready(self) -> bool:
+        """Connections find a reader: somebody is there, and nobody is waited for."""
+        return not self.absent and any(receiver.joined for receiver in self._here.values())
+
+    @property
+    def unsent(self) -> int:
+        """Notes that had no room."""
+        return sum(receiver.channel.waiting for receiver in self._here.values())
+
+    # ── come and go ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def dialled(self, end: socket.socket) -> None:
+        """One has dialled us, and has said nothing yet."""
+        self._joins += 1
+        self._here[end.fileno()] = Receiver(Channel(end), self._joins)
+
+    def namesakes(self, receiver: Receiver, name: str) -> list[int]:
+        """Descriptors of predecessors whose end is still on its way to us."""
+        return [fd for fd, each in self._here.items() if each.name == name and each is not receiver]
+
+    def welcome(self, receiver: Receiver) -> Iterator[Connection]:
+        """It has told all that it has: it is handed what its predecessor had, each of which is returned."""
+        coming = [each for each in self.connections.of(receiver.name) if each.id not in receiver.told]
+        receiver.channel.say("welcome", life=self.connections.life, coming=[each.id for each in coming])
+        receiver.joined = True
+        self.absent.discard(receiver.name)
+        self.connections.returned(receiver.name)
+        for connection in coming:
+            self._hand(receiver, connection)
+            yield connection
+
+    def leave(self, fd: int, until: int) -> list[Connection]:
+        """It is gone: what it has read waits for its successor `until` then; returns what it never got."""
+        receiver = self._here.pop(fd)
+        unsent = [note["connection"] for note, _ in receiver.channel.unsent() if note["say"] == "link"]
+        receiver.channel.close()
+        return self.connections.bereave(receiver.name, unsent, until)
+
+    def wait_no_longer(self) -> list[str]:
+        """For those who have not come yet; who they are."""
+        late = sorted(self.absent)
+        self.absent.clear()
+        return late
+
+    def flush(self) -> None:
+        """Send notes that had no room."""
+        for receiver in self._here.values():
+            receiver.channel.flush()
+
+    def close(self) -> None:
+        """Hang up, and close what nobody reads."""
+        for receiver in self._here.values():
+            receiver.channel.close()
+        for connection in self.waiting:
+            connection.close()
+
+    # ── who gets what ───────────────────────────────────────────────────────────────────────────────────────
+
+    def offer(self, connection: Connection) -> bool:
+        """To the receiver with the fewest connections; of equals, to the one that joined first.
+
+        False if there is none and too many wait already.
+        """
+        if not self.ready:
+            if len(self.waiting) >= self._held:
+                return False
+            self.waiting.append(connection)
+            return True
+        chosen = min(self.joined, key=lambda each: (self.connections.load(each.name), each.order))
+        self.connections.give(connection, chosen.name)
+        self._hand(chosen, connection)
+        return True
+
+    def hand_waiting(self) -> None:
+        """Those who waited, if there is somebody now."""
+        while self.waiting and self.ready:
+            self.offer(self.waiting.popleft())
+
+    def _hand(self, receiver: Receiver, connection: Connection) -> None:
+        self.counts["handed_again" if connection.again else "handed_over"] += 1
+        receiver.channel.say(
+            "link",
+            connection.ends,
+            keep=True,
+            connection=connection.id,
+            how=connection.how,
+            peer=connection.peer,
+            target=connection.target,
+            again=connection.again,
+            numbers=sorted(connection.numbers),
+            **self._fields(connection),
+        )
+
+    def tell(self, connection: Connection, what: str, **fields: Any) -> None:
+        """Its reader, if that is there."""
+        for receiver in self._here.values():
+            if receiver.name == connection.receiver:
+                receiver.channel.say(what, connection=connection.id, **fields)
