@@ -199,9 +199,8 @@ class Keeper:
         While a write hangs the disk is not asked: whoever fetches asks again.
         """
         with self._changed:
-            hangs = self._busy_since is not None and self._clock() - self._busy_since > self._patience
             waiting = [job for job in (self._current, *self._queue) if isinstance(job, _Group)]
-        if not hangs:
+        if not self.hangs:
             for number, parts in self._journal.fetch(epoch, first, last):
                 yield number, parts
                 first = number + 1
@@ -210,6 +209,12 @@ class Keeper:
                 for number, word in enumerate(job.words, job.first):
                     if first <= number < last:
                         yield number, [bytes(part) for part in word]
+
+    @property
+    def hangs(self) -> bool:
+        """Whether a write takes so long that the disk is asked for nothing else."""
+        with self._changed:
+            return self._busy_since is not None and self._clock() - self._busy_since > self._patience
 
     def trim(self, epoch: int, next: int, now: Now) -> None:
         """Nobody wants words below (epoch, next) any more; they are deleted when they are older than `least`."""
