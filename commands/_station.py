@@ -30,7 +30,7 @@ import yaml
 from commands import _orphans, _supervise
 from commands._board import Board
 from commands.up import last_line, prepare, supervisord, wait_until_up
-from nodes import _runtime, _yaml
+from nodes import _sockets, _yaml
 from nodes._faults import Faulty
 from nodes._kinds import KINDS
 from nodes._pipeline import Pipeline, load
@@ -118,7 +118,7 @@ class PrivateStation:
                 start_new_session=True,  # Ctrl-C is ours alone: we stop the others in order
                 preexec_fn=_die_with_parent,
             )
-        self._words = _runtime.listen(self.pipeline.run, list(self.pipeline.processes), self.tags)
+        self._words = _sockets.listen(self.pipeline.run, list(self.pipeline.processes), self.tags)
         wait_until_up(self.pipeline)
 
     @property

@@ -17,7 +17,7 @@ from rich.table import Table
 from commands import _orphans, _supervise
 from commands._board import Board
 from commands._output import AsJson, PipelineFile, console, print_json
-from nodes import _runtime
+from nodes import _sockets
 from nodes._pipeline import Pipeline, load
 from protocol.messages import Health
 
@@ -90,7 +90,7 @@ def look(pipeline: Pipeline, patience: float) -> Board:
 
 def healths(pipeline: Pipeline) -> Iterator[Health | None]:
     """Health of all processes as it comes; None whenever nobody spoke for a moment."""
-    yield from _runtime.listen(pipeline.run, list(pipeline.processes), [Health.TAG])  # type: ignore[attr-defined]
+    yield from _sockets.listen(pipeline.run, list(pipeline.processes), [Health.TAG])  # type: ignore[attr-defined]
 
 
 def watch(pipeline: Pipeline) -> None:

@@ -16,7 +16,7 @@ import typer
 
 from commands import _orphans, _supervise
 from commands._output import AsJson, PipelineFile, notes, print_json
-from nodes import _runtime, _yaml
+from nodes import _sockets, _yaml
 from nodes._node import StartError
 from nodes._pipeline import Pipeline, load
 from nodes._runfolder import make_run_folder
@@ -146,7 +146,7 @@ def wait_until_up(pipeline: Pipeline, patience: float = PATIENCE) -> dict[str, A
     states: dict[str, Any] = {}
     failed_since: float | None = None
     with notes.status("starting") as status:
-        for health in _runtime.listen(pipeline.run, list(pipeline.processes), [Health.TAG], POLL):  # type: ignore[attr-defined]
+        for health in _sockets.listen(pipeline.run, list(pipeline.processes), [Health.TAG], POLL):  # type: ignore[attr-defined]
             if health is not None:
                 spoken.add(health.node)
                 continue

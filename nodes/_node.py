@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nodes._network import Network
 from protocol.clock import Now
 
 
@@ -85,6 +86,8 @@ class Place:
     """Path of the pipeline file."""
     journal: Path | None = None
     """Own folder for what must outlive the process; None: it keeps no journal (a node run alone, tests)."""
+    network: Network | None = None
+    """Where the others are, if the pipeline has several hosts."""
 
 
 class Node:

@@ -1,146 +1,38 @@
-"""Runs one node: the only file that opens ZeroMQ sockets, and the only one below `commands` that reads a clock.
+"""Runs one node: the only file below `commands` that reads a clock.
 
-Each process binds an inbox (PULL) for letters and a news outlet (PUB), both on ipc in the runtime folder; it
-subscribes to the news of its sources. One loop polls all of them together with the descriptors that the node
-asked to watch, and calls the node; what the node yields is sent at once and never waits: a full pipe drops the
-message, counted, and the numbered streams (`nodes/_stream.py`) fetch what was dropped.
+One loop waits for the process's ZeroMQ sockets (`nodes/_post.py`) together with the descriptors that the node asked
+to watch, and calls the node; what the node yields is sent at once. What comes in reaches the node only if it is a
+message (`protocol/wire.py`) from somebody who may say it (`nodes/_authority.py`).
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import resource
-import signal
-import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import structlog
-import zmq
 
-from nodes._node import Actions, Done, Letter, News, Node, Place, StartError, Unwatch, Watch
+from nodes._authority import Authority, speaker
+from nodes._node import Actions, Done, News, Node, Place, StartError, Unwatch, Watch
+from nodes._post import Post
+from nodes._process import Signals, Taken, only_one, raise_open_files, resident
+from nodes._sockets import Door, Poll
 from protocol import wire
 from protocol.clock import MILLISECOND, SECOND, Now
-from protocol.messages import REGISTRY, Announce, Health, Numbered
+from protocol.messages import Health
 
-INBOX_LIMIT = 10_000
-"""Messages waiting in an inbox; more are dropped at the sender, counted, and fetched again."""
-NEWS_LIMIT = 10_000
-BATCH = 200
-"""Messages taken from one socket before the others have their turn."""
 HEALTH_EVERY = SECOND
-LINGER = 2_000
-"""Milliseconds that a stopping process gives its last messages."""
-OPEN_FILES = 65_536
+REFUSALS = 100
+"""Different refusals that are logged; all are counted."""
 
 EXIT_OK, EXIT_BUG = 0, 1
 
 
 def read_clock() -> Now:
     return Now(time.monotonic_ns(), time.time_ns())
-
-
-def inbox(run: str, process: str) -> str:
-    return f"ipc://{run}/{process}.inbox"
-
-
-def news(run: str, process: str) -> str:
-    return f"ipc://{run}/{process}.news"
-
-
-def subscriptions(tags: Sequence[bytes]) -> set[bytes]:
-    """What to subscribe to for a node that reads these tags: who reads one word of a numbered stream gets all
-    of them, or every word that it leaves out would be a gap to be fetched.
-    """
-    numbered = {tag for tag, message in REGISTRY.items() if issubclass(message, Numbered)}
-    stream = numbered | {Announce.TAG} if numbered & set(tags) else set()  # type: ignore[attr-defined]
-    return stream | set(tags)
-
-
-class Post:
-    """The ZeroMQ sockets of one process."""
-
-    def __init__(self, place: Place, tags: Sequence[bytes]) -> None:
-        self.place = place
-        self.dropped = 0
-        self.context = zmq.Context()
-        self.inbox = self._socket(zmq.PULL, zmq.RCVHWM, INBOX_LIMIT)
-        self.outlet = self._socket(zmq.PUB, zmq.SNDHWM, NEWS_LIMIT)
-        self.reading = self._socket(zmq.SUB, zmq.RCVHWM, NEWS_LIMIT)
-        self.reading.setsockopt(zmq.LINGER, 0)  # a subscription to a source that is gone would hold up our end
-        self._letters: dict[str, zmq.Socket[bytes]] = {}
-        for bound, endpoint in ((self.inbox, inbox), (self.outlet, news)):
-            bound.bind(endpoint(place.run, place.name))
-        for tag in subscriptions(tags):
-            self.reading.subscribe(tag)
-        for source in (name for names in place.sources.values() for name in names):
-            self.reading.connect(news(place.run, source))
-
-    def _socket(self, kind: int, limit_name: int, limit: int) -> zmq.Socket[bytes]:
-        opened: zmq.Socket[bytes] = self.context.socket(kind)
-        opened.setsockopt(limit_name, limit)
-        opened.setsockopt(zmq.LINGER, LINGER)
-        return opened
-
-    def tell(self, item: News) -> None:
-        self._send(self.outlet, item)
-
-    def put(self, item: Letter) -> None:
-        target = self._letters.get(item.to)
-        if target is None:
-            target = self._letters[item.to] = self._socket(zmq.PUSH, zmq.SNDHWM, INBOX_LIMIT)
-            target.connect(inbox(self.place.run, item.to))
-        self._send(target, item)
-
-    def _send(self, target: zmq.Socket[bytes], item: News | Letter) -> None:
-        try:
-            target.send_multipart(item.parts or wire.pack(item.message), zmq.NOBLOCK, copy=True)
-        except zmq.Again:
-            self.dropped += 1
-
-    def take(self, source: zmq.Socket[bytes]) -> Iterator[list[Any]]:
-        """What has come, up to a fair share."""
-        for _ in range(BATCH):
-            try:
-                yield source.recv_multipart(zmq.NOBLOCK, copy=False)
-            except zmq.Again:
-                return
-
-    def close(self) -> None:
-        for open_socket in (self.reading, self.inbox, self.outlet, *self._letters.values()):
-            open_socket.close()
-        self.context.term()
-
-
-class Signals:
-    """SIGTERM and SIGINT as a descriptor that a poll sees."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        self._reader, self._writer = socket.socketpair()
-        for end in (self._reader, self._writer):
-            end.setblocking(False)
-        signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._note)
-
-    def _note(self, *_: Any) -> None:
-        self.asked = True
-
-    @property
-    def fd(self) -> int:
-        return self._reader.fileno()
-
-    def drain(self) -> None:
-        self._reader.recv(64)
-
-    def close(self) -> None:
-        signal.set_wakeup_fd(-1)
-        self._reader.close()
-        self._writer.close()
 
 
 class Runtime:
@@ -152,14 +44,13 @@ class Runtime:
         self.each_second = each_second
         self.started = time.monotonic_ns()
         self.health_at = self.started
-        self.malformed = 0
-        self.poller = zmq.Poller()
+        self.malformed = self.refused = 0
+        self.refusals: set[tuple[str, str]] = set()
+        self.poll = Poll()
+        self.post = Post(place, node.TAGS, self.poll) if place else None
+        self.authority = Authority(place) if place else None
         self.signals = Signals()
-        self.poller.register(self.signals.fd, zmq.POLLIN)
-        self.post = Post(place, node.TAGS) if place else None
-        if self.post:
-            for source in (self.post.inbox, self.post.reading):
-                self.poller.register(source, zmq.POLLIN)
+        self.poll.watch(self.signals.fd)
 
     def run(self) -> int:
         """Start, loop, stop; returns the exit code."""
@@ -190,12 +81,13 @@ class Runtime:
         self._tell_health()
 
     def _turn(self) -> None:
-        events = self.poller.poll(self._patience())
-        for source, _ in events:
-            if self.post and (source is self.post.inbox or source is self.post.reading):
-                self._receive(source)
+        for source in self.poll.wait(self._patience()):
+            if self.post and (door := self.post.door(source)):
+                self._receive(door)
             elif source == self.signals.fd:
                 self.signals.drain()
+            elif self.post and self.post.is_abroad(source):
+                self.post.serve(source, read_clock())
             else:
                 self.act(self.node.ready(int(source), read_clock()))
         now = read_clock()
@@ -205,6 +97,8 @@ class Runtime:
         if now.monotonic >= self.health_at:
             self.health_at = now.monotonic + HEALTH_EVERY
             self._tell_health()
+            if self.post:
+                self.post.refresh(now)
             if self.each_second:
                 self.each_second()
 
@@ -214,24 +108,36 @@ class Runtime:
         due = self.health_at if due is None else min(due, self.health_at)
         return max(0, -((time.monotonic_ns() - due) // MILLISECOND))
 
-    def _receive(self, source: Any) -> None:
-        assert self.post is not None
-        for parts in self.post.take(source):
+    def _receive(self, door: Door) -> None:
+        assert self.post
+        assert self.authority
+        for parts, host in self.post.take(door):
             try:
-                message = wire.unpack([part.buffer for part in parts])
+                message = wire.unpack(parts)
             except wire.WireError as fault:
                 self.malformed += 1
-                self.log.warning("not a message", why=str(fault))
+                self._log_once("not a message", host, str(fault))
+                continue
+            if not self.authority.permits(message, host):
+                self.refused += 1
+                what = type(message).__name__
+                self._log_once("refused", host, f"{speaker(message)!r:.60} may not send us this {what}")
                 continue
             self.act(self.node.receive(message, read_clock()))
+
+    def _log_once(self, event: str, host: str, why: str) -> None:
+        """A flood of the same fault is one line; every one is counted."""
+        if (host, why) not in self.refusals and len(self.refusals) < REFUSALS:
+            self.refusals.add((host, why))
+            self.log.warning(event, why=why, **({"host": host} if host else {}))
 
     def act(self, actions: Actions) -> None:
         """Do what the node said."""
         for action in actions:
             if isinstance(action, Watch):
-                self.poller.register(action.fd, zmq.POLLIN | zmq.POLLOUT if action.write else zmq.POLLIN)
+                self.poll.watch(action.fd, action.write)
             elif isinstance(action, Unwatch):
-                self.poller.unregister(action.fd)
+                self.poll.unwatch(action.fd)
             elif self.post is None:
                 continue
             elif isinstance(action, News):
@@ -249,9 +155,11 @@ class Runtime:
         own = {"counters": {}, "queues": {}, "columns": [], "labels": [], "alarms": [], **self.node.health(now)}
         own["counters"] = {
             **own["counters"],
-            "messages_dropped": self.post.dropped,
+            **self.post.counters(),
             "messages_malformed": self.malformed,
+            "messages_refused": self.refused,
         }
+        own["alarms"] = [*own["alarms"], *self.post.alarms(now)]
         devices = np.asarray(own.pop("devices", []), np.uint32)
         counts = np.asarray(own.pop("counts", []), np.float64).reshape(len(devices), len(own["columns"]))
         usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -262,23 +170,11 @@ class Runtime:
             time=now.utc,
             uptime=(now.monotonic - self.started) / SECOND,
             cpu=usage.ru_utime + usage.ru_stime,
-            memory=_resident(),
+            memory=resident(),
             devices=devices,
             counts=counts,
             **own,
         )
-
-
-def _resident() -> int:
-    with open("/proc/self/statm") as statm:
-        return int(statm.read().split()[1]) * resource.getpagesize()
-
-
-def raise_open_files() -> None:
-    """A connection is a descriptor: lift the soft limit as far as the hard one lets us."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def run(node: Node, kind: str, place: Place) -> int:
@@ -287,32 +183,15 @@ def run(node: Node, kind: str, place: Place) -> int:
     A second process of the same name in the same runtime folder is refused: it would take half the letters.
     """
     raise_open_files()
-    with open(f"{place.run}/{place.name}.lock", "a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            why = f"another {place.name} of this pipeline is running: stop it first (syms down)"
-            structlog.get_logger().error("cannot start", why=why)
-            return EXIT_BUG
-        return Runtime(node, kind, place).run()
+    try:
+        with only_one(place.run, place.name):
+            return Runtime(node, kind, place).run()
+    except (Taken, StartError) as fault:
+        structlog.get_logger().error("cannot start", node=place.name, why=str(fault))
+        return EXIT_BUG
 
 
 def run_alone(node: Node, kind: str, each_second: Callable[[], None] | None = None) -> int:
     """Run a node without a pipeline (a simulator against a foreign PDC) until SIGINT, SIGTERM or `Done`."""
     raise_open_files()
     return Runtime(node, kind, None, each_second).run()
-
-
-def listen(run_folder: str, processes: Sequence[str], tags: Sequence[bytes], patience: float = 0.2) -> Iterator[Any]:
-    """Messages with these tags that the processes tell; None whenever `patience` [s] passed without one."""
-    with zmq.Context() as context, context.socket(zmq.SUB) as reading:
-        reading.setsockopt(zmq.LINGER, 0)
-        for tag in tags:
-            reading.subscribe(tag)
-        for process in processes:
-            reading.connect(news(run_folder, process))
-        while True:
-            if reading.poll(int(patience * 1000)):
-                yield wire.unpack(reading.recv_multipart())
-            else:
-                yield None

@@ -17,7 +17,7 @@ import pytest
 
 from commands._orphans import alive, lock_holders
 from commands._station import free_port
-from nodes._runtime import listen
+from nodes._sockets import listen
 from protocol.messages import Health
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]

@@ -1,6 +1,6 @@
-"""What can be said of the runtime without a socket."""
+"""What can be said of sockets without a socket."""
 
-from nodes._runtime import subscriptions
+from nodes._sockets import subscriptions
 from protocol.messages import Announce, Configuration, Health, Measurements, Tally, Verdict
 
 
