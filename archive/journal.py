@@ -10,25 +10,21 @@ one syncs: what they share is only ever added to, or replaced as a whole.
 
 from __future__ import annotations
 
-import fcntl
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from archive import segments
-from archive.disk import Disk, make_folder
-from archive.segments import SUFFIX, TEMPORARY, Newer, Part, Segment
+from archive import opening, segments
+from archive.disk import Disk
+from archive.opening import JournalError
+from archive.segments import SUFFIX, TEMPORARY, Part, Segment
 
-NAME = re.compile(r"\d{8}\.(journal|damaged)")
+__all__ = ["Head", "Journal", "JournalError", "Note", "Record", "Word"]
+
 INDEXED = 16
 """Closed files whose index is kept in memory."""
-
-
-class JournalError(Exception):
-    """A journal can't be used; says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -65,95 +61,21 @@ class Journal:
         """`segment`: size [bytes] from which on a file is full. Makes the folder, takes its lock, reads the heads
         of all files and the last file as a whole."""
         self.folder, self._full_at, self._disk = folder, segment, disk or Disk()
-        self.cut = ""
-        """What was damaged and cut off when this was opened, "" if nothing."""
-        self._segments: tuple[Segment, ...] = ()
-        """Oldest first; replaced, never changed."""
         self._fd: int | None = None
         self._epoch = self._next = -1
         self._safe = (-1, 0)
         self._indexed: list[Segment] = []
-        self._lock = _lock(folder)
+        self._lock = opening.lock(folder)
         try:
-            self._load()
+            found = opening.load(folder, self._disk)
         except BaseException:
             os.close(self._lock)
             raise
-
-    def _load(self) -> None:
-        try:
-            names = sorted(path for path in self.folder.iterdir() if NAME.fullmatch(path.name))
-            self._index_next = int(names[-1].name[:8]) + 1 if names else 0
-            for path in self.folder.glob(f"*{TEMPORARY}"):
-                with suppress(OSError):  # one that can't be deleted does no harm
-                    path.unlink()
-            self._segments = self._heads([path for path in names if path.suffix == SUFFIX])
-            while self._segments and not self._last_is_whole():
-                pass
-        except Newer as fault:
-            raise JournalError(f"{fault}; use a newer release, or another folder as journal") from fault
-        except OSError as fault:
-            raise JournalError(
-                f"{fault.filename or self.folder}: {fault.strerror}; the journal needs a folder it can read and write"
-            ) from fault
-
-    def _heads(self, paths: Sequence[Path]) -> tuple[Segment, ...]:
-        """All files with a good head; what they have is told by the head of the file after."""
-        found: list[Segment] = []
-        for path in paths:
-            told = segments.read_head(path)
-            if told is None:
-                self._set_aside(path)
-                continue
-            segment, before, words = told
-            if found:
-                self._measure(found[-1], segment, before, words)
-            found.append(segment)
-        for segment in found[:-2]:
-            segment.synced = segment.end
-        return tuple(found)
-
-    def _measure(self, segment: Segment, after: Segment, before: int, words: int) -> None:
-        """Size and words of a file that is not the last one."""
-        if after.index == segment.index + 1:
-            segment.next, segment.words = before, words
-            segment.end = segment.path.stat().st_size
-            return
-        with _opened(segment.path) as fd:
-            segments.scan(fd, segment, check=False)
-        segment.starts = []
-
-    def _last_is_whole(self) -> bool:
-        """Cut what is torn at the end of the last file; False if nothing of it can be used."""
-        last = self._segments[-1]
-        with _opened(last.path) as fd:
-            segments.scan(fd, last, check=True)
-            torn = os.fstat(fd).st_size - last.end
-        if last.stateful and last.body == segments.START:
-            self._set_aside(last.path)
-            self._segments = self._segments[:-1]
-            return False
-        if torn:
-            self._tell(f"{last.path.name}: {torn} bytes after its last whole group")
-            with suppress(OSError):  # a disk that is read-only for now: they are cut at the next opening
-                fd = os.open(last.path, os.O_RDWR)
-                try:
-                    self._disk.truncate(fd, last.end)
-                finally:
-                    os.close(fd)
-        return True
-
-    def _set_aside(self, path: Path) -> None:
-        """A file that says nothing is out of the way: an empty one (a power cut) goes, any other is kept."""
-        if path.stat().st_size:
-            self._tell(f"{path.name}: its head is damaged, set aside as {path.stem}.damaged")
-            os.rename(path, path.with_suffix(".damaged"))
-        else:
-            self._tell(f"{path.name}: empty")
-            os.unlink(path)
-
-    def _tell(self, what: str) -> None:
-        self.cut += f"; {what}" if self.cut else what
+        self._segments = found.segments
+        """Oldest first; replaced, never changed."""
+        self._next_index = found.next_index
+        self.cut = found.cut
+        """What was damaged and cut off when this was opened, "" if nothing."""
 
     # what is held
 
@@ -192,7 +114,7 @@ class Journal:
         if since and states:
             begin = max((at for at in states if held[at].utc < since), default=states[0])
         for segment in held[begin:]:
-            with _opened(segment.path) as fd:
+            with segments.opened(segment.path) as fd:
                 yield from _records(fd, segment)
 
     # writing
@@ -229,7 +151,7 @@ class Journal:
 
     def _begin(self, utc: int, head: Iterable[bytes] | None) -> None:
         before = self._segments[-1] if self._segments else None
-        index = self._index_next
+        index = self._next_index
         path = self.folder / f"{index:08d}{SUFFIX}"
         segment = Segment(path, index, self._epoch, self._next, head is not None, utc, next=self._next)
         pieces: list[Part] = [segments.head_bytes(segment, before if before and before.index == index - 1 else None)]
@@ -238,7 +160,7 @@ class Journal:
             pieces += group
             segment.end = segment.body = segment.end + sum(memoryview(piece).nbytes for piece in group)
         fd = self._create(path, pieces)
-        self._index_next += 1
+        self._next_index += 1
         self._segments = (*self._segments, segment)
         if before is not None:
             before.starts = []
@@ -284,7 +206,7 @@ class Journal:
         """All that was written before this call is on the disk when it returns. Raises OSError."""
         dirty = [(segment, segment.end) for segment in self._segments if segment.synced < segment.end]
         for segment, _ in dirty:
-            with suppress(FileNotFoundError), _opened(segment.path) as fd:
+            with suppress(FileNotFoundError), segments.opened(segment.path) as fd:
                 self._disk.sync(fd)
         if any(not segment.synced for segment, _ in dirty):
             self._disk.sync_names(self.folder)
@@ -297,9 +219,9 @@ class Journal:
         """(number, parts) of the words held of [first, last), in order."""
         for segment in self._segments:
             if segment.epoch == epoch and segment.words and segment.first < last and segment.next > first:
-                with suppress(FileNotFoundError), _opened(segment.path) as fd:
+                with suppress(FileNotFoundError), segments.opened(segment.path) as fd:
                     self._index(fd, segment)
-                    yield from _words(fd, segment, first, last)
+                    yield from segments.words(fd, segment, first, last)
 
     def _index(self, fd: int, segment: Segment) -> None:
         """Know where a file's words are. Only the last few files are remembered."""
@@ -360,44 +282,6 @@ class Journal:
         os.close(self._lock)
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[int]:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
-def _lock(folder: Path) -> int:
-    """Held until the descriptor is closed, at the latest when the process ends."""
-    path = folder / "lock"
-    try:
-        make_folder(folder)
-        fd = _lock_file(path)
-    except OSError as fault:
-        raise JournalError(f"{folder}: {fault.strerror}; the journal needs a folder it can write to") from fault
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as fault:
-        holder = os.pread(fd, 64, 0).decode(errors="replace").strip() or "unknown"
-        os.close(fd)
-        raise JournalError(
-            f"{folder}: process {holder} uses this journal; stop it first, or name another folder"
-        ) from fault
-    with suppress(OSError):  # a full disk: the lock holds all the same
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-    return fd
-
-
-def _lock_file(path: Path) -> int:
-    try:
-        return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError:
-        return os.open(path, os.O_RDONLY)  # a disk that is read-only for now
-
-
 def _records(fd: int, segment: Segment) -> Iterator[Record]:
     for numbers, group, offset in segments.groups(fd, segment, segments.START):
         if offset >= segment.end:
@@ -405,17 +289,7 @@ def _records(fd: int, segment: Segment) -> Iterator[Record]:
         if segment.stateful and offset == segments.START:
             yield Head(segment.epoch, segment.first, segment.utc, len(group.notes) if group else 0)
         if group is not None:
-            for at, parts in enumerate(group.words):
-                yield Word(segment.epoch, numbers.first + at, parts)
+            for at, parts in enumerate(group.words, numbers.first):
+                yield Word(segment.epoch, at, parts)
             for note in group.notes:
                 yield Note(bytes(note))
-
-
-def _words(fd: int, segment: Segment, first: int, last: int) -> Iterator[tuple[int, list[bytes]]]:
-    end, offset = segment.end, segment.offset(first)
-    while offset < end and (numbers := segments.read_numbers(fd, segment, offset)) and numbers.first < last:
-        if numbers.first + numbers.words > first and (group := segments.read_group(fd, numbers, offset)):
-            for number, parts in enumerate(group.words, numbers.first):
-                if first <= number < last:
-                    yield number, [bytes(part) for part in parts]
-        offset += numbers.size

@@ -17,6 +17,7 @@ import struct
 import zlib
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -229,3 +230,24 @@ def scan(fd: int, segment: Segment, check: bool) -> None:
         segment.add(numbers.first, numbers.words, numbers.size)
         if segment.stateful and segment.body == START:
             segment.body = segment.end
+
+
+def words(fd: int, segment: Segment, first: int, last: int) -> Iterator[tuple[int, list[bytes]]]:
+    """(number, parts) of the words of [first, last) in a file whose `starts` are known, without damaged ones."""
+    end, offset = segment.end, segment.offset(first)
+    while offset < end and (numbers := read_numbers(fd, segment, offset)) and numbers.first < last:
+        if numbers.first + numbers.words > first and (group := read_group(fd, numbers, offset)):
+            for number, parts in enumerate(group.words, numbers.first):
+                if first <= number < last:
+                    yield number, [bytes(part) for part in parts]
+        offset += numbers.size
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[int]:
+    """A file to read from."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
