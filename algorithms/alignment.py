@@ -224,6 +224,12 @@ class Aligner:
         """Open slots."""
         return int(self._ring.open.sum())
 
+    @property
+    def span(self) -> tuple[int, int] | None:
+        """The oldest and the newest open slot, if any is open."""
+        opened = self._ring.slot[self._ring.open]
+        return (int(opened.min()), int(opened.max())) if opened.size else None
+
     def _pieces(self, slot: I8) -> list[slice]:
         """Cut a batch so that each piece moves the ring by half its depth at most."""
         if not slot.size:

@@ -15,14 +15,18 @@ from typing import Any
 
 import numpy as np
 
-from nodes._stream import FETCH_AT_MOST, Reader
+from nodes._node import Action, Letter
+from nodes._stream import FETCH_AT_MOST, FETCH_BYTES, Reader, size_in_memory
 from protocol.clock import SECOND, Now
-from protocol.messages import Configuration, Measurements, Numbered, Table
+from protocol.messages import Configuration, Fetch, Measurements, Numbered, Table
 
+NEVER = 1 << 62
 HEAR_ALL = 2 * SECOND
 """So long a start waits for the first word of every writer; each announces itself more often than every 500 ms."""
 GIVE_UP = 5 * SECOND
 """A writer that is behind and brings nothing for so long is waited for no more."""
+WAITING = 64 << 20
+"""Bytes of one writer's words that wait for the others; more are not fetched yet."""
 ROWS_AT_ONCE = 1 << 14
 """Rows of many words that are worked on as one."""
 
@@ -33,8 +37,10 @@ class CatchUp:
     def __init__(self, writers: Sequence[str], now: Now) -> None:
         self.active = bool(writers)
         self._waiting: dict[str, deque[tuple[int, int, Numbered]]] = {name: deque() for name in writers}
+        self._bytes: dict[str, int] = dict.fromkeys(writers, 0)
         self._arrival: dict[str, int] = {}
         self._serial = 0
+        self._more = False
         self._hear_until = now.monotonic + HEAR_ALL
         self._until = now.monotonic + GIVE_UP
 
@@ -44,20 +50,51 @@ class CatchUp:
             self._arrival[word.node] = max(int(word.arrival[-1]), self._arrival.get(word.node, 0))
         entry = (self._arrival.get(word.node, 0), self._serial, word)
         self._waiting.setdefault(word.node, deque()).append(entry)
+        self._bytes[word.node] = self._bytes.get(word.node, 0) + size_in_memory(word)
         self._serial += 1
         self._until = now.monotonic + GIVE_UP
 
-    def take(self, reader: Reader, now: Now) -> list[Numbered]:
-        """The words whose turn it is, in order of arrival."""
+    def asking(self, actions: Iterable[Action]) -> Iterator[Action]:
+        """What the reader wants to be done; who has told us more than can wait is not asked for more yet."""
+        for action in actions:
+            if not (isinstance(action, Letter) and isinstance(action.message, Fetch) and self._is_full(action.to)):
+                yield action
+
+    def _is_full(self, name: str) -> bool:
+        return self.active and self._bytes.get(name, 0) > WAITING
+
+    def take(self, reader: Reader, now: Now, room: int) -> list[Numbered]:
+        """The words whose turn it is, in order of arrival, until they are more than `room` bytes."""
         if now.monotonic >= self._hear_until:
             self._hear_until = 0
+        self._more = False
         missing = self._missing(reader.behind_at, reader.heard, now)
-        short = [name for name in missing if len(self._waiting[name]) < FETCH_AT_MOST]
-        if short:
+        if any(self._short(name) for name in missing):
             return []
-        horizon = min((self._waiting[name][-1][0] for name in missing), default=None)
-        self.active = horizon is not None
-        return [word for *_, word in heapq.merge(*(_until(queue, horizon) for queue in self._waiting.values()))]
+        horizon = min((self._waiting[name][-1][0] for name in missing), default=NEVER)
+        taken = list(self._in_turn(horizon, room))
+        self._more = any(queue and queue[0][0] <= horizon for queue in self._waiting.values())
+        self.active = bool(missing) or self._more
+        return taken
+
+    def _short(self, name: str) -> bool:
+        """Whether too little came of a writer for the others to go on."""
+        return len(self._waiting[name]) < FETCH_AT_MOST and self._bytes[name] < FETCH_BYTES
+
+    def _in_turn(self, horizon: int, room: int) -> Iterator[Numbered]:
+        """Take what came up to the horizon, oldest first."""
+        heads = [(queue[0], name) for name, queue in self._waiting.items() if queue]
+        heapq.heapify(heads)
+        while heads and room > 0 and heads[0][0][0] <= horizon:
+            (*_, word), name = heads[0]
+            queue, weight = self._waiting[name], size_in_memory(word)
+            queue.popleft()
+            self._bytes[name], room = self._bytes[name] - weight, room - weight
+            if queue:
+                heapq.heapreplace(heads, (queue[0], name))
+            else:
+                heapq.heappop(heads)
+            yield word
 
     def _missing(self, behind: Set[str], heard: Set[str], now: Now) -> set[str]:
         """Writers of whom more is to come before the others may go on."""
@@ -65,16 +102,10 @@ class CatchUp:
         return (behind if now.monotonic < self._until else set()) & self._waiting.keys() | silent
 
     def wake_at(self) -> int:
-        """Monotonic ns when patience with a writer may end."""
+        """Monotonic ns when patience with a writer may end, or words are left whose turn it is."""
+        if self._more:
+            return 0
         return min(self._hear_until or self._until, self._until)
-
-
-def _until(queue: deque[tuple[int, int, Numbered]], horizon: int | None) -> list[tuple[int, int, Numbered]]:
-    """What stands in a queue up to an arrival (None: all), taken out of it."""
-    taken = []
-    while queue and (horizon is None or queue[0][0] <= horizon):
-        taken.append(queue.popleft())
-    return taken
 
 
 def together(words: Iterable[Numbered]) -> Iterator[Configuration | Measurements]:

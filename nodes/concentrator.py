@@ -4,13 +4,15 @@ Reads Configuration and Measurements of the receivers; says Configuration (forwa
 numbered, so that a reader that missed some can fetch them. Rows that the receiver put aside, rows of a device
 whose clock is steadily off, and rows further ahead than such a clock would be, never reach an aligner.
 
-After a start it takes what the receivers still hold, in the order and with the waits of its arrival then, so that
-those who read it get the slots that they missed.
+After a start it goes on where it had come to (`nodes/_mark.py`; without a mark, with the oldest that the receivers
+hold): it takes what they said since, in the order and with the waits of its arrival then, so that those who read it
+get the slots that they missed. A few slots may be said again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,8 +20,10 @@ from numpy.typing import NDArray
 
 from algorithms.alignment import Aligner, Released, Rows
 from algorithms.clockwatch import ClockWatch
-from nodes._catchup import CatchUp, together
-from nodes._node import Action, Actions, Node, Place
+from archive.journal import JournalError
+from nodes._catchup import GIVE_UP, CatchUp, together
+from nodes._mark import Mark, MarkError, Progress, Standing, acknowledged
+from nodes._node import Action, Actions, Node, Place, StartError
 from nodes._settings import Duration, Size
 from nodes._settings import Settings as Base
 from nodes._stream import Reader, Writer
@@ -68,12 +72,31 @@ class Concentrator(Node):
         """ns from the last arrival to the release, of the latest slots"""
         self._judge_at = 0
         self._catchup = CatchUp([], Now(0, 0))
+        self._mark: Mark | None = None
+        self._progress = Progress()
+        self._mark_at = 0
+        self._passed: Standing = {}
+        """What the receivers were told: in this life, or by the mark of the one before."""
+        self._acked = self._heed_until = 0
+        """What the triggers have of us, and until when we wait for them to take more."""
+        self._heeded: int | None = None
+        """Until when, if we do wait."""
         self._then = Now(0, 0)
         """While catching up: the time at which the latest rows came."""
 
     def start(self, now: Now) -> Actions:
-        """One opening of the stream of snapshots."""
-        self.writer = Writer(self.place.name, now.utc, self.settings.keep)
+        """One opening of the stream of snapshots, from our predecessor's mark on."""
+        if self.place.journal is not None:
+            try:
+                self._mark = Mark(self.place.journal)
+            except (JournalError, MarkError) as fault:
+                raise StartError(str(fault)) from fault
+            self._passed = self._mark.standing
+            self.reader = Reader(self.place.name, self._passed, configurations=True)
+        epoch = max(now.utc, self._mark.last_epoch + 1 if self._mark else 0)
+        self.writer = Writer(self.place.name, epoch, self.settings.keep)
+        if self._mark:
+            self._mark.open(epoch, now)
         self._catchup = CatchUp([name for names in self.place.sources.values() for name in names], now)
         return ()
 
@@ -83,7 +106,7 @@ class Concentrator(Node):
             yield from self.writer.receive(message, now)
             return
         words, actions = self.reader.receive(message, now)
-        yield from actions
+        yield from self._catchup.asking(actions)
         if not self._catchup.active:
             yield from self._words(words, now)
             yield from self._release(now, now)
@@ -93,8 +116,8 @@ class Concentrator(Node):
         yield from self._catch_up(now)
 
     def wake_at(self) -> int | None:
-        releases = [self._catchup.wake_at()] if self._catchup.active else [a.wake_at() for a in self.aligners.values()]
-        due = [self.writer.wake_at(), self.reader.wake_at(), *releases]
+        work = [self._catch_up_at()] if self._catchup.active else [a.wake_at() for a in self.aligners.values()]
+        due = [self.writer.wake_at(), self.reader.wake_at(), *work]
         return min((at for at in due if at is not None), default=None)
 
     def wake(self, now: Now) -> Iterator[Action]:
@@ -103,13 +126,31 @@ class Concentrator(Node):
             yield from self._catch_up(now)
         else:
             yield from self._release(now, now)
-        yield from self.reader.wake(now)
+        yield from self._catchup.asking(self.reader.wake(now))
         yield from self.writer.wake(now)
+        yield from self._pass(now)
 
     def stop(self, now: Now) -> Iterator[Action]:
-        """Hand on what is held, as it is."""
+        """Hand on what is held, as it is. What the triggers don't get any more our successor says again."""
         yield from self._release(now, now, everything=True)
         yield self.writer.announce()
+        if self._mark:
+            self._mark.close()
+
+    def _pass(self, now: Now) -> Iterator[Action]:
+        """Each second: how far our successor needs not go back. The receivers are told what was written."""
+        if now.monotonic >= self._mark_at and not self._catchup.active:
+            self._mark_at = now.monotonic + SECOND
+            self._progress.add(self.reader.standing(), self.aligners)
+        self._progress.released(self.aligners, self.writer.next)
+        passed = self._progress.passed(self._acknowledged())
+        if passed is not None and (self._mark is None or self._mark.save(passed, now)):
+            self._passed = passed
+        yield from self.reader.durable(now, self._passed)
+
+    def _acknowledged(self) -> int:
+        triggers = self.place.readers_of.get("trigger", ())
+        return acknowledged(self.writer.durable, triggers, self.writer.epoch, self.writer.next)
 
     def _words(self, words: Iterable[Numbered], now: Now) -> Iterator[Action]:
         for word in words:
@@ -120,7 +161,7 @@ class Concentrator(Node):
 
     def _catch_up(self, now: Now) -> Iterator[Action]:
         """Rows that were fetched, many at once, at the time when they came."""
-        words = self._catchup.take(self.reader, now)
+        words = [] if self._ahead(now) else self._catchup.take(self.reader, now, self.writer.keep // 4)
         rows = (word for word in words if isinstance(word, Measurements) and word.arrival.size)
         first = next((int(word.arrival[0]) for word in rows), None)
         if first is not None or not self._catchup.active:
@@ -130,6 +171,20 @@ class Concentrator(Node):
                 self._turn_to(int(part.arrival[-1]), now)
             yield from self._words([part], self._then)
             yield from self._release(self._then, now)
+
+    def _catch_up_at(self) -> int:
+        due = self._catchup.wake_at()
+        return due if self._heeded is None else max(due, self._heeded)
+
+    def _ahead(self, now: Now) -> bool:
+        """Whether the triggers would lose what we said next: our memory is half full of what they have not."""
+        writer, acked = self.writer, self._acknowledged()
+        if acked != self._acked:
+            self._acked, self._heed_until = acked, now.monotonic + GIVE_UP
+        mean = writer.held / max(1, writer.next - writer.first)
+        ahead = (writer.next - acked) * mean > writer.keep / 2 and now.monotonic < self._heed_until
+        self._heeded = self._heed_until if ahead else None
+        return ahead
 
     def _turn_to(self, arrival: int, now: Now) -> None:
         """What is worked on now came at this time (ns UTC)."""
@@ -146,7 +201,7 @@ class Concentrator(Node):
         self.known[word.device] = word
         self._aligner(table).expect(word.device, now.monotonic)
         self._aligner(table).exclude(word.device, word.device in self._marked())
-        yield self.writer.say(word)
+        yield self.writer.say(replace(word, again=False))
 
     def _aligner(self, table: Table) -> Aligner:
         if table not in self.aligners:

@@ -200,8 +200,7 @@ class Trigger(Node):
         if keeper is not None and not self.writer.needed:
             keeper.trim(self.writer.epoch, self.writer.next, now)
         if keeper is None or not keeper.trouble:
-            for writer, (epoch, next_) in self.reader.standing().items():
-                yield Letter(writer, Durable(self.place.name, epoch, next_))
+            yield from self.reader.durable(now)
 
     def stop(self, now: Now) -> Iterator[Action]:
         yield self.writer.announce()
@@ -225,7 +224,7 @@ class Trigger(Node):
         and those of the gap before them.
         """
         epoch, expected = self.book.standing.get(word.node, (0, 0))
-        over = word.epoch < self.reader.standing()[word.node][0]
+        over = word.epoch < self.reader.standing().get(word.node, (0, 0))[0]
         return over and not word.again and (word.epoch != epoch or word.number > expected)
 
     def _due(self, due: Due, now: Now) -> Iterator[Action]:
