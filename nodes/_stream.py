@@ -5,7 +5,7 @@ asks the writer for [5, 7) and goes on in order. What a writer keeps of earlier 
 is read to its end before the next. Both halves are pure: messages in, actions out, time an argument.
 """
 
-from nodes._streamreader import FETCH_AGAIN_AFTER, HOLD_AT_MOST, HOLD_BYTES, TELL_AGAIN_AFTER, Reader
+from nodes._streamreader import FETCH_AGAIN_AFTER, HOLD_AT_MOST, HOLD_BYTES, TELL_AGAIN_AFTER, Reader, size_in_memory
 from nodes._streamwriter import ANNOUNCE_EVERY, FETCH_AT_MOST, FETCH_BYTES, Writer, size_of
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "TELL_AGAIN_AFTER",
     "Reader",
     "Writer",
+    "size_in_memory",
     "size_of",
 ]

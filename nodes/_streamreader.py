@@ -152,7 +152,7 @@ class Reader:
         source.known[message.epoch] = max(message.number + 1, source.known.get(message.epoch, 0))
         if key not in source.held and self._room(source, key):
             source.held[key] = message
-            self._bytes += _weight(message)
+            self._bytes += size_in_memory(message)
 
     def _room(self, source: _Source, key: tuple[int, int]) -> bool:
         """Whether a word may be held: what fills a gap always may, or a long wait for it would never end."""
@@ -162,7 +162,7 @@ class Reader:
 
     def _take_held(self, source: _Source, below: tuple[int, int]) -> list[Numbered]:
         taken = [source.held.pop(key) for key in sorted(source.held) if key < below]
-        self._bytes -= sum(map(_weight, taken))
+        self._bytes -= sum(map(size_in_memory, taken))
         return taken
 
     # ── going on ────────────────────────────────────────────────────────────────────────────────────────────
@@ -197,7 +197,7 @@ class Reader:
         while not source.unconfigured and source.stand in source.held:
             ready.append(source.held.pop(source.stand))
             source.next += 1
-        self._bytes -= sum(map(_weight, ready))
+        self._bytes -= sum(map(size_in_memory, ready))
         return ready
 
     # ── asking ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -257,6 +257,6 @@ class Reader:
         return sum(source.behind for source in self._sources.values())
 
 
-def _weight(message: Numbered) -> int:
+def size_in_memory(message: Numbered) -> int:
     """Bytes that a word takes in memory, roughly."""
     return 500 + sum(getattr(value, "nbytes", 0) for value in vars(message).values())

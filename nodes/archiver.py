@@ -8,10 +8,12 @@ A full disk is an alarm, not an end: nothing more is taken until there is room, 
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +26,28 @@ from archive.books import COLUMNS
 from archive.folder import ArchiveError
 from archive.watermark import WatermarkError
 from archive.writer import RESERVE, Archive
-from nodes._node import Action, Letter, Node, Place, StartError
+from nodes._node import Action, Node, Place, StartError
 from nodes._settings import Duration, FilePath, Offset, Size, fault
 from nodes._settings import Settings as Base
-from nodes._stream import Reader
+from nodes._stream import Reader, size_in_memory
 from protocol.clock import SECOND, Now
-from protocol.messages import Announce, Configuration, Durable, Gone, Measurements, Numbered, Tally, Verdict
+from protocol.messages import Announce, Configuration, Gone, Measurements, Numbered, Tally, Verdict
 
 TIDY_EVERY = 5 * SECOND
 MEASURE_EVERY = 60 * SECOND
 ROOT = Path(__file__).parents[1]
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def fault_of(problem: Exception, root: Path) -> str:
+    """What a disk did not do, where, and what to do about it."""
+    number = problem.errno if isinstance(problem, OSError) else None
+    if number is None:
+        return str(problem)
+    remedies = {errno.EROFS: "mount it for writing", errno.EACCES: "allow this user to write there"}
+    remedy = "make room" if number in FULL else remedies.get(number, "check the disk")
+    where = "" if str(root) in str(problem) else f"{root}: "
+    return f"{where}{problem}; {remedy}; it goes on by itself"
 
 
 class Settings(Base):
@@ -76,9 +90,10 @@ class Archiver(Node):
         self.counters: dict[str, float] = {"commits": 0, "files": 0, "bytes": 0, "events": 0}
         self.trouble = ""
         """Why the disk takes nothing, "" if it does."""
+        self.untidy = ""
+        """Why hours can't be finished, "" if they can."""
         self.child: subprocess.Popen[str] | None = None
         self.sealed: set[int] = set()
-        self._told: dict[str, tuple[int, int]] = {}
         self._commit_at = self._tidy_at = self._measure_at = 0
         self._bytes_held = 0
 
@@ -96,10 +111,7 @@ class Archiver(Node):
             self.archive = Archive(self.settings.path, site, limit=self.settings.part, reserve=self.settings.reserve)
         except (ArchiveError, WatermarkError, OSError) as problem:
             raise StartError(str(problem)) from problem
-        standing: dict[str, tuple[int, int]] = {}
-        for (node, epoch), number in self.archive.standing().items():
-            standing[node] = max(standing.get(node, (0, 0)), (epoch, number))
-        self.reader = Reader(self.place.name, standing)
+        self.reader = Reader(self.place.name, self._standing())
         hours = layout.live_hours(self.archive.root)
         self.archive.touched = dict.fromkeys(hours, now.monotonic)
         self.sealed = {hour for hour, path in hours.items() if any(path.glob(f"*{layout.SEALED}"))}
@@ -111,30 +123,35 @@ class Archiver(Node):
         """A word of a stream, or what a writer says of its stream."""
         if not isinstance(message, Numbered | Announce | Gone):
             return
-        if self._bytes_held > self.settings.hold:
+        if self._full:
             if self.trouble or not self._commit(now):
                 return  # the reader will find it missing, and fetch it when there is room
-            yield from self._durable()
+            yield from self._durable(now)
         words, actions = self.reader.receive(message, now)
         yield from actions
         for word in words:
-            if self.opened.take(word) and isinstance(word, Measurements):
-                self._bytes_held += word.values.nbytes + 32 * len(word.device)
+            if self.opened.take(word):
+                self._bytes_held += size_in_memory(word)
+
+    @property
+    def _full(self) -> bool:
+        return self._bytes_held > self.settings.hold
 
     def wake_at(self) -> int | None:
-        due = [self._commit_at, self._tidy_at, self.reader.wake_at()]
+        due = [self._commit_at, self._tidy_at, None if self._full else self.reader.wake_at()]
         return min(at for at in due if at is not None)
 
     def wake(self, now: Now) -> Iterator[Action]:
         """Commit, write events, start or wait for the finishing child; fetch again what did not come."""
         if now.monotonic >= self._commit_at:
             self._commit_at = now.monotonic + self.settings.commit
-            if self._commit(now):
-                yield from self._durable()
+            self._commit(now)
+            yield from self._durable(now)
         if now.monotonic >= self._tidy_at:
             self._tidy_at = now.monotonic + TIDY_EVERY
             self._tidy(now)
-        yield from self.reader.wake(now)
+        if not self._full:  # what is fetched now would be dropped
+            yield from self.reader.wake(now)
 
     def stop(self, now: Now) -> Iterator[Action]:
         """Commit all that came, write the open events; what is sealed is merged at the next start."""
@@ -142,7 +159,7 @@ class Archiver(Node):
             self.child.terminate()
             self.child.wait()
         if self._commit(now, everything=True):
-            yield from self._durable()
+            yield from self._durable(now)
         self.opened.close()
 
     def _commit(self, now: Now, everything: bool = False) -> bool:
@@ -156,25 +173,36 @@ class Archiver(Node):
         except (OSError, ArchiveError) as problem:
             if not self.trouble:
                 self.log.error("cannot write", why=str(problem))
-            self.trouble = f"archive takes nothing: {problem}"
+            self.trouble = f"archive takes nothing: {fault_of(problem, archive.root)}"
             return False
         self.trouble, self._bytes_held = "", 0
         self.counters["commits"] += committed
         self.counters["events"] += len(files)
         return committed
 
-    def _durable(self) -> Iterator[Action]:
-        """Tell the writers what is on the disk, if they don't know yet."""
-        standing = self.opened.standing()
-        for node, (epoch, _) in self.reader.standing().items():
-            number = standing.get((node, epoch), 0)
-            if number and self._told.get(node) != (epoch, number):
-                self._told[node] = (epoch, number)
-                yield Letter(node, Durable(self.place.name, epoch, number))
+    def _standing(self) -> dict[str, tuple[int, int]]:
+        """Writer -> (newest epoch, next): all below is on the disk, or nobody has it."""
+        standing: dict[str, tuple[int, int]] = {}
+        for (node, epoch), number in self.opened.standing().items():
+            standing[node] = max(standing.get(node, (0, 0)), (epoch, number))
+        return standing
+
+    def _durable(self, now: Now) -> Iterator[Action]:
+        """Tell the writers what is on the disk, if they don't know yet or may have forgotten."""
+        yield from self.reader.durable(now, self._standing())
 
     # finishing
 
     def _tidy(self, now: Now) -> None:
+        try:
+            self._finish(now)
+            self.untidy = ""
+        except OSError as problem:
+            if not self.untidy:
+                self.log.error("cannot finish", why=str(problem))
+            self.untidy = f"hours are not finished: {fault_of(problem, self.opened.root)}"
+
+    def _finish(self, now: Now) -> None:
         if self.child is not None and self.child.poll() is not None:
             self._finished(self.child)
         if self.child is None and not self.trouble:
@@ -219,9 +247,11 @@ class Archiver(Node):
         self.sealed.clear()
 
     def _measure(self) -> None:
-        files = [path.stat() for path in self.opened.root.rglob("*.h5")]
-        self.counters["files"] = len(files)
-        self.counters["bytes"] = sum(stat.st_blocks * 512 for stat in files)
+        self.counters["files"] = self.counters["bytes"] = 0
+        for path in self.opened.root.rglob("*.h5"):
+            with suppress(FileNotFoundError):  # the finishing child deletes what it merged
+                self.counters["bytes"] += path.stat().st_blocks * 512
+                self.counters["files"] += 1
 
     def health(self, now: Now) -> dict[str, Any]:
         """The books, in all and per device."""
@@ -236,5 +266,5 @@ class Archiver(Node):
                        "verdicts": len(archive.pending.verdicts)},
             "columns": list(COLUMNS), "devices": np.array(devices, dtype=np.uint32),
             "labels": [archive.register.name(device) for device in devices], "counts": counts.astype(np.float64),
-            "alarms": [self.trouble] if self.trouble else [],
+            "alarms": [alarm for alarm in (self.trouble, self.untidy) if alarm],
         }  # fmt: skip
