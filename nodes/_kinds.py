@@ -65,6 +65,7 @@ KINDS: dict[str, Kind] = {
         needs=("receiver",),
         order=10,
     ),
+    "monitor": Kind("watches the machine's clock and disks", "Monitor", order=5),
 }
 
 
