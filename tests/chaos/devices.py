@@ -10,16 +10,16 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import random
 import selectors
 import signal
 import socket
-import struct
 import sys
 import time
 from collections import deque
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -33,16 +33,27 @@ BACKLOG = 64 << 10
 IP_RECVERR = 11
 
 
+class Frame(NamedTuple):
+    """A DATA frame on its way."""
+
+    whole: bytes
+    kind: int
+    form: int
+    time: int
+    k: int
+
+
 class Logs:
     """What was sent, and what became of connections."""
 
     def __init__(self, folder: Path) -> None:
         self._sent = open(folder / "sent.log", "ab", buffering=0)  # noqa: SIM115
         self._links: IO[str] = open(folder / "links.jsonl", "a", buffering=1)  # noqa: SIM115
-        self._rows: list[tuple[int, int, int, int, int]] = []
+        self._rows: list[tuple[int, int, int, int, int, int]] = []
 
-    def frame(self, device: int, kind: int, form: int, whole: bytes, when: int) -> None:
-        self._rows.append((device, kind, form, int.from_bytes(whole[-2:], "big"), when))
+    def frame(self, device: int, kind: int, frame: Frame) -> None:
+        check = int.from_bytes(frame.whole[-2:], "big")
+        self._rows.append((device, kind, frame.form, check, frame.time, frame.k))
 
     def link(self, device: int, what: str, **more: Any) -> None:
         self._links.write(json.dumps({"utc": time.time_ns(), "device": device, "what": what, **more}) + "\n")
@@ -62,19 +73,22 @@ class Played:
         self.socket: socket.socket | None = None
         self.door: socket.socket | None = None
         self.heard = bytearray()
-        self.queue: deque[tuple[bytearray, list[tuple[int, int, bytes, int]]]] = deque()
-        """Bytes that wait for the kernel, and the frames that end with them: (kind, form, frame, time)."""
+        self.queue: deque[tuple[bytearray, list[Frame]]] = deque()
+        """Bytes that wait for the kernel, and the frames that end with them."""
         self.waiting = 0
         self.running = self.leaving = self.finished = False
         self.again_at = 0.0
         self.born = self.leave_at = 0.0
-        self.pair: list[tuple[bytes, int, int, int]] = []
+        self.pair: list[Frame] = []
+        self.next = 0
+        """Instant that it measures next."""
+        self.begun = time.monotonic()
         self.peer: Any = None
         """Of a datagram device: who commands it."""
         self._open_doors()
 
     def _open_doors(self) -> None:
-        address = ("127.0.0.1", self.device.port)
+        address = (self.device.host, self.device.port)
         if self.device.way == "tcp":
             self.door = socket.create_server(address)
             self.door.setblocking(False)
@@ -110,7 +124,7 @@ class Played:
     def _dial(self, now: float) -> None:
         self.again_at = now + REDIAL
         try:
-            end = socket.create_connection(("127.0.0.1", self.device.port), timeout=1.0)
+            end = socket.create_connection((self.device.host, self.device.port), timeout=1.0)
         except OSError as problem:
             self.logs.link(self.device.number, "no door", why=str(problem))
             return
@@ -132,9 +146,8 @@ class Played:
         if self.socket is None or self.device.way == "udp":
             return
         for _, ends in self.queue:
-            for kind, form, whole, when in ends:
-                if kind is not None:
-                    self.logs.frame(self.device.number, CUT, form, whole, when)
+            for each in ends:
+                self.logs.frame(self.device.number, CUT, each)
         self.logs.link(self.device.number, "left" if asked or self.leaving else "broken", why=why)
         self.selector.unregister(self.socket)
         self.socket.close()
@@ -198,26 +211,35 @@ class Played:
                 self.running = True
             elif word == frames.SEND_CFG2 or (word == frames.SEND_CFG3 and self.device.cfg3):
                 encode = frames.cfg2 if word == frames.SEND_CFG2 else frames.cfg3
-                self._say(encode(self.device, self.form, self.count, time.time_ns()), None, 0)
+                self._maybe_change(self.next)
+                self._say(encode(self.device, self.form, self.count, time.time_ns()), None)
 
     # what goes
 
     def measure(self, k: int) -> None:
         """The k-th instant has come."""
+        self.next = k + 1
         if not self.running or self.socket is None or self.waiting > BACKLOG:
             return
         status = self._maybe_change(k)
-        whole, when = frames.data(self.device, self.form, k, status), k * PERIOD + self.device.ahead
+        ahead = self._ahead()
+        whole = frames.data(self.device, self.form, k, status, ahead)
         habits, h = self.device.habits, int(noise(self.device.number + 77, np.array([k]))[0])
         kind = GOOD
         if habits.get("damaged") and h % int(habits["damaged"]) == 0:
             whole, kind = whole[:-4] + bytes([whole[-4] ^ 0x55]) + whole[-3:], DAMAGED
-        self.pair.append((whole, kind, self.form, when))
+        frame = Frame(whole, kind, self.form, k * PERIOD + ahead, k)
+        self.pair.append(frame)
         if habits.get("repeated") and kind == GOOD and (h >> 8) % int(habits["repeated"]) == 0:
-            self.pair.append((whole, REPEATED, self.form, when))
+            self.pair.append(frame._replace(kind=REPEATED))
         if len(self.pair) >= habits.get("pairs", 1):
             self._flush_pair()
         self.write()
+
+    def _ahead(self) -> int:
+        """ns that its clock is ahead now."""
+        since = time.monotonic() - self.begun
+        return next((ahead for at, ahead in reversed(self.device.steps) if since >= at), 0)
 
     def _maybe_change(self, k: int) -> int:
         """Another configuration at every multiple of `changes`; every other one is announced in STAT for 2 s."""
@@ -233,48 +255,47 @@ class Played:
         return frames.CHANGING if turn % 2 and rest >= changes - 100 else 0
 
     def _flush_pair(self) -> None:
-        for whole, kind, form, when in self.pair:
-            self._say(whole, kind, when, form)
+        for frame in self.pair:
+            self._say(frame.whole, frame)
         if self.device.habits.get("pairs", 1) > 1 and len(self.queue) > 1:
             self._join_queue()
         self.pair.clear()
 
     def _join_queue(self) -> None:
         """All that waits goes with one send."""
-        joined, ends = bytearray(), []
+        joined = bytearray()
+        ends: list[Frame] = []
         for chunk, each in self.queue:
             joined += chunk
             ends += each
         self.queue.clear()
         self.queue.append((joined, ends))
 
-    def _say(self, whole: bytes, kind: int | None, when: int, form: int = 0) -> None:
+    def _say(self, whole: bytes, frame: Frame | None) -> None:
+        """Queue it, in the pieces that are this device's habit; None: it is no DATA."""
         if self.device.way == "udp":
-            self._send_datagram(whole, kind, when, form)
+            self._send_datagram(whole, frame)
             return
-        most = int(self.device.habits.get("pieces", 0))
-        end = (kind, form, whole, when)
-        at, step = 0, len(whole)
+        most, at = int(self.device.habits.get("pieces", 0)), 0
+        dice = random.Random(frame.k if frame else 0)
         while at < len(whole):
-            if most:
-                step = 1 + int(noise(self.device.number + at, np.array([when // 1000 + at]))[0]) % most
-            piece = bytearray(whole[at : at + step])
-            at += step
-            self.queue.append((piece, [end] if at >= len(whole) else []))  # type: ignore[list-item]
+            piece = bytearray(whole[at : at + (dice.randint(1, most) if most else len(whole))])
+            at += len(piece)
+            self.queue.append((piece, [frame] if frame and at >= len(whole) else []))
             self.waiting += len(piece)
 
-    def _send_datagram(self, whole: bytes, kind: int | None, when: int, form: int) -> None:
+    def _send_datagram(self, whole: bytes, frame: Frame | None) -> None:
         if self.peer is None or self.socket is None:
             return
         try:
             self.socket.sendto(whole, self.peer)
         except OSError as problem:
-            if problem.errno not in (errno.EAGAIN, errno.ECONNREFUSED, errno.EPERM):
+            if problem.errno not in (errno.EAGAIN, errno.ECONNREFUSED, errno.EPERM, errno.ENETUNREACH):
                 raise
             return  # never left
         unheard = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
-        if kind is not None:
-            self.logs.frame(self.device.number, UNHEARD if unheard else kind, form, whole, when)
+        if frame is not None:
+            self.logs.frame(self.device.number, UNHEARD if unheard else frame.kind, frame)
 
     def write(self) -> None:
         """As much as the kernel takes."""
@@ -292,9 +313,8 @@ class Played:
             if chunk:
                 return
             self.queue.popleft()
-            for kind, form, whole, when in ends:
-                if kind is not None:
-                    self.logs.frame(self.device.number, kind, form, whole, when)
+            for each in ends:
+                self.logs.frame(self.device.number, each.kind, each)
 
     def finish(self) -> None:
         """No more data, and no dialling."""
@@ -334,11 +354,6 @@ def play(folder: Path) -> None:
 def write_plan(folder: Path, devices: list[Device]) -> None:
     """FOLDER/devices.json"""
     (folder / "devices.json").write_text(json.dumps([asdict(each) for each in devices], indent=1))
-
-
-def linger_off(end: socket.socket) -> None:
-    """The next close of it is a reset."""
-    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 if __name__ == "__main__":

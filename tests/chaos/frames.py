@@ -7,9 +7,8 @@ from binascii import crc_hqx
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tests.chaos.truth import FLOAT, INTEGER, MAGNITUDE_SCALE, PERIOD, RATE, Device, raw
+from tests.chaos.truth import FLOAT, MAGNITUDE_SCALE, PERIOD, RATE, Device, raw
 
 DATA, CFG2, CFG3, COMMAND = 0x01, 0x31, 0x52, 4
 STOP, START, SEND_HEADER, SEND_CFG1, SEND_CFG2, SEND_CFG3 = range(1, 7)
@@ -25,8 +24,8 @@ def frame(kind: int, stream: int, time: int, body: bytes) -> bytes:
     return head + body + struct.pack(">H", crc_hqx(head + body, 0xFFFF))
 
 
-def data(device: Device, form: int, k: int, status: int = 0) -> bytes:
-    """The DATA frame of the k-th instant."""
+def data(device: Device, form: int, k: int, status: int = 0, ahead: int = 0) -> bytes:
+    """The DATA frame of the k-th instant, from a clock that is so many ns ahead."""
     said = raw(device, form, np.array([k], np.int64))
     if form == FLOAT:
         phasors = np.stack([said.magnitude[0], said.angle[0]], axis=1).astype(">f4").tobytes()
@@ -37,7 +36,7 @@ def data(device: Device, form: int, k: int, status: int = 0) -> bytes:
         )
         rest = struct.pack(">hh", int(said.frequency[0]), int(said.rocof[0])) + said.analog[0].astype(">i2").tobytes()
     body = struct.pack(">H", status) + phasors + rest + said.digital[0].astype(">u2").tobytes()
-    return frame(DATA, device.number, k * PERIOD + device.ahead, body)
+    return frame(DATA, device.number, k * PERIOD + ahead, body)
 
 
 def _format(form: int) -> int:
@@ -86,11 +85,3 @@ def commands(heard: bytearray) -> Iterator[int]:
             continue
         del heard[:size]
         yield int.from_bytes(whole[14:16], "big")
-
-
-def instants(times: NDArray[np.int64], device: Device) -> NDArray[np.int64]:
-    """[n] numbers k of instants [ns UTC] as the device told them."""
-    return (times - device.ahead) // PERIOD
-
-
-__all__ = ["INTEGER", "cfg2", "cfg3", "commands", "data", "instants"]

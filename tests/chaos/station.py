@@ -22,7 +22,7 @@ from commands import _orphans
 from commands._board import Board
 from commands._station import free_port
 from commands.status import look
-from nodes import _runtime
+from nodes import _sockets
 from nodes._pipeline import load
 from protocol.messages import Health, Measurements, Snapshots, Verdict
 from tests.chaos.faults import HOLDERS, Fault
@@ -83,16 +83,14 @@ class Station:
     """A pipeline in a folder. `environment` is what its processes get beside ours (a shim, say)."""
 
     def __init__(self, folder: Path, nodes: dict[str, Any], sites: dict[str, Any],
-                 environment: dict[str, str] | None = None, prefix: tuple[str, ...] = ()) -> None:  # fmt: skip
+                 environment: dict[str, str] | None = None, journal: Path | None = None) -> None:  # fmt: skip
         self.folder = folder.resolve()
         self.run = tempfile.mkdtemp(prefix="syms-chaos-")
         self.environment = os.environ | {"SYMS_RUN": self.run} | (environment or {})
-        self.prefix = prefix
-        """Words before every command, as `ip netns exec NAME`."""
         (self.folder / "pipelines").mkdir(parents=True, exist_ok=True)
         self.path = self.folder / "pipelines" / "chaos.yaml"
         (self.folder / "pipelines" / "site.yaml").write_text(yaml.safe_dump(sites, sort_keys=False))
-        top = {"site": "site.yaml", "journal": str(self.folder / "journal"), "nodes": nodes}
+        top = {"site": "site.yaml", "journal": str(journal or self.folder / "journal"), "nodes": nodes}
         self.path.write_text(yaml.safe_dump(top, sort_keys=False))
         os.environ["SYMS_RUN"] = self.run
         self.pipeline = load(self.path)
@@ -101,7 +99,7 @@ class Station:
 
     def syms(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """A verb, as people say it."""
-        command = [*self.prefix, sys.executable, "-m", "commands", *words]
+        command = [sys.executable, "-m", "commands", *words]
         done = subprocess.run(command, cwd=ROOT, env=self.environment, text=True, capture_output=True, timeout=180)
         if check and done.returncode:
             raise RuntimeError(f"syms {' '.join(words)}: exit {done.returncode}: {done.stdout}{done.stderr}")
@@ -199,7 +197,7 @@ class Flows:
 
     def _hear(self) -> None:
         tags = [each.TAG for each in (Health, Measurements, Snapshots, Verdict)]  # type: ignore[attr-defined]
-        for word in _runtime.listen(self.run, list(self.kinds), tags):
+        for word in _sockets.listen(self.run, list(self.kinds), tags):
             if self._stop.is_set():
                 return
             if isinstance(word, Verdict):

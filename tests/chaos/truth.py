@@ -22,8 +22,9 @@ GOOD, DAMAGED, REPEATED, CUT, UNHEARD = range(5)
 """What became of a frame at its device: whole; whole, with a wrong check word on purpose; whole, once more; not whole
 when the connection broke; a datagram that the kernel told us nobody listens for."""
 
-LOG = np.dtype([("device", "<u2"), ("kind", "u1"), ("form", "u1"), ("crc", "<u4"), ("time", "<i8")])
-"""One record of a send log; `device` is the link's number of the site file, `time` ns UTC."""
+LOG = np.dtype([("device", "<u2"), ("kind", "u1"), ("form", "u1"), ("crc", "<u4"), ("time", "<i8"), ("k", "<i8")])
+"""One record of a send log; `device` is the link's number of the site file, `time` ns UTC as the device told it, `k`
+the instant that it measured."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,6 @@ class Device:
     way: str = "dials_in"
     """dials_in, tcp (it is dialled) or udp."""
     port: int = 0
-    """Where it listens; where it dials to, if it dials."""
     phasors: int = 2
     analogs: int = 0
     digitals: int = 1
@@ -44,8 +44,10 @@ class Device:
     habits: dict[str, float] = field(default_factory=dict)
     """pieces: most bytes of a send; pairs: frames of a send; damaged, repeated: one in so many; changes: seconds from
     one configuration to the next; redials: seconds from one connection to the next."""
-    ahead: int = 0
-    """ns that its clock is ahead."""
+    host: str = "127.0.0.1"
+    """Where it listens; where it dials to, if it dials."""
+    steps: list[tuple[float, int]] = field(default_factory=list)
+    """(seconds after its start, ns that its clock is ahead from then on)"""
 
     @property
     def name(self) -> str:
