@@ -175,8 +175,7 @@ class Reader:
         while self._is_over(source):
             left = self._take_held(source, (source.epoch + 1, 0))
             self.lost += max(0, source.known.get(source.epoch, 0) - source.next) - len(left)
-            later = {epoch for epoch, _ in source.held} | source.listed.keys()
-            source.epoch, source.next = min(epoch for epoch in later if epoch > source.epoch), 0
+            source.epoch, source.next = min(epoch for epoch in source.known if epoch > source.epoch), 0
             source.known = {epoch: end for epoch, end in source.known.items() if epoch >= source.epoch}
             ready += left + self._in_order(source)
         if source.asked_at is not None:

@@ -161,9 +161,10 @@ class Writer:
             except wire.WireError:
                 continue  # a word of another release that is none of ours: gone
             except OSError:
-                if not self._given_up(message.epoch, expected):
-                    return
-                number, parts, word = last, [], None
+                if self._given_up(message.epoch, expected):
+                    end = min(last, self.first) if message.epoch == self.epoch else last
+                    yield Letter(message.reader, Gone(self.node, message.epoch, expected, end))
+                return
             if number > expected:
                 if self.keeper and self.keeper.hangs:
                     return  # it may be there: the reader asks again
