@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -378,6 +379,70 @@ def test_an_epoch_whose_opening_was_refused_begins_with_the_next_roll(folder: Pa
     journal.roll(2, [b"state"])
     journal.append(*group(3))
     assert held(journal) == (told([group(3)], E1), [b"state", b"note 3.0"])
+
+
+# power cuts
+
+
+class Powered(Disk):
+    """Remembers what of a folder a power cut leaves: content at its last sync, names as they were synced."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.content: dict[str, bytes] = {}
+        self.names: set[str] = set()
+
+    def sync(self, fd: int) -> None:
+        self.content[Path(os.readlink(f"/proc/self/fd/{fd}")).name] = os.pread(fd, 1 << 30, 0)
+
+    def sync_names(self, folder: Path) -> None:
+        self.names = {path.name for path in folder.glob("*.journal")}
+
+    def cut(self, to: Path, odd: Random | None) -> None:
+        """Make the folder that is found afterwards. `odd`: anything that was not synced may have come through."""
+        to.mkdir()
+        now = {path.name: path for path in self.folder.glob("*.journal")}
+        for name in self.names | now.keys():
+            if not (name in self.names if odd is None else name in self.names & now.keys() or odd.random() < 0.5):
+                continue
+            content = self.content.get(name, b"")
+            if odd and name in now:
+                tail = now[name].read_bytes()[len(content) :]
+                content += odd.choice([b"", tail, bytes(len(tail)), tail[: len(tail) // 2], bytes(9) + tail[9:]])
+            (to / name).write_bytes(content)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_after_a_power_cut_all_that_was_synced_is_there(tmp_path: Path, seed: int) -> None:
+    chance = Random(seed)
+    disk = Powered(tmp_path / "live")
+    journal = Journal(disk.folder, segment=300, disk=disk)
+    journal.open(E1, 1, [b"state 0"])
+    synced, safe = 0, 0
+    for step in range(chance.randrange(1, 60)):
+        journal.append(*group(2 * step))
+        if journal.full:
+            journal.roll(step, [b"state %d" % (2 * step + 2)])
+        if chance.random() < 0.2:
+            journal.sync()
+            synced = 2 * step + 2
+        if chance.random() < 0.1:
+            safe = max(safe, chance.randrange(2 * step + 2))
+            journal.trim(E1, safe, step)
+    for name, odd in (("least", None), ("odd", chance), ("odder", chance)):
+        disk.cut(tmp_path / name, odd)
+        found = Journal(tmp_path / name)
+        words, notes = held(found)
+        numbers = [number for _, number, _ in words]
+        assert set(range(safe, synced)) <= set(numbers)
+        assert numbers == sorted(set(numbers))
+        if synced or safe:
+            begin = int(notes[0].removeprefix(b"state "))
+            rest = notes[1 : 1 + max(0, synced - begin) // 2]
+            assert rest == [b"note %d.0" % n for n in range(begin, synced, 2)]
+        found.open(E2, 99, [])
+        found.append(*group(0))
+        assert held(found)[0] == words + told([group(0)], E2)
 
 
 # bounds
