@@ -30,21 +30,23 @@ class Limits:
         self.open: Counter[str] = Counter()
         """By origin."""
         self.total = 0
-        self._credit: dict[str, tuple[float, int]] = {}
-        """Origin -> calls that it may make at once, monotonic ns when that was so; the latest caller is the last."""
+        self._credit: dict[str, tuple[int, int]] = {}
+        """Origin -> calls that it may make at once [1e-9], monotonic ns when that was so; the latest caller is last."""
 
     def call(self, address: str, now: Now) -> str:
         """Somebody calls: "" if it may (it counts as open until `hang_up`), else why not."""
         caller = origin(address)
-        credit, since = self._credit.pop(caller, (float(self.per_address), now.monotonic))
-        credit = min(self.per_address, credit + (now.monotonic - since) * self.calls / SECOND)
-        self._credit[caller] = max(0.0, credit - 1), now.monotonic
+        most = self.per_address * SECOND
+        credit, since = self._credit.pop(caller, (most, now.monotonic))
+        credit = min(most, credit + (now.monotonic - since) * self.calls)
+        too_fast = credit < SECOND
+        self._credit[caller] = credit if too_fast else credit - SECOND, now.monotonic
         if len(self._credit) > REMEMBERED:
             del self._credit[next(iter(self._credit))]
-        if credit < 1:
-            return f"{caller}: more than {self.calls} calls a second (`calls`)"
         if self.open[caller] >= self.per_address:
             return f"{caller}: more than {self.per_address} connections at once (`per_address`)"
+        if too_fast:
+            return f"{caller}: more than {self.calls} calls a second (`calls`)"
         if self.total >= self.connections:
             return f"more than {self.connections} connections at once (`connections`)"
         self.count(address)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import socket
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -158,6 +159,8 @@ class Balancer(Node):
 
     def _shut_doors(self, fault: OSError, now: Now) -> Actions:
         """No descriptor is left: a call that can't be taken would go on ringing, and keep us busy."""
+        if self.shut:
+            return
         self._complain("kept waiting", f"whoever calls: {fault.strerror}; raise the limit of open files", now)
         self.shut, self.open_at = True, now.monotonic + SHUT_FOR
         yield Unwatch(self.door.fileno())
@@ -165,6 +168,8 @@ class Balancer(Node):
 
     def _called(self, end: socket.socket, peer: tuple[str, int], now: Now) -> None:
         self.counts["accepted"] += 1
+        with suppress(OSError):  # it has hung up already: the receiver will read that
+            _dialing.keep_alive(end, self.settings.keepalive)
         too_many = self.limits.call(peer[0], now)
         if too_many:
             self.counts["turned_away"] += 1
@@ -175,7 +180,6 @@ class Balancer(Node):
             self._refuse(f"{peer[0]}: no device of the site dials in from there", now)
             end.close()
         else:
-            _dialing.keep_alive(end, self.settings.keepalive)
             self._offer(Connection("dials_in", peer, ends=[end]), now)
 
     def _refuse(self, why: str, now: Now) -> None:

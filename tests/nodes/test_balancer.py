@@ -1,0 +1,587 @@
+"""A balancer driven by hand: real descriptors on loopback, receivers played by the test, a clock moved by the test."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nodes import _dialing
+from nodes._handover import Channel, path
+from nodes._node import Actions, Place, Unwatch, Watch
+from nodes.balancer import SHUT_FOR, Balancer, Settings
+from protocol.clock import SECOND, Now
+
+UTC = 1_700_000_000 * SECOND
+PATIENCE = 10.0
+
+
+class Bench:
+    """One balancer, and who talks to it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.now = Now(SECOND, UTC)
+        self.watched: set[int] = set()
+        self.open: list[socket.socket] = []
+
+    def start(self, site: dict[str, Any] | None = None, names: tuple[str, ...] = (), **settings: Any) -> Balancer:
+        """A new life."""
+        given = {"listen": "127.0.0.1:0", "registry": str(self.folder / "registry.json")} | settings
+        place = Place(
+            name="front",
+            node="front",
+            copy=1,
+            readers_of={"receiver": list(names)},
+            sources={},
+            run=str(self.folder),
+            site={"station": "test", "unknown": "admit"} | (site or {}),
+            pipeline="p.yaml",
+        )
+        self.now = Now(self.now.monotonic + SECOND, self.now.utc + SECOND)
+        self.node = Balancer(Settings.model_validate(given), place)
+        self.act(self.node.start(self.now))
+        return self.node
+
+    def kill(self) -> None:
+        """Nothing is said, the kernel closes all."""
+        node = self.node
+        node.receivers.close()
+        node.connections.close()
+        node.reach.close()
+        for each in (node.door, node.hatch):
+            each.close()
+        self.watched.clear()
+
+    def act(self, actions: Actions) -> None:
+        for action in actions:
+            if isinstance(action, Watch):
+                self.watched.add(action.fd)
+            else:
+                assert isinstance(action, Unwatch)
+                self.watched.discard(action.fd)
+
+    def turn(self, seconds: float = 0.0) -> None:
+        """Let it look at everything that it watches, and wake."""
+        self.now = Now(self.now.monotonic + int(seconds * SECOND), self.now.utc + int(seconds * SECOND))
+        for _ in range(3):  # a receiver that dials us is watched, then heard
+            for fd in list(self.watched):
+                self.act(self.node.ready(fd, self.now))
+        self.act(self.node.wake(self.now))
+
+    def dial(self, source: str = "127.0.0.1") -> socket.socket:
+        """A device that connects."""
+        device = socket.create_connection(self.node.door.getsockname()[:2], PATIENCE, source_address=(source, 0))
+        device.setblocking(False)
+        self.open.append(device)
+        self.turn()
+        return device
+
+    def join(self, name: str, keeps: Receiver | None = None) -> Receiver:
+        receiver = Receiver(self, name, keeps)
+        self.turn()
+        receiver.hear()
+        return receiver
+
+    def alarms(self) -> list[str]:
+        alarms: list[str] = self.node.health(self.now)["alarms"]
+        return alarms
+
+    def counter(self, name: str) -> int:
+        return int(self.node.health(self.now)["counters"][name])
+
+
+class Receiver:
+    """A receiver's end."""
+
+    def __init__(self, bench: Bench, name: str, keeps: Receiver | None = None) -> None:
+        """`keeps`: the same process, which has lost its balancer and dials the next one."""
+        self.bench, self.name = bench, name
+        self.links: dict[int, dict[str, Any]] = keeps.links if keeps else {}
+        self.ends: dict[int, list[socket.socket]] = keeps.ends if keeps else {}
+        self.said: list[dict[str, Any]] = []
+        self.channel = Channel.dial(path(str(bench.folder), "front"))
+        self.channel.say("hello", receiver=name, holds=len(self.links))
+        for id_ in list(self.links):
+            self.hold(id_)
+
+    def hold(self, id_: int) -> None:
+        fields = {key: self.links[id_][key] for key in ("how", "peer", "target", "cfg3", "stream", "numbers")}
+        copies = [end.dup() for end in self.ends[id_]]
+        self.channel.say("holds", copies, connection=id_, **fields)
+
+    def hear(self) -> list[dict[str, Any]]:
+        """What came since the last time, link notes too."""
+        for note, descriptors in self.channel.notes():
+            self.said.append(note)
+            if note["say"] == "link":
+                self.links[note["connection"]] = note
+                self.ends[note["connection"]] = [socket.socket(fileno=each) for each in descriptors]
+        said, self.said = self.said, []
+        return said
+
+    def identify(self, id_: int, stream: int, address: str = "127.0.0.1") -> list[dict[str, Any]]:
+        self.channel.say("identify", connection=id_, address=address, stream=stream)
+        self.bench.turn()
+        said = self.hear()
+        if said[0]["say"] == "identity":
+            self.links[id_]["numbers"].append(said[0]["device"]["number"])
+        return said
+
+    def end(self, id_: int, cfg3: bool = True) -> None:
+        self.links.pop(id_)
+        for end in self.ends.pop(id_):
+            if end.type == socket.SOCK_STREAM:
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+        self.channel.say("ended", connection=id_, reason="test", cfg3=cfg3)
+        self.bench.turn()
+
+    def die(self, quietly: bool = False) -> None:
+        """The kernel closes its descriptors. `quietly`: the balancer has not looked yet."""
+        for ends in self.ends.values():
+            for end in ends:
+                end.close()
+        self.channel.end.close()
+        if not quietly:
+            self.bench.turn()
+
+
+@pytest.fixture
+def bench(run_folder: Path) -> Iterator[Bench]:
+    made = Bench(run_folder)
+    yield made
+    for each in made.open:
+        each.close()
+    made.kill()
+
+
+@pytest.fixture
+def receive(bench: Bench) -> Iterator[Callable[..., Receiver]]:
+    made: list[Receiver] = []
+
+    def join(name: str, keeps: Receiver | None = None) -> Receiver:
+        made.append(bench.join(name, keeps))
+        return made[-1]
+
+    yield join
+    for each in made:
+        each.channel.close()
+        for ends in each.ends.values():
+            for end in ends:
+                end.close()
+
+
+def is_open(device: socket.socket) -> bool:
+    try:
+        return device.recv(1) != b""
+    except BlockingIOError:
+        return True
+    except ConnectionResetError:
+        return False
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+# ── a receiver dies ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_successor_is_told_what_is_coming_and_is_handed_it_again(bench, receive):
+    bench.start()
+    first, other = receive("r.1"), receive("r.2")
+    devices = [bench.dial() for _ in range(4)]
+    first.hear()
+    ids = sorted(first.links)
+    [identity] = first.identify(ids[0], 7)
+    number = identity["device"]["number"]
+    first.die()
+    assert bench.alarms() == ["r.1 is gone: 2 connections wait for it"]
+    successor = Receiver(bench, "r.1")
+    bench.turn()
+    welcome, *links = successor.hear()
+    assert (welcome["say"], welcome["coming"]) == ("welcome", ids)
+    assert [(note["connection"], note["again"], note["numbers"]) for note in links] == [
+        (ids[0], True, [number]),
+        (ids[1], True, []),
+    ]
+    assert bench.alarms() == []
+    assert all(map(is_open, devices))
+    other.hear()
+    assert len(other.links) == 2
+    successor.die()
+
+
+def test_the_successor_may_come_before_the_death_is_noticed(bench, receive):
+    bench.start()
+    first = receive("r.1")
+    device = bench.dial()
+    first.hear()
+    first.die(quietly=True)
+    successor = receive("r.1")
+    assert list(successor.links) == list(first.links)
+    assert is_open(device)
+
+
+def test_many_deaths_in_a_row_cost_nothing(bench, receive):
+    bench.start()
+    first = receive("r.1")
+    devices = [bench.dial() for _ in range(5)]
+    first.hear()
+    held = sorted(first.links)
+    first.die()
+    before = descriptors()
+    for _ in range(50):
+        victim = Receiver(bench, "r.1")  # dies before it reads a single note
+        bench.turn()
+        victim.die()
+    assert descriptors() == before
+    assert all(map(is_open, devices))
+    assert sorted(receive("r.1").links) == held
+
+
+def test_what_never_left_for_a_receiver_that_dies_goes_to_another(bench, receive):
+    bench.start()
+    deaf, other = receive("r.1"), receive("r.2")
+    deaf.channel.end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+    sent = bench.node.receivers.joined[0].channel
+    sent.end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+    devices = [bench.dial() for _ in range(40)]
+    unsent = sent.waiting
+    assert unsent > 0
+    deaf.die()
+    other.hear()
+    assert len(other.links) == 20 + unsent
+    assert not any(note["again"] for note in other.links.values())
+    assert bench.node.connections.waiting == {"r.1": 20 - unsent}
+    assert len(receive("r.1").links) == 20 - unsent
+    assert all(map(is_open, devices))
+
+
+def test_connections_of_a_receiver_that_is_gone_count_for_the_spread(bench, receive):
+    bench.start()
+    first, other = receive("r.1"), receive("r.2")
+    for _ in range(4):
+        bench.dial()
+    first.die()
+    for _ in range(2):
+        bench.dial()
+    successor = receive("r.1")
+    for _ in range(2):
+        bench.dial()
+    other.hear()
+    successor.hear()
+    assert (len(successor.links), len(other.links)) == (4, 4)
+
+
+def test_who_does_not_come_back_in_time_loses_its_connections(bench, receive):
+    bench.start(reclaim="30 s")
+    first = receive("r.1")
+    device = bench.dial()
+    first.die()
+    bench.turn(29)
+    assert is_open(device)
+    bench.turn(2)
+    assert not is_open(device)
+    assert bench.counter("given_up") == 1
+    assert "gave up 1x: a connection of r.1, which has not come back" in bench.alarms()
+    assert receive("r.1").links == {}
+    bench.turn(700)
+    assert bench.alarms() == []
+
+
+def test_a_receiver_that_stops_ends_its_connections(bench, receive):
+    bench.start()
+    first = receive("r.1")
+    device = bench.dial()
+    first.hear()
+    first.end(next(iter(first.links)))
+    assert not is_open(device)
+    first.die()
+    assert (len(bench.node.connections), bench.alarms()) == (0, [])
+
+
+def test_a_device_that_connects_anew_while_its_receiver_is_gone_leaves_the_old_one_to_be_read_out(bench, receive):
+    bench.start()
+    first, other = receive("r.1"), receive("r.2")
+    bench.dial()
+    first.hear()
+    [old] = first.links
+    number = first.identify(old, 7)[0]["device"]["number"]
+    first.die()
+    bench.dial()
+    other.hear()
+    [new] = other.links
+    other.identify(new, 7)
+    successor = Receiver(bench, "r.1")
+    bench.turn()
+    assert [(note["say"], note.get("connection")) for note in successor.hear()] == [
+        ("welcome", None),
+        ("link", old),
+        ("drop", old),
+    ]
+    assert bench.node.owners.of(number) == new
+    successor.die()
+
+
+def test_only_who_reads_a_connection_may_end_it(bench, receive):
+    bench.start()
+    first, other = receive("r.1"), receive("r.2")
+    device = bench.dial()
+    first.hear()
+    [id_] = first.links
+    other.channel.say("ended", connection=id_, reason="not mine", cfg3=True)
+    other.channel.say("identify", connection=id_, address="127.0.0.1", stream=7)
+    bench.turn()
+    assert is_open(device)
+    assert other.hear() == []
+
+
+# ── the balancer dies ───────────────────────────────────────────────────────────────────────────────────────
+
+REACHED = {"name": "Dialled", "number": 1, "stream": 7}
+
+
+def test_receivers_bring_back_what_they_hold_and_numbers_go_on_above(bench, receive):
+    bench.start(names=("r.1", "r.2"))
+    first, other = receive("r.1"), receive("r.2")
+    devices = [bench.dial() for _ in range(4)]
+    for each in (first, other):
+        each.hear()
+    number = first.identify(min(first.links), 7)[0]["device"]["number"]
+    held = sorted([*first.links, *other.links])
+    bench.kill()
+    bench.start(names=("r.1", "r.2"))
+    newcomer = bench.dial()
+    first = receive("r.1", first)
+    assert len(bench.node.receivers.waiting) == 1  # the other one may have fewer
+    other = receive("r.2", other)
+    assert bench.counter("brought_back") == 4
+    assert number in bench.node.owners
+    assert bench.node.labels[number] == "127.0.0.1/7"
+    first.hear()
+    other.hear()
+    fresh = sorted({*first.links, *other.links} - set(held))
+    assert len(fresh) == 1
+    assert fresh[0] > max(held)
+    assert all(map(is_open, [*devices, newcomer]))
+    # Their duplicates are ours again: now a receiver may die.
+    first.die()
+    assert all(map(is_open, devices))
+    assert bench.node.connections.load("r.1") == len(first.links)
+
+
+def test_what_is_told_is_answered_in_order(bench, receive):
+    bench.start()
+    first = receive("r.1")
+    bench.dial()
+    first.hear()
+    [id_] = first.links
+    bench.kill()
+    bench.start()
+    again = Receiver(bench, "r.1", first)
+    bench.turn()
+    adopted, welcome = again.hear()
+    assert adopted == {"say": "adopted", "connection": id_}
+    assert (welcome["say"], welcome["coming"]) == ("welcome", [])
+    assert welcome["life"] > id_ - 1
+    before = descriptors()
+    again.hold(id_)
+    bench.turn()
+    assert descriptors() == before
+    assert (again.hear(), len(bench.node.connections)) == ([], 1)
+    again.die()
+
+
+def test_a_dialled_device_is_not_dialled_while_a_receiver_may_have_it(bench, receive):
+    with socket.create_server(("127.0.0.1", 0)) as device:
+        device.setblocking(False)
+        at = f"127.0.0.1:{device.getsockname()[1]}"
+        site = {"unknown": "refuse", "devices": [REACHED | {"link": {"tcp": at}}]}
+        bench.start(site, ("r.1",))
+        first = receive("r.1")
+        bench.turn()
+        near, _ = device.accept()
+        bench.open.append(near)
+        bench.turn()
+        first.hear()
+        [id_] = first.links
+        first.identify(id_, 7)
+        bench.kill()
+        bench.start(site, ("r.1",))
+        bench.turn(5)
+        first = receive("r.1", first)
+        for _ in range(100):
+            bench.turn(1)
+        with pytest.raises(BlockingIOError):
+            device.accept()
+        assert (first.hear(), bench.alarms()) == ([], [])
+        first.end(id_)
+        bench.turn(2)
+        bench.turn()
+        anew, _ = device.accept()
+        bench.open.append(anew)
+        assert [note["again"] for note in first.hear()] == [False]
+
+
+def free_port() -> int:
+    with socket.socket(type=socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_a_datagram_port_is_not_opened_while_a_receiver_may_have_it(bench, receive):
+    told, asked = free_port(), free_port()
+    devices = [
+        {"name": "Told", "number": 2, "stream": 8, "link": {"spontaneous": f"127.0.0.1:{told}"}},
+        {"name": "Asked", "number": 3, "stream": 9, "link": {"udp": f"127.0.0.1:{asked}"}},
+    ]
+    site = {"unknown": "refuse", "devices": devices}
+    bench.start(site, ("r.1",))
+    first = receive("r.1")
+    ids = {note["how"]: id_ for id_, note in first.links.items()}
+    assert sorted(ids) == ["spontaneous", "udp"]
+    first.identify(ids["spontaneous"], 8)
+    bench.kill()
+    bench.start(site, ("r.1",))
+    bench.turn(5)
+    with socket.socket(type=socket.SOCK_DGRAM) as sender:
+        sender.sendto(b"a frame", ("127.0.0.1", told))
+    first = receive("r.1", first)
+    bench.turn(1)
+    assert first.hear() == []
+    assert len(bench.node.connections) == 2
+    assert first.ends[ids["spontaneous"]][0].recv(100) == b"a frame"
+    assert bench.alarms() == ["Asked (udp): no configuration has come from it"]
+    first.end(ids["spontaneous"])  # opened anew at once
+    assert [note["how"] for note in first.hear()] == ["spontaneous"]
+
+
+def test_who_is_late_is_waited_for_a_while_only(bench, receive):
+    bench.start(names=("r.1", "r.2"), gather="10 s")
+    first = receive("r.1")
+    bench.dial()
+    bench.turn(9)
+    assert first.hear() == []
+    bench.turn(2)
+    assert len(first.hear()) == 1
+
+
+def test_a_device_that_the_site_file_knows_no_more_is_dropped(bench, receive):
+    site = {"unknown": "refuse", "devices": [{"name": "A", "number": 1, "stream": 7, "address": "127.0.0.1"}]}
+    bench.start(site, ("r.1",))
+    first = receive("r.1")
+    for _ in range(2):
+        bench.dial()
+    first.hear()
+    known, nobody = sorted(first.links)
+    first.identify(known, 7)
+    bench.kill()
+    bench.start({"unknown": "refuse", "devices": []}, ("r.1",))
+    first = Receiver(bench, "r.1", first)
+    bench.turn()
+    drops = [(note["connection"], note["number"]) for note in first.hear() if note["say"] == "drop"]
+    assert drops == [(known, 1), (nobody, 0)]
+    first.die()
+
+
+# ── who calls too often ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_ten_thousand_calls_of_a_stranger_keep_nobody_out(bench, receive):
+    site = {"unknown": "refuse", "devices": [{"name": "A", "number": 1, "stream": 7, "address": "127.0.0.1"}]}
+    bench.start(site, per_address=100, calls="10/s")
+    receiver = receive("r.1")
+    for _ in range(300):
+        stranger = bench.dial("127.0.0.66")
+        assert not is_open(stranger)
+        stranger.close()
+    assert (bench.counter("refused"), bench.counter("turned_away")) == (100, 200)
+    assert bench.alarms() == [
+        "turned away 200x: 127.0.0.66: more than 10 calls a second (`calls`)",
+        "refused 100x: 127.0.0.66: no device of the site dials in from there",
+    ]
+    assert is_open(bench.dial())
+    receiver.hear()
+    assert len(receiver.links) == 1
+
+
+def test_connections_from_one_address_are_limited_and_places_freed(bench, receive):
+    bench.start(per_address=2)
+    receiver = receive("r.1")
+    first, second, third = (bench.dial() for _ in range(3))
+    assert [is_open(first), is_open(second), is_open(third)] == [True, True, False]
+    assert is_open(bench.dial("127.0.0.2"))
+    receiver.hear()
+    receiver.end(min(receiver.links))
+    bench.turn(1)
+    assert is_open(bench.dial())
+    assert bench.alarms() == ["turned away 1x: 127.0.0.1: more than 2 connections at once (`per_address`)"]
+
+
+def test_a_door_that_cannot_be_answered_is_left_alone_for_a_while(bench, receive):
+    bench.start()
+    receiver = receive("r.1")
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    device = socket.socket()
+    bench.open.append(device)
+    device.connect(bench.node.door.getsockname())
+    device.setblocking(False)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+    try:
+        bench.turn()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert bench.node.door.fileno() not in bench.watched
+    [alarm] = bench.alarms()
+    assert alarm.startswith(f"kept waiting 1x: whoever calls: {os.strerror(errno.EMFILE)}")
+    bench.turn()
+    assert len(receiver.links) == 0
+    bench.turn(SHUT_FOR / SECOND)
+    bench.turn()
+    receiver.hear()
+    assert len(receiver.links) == 1
+    assert is_open(device)
+
+
+def test_two_devices_of_one_identity_do_not_throw_each_other_out_for_ever(bench, receive):
+    bench.start({"unknown": "refuse", "devices": [{"name": "Farm A", "number": 1, "stream": 7}]})
+    receiver = receive("r.1")
+    answers = []
+    for k in range(8):
+        bench.dial(f"127.0.0.{1 + k % 2}")
+        receiver.hear()
+        newest = max(receiver.links)
+        said = receiver.identify(newest, 7, address=f"127.0.0.{1 + k % 2}")
+        answers.append(said[0]["say"])
+        for note in said:
+            if note["say"] in ("drop", "refused") and note["connection"] in receiver.links:
+                receiver.end(note["connection"])
+        bench.turn(1)
+    # The fourth newcomer stays out; from its own address the device may always come anew.
+    assert answers == ["identity"] * 4 + ["refused", "identity", "refused", "identity"]
+    assert "Farm A: 127.0.0.1 and 127.0.0.2 both send its IDCODE; the former was refused 2x" in bench.alarms()
+
+
+# ── dead lines ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_dead_line_is_noticed_by_the_kernel(bench, receive):
+    bench.start(keepalive="80 s")
+    receiver = receive("r.1")
+    bench.dial()
+    receiver.hear()
+    [[end]] = receiver.ends.values()
+    assert end.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+    asked = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT)
+    assert [end.getsockopt(socket.IPPROTO_TCP, each) for each in asked] == [40, 10, 4, 80_000]
+    with socket.socket() as other:
+        _dialing.keep_alive(other, 0)
+        assert other.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 0
