@@ -24,7 +24,7 @@ import errno
 import os
 import socket
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -157,6 +157,13 @@ class _Note:
                 one.close()
 
 
+Held = list[tuple[dict[str, Any], list[socket.socket]]]
+
+
+def _nothing(balancer: str) -> Held:
+    return []
+
+
 class Balancers:
     """A receiver's channels to its balancers; those that are not there are dialled again and again."""
 
@@ -164,6 +171,9 @@ class Balancers:
         self._run, self._receiver, self._names = run, receiver, names
         self._channels: dict[str, Channel] = {}
         self._join_at = 0
+        self.holding: Callable[[str], Held] = _nothing
+        """What we have of a balancer's connections, as (fields, duplicates of the sockets) each: one that was started
+        anew is told."""
 
     @property
     def missing(self) -> list[str]:
@@ -189,7 +199,10 @@ class Balancers:
                 channel = Channel.dial(path(self._run, name))
             except OSError:
                 continue  # it stays in `missing`, which is an alarm, until it is there
-            channel.say("hello", receiver=self._receiver)
+            held = self.holding(name)
+            channel.say("hello", receiver=self._receiver, holds=len(held))
+            for fields, sockets in held:
+                channel.say("holds", sockets, **fields)
             self._channels[name] = channel
 
     def say(self, balancer: str, what: str, **fields: Any) -> None:

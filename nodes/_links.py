@@ -43,7 +43,10 @@ class Links:
         self.names: dict[int, str] = {}
         """Of every link number ever carried here."""
         self.books = Books()
-        self.rows = Rows(self.books, Plausible(limit=plausible))
+        self.plausible = Plausible(limit=plausible)
+        self.rows = Rows(self.books, self.plausible)
+        self.changed: dict[Link, None] = {}
+        """Links whose state is another than the journal knows, besides rows and stream positions."""
         self.counts: Counter[str] = Counter()
         self.unknown = [0] * len(COLUMNS)
         """Frames of links that ended before anybody knew whose they were, by column of the books."""
@@ -53,12 +56,13 @@ class Links:
 
     def introduce(self, link: Link, note: dict[str, Any], now: Now) -> Actions:
         """We know who it is: its configurations, its rows so far, its books."""
+        self.changed[link] = None
         link.identity, link.stream = note["device"], note["stream"]
         number = link.number = link.identity["number"]
         self.names[number] = link.identity["name"]
         early, link.early = link.early, []
         for codec, frames in early:
-            link.codec = compile_codec(codec.cfg, _scales(link))
+            link.codec = compile_codec(codec.cfg, link.scales)
             yield from self.say_configuration(link, now)
             self.rows.add(number, frames)
         for column, frames_counted in enumerate(link.unbooked):
@@ -68,11 +72,27 @@ class Links:
 
     def ask(self, link: Link, stream: int) -> None:
         """Who is this? Until that is known, it is not told to send."""
+        self.changed[link] = None
         link.asked, link.muted = stream, True
         key = {"connection": link.connection, "address": link.address, "stream": stream}
         self.balancers.say(link.balancer, "identify", **key)
 
+    def ask_again(self, link: Link) -> None:
+        """The balancer, or we, may have died before its answer came."""
+        if link.waits_for_answer:
+            self.ask(link, link.asked)
+
+    def carry(self, link: Link, now: Now) -> Actions:
+        """A link of a former life, with all that is known of it, goes on."""
+        self.changed[link] = None
+        if not link.number:
+            return
+        self.carriers[link.number] = link
+        self.names[link.number] = link.identity["name"]
+        yield from self.say_configuration(link, now)
+
     def release(self, link: Link) -> None:
+        self.changed[link] = None
         if self.carriers.get(link.number) is link:
             self.rows.forget(link.number)
             del self.carriers[link.number]
@@ -85,10 +105,23 @@ class Links:
         link.early, link.refused, link.kept = [], True, b""
         self._complain(link, reason)
 
+    def refuse(self, link: Link) -> None:
+        """The balancer does not know it."""
+        self.changed[link] = None
+        self.count(link, REFUSED, sum(len(frames) for _, frames in link.early))
+        link.early, link.refused, link.kept = [], True, b""
+
+    def remember_times(self, known: dict[int, list[int]], astray: dict[int, list[int]], offset: int) -> None:
+        """Times of a former life, by link; arrivals are in UTC [ns], `offset` more than on the monotonic clock."""
+        last = np.array(list(known.values()), np.int64).reshape(len(known), 2)
+        runs = {link: (time, arrival - offset, length) for link, (time, arrival, length) in astray.items()}
+        self.plausible.recall(np.array(list(known), np.int64), last[:, 0], last[:, 1] - offset, runs)
+
     def settle(self, link: Link) -> None:
         """A link that ends unknown leaves its frames to the counts of nobody."""
         if link.number:
             return
+        self.changed[link] = None
         link.unbooked[REFUSED] += sum(len(frames) for _, frames in link.early)
         self.unknown = [total + owed for total, owed in zip(self.unknown, link.unbooked, strict=True)]
         link.early, link.unbooked = [], [0, 0, 0, 0]
@@ -123,6 +156,7 @@ class Links:
         if link.number:
             self.rows.add(link.number, frames)
             return
+        self.changed[link] = None
         if link.refused:
             self.count(link, REFUSED, len(frames))
             return
@@ -145,7 +179,8 @@ class Links:
     def count(self, link: Link, column: int, frames: int) -> None:
         if link.number:
             self.books.add(link.number, link.stations, column, frames)
-        else:
+        elif frames:
+            self.changed[link] = None
             link.unbooked[column] += frames
 
     def flush(self, now: Now) -> Actions:
@@ -159,14 +194,18 @@ class Links:
         for number, link in list(self.carriers.items()):
             if link.came:
                 link.came = False
-                events = link.master.note_status(True, number in changing, now)
-                for event in events:
+                changes = number in changing
+                if changes != link.master.changing:
+                    self.changed[link] = None
+                for event in link.master.note_status(True, changes, now):
                     if isinstance(event, Send):
                         link.command(event.data)
 
     # ── sessions ────────────────────────────────────────────────────────────────────────────────────────────
 
     def events(self, link: Link, events: list[Event], now: Now) -> Actions:
+        """Do what a session said after it was told something."""
+        self.changed[link] = None
         for event in events:
             if isinstance(event, Send):
                 link.command(event.data)
@@ -198,7 +237,7 @@ class Links:
 
     def configured(self, link: Link, cfg: ConfigurationFrame, now: Now) -> Actions:
         """A configuration came into force: ask who this is, or tell everybody what its rows mean now."""
-        link.codec = compile_codec(cfg, _scales(link))
+        link.codec = compile_codec(cfg, link.scales)
         if link.number and link.stream == cfg.stream:
             yield from self.say_configuration(link, now)
             return
@@ -240,8 +279,3 @@ class Links:
     def totals(self) -> dict[str, int]:
         """Sums over all devices."""
         return dict(zip(COLUMNS, self.books.counts.sum(axis=0).tolist(), strict=True))
-
-
-def _scales(link: Link) -> dict[str, float]:
-    """What the site file says of the link's analogs, by channel name; nothing before we know who it is."""
-    return {name: each["scale"] for name, each in link.identity.get("analogs", {}).items()}

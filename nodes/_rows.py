@@ -135,6 +135,8 @@ class Books:
         self._device = np.zeros(0, np.uint32)
         self._counts = np.zeros((0, len(COLUMNS)), np.int64)
         self._told = self._counts.copy()
+        self._bad: set[int] = set()
+        """Devices with frames that never became rows, since `take_bad`."""
 
     def count(self, device: NDArray[np.uint32], column: int) -> None:
         """One more in `column` for each entry of `device` [n] (a device may stand in it many times)."""
@@ -149,6 +151,12 @@ class Books:
             places = self._places(devices)
             self._counts[places, column] += frames
             self._counts[places, RECEIVED] += frames
+            self._bad.update(devices.tolist())
+
+    def take_bad(self) -> list[list[int]]:
+        """[device, corrupt, refused, lost] of those for which `add` was called since the last time."""
+        bad, self._bad = self._bad, set()
+        return [[device, *self._counts[self._place[device], CORRUPT:].tolist()] for device in bad]
 
     def _places(self, devices: NDArray[np.uint32]) -> list[int]:
         fresh = [device for device in devices.tolist() if device not in self._place]

@@ -1,20 +1,21 @@
-"""Ways that a receiver reads devices by: a TCP connection, or a UDP socket. Bytes in, whole frames out."""
+"""Ways that a receiver reads devices by: a TCP connection, or a UDP socket. Bytes in, whole frames out.
+
+What is read stays queued in the kernel until `done` (`nodes/_peek.py`).
+"""
 
 from __future__ import annotations
 
-import socket
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from nodes._peek import DATAGRAMS, DatagramEnd, StreamEnd
+from nodes._state import Handed
 from protocol.c37118 import Codec, FrameType, Splitter, frame_type, stream_id
 from protocol.c37118.common import MIN_FRAME
 from protocol.c37118.session import Master, MasterSettings
 
-CHUNK = 64 * 1024
-"""Bytes asked of the kernel at once."""
-CHUNKS_AT_MOST = 8
-"""Reads of one socket in one tick, so that a flood on one does not hold up the others."""
 UNSENT_AT_MOST = 4096
 """Bytes of commands that wait for a device which does not read; then the link is given up."""
 SENDERS_AT_MOST = 2048
@@ -29,6 +30,8 @@ STREAMED = frozenset((FrameType.DATA, FrameType.CONFIGURATION_2, FrameType.CONFI
 class Link:
     """One device stream, as far as its receiver knows it."""
 
+    slot: int
+    """Of its connection, in the journal's notes."""
     balancer: str
     """Who handed it over."""
     connection: int
@@ -37,6 +40,9 @@ class Link:
     master: Master
     send: Callable[[bytes], None]
     """Puts a command on its way."""
+    key: tuple[str, int] = ("", -1)
+    """Which of its connection's links it is: ("", -1) the first, ("", IDCODE) one beside it, (address, IDCODE) one of
+    many on a port."""
     number: int = 0
     """Link number; 0 until the balancer has said who it is."""
     stream: int = 0
@@ -69,9 +75,19 @@ class Link:
         return len(self.codec.tables) if self.codec else 0
 
     @property
+    def scales(self) -> dict[str, float]:
+        """What the site file says of its analogs, by channel name; nothing before we know who it is."""
+        return {name: each["scale"] for name, each in self.identity.get("analogs", {}).items()}
+
+    @property
+    def waits_for_answer(self) -> bool:
+        """The balancer was asked whose it is."""
+        return not self.number and not self.refused and self.asked > 0
+
+    @property
     def expects_answer(self) -> bool:
         """There is DATA, and the balancer was asked whose it is."""
-        return not self.number and not self.refused and self.asked > 0 and any(frames for _, frames in self.early)
+        return self.waits_for_answer and any(frames for _, frames in self.early)
 
     def owner_of(self, frame: bytes) -> Link:
         """Whose frame on this connection it is: ours, or that of another stream once we know our own."""
@@ -80,10 +96,15 @@ class Link:
             return self
         other = self.beside.get(stream_id(frame))
         if other is None and len(self.beside) < BESIDE_AT_MOST:
-            master = self.master.beside(stream_id(frame))
-            other = Link(self.balancer, self.connection, self.address, master, self.send, secondary=True)
-            self.beside[stream_id(frame)] = other
+            other = self.next_to(stream_id(frame))
         return other or self
+
+    def next_to(self, stream: int) -> Link:
+        """A further stream on the same connection."""
+        key, master = ("", stream), self.master.beside(stream)
+        link = Link(self.slot, self.balancer, self.connection, self.address, master, self.send, key, secondary=True)
+        self.beside[stream] = link
+        return link
 
     def command(self, data: bytes) -> None:
         """Send a command, or keep it."""
@@ -99,41 +120,20 @@ class Link:
             self.send(kept)
 
 
-@dataclass(eq=False)
-class Leaving:
-    """A connection that ended before the balancer said whose it was; it is told of the end after its answer."""
-
-    balancer: str
-    connection: int
-    reason: str
-    cfg3: bool
-    links: list[Link]
-    """Those with DATA, which wait for an answer."""
-    until: int
-    """Monotonic ns."""
-
-
 class StreamWay:
     """A TCP connection of one device."""
 
-    def __init__(
-        self,
-        balancer: str,
-        connection: int,
-        end: socket.socket,
-        peer: tuple[str, int],
-        settings: MasterSettings,
-        stays: bool = False,
-    ) -> None:
-        """`stays`: the device dialled us, the connection outlives its balancer."""
-        self.balancer, self.connection, self.stays = balancer, connection, stays
-        end.setblocking(False)
-        self.end = end
+    def __init__(self, slot: int, handed: Handed, end: StreamEnd, settings: MasterSettings) -> None:
+        self.slot, self.handed, self.end = slot, handed, end
         self.splitter = Splitter()
-        self.link = Link(balancer, connection, peer[0], Master(settings), self._send)
+        self.link = Link(slot, handed.balancer, handed.connection, handed.peer[0], Master(settings), self._send)
         self.unsent = b""
         self.ended: str = ""
         """Why it is over; "" while it is not."""
+        self.position = 0
+        """Bytes of the stream that were worked on."""
+        self.looked = 0
+        """Those of them that are still queued."""
 
     @property
     def links(self) -> list[Link]:
@@ -141,20 +141,38 @@ class StreamWay:
 
     def read(self) -> Iterator[tuple[Link, list[bytes]]]:
         """What came: (link, whole frames)."""
-        for _ in range(CHUNKS_AT_MOST):
-            try:
-                chunk = self.end.recv(CHUNK)
-            except BlockingIOError:
-                return
-            except OSError as fault:
-                self.ended = fault.strerror or str(fault)
-                return
-            if not chunk:
-                self.ended = "the device closed the connection"
-                return
-            yield self.link, self.splitter.feed(chunk)
-            if len(chunk) < CHUNK:
-                return
+        try:
+            chunk = self.end.look(self.looked)
+        except OSError as fault:
+            self.ended = fault.strerror or str(fault)
+            return
+        if chunk is None:
+            return
+        if not chunk:
+            self.ended = "the device closed the connection"
+            return
+        self.looked += len(chunk)
+        self.position += len(chunk)
+        yield self.link, self.splitter.feed(chunk)
+
+    def done(self) -> None:
+        """What was read is safe: out of the kernel with it."""
+        looked, self.looked = self.looked, 0
+        self.end.take(looked)
+
+    def link_of(self, key: tuple[str, int]) -> Link:
+        """One of its links, made if there is none."""
+        return self.link if key[1] < 0 else self.link.beside.get(key[1]) or self.link.next_to(key[1])
+
+    def resume(self, position: int, splitter: Splitter) -> int:
+        """Go on where the journal is: what it has is taken from the kernel. Returns how many bytes are in neither."""
+        there = self.end.position(position)
+        if there > position:
+            self.position = there
+            return there - position
+        self.splitter, self.position = splitter, position
+        self.end.take(min(position - there, self.end.queued()))
+        return 0
 
     @property
     def over(self) -> str:
@@ -188,16 +206,19 @@ class DatagramWay:
 
     def __init__(
         self,
-        balancer: str,
-        connection: int,
-        end: socket.socket,
+        slot: int,
+        handed: Handed,
+        end: DatagramEnd,
         settings: MasterSettings,
         target: tuple[str, int] | None = None,
     ) -> None:
         """`target`: where commands go, and whose datagrams count; None: any device may send, unasked."""
-        end.setblocking(False)
-        self.balancer, self.connection, self.end, self.stays = balancer, connection, end, False
-        self.target, self.settings = target, settings
+        self.slot, self.handed, self.end, self.settings = slot, handed, end, settings
+        self.target = target
+        self.looked = 0
+        """Datagrams that were worked on and are still queued."""
+        self.last: list[list[int]] = []
+        """[CRC-32, size] of them, or of the last that were."""
         self.splitter = Splitter()
         self.strangers = 0
         """Datagrams from an address that is not the device's, or of one device too many."""
@@ -206,7 +227,7 @@ class DatagramWay:
         self.unreachable = 0
         """Commands answered by the network instead of the device; the session asks again by itself."""
         self._heard: dict[tuple[str, int], Link] = {}
-        self._only = Link(balancer, connection, target[0], Master(settings), self._send) if target else None
+        self._only = self._new_link(self.target[0], ("", -1)) if self.target else None
 
     def share(self, link: Link, address: str) -> None:
         """Its datagrams from `address` are DATA of a link whose commands go another way (TCP)."""
@@ -218,15 +239,36 @@ class DatagramWay:
 
     def read(self) -> Iterator[tuple[Link, list[bytes]]]:
         """What came: (link, whole frames)."""
-        for _ in range(CHUNKS_AT_MOST * 64):
+        if not self.looked:
+            self.last = []
+        for _ in range(DATAGRAMS):
             try:
-                datagram, sender = self.end.recvfrom(CHUNK)
-            except BlockingIOError:
-                return
+                found = self.end.look()
             except OSError:
                 self.unreachable += 1
                 return
-            yield from self._whose(datagram, sender[0])
+            if not found:
+                return
+            self.looked += 1
+            self.last.append([zlib.crc32(found[0]), len(found[0])])
+            yield from self._whose(*found)
+
+    def done(self) -> None:
+        """What was read is safe: out of the kernel with it."""
+        looked, self.looked = self.looked, 0
+        self.end.take(looked)
+
+    def resume(self, last: list[list[int]]) -> None:
+        """Go on behind the datagrams that a former life worked on last: those still queued are taken."""
+        self.last = last
+        queued: list[list[int]] = []
+        while len(queued) < len(last) and (found := self.end.look()):
+            queued.append([zlib.crc32(found[0]), len(found[0])])
+        self.end.again()
+        for at in range(len(last)):
+            if last[at:] == queued[: len(last) - at]:
+                self.end.take(len(last) - at)
+                return
 
     def _whose(self, datagram: bytes, address: str) -> Iterator[tuple[Link, list[bytes]]]:
         if self._only and self.target and address != self.target[0]:
@@ -258,9 +300,21 @@ class DatagramWay:
             if len(self._heard) >= SENDERS_AT_MOST:
                 self.strangers += 1
                 return None
-            link = Link(self.balancer, self.connection, address, Master(self.settings), self._send)
-            self._heard[address, stream] = link
+            link = self.link_of((address, stream))
         return link
+
+    def link_of(self, key: tuple[str, int]) -> Link:
+        """One of its links, made if there is none."""
+        if self._only:
+            return self._only if key[1] < 0 else self._only.beside.get(key[1]) or self._only.next_to(key[1])
+        link = self._heard.get(key)
+        if link is None:
+            link = self._heard[key] = self._new_link(key[0], key)
+        return link
+
+    def _new_link(self, address: str, key: tuple[str, int]) -> Link:
+        master = Master(self.settings)
+        return Link(self.slot, self.handed.balancer, self.handed.connection, address, master, self._send, key)
 
     @property
     def over(self) -> str:
@@ -274,7 +328,7 @@ class DatagramWay:
     def _send(self, data: bytes) -> None:
         if self.target and self.target[1]:
             try:
-                self.end.sendto(data, self.target)
+                self.end.send(data, self.target)
             except OSError:
                 self.unreachable += 1
 

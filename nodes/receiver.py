@@ -1,28 +1,35 @@
 """receiver: reads devices on a tick, decodes all frames of one layout in one call, tells rows by table.
 
-Sockets come from a balancer (`nodes/_handover.py`). A tick reads what the kernel holds of every device, cuts it
-into frames, and says one `Measurements` per table: what costs is a call, not a frame. What is no data goes
-through the session of its link (`protocol/c37118/session.py`).
+Sockets come from a balancer (`nodes/_handover.py`). A tick looks at what the kernel holds of every device
+(`nodes/_reading.py`), cuts it into frames, and says one `Measurements` per table: what costs is a call, not a frame.
+What is no data goes through the session of its link (`protocol/c37118/session.py`).
+
+Words and notes of a tick are one group of the journal. Only when that is written is anything taken from the kernel,
+told to readers, or hung up: killed at any moment, the receiver goes on where its journal and the kernel's queues meet.
 """
 
 from __future__ import annotations
 
 import os
-import select
-import socket
 from collections.abc import Iterator
 from typing import Annotated, Any
 
 import structlog
 from pydantic import Field
 
+from archive.journal import JournalError
 from nodes import _handover, _settings
+from nodes._keeper import Keeper
 from nodes._links import Links
-from nodes._node import Action, Actions, Node, Place
-from nodes._rows import COLUMNS, CORRUPT, RECEIVED, REFUSED
+from nodes._node import Action, Actions, Node, Place, StartError
+from nodes._notes import Notebook
+from nodes._peek import Machine
+from nodes._reading import Leaving, Reading
+from nodes._rows import COLUMNS, CORRUPT, RECEIVED
 from nodes._settings import Duration, Size
+from nodes._state import Handed, State, StateError, replay
 from nodes._stream import Writer
-from nodes._ways import DatagramWay, Leaving, Link, StreamWay, Way
+from nodes._ways import Link, StreamWay
 from protocol.c37118.session import MasterSettings
 from protocol.clock import MILLISECOND, SECOND, Now
 from protocol.messages import Durable, Fetch
@@ -30,8 +37,10 @@ from protocol.messages import Durable, Fetch
 LOOK_AROUND = 50 * MILLISECOND
 """How often sessions' own timers and unsent commands are looked at."""
 TALLY_EVERY = SECOND
-LEAVE_AFTER = 10 * SECOND
-"""How long an ended connection may wait for the balancer's word on whose its frames are."""
+SEGMENT = 8 << 20
+"""Bytes of one file of the journal: what a restart reads."""
+NEEDED = ("archiver", "concentrator")
+"""Kinds of readers that tell what is safe with them."""
 
 
 class Settings(_settings.Settings):
@@ -39,8 +48,12 @@ class Settings(_settings.Settings):
 
     tick: Annotated[Duration, Field(ge=MILLISECOND, le=SECOND)] = 20 * MILLISECOND
     """Devices are read this often."""
-    keep: Size = 64 << 20
-    """Recent rows kept for readers that missed them."""
+    keep: Size = 4 << 30
+    """Journal on disk: rows that readers have not got yet. What is over it is lost to them, counted and alarmed."""
+    age: Duration = 24 * 3600 * SECOND
+    """Rows older than this leave the journal, whoever still wants them."""
+    memory: Size = 16 << 20
+    """Recent rows kept in memory for readers that missed them."""
     plausible: Duration = 60 * SECOND
     """A time this far off its stream's own recent times is implausible: archived in `aside`."""
     cfg3: bool = True
@@ -52,26 +65,71 @@ class Settings(_settings.Settings):
 class Receiver(Node):
     """See the module."""
 
-    def __init__(self, settings: Settings, place: Place) -> None:
+    def __init__(self, settings: Settings, place: Place, machine: Machine | None = None) -> None:
         self.settings, self.place = settings, place
         self.log = structlog.get_logger().bind(node=place.name)
-        self.epoll = select.epoll()
+        self.machine = machine or Machine()
         self.balancers = _handover.Balancers(place.run, place.name, place.sources.get("balancer", []))
-        self.ways: dict[int, Way] = {}
-        """By descriptor."""
-        self.writer = Writer(place.name, 0, settings.keep)
-        self.links = Links(self.writer, self.balancers, settings.plausible)
-        self.leaving: list[Leaving] = []
-        """Connections that ended before the balancer said whose they were."""
         self.tick_at = self.look_at = self.tally_at = 0
+        self.keeper: Keeper | None = None
+        self.awaited: dict[int, int] = {}
+        """Connection of our predecessor that its balancer may hand us again -> slot."""
+        self.hung_up: dict[int, list[Any]] = {}
+        """Connections that our predecessor had ended last, and may not have hung up."""
 
     # ── the runtime's calls ─────────────────────────────────────────────────────────────────────────────────
 
     def start(self, now: Now) -> Actions:
-        """A new epoch of our stream."""
-        self.writer.epoch = now.utc
+        """A new epoch of our stream, which goes on where the last one was. Raises StartError."""
+        state = self._open_journal()
+        self._put_together(state)
         self.tick_at = self.look_at = self.tally_at = now.monotonic
-        return ()
+        self._remember(state, now)
+
+        def head() -> list[bytes]:
+            state.live_on(self.writer.epoch, now.utc, now.monotonic)
+            return self.notebook.head() if self.notebook else []
+
+        self.writer.open(now, head)
+        return self.writer.commit(self._begin(state, now), now)
+
+    def _open_journal(self) -> State:
+        if self.place.journal is None:
+            return State()
+        try:
+            self.keeper = Keeper(self.place.journal, keep=self.settings.keep, age=self.settings.age, segment=SEGMENT)
+            return replay(self.keeper.records())
+        except (JournalError, StateError) as fault:
+            raise StartError(str(fault)) from fault
+
+    def _put_together(self, state: State) -> None:
+        settings = self.settings
+        needed = [name for kind in NEEDED for name in self.place.readers_of.get(kind, [])]
+        self.writer = Writer(self.place.name, 0, settings.memory, self.keeper, needed)
+        self.links = Links(self.writer, self.balancers, settings.plausible)
+        self.notebook = Notebook(state, self.links) if self.keeper else None
+        session = MasterSettings(cfg3=settings.cfg3, wait=settings.answer)
+        self.reading = Reading(self.links, self.balancers, self.machine, self.notebook, session)
+        self.balancers.holding = self.reading.holding
+
+    def _remember(self, state: State, now: Now) -> None:
+        """What holds for all connections."""
+        offset = now.utc - now.monotonic
+        self.links.unknown = list(state.unknown)
+        self.links.remember_times(state.known, state.astray, offset)
+        self.awaited = {way.handed.connection: slot for slot, way in state.ways.items()}
+        self.hung_up = {ended[0]: ended for ended in state.ended}
+
+    def _begin(self, state: State, now: Now) -> Actions:
+        """The first group: the last counts of earlier epochs, and the connections that nobody can hand us again."""
+        for tally in state.tallies():
+            yield self.writer.say(tally)
+        state.owed.clear()
+        known = self.place.sources.get("balancer", [])
+        for balancer in {way.handed.balancer for way in state.ways.values()}:
+            if balancer not in known:
+                yield from self._welcomed(balancer, [], now)
+        yield from self._note_down(now)
 
     def receive(self, message: Any, now: Now) -> Actions:
         """A reader fetches, or tells what is safe."""
@@ -84,74 +142,145 @@ class Receiver(Node):
         """One tick."""
         late = now.monotonic - self.tick_at
         self.tick_at += self.settings.tick * (1 + late // self.settings.tick)
+        actions = self.writer.commit(self._tick(now), now)
+        self.reading.settle()
+        return actions
+
+    def _tick(self, now: Now) -> Actions:
         yield from self._hear_balancers(now)
-        yield from self._read_devices(now)
+        yield from self.reading.read(now)
         yield from self.links.flush(now)
         if now.monotonic >= self.look_at:
             self.look_at = now.monotonic + LOOK_AROUND
-            yield from self._look_around(now)
+            yield from self.reading.look_around(now)
+            self.balancers.flush()
         if now.monotonic >= self.tally_at:
             self.tally_at = now.monotonic + TALLY_EVERY
             yield from self._tell_tally()
+        yield from self._note_down(now)
         yield from self.writer.wake(now)
 
     def stop(self, now: Now) -> Actions:
         """Take what has come, tell devices to stop, hand on what is held."""
-        yield from self._read_devices(now)
-        for fd in list(self.ways):
-            yield from self._end(fd, "the station stops", now)
-        for gone in list(self.leaving):
-            self._left(gone)
+        actions = self.writer.commit(self._last(now), now)
+        self.reading.settle()
+        self.balancers.close()
+        self.reading.close()
+        if self.keeper:
+            self.keeper.close()
+        return actions
+
+    def _last(self, now: Now) -> Actions:
+        yield from self.reading.read(now)
+        for slot in list(self.reading.slots):
+            yield from self.reading.end(slot, "the station stops", now)
+        for gone in list(self.reading.leaving):
+            self.reading.left(gone)
         yield from self.links.flush(now)
         yield from self._tell_tally()
+        yield from self._note_down(now)
         yield self.writer.announce()
-        self.balancers.close()
-        self.epoll.close()
 
     def _tell_tally(self) -> Iterator[Action]:
         tally = self.links.books.changed()
         if tally:
             yield self.writer.say(tally)
 
+    def _note_down(self, now: Now) -> Iterator[Action]:
+        """The last act of a group: what it changed."""
+        note = self.notebook.take(self.reading.read_now, self.writer.next, now) if self.notebook else None
+        if note:
+            self.writer.note(note)
+        return iter(())
+
     # ── balancers ───────────────────────────────────────────────────────────────────────────────────────────
 
     def _hear_balancers(self, now: Now) -> Actions:
         for balancer, note, descriptors in self.balancers.hear(now):
-            yield from self._note(balancer, note, descriptors, now)
+            if note["say"] == "link":
+                yield from self._linked(balancer, note, descriptors, now)
+                continue
+            for stray in descriptors:
+                os.close(stray)
+            yield from self._note(balancer, note, now)
 
-    def _note(self, balancer: str, note: dict[str, Any], descriptors: list[int], now: Now) -> Actions:
-        if note["say"] == "link":
-            yield from self._linked(balancer, note, [socket.socket(fileno=fd) for fd in descriptors], now)
-            return
-        for stray in descriptors:
-            os.close(stray)
+    def _note(self, balancer: str, note: dict[str, Any], now: Now) -> Actions:
         if note["say"] == "welcome":
             self.log.info("joined", balancer=balancer)
+            yield from self._welcomed(balancer, note.get("coming", []), now)
+        elif note["say"] == "gone":
+            for gone in [each for each in self.reading.leaving if each.handed.balancer == balancer]:
+                self.reading.left(gone)
+        elif note["say"] in ("identity", "refused", "drop"):
+            yield from self._answered(balancer, note, now)
+            for gone in [each for each in self.reading.leaving if _of(each.handed, balancer, note)]:
+                yield from self._answered_late(gone, note, now)
+
+    def _welcomed(self, balancer: str, coming: list[int], now: Now) -> Actions:
+        """What it will not hand us again is over; what it was asked and did not answer is asked again."""
+        for ways in self.reading.slots.values():
+            for link in ways[0].links if ways[0].handed.balancer == balancer else ():
+                self.links.ask_again(link)
+        for connection, slot in list(self.awaited.items()):
+            state = self.notebook.state.ways[slot] if self.notebook else None
+            if state and state.handed.balancer == balancer and connection not in coming:
+                del self.awaited[connection]
+                yield from self.reading.abandon(slot, state, now)
+
+    def _linked(self, balancer: str, note: dict[str, Any], descriptors: list[int], now: Now) -> Actions:
+        connection = note["connection"]
+        slot = self.awaited.pop(connection, None)
+        note = {"cfg3": True, "stream": None, "target": None, **note, "balancer": balancer}
+        handed = Handed.of([note[name] for name in Handed._fields])
+        if slot is not None and self.notebook:
+            way = self.notebook.state.ways[slot]
+            yield from self.reading.resume(slot, way, descriptors, note.get("numbers"), now)
+        elif connection in self.hung_up:
+            self.reading.hang_up(handed, descriptors, self.hung_up[connection])
+        else:
+            yield from self.reading.open(handed, descriptors, now)
+
+    def _answered(self, balancer: str, note: dict[str, Any], now: Now) -> Actions:
+        ways = [each for each in self.reading.slots.values() if _of(each[0].handed, balancer, note)]
+        for link in [link for each in ways for link in each[0].links]:
+            if note["say"] == "drop":
+                if link.number == note["number"]:
+                    yield from self.reading.end_link(link, note["reason"], now)
+                    return
+            elif link.slot in self.reading.slots and (link.address, link.asked) == (note["address"], note["stream"]):
+                yield from self._identified(link, note, now)
+
+    def _identified(self, link: Link, note: dict[str, Any], now: Now) -> Actions:
+        """The balancer's answer: who the link is, or that it is refused."""
+        ways = self.reading.slots[link.slot]
+        if note["say"] == "refused":
+            self.links.refuse(link)
+            if isinstance(ways[0], StreamWay) and not link.secondary:
+                yield from self.reading.end(link.slot, note["reason"], now)
             return
-        for fd, way in list(self.ways.items()):
-            if way.balancer != balancer or fd not in self.ways:
-                continue
-            if note["say"] == "gone":
-                yield from self._bereaved(fd, way, now)
-            elif way.connection == note["connection"]:
-                yield from self._answered(fd, way, note, now)
-        for gone in [each for each in self.leaving if each.balancer == balancer]:
-            yield from self._answered_late(gone, note, now)
+        number = note["device"]["number"]
+        former = self.links.carriers.get(number)
+        if former is not None and former in ways[0].links and former is not link:
+            yield from self.links.drop(
+                former, f"it sends stream {note['stream']} now, stream {former.stream} before", now
+            )
+        elif former is not None and former is not link:
+            yield from self.reading.end_link(former, "the device has connected anew", now)
+        self.links.carriers[number] = link
+        yield from self.links.introduce(link, note, now)
+        link.unmute()
 
     def _answered_late(self, gone: Leaving, note: dict[str, Any], now: Now) -> Actions:
         """Whose frames of an ended connection are, after all."""
-        if note["say"] == "gone":
-            self._left(gone)
-        elif gone.connection == note["connection"] and note["say"] in ("identity", "refused"):
-            for link in [
-                each for each in gone.links if (each.address, each.asked) == (note["address"], note["stream"])
-            ]:
-                gone.links.remove(link)
-                if note["say"] == "identity":
-                    yield from self._bequeath(link, note, now)
-                self.links.settle(link)
-            if not gone.links:
-                self._left(gone)
+        if note["say"] == "drop":
+            return
+        for link in [each for each in gone.links if (each.address, each.asked) == (note["address"], note["stream"])]:
+            gone.links.remove(link)
+            if note["say"] == "identity":
+                yield from self._bequeath(link, note, now)
+            self.links.settle(link)
+        if not gone.links:
+            self.reading.left(gone)
 
     def _bequeath(self, link: Link, note: dict[str, Any], now: Now) -> Actions:
         """Rows of a link that has ended; a newer one of the same device goes on undisturbed."""
@@ -162,180 +291,32 @@ class Receiver(Node):
         if newer:
             yield from self.links.say_configuration(newer, now)
 
-    def _left(self, gone: Leaving) -> None:
-        """The end of an ended connection."""
-        self.leaving.remove(gone)
-        for link in gone.links:
-            self.links.settle(link)
-        self.balancers.say(gone.balancer, "ended", connection=gone.connection, reason=gone.reason, cfg3=gone.cfg3)
-
-    def _bereaved(self, fd: int, way: Way, now: Now) -> Actions:
-        """The balancer is gone; its successor opens ports and dials anew, and knows none of these numbers."""
-        if way.stays and way.links[0].number:
-            way.connection = 0
-            for link in way.links:
-                link.connection = 0
-        else:
-            yield from self._end(fd, "its balancer is gone", now)
-
-    def _answered(self, fd: int, way: Way, note: dict[str, Any], now: Now) -> Actions:
-        if note["say"] == "drop":
-            dropped = next((link for link in way.links if link.number == note["number"]), None)
-            if dropped:
-                yield from self._end_link(dropped, note["reason"], now)
-            return
-        for link in way.links:
-            if fd in self.ways and (link.address, link.asked) == (note["address"], note["stream"]):
-                yield from self._identified(fd, link, note, now)
-
-    def _linked(self, balancer: str, note: dict[str, Any], sockets: list[socket.socket], now: Now) -> Actions:
-        how, id_, peer = note["how"], note["connection"], tuple(note["peer"])
-        session = MasterSettings(
-            cfg3=self.settings.cfg3 and note.get("cfg3", True),
-            stream=note.get("stream"),
-            spontaneous=how == "spontaneous",
-            wait=self.settings.answer,
-        )
-        ways: list[Way] = []
-        if how in ("udp", "spontaneous"):
-            target = tuple(note["target"]) if note["target"] else None
-            ways.append(DatagramWay(balancer, id_, sockets[0], session, target))
-        else:
-            stream = StreamWay(balancer, id_, sockets[0], peer, session, stays=how == "dials_in")
-            ways.append(stream)
-            if how == "tcp_udp":
-                data = DatagramWay(balancer, id_, sockets[1], session)
-                data.share(stream.link, peer[0])
-                ways.append(data)
-        for way in ways:
-            self.ways[way.end.fileno()] = way
-            self.epoll.register(way.end.fileno(), select.EPOLLIN)
-        for link in ways[0].links:
-            yield from self.links.events(link, link.master.begin(now), now)
-
-    def _identified(self, fd: int, link: Link, note: dict[str, Any], now: Now) -> Actions:
-        """The balancer's answer: who the link is, or that it is refused."""
-        if note["say"] == "refused":
-            self.links.count(link, REFUSED, sum(len(frames) for _, frames in link.early))
-            link.early, link.refused, link.kept = [], True, b""
-            if isinstance(self.ways[fd], StreamWay) and not link.secondary:
-                yield from self._end(fd, note["reason"], now)
-            return
-        number = note["device"]["number"]
-        former = self.links.carriers.get(number)
-        if former is not None and former in self.ways[fd].links and former is not link:
-            yield from self.links.drop(
-                former, f"it sends stream {note['stream']} now, stream {former.stream} before", now
-            )
-        elif former is not None and former is not link:
-            yield from self._end_link(former, "the device has connected anew", now)
-        self.links.carriers[number] = link
-        yield from self.links.introduce(link, note, now)
-        link.unmute()
-
-    # ── devices ─────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _read_devices(self, now: Now) -> Actions:
-        for fd, _ in self.epoll.poll(0, max(1, len(self.ways))):
-            way = self.ways.get(fd)
-            if way is None:
-                continue
-            for link, frames in way.read():
-                yield from self.links.take(link, frames, now)
-                self.links.damage(link, way.splitter)
-            if way.over:
-                yield from self._end(fd, way.over, now)
-
-    # ── sessions ────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _look_around(self, now: Now) -> Actions:
-        """Sessions whose time has come; commands that had no room."""
-        for fd, way in list(self.ways.items()):
-            for link in way.links:
-                due = link.master.wake_at()
-                if due is not None and due <= now.monotonic:
-                    yield from self.links.events(link, link.master.wake(now), now)
-            way.flush()
-            if way.over:
-                yield from self._end(fd, way.over, now)
-        for gone in [each for each in self.leaving if each.until <= now.monotonic]:
-            self._left(gone)
-        self.balancers.flush()
-
-    # ── ends ────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _end_link(self, link: Link, reason: str, now: Now) -> Actions:
-        """Its connection, unless that carries other streams."""
-        for fd, way in list(self.ways.items()):
-            if link in way.links and any(each.number for each in way.links if each is not link):
-                yield from self.links.drop(link, reason, now)
-            elif link in way.links:
-                yield from self._end(fd, reason, now)
-
-    def _end(self, fd: int, reason: str, now: Now) -> Actions:
-        """Close a way, and the other one of its device: what is still held, the books, word to the balancer."""
-        way = self.ways.get(fd)
-        if way is None:
-            return
-        first = way.links[0] if way.links else None
-        closing = [each for each in self.ways.values() if each is way or first in each.links]
-        for each in closing:
-            del self.ways[each.end.fileno()]
-            self.epoll.unregister(each.end.fileno())
-        for each in closing:
-            yield from self._drain(each, now)
-        for link in way.links:
-            yield from self.links.events(link, link.master.end(now), now)
-            yield from self.links.flush(now)
-            if not link.expects_answer:
-                self.links.settle(link)
-            self.links.release(link)
-        for each in closing:
-            each.end.close()
-        name = first.identity.get("name", first.address) if first else ""
-        self.log.info("link ended", device=name, reason=reason)
-        self.links.counts["ended"] += 1
-        cfg3 = not (first and first.master.unanswered_3)
-        waiting = [link for link in way.links if link.expects_answer]
-        gone = Leaving(way.balancer, way.connection, reason, cfg3, waiting, now.monotonic + LEAVE_AFTER)
-        self.leaving.append(gone)
-        if not waiting:
-            self._left(gone)
-
-    def _drain(self, way: Way, now: Now) -> Actions:
-        """What the kernel and the splitter still hold."""
-        for link, frames in way.read():
-            yield from self.links.take(link, frames, now)
-            self.links.damage(link, way.splitter)
-        rest = way.rest()
-        if rest:
-            yield from self.links.take(way.links[0], rest, now)
-        for link in way.links:
-            self.links.damage(link, way.splitter)
-        if isinstance(way, DatagramWay):
-            self.links.unknown[CORRUPT] += way.unclaimed
-            self.links.counts["stray_datagrams"] += way.strangers
-            way.unclaimed = way.strangers = 0
-
     # ── how it is ───────────────────────────────────────────────────────────────────────────────────────────
 
     def health(self, now: Now) -> dict[str, Any]:
         """The books per device, and what was refused and why."""
         unknown = {f"unknown_{name}": count for name, count in zip(COLUMNS, self._unknown(), strict=True) if count}
-        strays = sum(way.strangers for way in self.ways.values() if isinstance(way, DatagramWay))
-        counters = {**self.links.totals(), **unknown, **self.links.counts, "links": len(self.links.carriers)}
+        totals, journal = self.links.totals(), self.keeper.counters if self.keeper else {}
+        own = {f"journal_{name}": count for name, count in journal.items()}
+        counters = {**totals, **unknown, **self.links.counts, **own, "links": len(self.links.carriers)}
         return {
-            "counters": counters
-            | {"stray_datagrams": self.links.counts["stray_datagrams"] + strays, "said": self.writer.next},
+            "counters": counters | {"stray_datagrams": self.links.counts["stray_datagrams"], "said": self.writer.next},
             "queues": {"bytes_kept": self.writer.held},
             **self.links.table(),
-            "alarms": [*(f"balancer {each} is not there" for each in self.balancers.missing), *self.links.alarms()],
+            "alarms": [
+                *(f"balancer {each} is not there" for each in self.balancers.missing),
+                *([self.keeper.trouble] if self.keeper and self.keeper.trouble else []),
+                *self.links.alarms(),
+            ],
         }
 
     def _unknown(self) -> list[int]:
         """Frames of nobody we know, by column of the books; `received` are all of them."""
-        links = dict.fromkeys(link for way in self.ways.values() for link in way.links if not link.number)
-        counts = [sum(owed) for owed in zip(self.links.unknown, *(link.unbooked for link in links), strict=True)]
-        counts[CORRUPT] += sum(way.unclaimed for way in self.ways.values() if isinstance(way, DatagramWay))
+        unknown = [link for ways in self.reading.slots.values() for link in ways[0].links if not link.number]
+        counts = [sum(owed) for owed in zip(self.links.unknown, *(link.unbooked for link in unknown), strict=True)]
         counts[RECEIVED] = sum(counts[CORRUPT:])
         return counts
+
+
+def _of(handed: Handed, balancer: str, note: dict[str, Any]) -> bool:
+    return (handed.balancer, handed.connection) == (balancer, note["connection"])

@@ -103,6 +103,11 @@ class Master:
         return self._stream
 
     @property
+    def changing(self) -> bool:
+        """Whether STAT bit 10 was set when `note_status` was last told of DATA."""
+        return self._changing
+
+    @property
     def held(self) -> int:
         """DATA frames that wait for a configuration."""
         return len(self._held)

@@ -1,0 +1,315 @@
+"""A receiver's connections: opened, read, resumed after a kill, ended.
+
+Nothing is taken from the kernel, and no end is told, before `settle`: then what was worked on is in the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from nodes._handover import Balancers
+from nodes._links import Links
+from nodes._node import Actions
+from nodes._notes import Notebook, recall
+from nodes._peek import DatagramEnd, Machine, NoDatagrams, NoStream, StreamEnd
+from nodes._rows import CORRUPT
+from nodes._state import Handed, WayState
+from nodes._ways import DatagramWay, Link, StreamWay, Way
+from protocol.c37118.session import MasterSettings
+from protocol.c37118.splitter import Splitter
+from protocol.clock import SECOND, Now
+
+LEAVE_AFTER = 10 * SECOND
+"""How long an ended connection may wait for the balancer's word on whose its frames are."""
+DRAINS = 4
+"""Looks at a connection that ends."""
+
+
+@dataclass(eq=False)
+class Leaving:
+    """A connection that ended before the balancer said whose it was; it is told of the end after its answer."""
+
+    slot: int
+    handed: Handed
+    reason: str
+    cfg3: bool
+    every: list[Link]
+    links: list[Link]
+    """Those of them with DATA, which wait for an answer."""
+    until: int
+    """Monotonic ns."""
+
+
+class Reading:
+    """See the module."""
+
+    def __init__(
+        self, links: Links, balancers: Balancers, machine: Machine, notebook: Notebook | None, session: MasterSettings
+    ) -> None:
+        """`session`: what sessions have in common. Without a notebook nothing is remembered."""
+        self.links, self.balancers, self.machine, self.notebook = links, balancers, machine, notebook
+        self.session = session
+        self.log = structlog.get_logger()
+        self.ways: dict[int, Way] = {}
+        """By descriptor."""
+        self.slots: dict[int, list[Way]] = {}
+        """The one or two of each connection."""
+        self.leaving: list[Leaving] = []
+        """Connections that ended before the balancer said whose they were."""
+        self.read_now: dict[Way, None] = {}
+        """Read in this tick."""
+        self._closing: list[Way] = []
+        self._ended: list[list[Any]] = []
+        self._slot = 0
+
+    # ── opening ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def open(self, handed: Handed, descriptors: Sequence[int], now: Now) -> Actions:
+        """A new connection."""
+        self._slot += 1
+        slot = self.notebook.came(handed) if self.notebook else self._slot
+        ways = self._ways(slot, handed, self._ends(handed, descriptors))
+        self._watch(ways)
+        for link in ways[0].links:
+            yield from self.links.events(link, link.master.begin(now), now)
+
+    def resume(self, slot: int, state: WayState, descriptors: Sequence[int], numbers: Any, now: Now) -> Actions:
+        """A connection that our predecessor had, where it was; `numbers` are the links that it carries still."""
+        ways = self._ways(slot, state.handed, self._ends(state.handed, descriptors))
+        self._recall(ways, slot, state, now)
+        for way in ways:
+            if isinstance(way, DatagramWay):
+                way.resume(state.last)
+                continue
+            missed = way.resume(state.position, _splitter(state))
+            if missed:
+                self.links.counts["bytes_missed"] += missed
+                self.log.warning("taken by a predecessor that could not journal it", bytes=missed, peer=way.handed.peer)
+        self._watch(ways)
+        for link in ways[0].links:
+            if link.number and numbers is not None and link.number not in numbers:
+                link.number, link.refused = 0, True  # given to another connection meanwhile
+            yield from self.links.carry(link, now)
+            self.links.ask_again(link)
+
+    def abandon(self, slot: int, state: WayState, now: Now) -> Actions:
+        """A connection of our predecessor that is no more: what it held goes to the books."""
+        ends: list[StreamEnd | DatagramEnd] = [NoStream(), NoDatagrams()]
+        ways = self._ways(slot, state.handed, ends if _has_stream(state.handed) else ends[1:])
+        self._recall(ways, slot, state, now)
+        if isinstance(ways[0], StreamWay):
+            ways[0].splitter = _splitter(state)
+        for link in ways[0].links:
+            if link.number in self.links.carriers:
+                link.number, link.refused = 0, True
+            yield from self.links.carry(link, now)
+        self.slots[slot] = ways
+        yield from self.end(slot, "it did not outlive its receiver", now)
+
+    def _recall(self, ways: list[Way], slot: int, state: WayState, now: Now) -> None:
+        links = []
+        for key, told in sorted(state.links.items(), key=lambda each: each[0][1]):  # the first before those beside it
+            link = ways[0].link_of(key)
+            recall(link, told)
+            link.master.note_status(True, link.master.changing, now)  # silence is counted from now on
+            links.append(link)
+        if self.notebook:
+            self.notebook.resumed(slot, links)
+
+    def _ends(self, handed: Handed, descriptors: Sequence[int]) -> list[StreamEnd | DatagramEnd]:
+        if not _has_stream(handed):
+            return [self.machine.datagrams(descriptors[0])]
+        first, *others = descriptors
+        return [self.machine.stream(first), *(self.machine.datagrams(each) for each in others)]
+
+    def _ways(self, slot: int, handed: Handed, ends: list[StreamEnd | DatagramEnd]) -> list[Way]:
+        session = self._session(handed)
+        if isinstance(ends[0], DatagramEnd):
+            return [DatagramWay(slot, handed, ends[0], session, handed.target)]
+        stream = StreamWay(slot, handed, ends[0], session)
+        ways: list[Way] = [stream]
+        if handed.how == "tcp_udp" and isinstance(ends[-1], DatagramEnd):
+            data = DatagramWay(slot, handed, ends[-1], session)
+            data.share(stream.link, handed.peer[0])
+            ways.append(data)
+        return ways
+
+    def _session(self, handed: Handed) -> MasterSettings:
+        common = self.session
+        return MasterSettings(
+            cfg3=common.cfg3 and handed.cfg3,
+            stream=handed.stream,
+            spontaneous=handed.how == "spontaneous",
+            wait=common.wait,
+        )
+
+    def _watch(self, ways: list[Way]) -> None:
+        self.slots[ways[0].slot] = ways
+        for way in ways:
+            self.ways[way.end.fileno()] = way
+            self.machine.watch(way.end.fileno())
+
+    # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def read(self, now: Now) -> Actions:
+        """What the kernel has of all of them."""
+        for fd in self.machine.ready(self.ways):
+            way = self.ways.get(fd)
+            if way is None:
+                continue
+            yield from self._read(way, now)
+            if way.over:
+                yield from self.end(way.slot, way.over, now)
+
+    def _read(self, way: Way, now: Now) -> Actions:
+        self.read_now[way] = None
+        for link, frames in way.read():
+            yield from self.links.take(link, frames, now)
+            self.links.damage(link, way.splitter)
+        if isinstance(way, DatagramWay):
+            self._nobodys(way)
+
+    def _nobodys(self, way: DatagramWay) -> None:
+        self.links.unknown[CORRUPT] += way.unclaimed
+        self.links.counts["stray_datagrams"] += way.strangers
+        way.unclaimed = way.strangers = 0
+
+    def look_around(self, now: Now) -> Actions:
+        """Sessions whose time has come; commands that had no room; connections that waited long enough."""
+        for slot, ways in list(self.slots.items()):
+            for way in ways:
+                for link in way.links:
+                    due = link.master.wake_at()
+                    if due is not None and due <= now.monotonic:
+                        yield from self.links.events(link, link.master.wake(now), now)
+                way.flush()
+            over = next((way.over for way in ways if way.over), "")
+            if over:
+                yield from self.end(slot, over, now)
+        for gone in [each for each in self.leaving if each.until <= now.monotonic]:
+            self.left(gone)
+
+    # ── ending ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def end_link(self, link: Link, reason: str, now: Now) -> Actions:
+        """End its connection, unless that carries other streams."""
+        ways = self.slots.get(link.slot, [])
+        if any(each.number for way in ways for each in way.links if each is not link):
+            yield from self.links.drop(link, reason, now)
+        elif ways:
+            yield from self.end(link.slot, reason, now)
+
+    def end(self, slot: int, reason: str, now: Now) -> Actions:
+        """End a connection: what is still held, the books; who else is to know hears of it in `settle`."""
+        ways = self.slots.pop(slot, [])
+        for way in ways:
+            if self.ways.pop(way.end.fileno(), None):
+                self.machine.forget(way.end.fileno())
+        for way in ways:
+            yield from self._drain(way, now)
+        links = list(dict.fromkeys(link for way in ways for link in way.links))
+        for link in links:
+            yield from self.links.events(link, link.master.end(now), now)
+            yield from self.links.flush(now)
+            if not link.expects_answer:
+                self.links.settle(link)
+            self.links.release(link)
+        self._closing += ways
+        if ways:
+            self._leave(ways[0], links, reason, now)
+
+    def _drain(self, way: Way, now: Now) -> Actions:
+        """What the kernel and the splitter still hold."""
+        for _ in range(DRAINS):
+            before = way.looked
+            yield from self._read(way, now)
+            if way.looked == before:
+                break
+        rest = way.rest()
+        if rest:
+            yield from self.links.take(way.links[0], rest, now)
+        for link in way.links[:1]:
+            self.links.damage(link, way.splitter)
+
+    def _leave(self, way: Way, links: list[Link], reason: str, now: Now) -> None:
+        first = links[0] if links else None
+        name = first.identity.get("name", first.address) if first else ""
+        self.log.info("link ended", device=name, reason=reason)
+        self.links.counts["ended"] += 1
+        if first:
+            first.over = first.over or reason
+        cfg3 = not (first and first.master.unanswered_3)
+        waiting = [link for link in links if link.expects_answer]
+        gone = Leaving(way.slot, way.handed, reason, cfg3, links, waiting, now.monotonic + LEAVE_AFTER)
+        self.leaving.append(gone)
+        if not waiting:
+            self.left(gone)
+
+    def left(self, gone: Leaving) -> None:
+        """The end of an ended connection."""
+        self.leaving.remove(gone)
+        for link in gone.links:
+            self.links.settle(link)
+        ended = [gone.handed.connection, gone.handed.balancer, gone.reason, gone.cfg3]
+        self._ended.append(ended)
+        if self.notebook:
+            self.notebook.over(gone.slot, gone.every, ended)
+
+    # ── after the journal ───────────────────────────────────────────────────────────────────────────────────
+
+    def settle(self) -> None:
+        """All of this tick is safe: take it from the kernel, hang up what has ended, and say so."""
+        for way in self.read_now:
+            way.done()
+        self.read_now.clear()
+        for way in self._closing:
+            way.end.hang_up()
+            way.end.close()
+        self._closing.clear()
+        ended, self._ended = self._ended, []
+        for end in ended:
+            self.tell_end(end)
+
+    def tell_end(self, ended: Sequence[Any]) -> None:
+        """To the balancer."""
+        connection, balancer, reason, cfg3 = ended
+        self.balancers.say(balancer, "ended", connection=connection, reason=reason, cfg3=cfg3)
+
+    def hang_up(self, handed: Handed, descriptors: Sequence[int], ended: Sequence[Any]) -> None:
+        """A connection that our predecessor had ended and not hung up any more."""
+        for end in self._ends(handed, descriptors):
+            end.hang_up()
+            end.close()
+        self.tell_end(ended)
+
+    def holding(self, balancer: str) -> list[tuple[dict[str, Any], list[Any]]]:
+        """(fields, sockets) of the `holds` notes for a balancer: duplicates of what we read for it."""
+        return [
+            (_fields(ways), [way.end.copy() for way in ways])
+            for ways in self.slots.values()
+            if ways[0].handed.balancer == balancer
+        ]
+
+    def close(self) -> None:
+        """The process ends."""
+        with suppress(OSError):
+            self.machine.close()
+
+
+def _fields(ways: Sequence[Way]) -> dict[str, Any]:
+    handed, numbers = ways[0].handed._asdict(), [link.number for link in ways[0].links if link.number]
+    del handed["balancer"]
+    return {**handed, "numbers": numbers}
+
+
+def _has_stream(handed: Handed) -> bool:
+    return handed.how not in ("udp", "spontaneous")
+
+
+def _splitter(state: WayState) -> Splitter:
+    return Splitter.restored(state.tail, state.splitter) if state.splitter else Splitter()
