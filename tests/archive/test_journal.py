@@ -127,10 +127,12 @@ def test_numbers_only_go_up(folder: Path) -> None:
 
 
 def damaged(folder: Path, tmp_path: Path, change: Callable[[bytearray], None]) -> Journal:
-    copy = tmp_path / "copy"
-    if copy.exists():
-        shutil.rmtree(copy)
-    shutil.copytree(folder, copy)
+    copy = tmp_path / "copy"  # used again and again: to make a folder is to sync its name
+    copy.mkdir(exist_ok=True)
+    for path in copy.iterdir():
+        path.unlink()
+    for path in folder.glob("*.journal"):
+        shutil.copyfile(path, copy / path.name)
     path = last_file(copy)
     data = bytearray(path.read_bytes())
     change(data)
@@ -178,14 +180,13 @@ def test_cut_at_every_byte_the_groups_before_are_there(folder: Path, tmp_path: P
         check_rest(journal, kept)
 
 
-@pytest.mark.parametrize("flip", [0x01, 0x80, 0xFF])
-def test_a_flipped_byte_anywhere_ends_the_journal_before_its_group(folder: Path, tmp_path: Path, flip: int) -> None:
+def test_a_flipped_byte_anywhere_ends_the_journal_before_its_group(folder: Path, tmp_path: Path) -> None:
     written(folder, GROUPS)
     borders = ends(folder)
     for at in range(borders[0], borders[-1]):
 
         def flipped(data: bytearray, at: int = at) -> None:
-            data[at] ^= flip
+            data[at] ^= (0x01, 0x80, 0xFF)[at % 3]
 
         journal = damaged(folder, tmp_path, flipped)
         kept = sum(end <= at for end in borders) - 1
