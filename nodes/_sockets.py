@@ -15,7 +15,7 @@ from zmq.utils import z85
 
 from nodes import _keys
 from nodes._curve import DOMAIN, Allowed
-from nodes._network import Network
+from nodes._network import Host, Network
 from nodes._node import StartError
 from protocol import wire
 from protocol.messages import REGISTRY, Announce, Numbered
@@ -24,8 +24,11 @@ Socket = Any
 """A zmq.Socket."""
 
 INBOX_LIMIT = 10_000
-"""Messages waiting in an inbox; more are dropped at the sender, counted, and fetched again."""
-NEWS_LIMIT = 10_000
+"""Messages waiting in an inbox; more are dropped at the sender, counted, and fetched again. Many, since they are
+small, or answers that were asked for: those are bounded in bytes (`nodes/_streamwriter.py`)."""
+NEWS_LIMIT = 256
+"""Messages waiting for one reader, at either end. A word may have hundreds of kilobytes: this is some seconds' worth
+and tens of megabytes while a reader stands still; it fetches what was dropped."""
 BATCH = 200
 """Messages taken from one socket before the others have their turn."""
 LINGER = 2_000
@@ -97,11 +100,11 @@ def subscribe(context: Any, tags: set[bytes]) -> Socket:
     return reading
 
 
-def secure(opened: Socket, pair: tuple[bytes, bytes], server: bytes | None = None) -> Socket:
-    """Make a socket speak tcp between hosts: as a client of the server with this key, else as a server."""
+def secure(opened: Socket, host: Host, pair: tuple[bytes, bytes], server: bytes | None = None) -> Socket:
+    """Make a socket speak tcp with this host: as a client of the server with this key, else as a server on it."""
+    opened.setsockopt(zmq.IPV6, ":" in host.address)
     for option, value in TCP.items():
         opened.setsockopt(option, value)
-    opened.setsockopt(zmq.IPV6, 1)
     opened.curve_publickey, opened.curve_secretkey = pair
     if server is None:
         opened.curve_server = True
@@ -180,7 +183,7 @@ def _readings(
         assert network
         there = [name for name in processes if not network.is_here(name) and network.host_of.get(name) == host]
         if there:
-            reading = secure(subscribe(context, tags), read_pair(network), key)
+            reading = secure(subscribe(context, tags), network.hosts[host], read_pair(network), key)
             for process in there:
                 reading.connect(network.news(process))
             yield reading

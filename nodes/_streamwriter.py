@@ -25,6 +25,8 @@ MEANINGS = 4
 """Configurations of one device that a writer keeps; older ones come in their place in the stream or not at all."""
 MARK_EVERY = 10 * SECOND
 """How finely it is known how many rows the words below a number have."""
+ANSWER_ONCE = 500 * MILLISECOND
+"""The same question within so short a time is one that waited for us, asked again each second: it has been answered."""
 UNREADABLE = 3
 """So often a place of the journal that can't be read is tried before its words are given up."""
 
@@ -68,6 +70,8 @@ class Writer:
         self._bounded = 0
         """Up to where rows were counted as dropped."""
         self.dropped_rows = 0
+        self._asked: dict[str, tuple[Fetch, int]] = {}
+        """Reader -> the last question that was answered, and when."""
         self._unreadable: tuple[int, int, int] = (0, 0, 0)
         """(epoch, number, how often that place of the journal could not be read)"""
 
@@ -126,6 +130,10 @@ class Writer:
             safe = (message.epoch, message.next)
             self.durable[message.archive] = max(safe, self.durable.get(message.archive, safe))
             return
+        asked, at = self._asked.get(message.reader, (None, 0))
+        if message == asked and now.monotonic < at + ANSWER_ONCE:
+            return
+        self._asked[message.reader] = message, now.monotonic
         known = {
             epoch: (first, next) for epoch, first, next in [*self._earlier(), (self.epoch, self._oldest(), self.next)]
         }
