@@ -2,99 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import select
 import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-import yaml
 
-from commands._station import free_port
-from nodes import _handover
+from tests.fronts import PATIENCE, Receiver, closed, running, until
 
 pytestmark = pytest.mark.system
-PATIENCE = 15.0
-ROOT = Path(__file__).parents[2]
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait, bounded, for something that another process does."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        select.select([], [], [], 0.002)  # leave the core to the other process
-
-
-class Receiver:
-    """A receiver's end of the handover, played by the test."""
-
-    def __init__(self, run: Path, name: str) -> None:
-        until(lambda: (run / "front.handover").exists())
-        self.channel = _handover.Channel.dial(str(run / "front.handover"))
-        self.channel.say("hello", receiver=name)
-        self.links: dict[int, socket.socket] = {}
-        self.answers: list[dict] = []
-        self.again: list[int] = []
-        """Connections that a predecessor had."""
-        until(lambda: self.hear() >= 0 and bool(self.answers))
-        welcome = self.answers.pop()
-        assert welcome["say"] == "welcome"
-        self.coming: list[int] = welcome["coming"]
-
-    def hear(self) -> int:
-        """Connections held."""
-        for note, descriptors in self.channel.notes():
-            if note["say"] == "link":
-                self.links[note["connection"]] = socket.socket(fileno=descriptors[0])
-                self.again += [note["connection"]] * note["again"]
-            elif note["say"] == "drop":
-                self.leave(note["connection"])
-            else:
-                self.answers.append(note)
-        return len(self.links)
-
-    def leave(self, connection: int) -> None:
-        end = self.links.pop(connection)
-        end.shutdown(socket.SHUT_RDWR)
-        end.close()
-        self.channel.say("ended", connection=connection, reason="test", cfg3=True)
-
-    def close(self) -> None:
-        for end in self.links.values():
-            end.close()
-        self.channel.close()
 
 
 @contextmanager
 def balancer(folder: Path, site: dict, gather: str = "0 s", **settings: object) -> Iterator[tuple[int, Path]]:
     """(port that devices dial, runtime folder) of a running balancer with three receivers."""
-    port, run = free_port(), folder / "run"
-    run.mkdir(mode=0o700)
-    nodes = {
-        "front": {"kind": "balancer", "listen": f"127.0.0.1:{port}", "registry": "registry.json", "gather": gather}
-        | settings,
-        "receivers": {"kind": "receiver", "from": "front", "copies": 3},
-        "archive": {"kind": "archiver", "from": "receivers", "path": "data"},
-    }
-    (folder / "site.yaml").write_text(yaml.safe_dump({"station": "test"} | site))
-    (folder / "p.yaml").write_text(yaml.safe_dump({"site": "site.yaml", "nodes": nodes}))
-    with subprocess.Popen(
-        [sys.executable, "-m", "commands", "run", str(folder / "p.yaml"), "front"],
-        env=os.environ | {"SYMS_RUN": str(run)},
-        cwd=ROOT,
-    ) as process:
-        try:
-            yield port, run
-        finally:
-            process.terminate()
-            assert process.wait(PATIENCE) == 0
-    assert not (run / "front.handover").exists()
+    with running(folder, site, gather=gather, **settings) as front:
+        yield front.port, front.run
 
 
 def spread(receivers: list[Receiver]) -> list[int]:
@@ -144,19 +68,9 @@ def test_bytes_sent_before_the_handover_arrive(run_folder):
         receiver = Receiver(run, "receivers.1")
         stack.callback(receiver.close)
         until(lambda: receiver.hear() == 1)
-        [link] = receiver.links.values()
+        [[link]] = receiver.ends.values()
         link.settimeout(PATIENCE)
         assert link.recv(100) == b"said before any receiver was there"
-
-
-def closed(end: socket.socket) -> bool:
-    """Whether the other side has ended the connection."""
-    try:
-        return end.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK) == b""
-    except BlockingIOError:
-        return False
-    except ConnectionResetError:
-        return True
 
 
 def test_a_receiver_that_dies_costs_no_connection_and_its_successor_has_them_again(run_folder):
@@ -177,7 +91,7 @@ def test_a_receiver_that_dies_costs_no_connection_and_its_successor_has_them_aga
             until(lambda: dying.hear() == 2)  # noqa: B023
             assert sorted(dying.links) == sorted(dying.again) == held
         stack.callback(dying.close)
-        for end in dying.links.values():
+        for [end] in dying.ends.values():
             end.settimeout(PATIENCE)
             assert end.recv(100) == b"half a fra"
         assert not any(map(closed, devices))
