@@ -36,6 +36,7 @@ class Receiver:
 
     def __init__(self, run: Path, name: str) -> None:
         self.run, self.name = run, name
+        self.channel: Any = None
         self.links: dict[int, dict[str, Any]] = {}
         """Connection -> the note that it came with."""
         self.ends: dict[int, list[socket.socket]] = {}
@@ -48,6 +49,8 @@ class Receiver:
 
     def join(self) -> None:
         """Dial the balancer, tell what we hold, be welcome."""
+        if self.channel:
+            self.channel.close()
         self.channel = _handover.Channel.dial(str(self.run / "front.handover"))
         self.channel.say("hello", receiver=self.name, holds=len(self.links))
         for id_, link in self.links.items():
