@@ -225,7 +225,8 @@ class Trigger(Node):
         """
         epoch, expected = self.book.standing.get(word.node, (0, 0))
         over = word.epoch < self.reader.standing().get(word.node, (0, 0))[0]
-        return over and not word.again and (word.epoch != epoch or word.number > expected)
+        again = isinstance(word, Configuration) and word.again
+        return over and not again and (word.epoch != epoch or word.number > expected)
 
     def _due(self, due: Due, now: Now) -> Iterator[Action]:
         """A window is complete enough and goes to the queue, or has its verdict now."""
