@@ -21,8 +21,10 @@ connections are numbered by the balancer, uniquely over its restarts.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import socket
+import termios
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -91,6 +93,14 @@ class Channel:
     def waiting(self) -> int:
         """Notes that the other end had no room for."""
         return len(self._waiting)
+
+    @property
+    def unread(self) -> bool:
+        """Something that was said is not read yet."""
+        if self._waiting or not self.alive:
+            return True
+        queued = fcntl.ioctl(self.end, termios.TIOCOUTQ, bytes(4))
+        return any(queued)
 
     def say(self, what: str, sockets: Sequence[socket.socket] = (), keep: bool = False, **fields: Any) -> None:
         """Send one note. Sockets given away with it are closed on this side once they are handed over.

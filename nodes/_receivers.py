@@ -14,7 +14,10 @@ from typing import Any
 
 from nodes._connections import Connection, Connections
 from nodes._handover import Channel
+from protocol.clock import SECOND, Now
 
+STUCK_AFTER = SECOND
+"""A receiver that has not read what we said for so long gets no new connections."""
 Fields = Callable[[Connection], dict[str, Any]]
 """What else a `link` note says of a connection."""
 
@@ -32,6 +35,10 @@ class Receiver:
     told: set[int] = field(default_factory=set)
     """Connections that it says it has."""
     joined: bool = False
+    read_at: int = 0
+    """Monotonic ns when it had last read all that we said."""
+    stuck: bool = False
+    """That is a while ago."""
 
 
 class Receivers:
@@ -102,10 +109,18 @@ class Receivers:
         self.absent.clear()
         return late
 
-    def flush(self) -> None:
-        """Send notes that had no room."""
+    def flush(self, now: Now) -> None:
+        """Send notes that had no room; see who reads none."""
         for receiver in self._here.values():
             receiver.channel.flush()
+            if not receiver.channel.unread or not receiver.read_at:
+                receiver.read_at = now.monotonic
+            receiver.stuck = now.monotonic - receiver.read_at > STUCK_AFTER
+
+    @property
+    def stuck(self) -> list[str]:
+        """Who reads nothing of what we say: stopped, or far too busy."""
+        return [receiver.name for receiver in self.joined if receiver.stuck]
 
     def close(self) -> None:
         """Hang up, and close what nobody reads."""
@@ -117,7 +132,7 @@ class Receivers:
     # ── who gets what ───────────────────────────────────────────────────────────────────────────────────────
 
     def offer(self, connection: Connection) -> bool:
-        """To the receiver with the fewest connections; of equals, to the one that joined first.
+        """To the receiver with the fewest connections; of equals, to the one that joined first; not to a stuck one.
 
         False if there is none and too many wait already.
         """
@@ -126,7 +141,7 @@ class Receivers:
                 return False
             self.waiting.append(connection)
             return True
-        chosen = min(self.joined, key=lambda each: (self.connections.load(each.name), each.order))
+        chosen = min(self.joined, key=lambda each: (each.stuck, self.connections.load(each.name), each.order))
         self.connections.give(connection, chosen.name)
         self._hand(chosen, connection)
         return True

@@ -384,7 +384,7 @@ class Balancer(Node):
 
     def wake(self, now: Now) -> Actions:
         """Dial who is due, give up who does not answer, send notes that had no room."""
-        self.receivers.flush()
+        self.receivers.flush(now)
         self.look_at = now.monotonic + (FLUSH if self.receivers.unsent else LOOK_AROUND)
         for fd in self.reach.overdue(now):
             yield from self._decided(fd, now)
@@ -434,6 +434,7 @@ class Balancer(Node):
             "counts": [[float(number in self.owners)] for number in numbers],
             "alarms": [
                 *(f"{name} is gone: {count} connections wait for it" for name, count in awaited.items()),
+                *(f"{name} does nothing: new devices go to others" for name in self.receivers.stuck),
                 *self.reach.alarms(self.owners.numbers),
                 *self.complaints.alarms(now),
                 *self.owners.alarms(self.labels, now),

@@ -281,6 +281,29 @@ def test_connections_of_a_receiver_that_is_gone_count_for_the_spread(bench, rece
     assert (len(successor.links), len(other.links)) == (4, 4)
 
 
+def test_a_receiver_that_does_nothing_gets_no_new_connections(bench, receive):
+    bench.start()
+    stuck, other = receive("r.1"), receive("r.2")
+    bench.turn()
+    for _ in range(2):
+        bench.dial()
+    other.hear()
+    bench.turn(2)
+    assert bench.alarms() == ["r.1 does nothing: new devices go to others"]
+    for _ in range(4):
+        bench.dial()
+        other.hear()
+        bench.turn(0.1)
+    assert len(other.links) == 5
+    stuck.hear()
+    bench.turn(0.1)
+    assert bench.alarms() == []
+    for _ in range(4):
+        bench.dial()
+        stuck.hear()
+    assert len(stuck.links) == 5
+
+
 def test_who_does_not_come_back_in_time_loses_its_connections(bench, receive):
     bench.start(reclaim="30 s")
     first = receive("r.1")
