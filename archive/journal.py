@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -63,6 +63,7 @@ class Journal:
         self.folder, self._full_at, self._disk = folder, segment, disk or Disk()
         self._fd: int | None = None
         self._epoch = self._next = -1
+        self._opened = 0
         self._safe = (-1, 0)
         self._indexed: list[Segment] = []
         self._lock = opening.lock(folder)
@@ -123,7 +124,7 @@ class Journal:
         """Begin a new epoch at `utc` [ns] with a state. Raises OSError; the epoch then begins with the next `roll`."""
         if epoch <= self.last_epoch:
             raise ValueError(f"epoch {epoch} is not above {self.last_epoch}")
-        self._epoch, self._next = epoch, 0
+        self._epoch, self._next, self._opened = epoch, 0, utc
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
@@ -239,12 +240,13 @@ class Journal:
     def trim(self, epoch: int, next: int, utc: int) -> None:
         """Delete closed files that have no word at or above (epoch, next) and ended before `utc` [ns]."""
         self._safe = max(self._safe, (epoch, next))
-        self._drop(lambda segment, ended: ended < utc and not self._needed(segment))
+        self._drop(lambda segment, ended: ended < utc and not self._needed(segment), sure=True)
 
     def bound(self, keep: int, before: int) -> int:
         """Delete the oldest closed files while there are more than `keep` bytes, or while they ended before
-        `before` [UTC ns]. Returns how many words that `trim` was not told to be safe went with them."""
-        dropped = self._drop(lambda segment, ended: self.size > keep or ended < before)
+        `before` [UTC ns]; what an earlier life left counts from the opening of this one: readers get their time
+        after a long outage too. Returns how many words that `trim` was not told to be safe went with them."""
+        dropped = self._drop(lambda segment, ended: self.size > keep or max(ended, self._opened) < before, sure=False)
         return sum(self._needed(segment) for segment in dropped)
 
     def _needed(self, segment: Segment) -> int:
@@ -256,10 +258,11 @@ class Journal:
             return segment.words
         return min(segment.words, max(0, segment.next - max(segment.first, next)))
 
-    def _drop(self, goes: Callable[[Segment, int], bool]) -> list[Segment]:
-        """Delete the oldest files as long as `goes` says so of (file, when it ended). What a restart needs stays."""
+    def _drop(self, goes: Callable[[Segment, int], bool], sure: bool) -> list[Segment]:
+        """Delete the oldest files as long as `goes` says so of (file, when it ended). What a restart needs stays;
+        `sure`: also if the power fails, or OSError."""
         dropped: list[Segment] = []
-        while len(self._segments) > 1 and goes(self._segments[0], self._segments[1].utc) and self._spare():
+        while len(self._segments) > 1 and goes(self._segments[0], self._segments[1].utc) and self._spare(sure):
             oldest = self._segments[0]
             with suppress(FileNotFoundError):
                 self._disk.remove(oldest.path)
@@ -267,11 +270,12 @@ class Journal:
             dropped.append(oldest)
         return dropped
 
-    def _spare(self) -> bool:
-        """Whether a younger file than the oldest has a state, which then is on the disk."""
+    def _spare(self, sure: bool) -> bool:
+        """Whether a younger file than the oldest has a state; if `sure`, that is on the disk."""
         state = next((segment for segment in reversed(self._segments[1:]) if segment.stateful), None)
         if state is not None and not state.synced:
-            self.sync()
+            with nullcontext() if sure else suppress(OSError):
+                self.sync()
         return state is not None
 
     def close(self) -> None:

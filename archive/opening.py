@@ -12,7 +12,7 @@ from pathlib import Path
 
 from archive import segments
 from archive.disk import Disk, make_folder
-from archive.segments import SUFFIX, TEMPORARY, Newer, Segment
+from archive.segments import SUFFIX, TEMPORARY, Before, Newer, Segment
 
 NAME = re.compile(r"\d{8}\.(journal|damaged)")
 
@@ -95,20 +95,19 @@ def _heads(found: Found, paths: Sequence[Path]) -> None:
         if told is None:
             _set_aside(found, path)
             continue
-        segment, before, words = told
+        segment, before = told
         if kept:
-            _measure(kept[-1], segment, before, words)
+            _measure(kept[-1], segment, before)
         kept.append(segment)
     for segment in kept[:-2]:  # of those at the end the last life may not have synced all
         segment.synced = segment.end
     found.segments = tuple(kept)
 
 
-def _measure(segment: Segment, after: Segment, before: int, words: int) -> None:
+def _measure(segment: Segment, after: Segment, told: Before) -> None:
     """Size and words of a file that is not the last one."""
     if after.index == segment.index + 1:
-        segment.next, segment.words = before, words
-        segment.end = segment.path.stat().st_size
+        segment.next, segment.words, segment.end = told.next, told.words, told.end
         return
     with segments.opened(segment.path) as fd:
         segments.scan(fd, segment, check=False)

@@ -26,8 +26,8 @@ MAGIC = b"SYMSjrnl"
 SUFFIX, TEMPORARY = ".journal", ".journal.tmp"
 MARK = struct.Struct("<8sII")
 """magic, format, CRC of both."""
-HEAD = struct.Struct("<QQQQqQQII")
-"""index, epoch, first, stateful, utc, next and words of the file before, spare, CRC."""
+HEAD = struct.Struct("<QQQQqQQQII")
+"""index, epoch, first, stateful, utc; next, words and end of the file before; spare, CRC."""
 START = MARK.size + HEAD.size
 """Where a file's first group begins."""
 GROUP = struct.Struct("<4sIIIIQII")
@@ -124,15 +124,24 @@ def head_bytes(segment: Segment, before: Segment | None) -> bytes:
     """The head of a file; it also says what the file before came to, so that nobody has to read that to know."""
     numbers = HEAD.pack(
         segment.index, segment.epoch, segment.first, segment.stateful, segment.utc,
-        before.next if before else 0, before.words if before else 0, 0, 0,
+        *((before.next, before.words, before.end) if before else (0, 0, 0)), 0, 0,
     )[:-4]  # fmt: skip
     mark = MARK.pack(MAGIC, FORMAT, 0)[:-4]
     mark += struct.pack("<I", zlib.crc32(mark))
     return mark + numbers + struct.pack("<I", zlib.crc32(numbers))
 
 
-def read_head(path: Path) -> tuple[Segment, int, int] | None:
-    """(a file, `next` and `words` of the file before it), None if this is damaged. Raises Newer."""
+@dataclass(frozen=True)
+class Before:
+    """What the head of a file says of the file before it."""
+
+    next: int
+    words: int
+    end: int
+
+
+def read_head(path: Path) -> tuple[Segment, Before] | None:
+    """A file, and what its head says of the one before; None if the head is damaged. Raises Newer."""
     with path.open("rb") as file:
         data = file.read(START)
     if len(data) < MARK.size:
@@ -144,10 +153,10 @@ def read_head(path: Path) -> tuple[Segment, int, int] | None:
         raise Newer(f"{path}: journal format {version}, this release knows up to {FORMAT}")
     if len(data) < START:
         return None
-    index, epoch, first, stateful, utc, before, words, _, crc = HEAD.unpack_from(data, MARK.size)
+    index, epoch, first, stateful, utc, *before, _, crc = HEAD.unpack_from(data, MARK.size)
     if zlib.crc32(data[MARK.size : -4]) != crc or f"{index:08d}{SUFFIX}" != path.name:
         return None
-    return Segment(path, index, epoch, first, bool(stateful), utc, next=first), before, words
+    return Segment(path, index, epoch, first, bool(stateful), utc, next=first), Before(*before)
 
 
 def group_pieces(segment: Segment, first: int, words: Sequence[Sequence[Part]], notes: Sequence[Part]) -> list[Part]:

@@ -387,7 +387,8 @@ class Keeper:
         except OSError as fault:
             with self._changed:
                 # What the kernel could not write it may have thrown away: the state goes to another file.
-                self._dirty = self._want_head = True
+                self._want_head = self._want_head or "sync" not in self._troubles
+                self._dirty = True
                 self._troubles["sync"] = (
                     f"{self._folder}: {fault.strerror}, a power cut takes what was not synced; check the disk"
                 )

