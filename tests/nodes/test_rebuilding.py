@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
 import tempfile
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nodes import trigger
 from protocol.clock import SECOND
 from tests.rebuilding import BEGIN, VICTIMS, Kill, World, quick_disk  # noqa: F401
 
@@ -89,3 +91,105 @@ def test_kills_losses_twins_and_disorder_change_no_verdict(
             assert world.run(STEPS, after=400).judged == undisturbed.judged
         finally:
             world.close()
+
+
+def starts(world: World, device: int) -> list[float]:
+    """Seconds from the beginning to each window of a device."""
+    return sorted((start - BEGIN.utc) / SECOND for one, start in world.judged if one == device)
+
+
+def test_a_trigger_that_was_away_for_a_minute_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    whole, broken = World(tmp_path / "whole"), World(tmp_path / "broken", [Kill("windows", 60, None, away=600)])
+    try:
+        assert broken.run(900).judged == whole.run(900).judged
+        assert broken.archive.reader.lost == broken.nodes["windows"].reader.lost == 0
+    finally:
+        whole.close()
+        broken.close()
+
+
+def test_an_absence_within_an_outage_has_its_verdicts(tmp_path: Path) -> None:
+    """Device 1 is silent for eight seconds, device 2 for good; concentrator and trigger die meanwhile."""
+    silent = {1: range(40, 120), 2: range(60, 1000)}
+    kills = [Kill("windows", 150, 0), Kill("align", 250), Kill("windows", 300)]
+    world = World(tmp_path, kills, silent=lambda device, step: step in silent[device])
+    try:
+        world.run(200)
+        assert starts(world, 1) == [0.6 + k for k in range(len(starts(world, 1)))]
+        assert starts(world, 1)[-1] >= 16
+        assert starts(world, 2) == [0.2 + k for k in range(6)]
+        outcomes = [outcome for (device, _), (outcome, _) in sorted(world.judged.items()) if device == 1]
+        assert outcomes[:2] + outcomes[11:] == ["ok"] * (len(outcomes) - 9)
+        assert outcomes[2:11] == ["incomplete"] * 9
+        empty = [v for v in world.archive.verdicts if v.device[0] == 1 and v.completeness == 0]
+        assert len(empty) == 6
+    finally:
+        world.close()
+
+
+def test_a_dead_letter_is_kept_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody answers; the trigger dies as it buries a window, after the letter and before the verdict."""
+    plain, buried = World(tmp_path / "plain", settings={"attempts": 1}), []
+    plain.nodes["prejudge.1"] = plain.nodes["prejudge.2"] = Mute()
+    keep = plain.nodes["windows"].letters.keep
+    monkeypatch.setattr(
+        plain.nodes["windows"].letters, "keep", lambda *args: (buried.append(plain.calls["windows"]), keep(*args))
+    )
+    plain.run(STEPS).close()
+    assert {outcome for outcome, _ in plain.judged.values()} == {"failed"}
+    for call in buried:
+        folder = tmp_path / str(call)
+        world = World(folder, [Kill("windows", call, None)], settings={"attempts": 1})
+        world.nodes["prejudge.1"] = world.nodes["prejudge.2"] = Mute()
+        world.run(STEPS).close()
+        assert world.starts["windows"] == 2
+        lines = [json.loads(line) for line in (folder / "windows.jsonl").read_text().splitlines()]
+        assert sorted((line["device"][0], line["start"]) for line in lines) == sorted(world.judged)
+        assert world.judged.keys() == plain.judged.keys()
+
+
+class Mute:
+    """A detector that never answers."""
+
+    def receive(self, window: Any, now: Any) -> list[Any]:
+        return []
+
+
+def test_other_settings_begin_other_windows_and_leave_none_open(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.nodes["prejudge.1"] = world.nodes["prejudge.2"] = Mute()
+    try:
+        for _ in range(35):
+            world.step(True)
+        assert world.judged == {}
+        world.end("windows")
+        world.settings = {"window": "3 s"}
+        for name in ("windows", "prejudge.1", "prejudge.2"):
+            world.start(name)
+        world.run(60)
+        lengths = {v.start: round(v.completeness, 3) for v in world.archive.verdicts if v.device[0] == 1}
+        assert set(lengths.values()) == {1.0}
+        assert starts(world, 1)[:2] == [0.6, 3.6]
+        later = [start for start in starts(world, 1) if start > 2]
+        assert later[0] >= 3.4
+        assert {round(b - a, 3) for a, b in itertools.pairwise(later)} == {1.0}
+    finally:
+        world.close()
+
+
+def test_the_journal_of_a_trigger_stays_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trigger, "SEGMENT", 4 << 10)
+    world = World(tmp_path, [Kill("windows", 2500, 0)])
+    try:
+        world.run(1200)
+        keeper = world.nodes["windows"].writer.keeper
+        assert keeper.counters["bytes"] < 40 << 10
+        assert starts(world, 1) == [round(0.6 + k, 1) for k in range(len(starts(world, 1)))]
+        assert {outcome for outcome, _ in world.judged.values()} == {"ok"}
+    finally:
+        world.close()
+
+
+def test_receivers_may_forget_what_the_concentrator_does_not_need_any_more(undisturbed: World) -> None:
+    for receiver in undisturbed.receivers.values():
+        assert receiver.writer.next - receiver.writer.first <= 20
