@@ -1,4 +1,4 @@
-"""A process that says big numbered words, and one that reads them: `python -m tests.talkers talk|listen <run folder>`."""
+"""One process says big numbered words, one reads them: `python -m tests.talkers talk|listen <run folder>`."""
 
 from __future__ import annotations
 
