@@ -375,39 +375,54 @@ def test_a_wrong_clock_neither_delays_nor_poisons_the_others(tmp_path: Path) -> 
 # ── a balancer that dies ────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_killed_balancer_costs_a_caller_nothing_and_others_are_reached_anew(tmp_path: Path) -> None:
+def test_a_killed_balancer_costs_nothing_however_a_device_is_reached(tmp_path: Path) -> None:
     archive = tmp_path / "data"
-    tcp, asked = free_port(), free_datagram_port()
+    tcp, asked, told = free_port(), free_datagram_port(), free_datagram_port()
+    split, data = free_port(), free_datagram_port()
     listed = site(
         "refuse",
         ("Caller", 11, "dials_in"),
         ("Dialled", 21, {"tcp": f"127.0.0.1:{tcp}"}),
+        ("Split", 31, {"tcp": f"127.0.0.1:{split}", "udp": data}),
         ("Asked", 41, {"udp": f"127.0.0.1:{asked}"}),
+        ("Told", 51, {"spontaneous": f"127.0.0.1:{told}"}),
+        ("Newcomer", 61, "dials_in"),
     )
     nodes = pipeline(
         archive,
         caller=simulator(11),
         dialled=simulator(21, mode="listens", listen=f"127.0.0.1:{tcp}"),
+        split=simulator(31, mode="tcp_udp", listen=f"127.0.0.1:{split}", data_port=data),
         asked=simulator(41, mode="udp", listen=f"127.0.0.1:{asked}"),
+        newcomer=simulator(61, faults=[{"kind": "reconnect", "every": "500 ms", "length": "60 ms"}]),
     )
 
-    def connects(board: Board) -> dict[str, float]:
-        return {name: board.voices[name].last.counters["connects"] for name in ("caller", "dialled", "asked")}
+    def said(board: Board, process: str, counter: str) -> float:
+        return board.voices[process].last.counters.get(counter, 0.0)
 
-    with PrivateStation(nodes, listed) as station:
-        assert station.wait(streamed(50, 11, 21, 41), PATIENCE)
+    with PrivateStation(nodes, listed) as station, sender(told, 51, 1) as unicast:
+        assert station.wait(streamed(50, 11, 21, 31, 41, 61), PATIENCE)
         os.kill(station.board.voices["front"].last.pid, signal.SIGKILL)
-        anew = {"caller": 1, "dialled": 2, "asked": 2}
-        assert station.wait(lambda board: connects(board) == anew, PATIENCE), connects(station.board)
-        before = own_sent(station.board)
+        assert station.wait(lambda board: board.restarts.get("front") == 1, PATIENCE)
+        before, connects = own_sent(station.board), said(station.board, "newcomer", "connects")
         more = lambda board: all(own_sent(board)[each] >= before[each] + 50 for each in before)  # noqa: E731
         assert station.wait(more, PATIENCE), (before, own_sent(station.board))
-        assert station.board.restarts == {"front": 1}
+        assert station.wait(lambda board: said(board, "front", "brought_back") >= 5, PATIENCE)
+        strangers = sent_by(unicast)
+        station.stop("simulator")
+        station.listen(2.0)  # a commit, and a word about it
         station.stop()
-        counts, sent = frames(station.board), own_sent(station.board)
+        board = station.board
+    assert board.restarts == {"front": 1}
+    assert {each: said(board, each, "connects") for each in ("caller", "dialled", "split", "asked")} == {
+        "caller": 1, "dialled": 1, "split": 1, "asked": 1,
+    }  # fmt: skip
+    assert said(board, "newcomer", "connects") > connects
+    counts, sent = frames(board), own_sent(board) | strangers
     assert accounted(counts)
-    assert counts["pending"] == counts["duplicate"] == 0
+    assert (counts["pending"], counts["duplicate"], counts["lost"], counts["refused"]) == (0, 0, 0, 0)
     with open_archive(archive) as found:
-        held = {device: len(found.get(device, "frequency")[0]) for device in found.devices}
-    assert held["SIM 00011"] == sent[11]
-    assert min(held["SIM 00021"] - before[21], held["SIM 00041"] - before[41]) > 0
+        held = {rows.configuration.stream: 0 for rows in found.rows()}
+        for rows in found.rows():
+            held[rows.configuration.stream] += len(rows.time)
+    assert held == sent
