@@ -83,6 +83,11 @@ class Scene:
         self.done: list[Done] = []
         self.wrong: list[str] = []
         self.excused: list[tuple[int, int]] = []
+        """[from, to) ns UTC: frames of these times may be lost."""
+        self.may_break: list[tuple[int, int]] = []
+        """[from, to) ns UTC: connections may break."""
+        self.windows_of: list[int] | None = None
+        """Devices whose windows are judged; all unless given."""
         self.players: Players | None = None
         self.prefix = devices_prefix
 
@@ -102,7 +107,7 @@ class Scene:
             self.players.end()
             self.station.flows.save(self.folder / "heard.jsonl")
             self.station.keep_logs()
-            report = oracle.judge(self.folder, self.excused)
+            report = oracle.judge(self.folder, self.excused, self.may_break, self.windows_of)
             self._judge_the_rest(drained, drain, left, report)
             return report
         finally:

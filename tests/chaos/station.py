@@ -106,7 +106,9 @@ class Station:
         return done
 
     def up(self) -> None:
-        self.syms("up", str(self.path))
+        """Start it; a busy machine may take longer than one `syms up` waits."""
+        if self.syms("up", str(self.path), check=False).returncode:
+            self.syms("up", str(self.path))
         self.flows.start()
 
     def down(self) -> list[str]:
@@ -196,7 +198,7 @@ class Flows:
             self._thread = None
 
     def _hear(self) -> None:
-        tags = [each.TAG for each in (Health, Measurements, Snapshots, Verdict)]  # type: ignore[attr-defined]
+        tags: list[bytes] = [getattr(each, "TAG") for each in (Health, Measurements, Snapshots, Verdict)]  # noqa: B009
         for word in _sockets.listen(self.run, list(self.kinds), tags):
             if self._stop.is_set():
                 return

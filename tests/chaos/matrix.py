@@ -1,0 +1,130 @@
+"""`make matrix`: every kind of fault in turn, for hours; a row that is done is not done again.
+
+    python -m tests.chaos.matrix [ROWS …] [--table] [--quick] [--list]
+
+ROWS are beginnings of names, as `kill` or `stop.receiver`. Results go to build/matrix.jsonl, a line each; `--table`
+prints them as the table of docs/reliability.md. `--quick` does each row once and short, and keeps nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+import traceback
+from typing import Any
+
+from tests.chaos import oracle
+from tests.chaos.rows import ROWS, Outcome, Row
+from tests.chaos.station import ROOT
+
+RESULTS = ROOT / "build" / "matrix.jsonl"
+HEAD = (
+    "| fault | times | sent | archived | lost | doubled | unreadable | windows | missed or twice "
+    "| flowing again: median / longest | command |"
+)
+
+
+def results() -> list[dict[str, Any]]:
+    return oracle.read_lines(RESULTS)
+
+
+def wanted(names: list[str]) -> list[Row]:
+    return [row for row in ROWS if not names or any(row.name.startswith(name) for name in names)]
+
+
+def commit() -> str:
+    command = ["git", "describe", "--always", "--dirty"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip()
+
+
+def do(row: Row, quick: bool) -> dict[str, Any]:
+    """Runs of a row until its count is reached, or one went wrong."""
+    folder = ROOT / "build" / "matrix" / row.name
+    begun = time.time()
+    outcomes: list[Outcome] = []
+    while not outcomes or (outcomes[-1].report.good and sum(each.count for each in outcomes) < row.count and not quick):
+        outcome = row.act(row, folder, len(outcomes), quick)
+        outcomes.append(outcome)
+        print(f"  {row.name} run {len(outcomes)}: {outcome.count} of {row.count}: {outcome.report}", flush=True)
+    return summed(row, outcomes) | {"row": row.name, "about": row.about, "commit": commit(),
+                                    "begun": int(begun), "took": int(time.time() - begun)}  # fmt: skip
+
+
+def summed(row: Row, outcomes: list[Outcome]) -> dict[str, Any]:
+    """All runs of a row together."""
+    reports = [each.report for each in outcomes]
+    names = ("sent", "archived", "lost", "duplicated", "unreadable", "windows", "missed", "twice", "excused")
+    took = [seconds for each in outcomes for seconds in each.back]
+    return {
+        "good": all(each.good for each in reports),
+        "count": sum(each.count for each in outcomes),
+        "runs": len(outcomes),
+        **{name: sum(getattr(each, name) for each in reports) for name in names},
+        "median": round(statistics.median(took), 2) if took else None,
+        "longest": round(max(took), 2) if took else None,
+        "said": "; ".join(each.said for each in outcomes if each.said),
+        "wrong": [fault for each in reports for fault in each.faults][:20],
+        "notes": [] if all(each.good for each in reports) else [note for each in reports for note in each.notes][:60],
+    }
+
+
+def table(done: list[dict[str, Any]]) -> str:
+    """The newest result of each row, as Markdown."""
+    newest = {each["row"]: each for each in done}
+    lines = [HEAD, "|---|--:|--:|--:|--:|--:|--:|--:|--:|---|---|"]
+    for row in ROWS:
+        each = newest.get(row.name)
+        if each is None:
+            lines.append(f"| {row.about} | not done yet |  |  |  |  |  |  |  |  | `make matrix ROWS={row.name}` |")
+            continue
+        back = f"{each['median']:.2f} s / {each['longest']:.2f} s" if each["median"] is not None else ""
+        lost = f"{each['lost']}" + (f" (and {each['excused']} excused)" if each["excused"] else "")
+        wrong = "" if each["good"] else " **not held**"
+        cells = (f"{row.about}{wrong}", each["count"], each["sent"], each["archived"], lost, each["duplicated"],
+                 each["unreadable"], each["windows"], each["missed"] + each["twice"], back,
+                 f"`make matrix ROWS={row.name}`")  # fmt: skip
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos.matrix")
+    parser.add_argument("rows", nargs="*")
+    parser.add_argument("--table", action="store_true", help="print the results and do nothing")
+    parser.add_argument("--list", action="store_true", help="print the names of the rows")
+    parser.add_argument("--quick", action="store_true", help="each row once and short; nothing is kept")
+    asked = parser.parse_args()
+    if asked.list or asked.table:
+        print(table(results()) if asked.table else "\n".join(f"{row.name:28} {row.about}" for row in ROWS))
+        return 0
+    done = {each["row"] for each in results() if each["good"]}
+    bad = []
+    for row in wanted(asked.rows):
+        if row.name in done and not asked.quick:
+            continue
+        print(f"{row.name}: {row.about}", flush=True)
+        try:
+            result = do(row, asked.quick)
+        except Exception:  # the other rows are done all the same
+            traceback.print_exc()
+            bad.append(row.name)
+            continue
+        for fault in [*result["notes"], *result["wrong"]]:
+            print(f"    {fault}")
+        if not asked.quick:
+            RESULTS.parent.mkdir(exist_ok=True)
+            with open(RESULTS, "a") as file:
+                file.write(json.dumps(result) + "\n")
+        if not result["good"]:
+            bad.append(row.name)
+    print(table(results()) if not asked.quick else "")
+    print(f"not held: {', '.join(bad)}" if bad else "all held")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
