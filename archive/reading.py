@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,11 +25,11 @@ from numpy.typing import NDArray
 from archive import folder, layout
 from archive.folder import ArchiveError
 from archive.groups import labels
+from archive.hours import opened_hour
 from archive.longrows import Rows as LongRows
-from archive.merging import joined, joined_aside
 from archive.picking import picker
-from archive.sources import AsideRows, Joined, open_finished, open_part
-from archive.verdicts import Verdicts, between, readable
+from archive.sources import AsideRows, Joined
+from archive.verdicts import Verdicts, between, empty, readable, some
 from protocol import clock
 from protocol.messages import Configuration, Table
 
@@ -244,15 +244,26 @@ class Extract:
 
         `devices` are called as for `get`, or by the name or number that stands with the verdict. Raises ArchiveError.
         """
-        rows = between(self.root, self.start, self.end)
-        if devices is not None:
-            numbers: set[int] = set()
-            for device in devices:
-                known = (rows["name"] == device.encode()) | (rows["device"].astype("S10") == device.encode())
-                numbers |= set(rows["device"][known].tolist()) or {key.device for key in self._called(device)}
-            mine = np.isin(rows["device"], sorted(numbers))
-            rows = {name: values[mine] for name, values in rows.items()}
-        return readable(rows)
+        found = [readable(empty()), *self.each_verdicts(devices)]
+        return {name: np.concatenate([each[name] for each in found]) for name in found[0]}
+
+    def each_verdicts(self, devices: Sequence[str] | None = None) -> Iterator[Verdicts]:
+        """The same, hour by hour."""
+        wanted = {device: self._numbers(device) for device in devices or ()}
+        for rows in between(self.root, self.start, self.end):
+            for device, numbers in wanted.items():
+                called = (rows["name"] == device.encode()) | (rows["device"].astype("S10") == device.encode())
+                numbers.update(rows["device"][called].tolist())
+            if devices is not None:
+                rows = some(rows, np.isin(rows["device"], sorted(set().union(*wanted.values()))))
+            yield readable(rows)
+        self.check_devices([device for device, numbers in wanted.items() if not numbers])
+
+    def _numbers(self, device: str) -> set[int]:
+        try:
+            return {key.device for key in self._called(device)}
+        except ArchiveError:
+            return set()
 
     # xarray
 
@@ -276,31 +287,6 @@ class Extract:
             if not found:
                 raise ArchiveError(f"{self.root}: nothing in table {table} in that time")
             yield Joined(found[0].table, [source for rows in found for source in rows.sources])
-
-
-@contextmanager
-def opened_hour(root: Path, hour: int) -> Iterator[tuple[list[Joined], list[tuple[Table, AsideRows]]]]:
-    """(placed rows by table, rows set aside by table) of one hour."""
-    with ExitStack() as stack:
-        file, parts = _open_hour(root, hour, stack)
-        yield [rows for _, rows in joined(file, parts)], list(joined_aside(file, parts))
-
-
-def _open_hour(root: Path, hour: int, stack: ExitStack) -> tuple[Any, list[Any]]:
-    """Parts first: those merged and deleted meanwhile are then in the finished file."""
-    for _ in range(5):
-        try:
-            with ExitStack() as attempt:
-                paths = sorted(layout.live_folder(root, hour).glob("*.h5"))
-                paths = [path for path in paths if not layout.holds_verdicts(path)]
-                parts = [attempt.enter_context(closing(open_part(path))) for path in paths]
-                path = layout.finished_path(root, hour)
-                file = attempt.enter_context(open_finished(path)) if path.exists() else None
-                stack.push(attempt.pop_all())
-                return file, parts
-        except FileNotFoundError:
-            continue
-    raise ArchiveError(f"{root}: the files of {layout.hour_name(hour)} are changing; try again")
 
 
 def _steps(rows: Joined, columns: int, start: int, end: int) -> Iterator[tuple[int, int]]:

@@ -140,12 +140,17 @@ def write_group(out: Any, rows: Verdicts) -> None:
             data.attrs["calendar"] = "proleptic_gregorian"
 
 
-def between(root: Path, start: int, end: int) -> Verdicts:
-    """The verdicts on windows whose `stop` is in (start, end] ns, in order. Raises ArchiveError."""
+def between(root: Path, start: int, end: int) -> Iterator[Verdicts]:
+    """The verdicts on windows whose `stop` is in (start, end] ns, hour by hour, in order. Raises ArchiveError."""
     hours = layout.finished_hours(root).keys() | layout.live_hours(root).keys()
-    rows = joined([_of_hour(root, hour) for hour in sorted(hours) if start - layout.SPAN < hour <= end])
-    inside = (rows["stop"] > start) & (rows["stop"] <= end)
-    return {name: values[inside] for name, values in rows.items()}
+    for hour in sorted(hour for hour in hours if start - layout.SPAN < hour <= end):
+        rows = _of_hour(root, hour)
+        yield some(rows, (rows["stop"] > start) & (rows["stop"] <= end))
+
+
+def some(rows: Verdicts, which: NDArray[np.bool_]) -> Verdicts:
+    """Those of [n] that are chosen."""
+    return {name: values[which] for name, values in rows.items()}
 
 
 def _of_hour(root: Path, hour: int) -> Verdicts:

@@ -1,7 +1,8 @@
-"""`syms export`: rows of an archive as text, the same that `syms decode` prints of a capture."""
+"""`syms export`: rows of an archive as text, the same that `syms decode` prints of a capture; or its verdicts."""
 
 from __future__ import annotations
 
+import csv
 import sys
 from enum import StrEnum
 from typing import Annotated
@@ -9,6 +10,7 @@ from typing import Annotated
 import typer
 
 from archive import longrows
+from archive.layout import VERDICT_FIELDS
 from commands._archive import ArchiveFolder, refusals
 
 
@@ -31,15 +33,25 @@ def export(
         list[str] | None,
         typer.Option(help="Station: NAME (all that have it), LINK/NAME or number; may be given several times."),
     ] = None,
+    verdicts: Annotated[
+        bool, typer.Option("--verdicts", help="What became of the windows that end in that time, instead of rows.")
+    ] = False,
     form: Annotated[Format, typer.Option("--format", help="csv: one line per quantity of a row.")] = Format.CSV,
 ) -> None:
     """Print the rows of an archive: by hour, table and minute. Also of a live one.
 
-    Rows that were set aside are printed too; if there are any, a column `aside` has the reason.
+    Rows that were set aside are printed too; if there are any, a column `aside` has the reason. Of verdicts
+    all columns of docs/open-an-archive.md are printed, one line for each device of a window; times are ns UTC.
     """
     from archive.reading import open_archive
 
     with refusals(), open_archive(directory, start, end) as found:
+        if verdicts:
+            out = csv.writer(sys.stdout, lineterminator="\n")
+            out.writerow(VERDICT_FIELDS)
+            for rows in found.each_verdicts(device):
+                out.writerows(zip(*(rows[name].tolist() for name in VERDICT_FIELDS), strict=True))
+            return
         found.check_devices(device or [])
         aside = found.has_aside(device)
         longrows.write_header(sys.stdout, aside)

@@ -96,6 +96,26 @@ def test_events(filled: Path) -> None:
     assert "2026-05-03T09:20:00.000000Z" in syms("events", filled).stdout
 
 
+def test_verdicts_as_csv(filled: Path) -> None:
+    archive = Archive(filled)
+    for number, link in enumerate([1, 2, 1]):
+        start = makers.T0 + number * SECOND
+        archive.take(makers.verdict(link, 0, suspicious=False, start=start, stop=start + SECOND,
+                                    error="too, \"far\""))  # fmt: skip
+    archive.commit(makers.NONE)
+    archive.close()
+    rows = lines(syms("export", filled, "--verdicts"))
+    assert [(row["device"], row["name"], row["outcome"]) for row in rows] == [
+        ("65536", "站 1", "ok"), ("131072", "站 2", "ok"), ("65536", "站 1", "ok")]  # fmt: skip
+    assert {row["error"] for row in rows} == {'too, "far"'}
+    some = lines(syms("export", filled, "--verdicts", "--device", "站 1", "--from", "2026-05-03T09:20:01Z"))
+    assert [row["start"] for row in some] == [str(makers.T0 + 2 * SECOND)]
+    assert len(lines(syms("export", filled, "--verdicts", "--device", "131072"))) == 1
+    result = syms("export", filled, "--verdicts", "--device", "X")
+    assert result.exit_code == 1
+    assert "no station 'X'" in result.stderr
+
+
 def test_finish_as_json(filled: Path) -> None:
     files = json.loads(syms("finish", filled, "--json").stdout)["files"]
     assert [Path(file).name for file in files] == ["syms_20260503T09Z.h5"]
