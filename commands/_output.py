@@ -14,6 +14,14 @@ from rich.console import Console
 
 PipelineFile = Annotated[Path, typer.Argument(metavar="PIPELINE", help="Pipeline file, as pipelines/station.yaml.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead of text for people.")]
+HostName = Annotated[
+    str,
+    typer.Option(
+        "--host",
+        envvar="SYMS_HOST",
+        help="Which host of the pipeline this is, where it has several; else the one whose key lies here.",
+    ),
+]
 
 console = Console()
 """Results, for people."""

@@ -105,9 +105,11 @@ def _command(*words: str) -> str:
     return _escape(shlex.join([sys.executable, "-m", "commands", *words]))
 
 
-def configuration(pipeline: Path, run: str) -> str:
+def configuration(pipeline: Pipeline) -> str:
     """The short supervisord.conf for a pipeline's runtime folder."""
-    command = _command("up", str(pipeline), "--inside", f"{run}/programs.conf")
+    run = pipeline.run
+    host = ("--host", pipeline.here) if pipeline.here else ()
+    command = _command("up", str(pipeline.path), *host, "--inside", f"{run}/programs.conf")
     return CONFIGURATION.format(folder=_escape(run), command=command, root=_escape(str(root())))
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 
 from commands._output import AsJson, PipelineFile, print_json
 from nodes._faults import Faulty
-from nodes._pipeline import load
+from nodes._pipeline import Pipeline, load
 
 
 def register(app: typer.Typer) -> None:
@@ -24,6 +26,14 @@ def check(pipeline: PipelineFile, as_json: AsJson = False) -> None:
             raise typer.Exit(2) from None
         raise
     if as_json:
-        print_json({"ok": True, "faults": [], "processes": list(checked.processes), "run": checked.run})
+        told: dict[str, Any] = {"processes": list(checked.processes), "run": checked.run}
+        if checked.hosts:
+            told["hosts"] = {name: _processes_on(checked, name) for name in checked.hosts}
+        print_json({"ok": True, "faults": [], **told})
     else:
-        print(f"{pipeline}: {len(checked.nodes)} nodes, {len(checked.processes)} processes, no faults")
+        hosts = f"{len(checked.hosts)} hosts, " if checked.hosts else ""
+        print(f"{pipeline}: {hosts}{len(checked.nodes)} nodes, {len(checked.processes)} processes, no faults")
+
+
+def _processes_on(pipeline: Pipeline, host: str) -> list[str]:
+    return [process for process, node in pipeline.processes.items() if node.host == host]

@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from commands import _orphans, _supervise
-from commands._output import AsJson, PipelineFile, notes, print_json
+from commands._output import AsJson, HostName, PipelineFile, notes, print_json
 from commands.up import starting
 from nodes._faults import Faulty
 from nodes._node import StartError
@@ -23,12 +23,12 @@ def register(app: typer.Typer) -> None:
     app.command()(down)
 
 
-def down(pipeline: PipelineFile, as_json: AsJson = False) -> None:
+def down(pipeline: PipelineFile, host: HostName = "", as_json: AsJson = False) -> None:
     """Stop every process of a pipeline, also those whose supervisord is gone."""
     try:
-        checked = load(pipeline)
+        checked = load(pipeline, here=host)
     except Faulty:
-        _tell_another_way(pipeline)
+        _tell_another_way(pipeline, host)
         raise
     stopped = end(checked) if Path(checked.run).is_dir() else []
     if as_json:
@@ -37,9 +37,9 @@ def down(pipeline: PipelineFile, as_json: AsJson = False) -> None:
         print(f"{pipeline}: {len(stopped)} processes stopped" if stopped else f"{pipeline} was not up")
 
 
-def _tell_another_way(pipeline: Path) -> None:
+def _tell_another_way(pipeline: Path, host: str) -> None:
     """A file that became faulty while its processes run does not say any more which these are."""
-    if server := _supervise.supervisor_of(str(run_folder(pipeline))):
+    if server := _supervise.supervisor_of(str(run_folder(pipeline, host))):
         notes.print(f"correct the file, or end all with: supervisorctl -s {server.url} shutdown", soft_wrap=True)
 
 
@@ -52,7 +52,7 @@ def end(pipeline: Pipeline) -> list[str]:
             _end_supervised(pipeline, server)
         left = _orphans.lock_holders(pipeline.run)
         order = [left[name] for name in reversed(pipeline.starting_order) if name in left]
-        strangers = [pid for name, pid in left.items() if name not in pipeline.processes]
+        strangers = [pid for name, pid in left.items() if name not in pipeline.local]
         _orphans.end([*order, *strangers], _supervise.STOP_PATIENCE)
         _orphans.sweep(pipeline.run)
     return sorted((ran | set(left)) - {_supervise.WIRING})
@@ -63,7 +63,7 @@ def _end_supervised(pipeline: Pipeline, server: _supervise.Supervisor) -> None:
     pid = server.pid()
     for level in pipeline.stopping_order:
         server.stop(*level)
-    ours = {*pipeline.processes, *_orphans.lock_holders(pipeline.run), _supervise.WIRING}
+    ours = {*pipeline.local, *_orphans.lock_holders(pipeline.run), _supervise.WIRING}
     if set(server.states()) - ours:
         for process in reversed(pipeline.starting_order):
             server.forget(process)

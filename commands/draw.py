@@ -51,9 +51,14 @@ def mermaid(pipeline: Pipeline) -> str:
 
 
 def _lines(pipeline: Pipeline) -> Iterator[str]:
-    for node in pipeline.nodes.values():
-        copies = f" x{node.copies}" if node.copies > 1 else ""
-        yield f'    {_id(node.name)}["{node.name}{copies}<br/><i>{node.kind}</i>"]'
+    for host in ["", *pipeline.hosts]:
+        if host:
+            yield f'    subgraph {_id(host)}host["{host}: {pipeline.hosts[host].address}"]'
+        for node in (node for node in pipeline.nodes.values() if node.host == host):
+            copies = f" x{node.copies}" if node.copies > 1 else ""
+            yield f'    {_id(node.name)}["{node.name}{copies}<br/><i>{node.kind}</i>"]'
+        if host:
+            yield "    end"
     for source, reader, what in edges(pipeline):
         yield f"    {_id(source)} -->|{what}| {_id(reader)}"
         if what == "windows":
@@ -78,4 +83,5 @@ def _dials(node: NodeSpec, balancer: NodeSpec) -> bool:
 
 
 def _entry(node: NodeSpec) -> dict[str, object]:
-    return {"name": node.name, "kind": node.kind, "copies": node.copies}
+    entry: dict[str, object] = {"name": node.name, "kind": node.kind, "copies": node.copies}
+    return entry | ({"host": node.host} if node.host else {})

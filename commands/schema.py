@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nodes._hosts import HostSettings
 from nodes._kinds import KINDS, settings_of
 from nodes._pipeline import MAX_COPIES, Common
 from nodes._settings import NAME, Settings
@@ -58,6 +59,17 @@ def pipeline_schema() -> dict[str, Any]:
                 "description": "Folder of the processes' journals, relative to this file; by default "
                 "../data/journal/<name of this file>.",
             },
+            "hosts": {
+                "type": "object",
+                "description": "The hosts of a pipeline that has several.",
+                "propertyNames": {"pattern": f"^{NAME.pattern}$"},
+                "minProperties": 1,
+                "additionalProperties": _model(HostSettings, "host."),
+            },
+            "keys": {
+                "type": "string",
+                "description": "Folder of the keys of hosts, relative to this file; by default ../config/keys.",
+            },
             "nodes": {
                 "type": "object",
                 "description": "Nodes in the order of the data.",
@@ -79,6 +91,7 @@ def _entry(kind: str, own: dict[str, Any]) -> dict[str, Any]:
         properties["from"] = common["from"] | {"description": f"Names of nodes it reads: {', '.join(facts.reads)}."}
     if facts.copies:
         properties["copies"] = common["copies"] | {"maximum": MAX_COPIES}
+    properties["host"] = common["host"]
     required = ["kind", *(["from"] if facts.needs else []), *own.get("required", [])]
     return own | {"properties": properties | own.get("properties", {}), "required": required}
 

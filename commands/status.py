@@ -16,7 +16,7 @@ from rich.table import Table
 
 from commands import _orphans, _supervise
 from commands._board import Board
-from commands._output import AsJson, PipelineFile, console, print_json
+from commands._output import AsJson, HostName, PipelineFile, console, print_json
 from nodes import _sockets
 from nodes._pipeline import Pipeline, load
 from protocol.messages import Health
@@ -55,11 +55,12 @@ def register(app: typer.Typer) -> None:
 
 def status(
     pipeline: PipelineFile,
+    host: HostName = "",
     as_json: AsJson = False,
     once: Annotated[bool, typer.Option("--once", help="One look instead of a live display.")] = False,
 ) -> None:
     """Watch a pipeline: nodes with rates, queues and memory; devices with all counters. Exit 1: somebody is silent."""
-    checked = load(pipeline)
+    checked = load(pipeline, here=host)
     if _supervise.supervisor_of(checked.run) is None and not _orphans.lock_holders(checked.run):
         message = f"{pipeline} is not up; syms up {pipeline}"
         print_json({"up": False, "message": message}) if as_json else print(message)
@@ -90,7 +91,7 @@ def look(pipeline: Pipeline, patience: float) -> Board:
 
 def healths(pipeline: Pipeline) -> Iterator[Health | None]:
     """Health of all processes as it comes; None whenever nobody spoke for a moment."""
-    yield from _sockets.listen(pipeline.run, list(pipeline.processes), [Health.TAG])  # type: ignore[attr-defined]
+    yield from _sockets.listen(pipeline.run, list(pipeline.processes), [Health.TAG], network=pipeline.network)  # type: ignore[attr-defined]
 
 
 def watch(pipeline: Pipeline) -> None:

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from commands import _orphans, _supervise
-from commands._output import AsJson, PipelineFile, notes, print_json
+from commands._output import AsJson, HostName, PipelineFile, notes, print_json
 from nodes import _sockets, _yaml
 from nodes._node import StartError
 from nodes._pipeline import Pipeline, load
@@ -37,13 +37,14 @@ def register(app: typer.Typer) -> None:
 
 def up(
     pipeline: PipelineFile,
+    host: HostName = "",
     as_json: AsJson = False,
     inside: Annotated[
         Path | None, typer.Option(hidden=True, help="Write the programs here; supervisord itself asks for it.")
     ] = None,
 ) -> None:
     """Start a pipeline under supervisord, and wait until every process runs. `syms down` ends it."""
-    checked = load(pipeline)
+    checked = load(pipeline, here=host)
     make_run_folder(Path(checked.run))
     if inside is not None:
         wire(checked, inside)
@@ -95,7 +96,7 @@ def prepare(pipeline: Pipeline) -> Path:
     """Write supervisord's configuration and the log folder; returns the configuration."""
     _supervise.log_folder(pipeline).mkdir(mode=0o700, parents=True, exist_ok=True)
     path = Path(pipeline.run, "supervisord.conf")
-    path.write_text(_supervise.configuration(pipeline.path, pipeline.run))
+    path.write_text(_supervise.configuration(pipeline))
     return path
 
 
@@ -117,7 +118,7 @@ def wire(pipeline: Pipeline, include: Path) -> None:
     server.update()
     for process in pipeline.starting_order:
         server.start(process)
-    print(f"{len(pipeline.processes)} processes of {pipeline.path} started")
+    print(f"{len(pipeline.local)} processes of {pipeline.path} started")
 
 
 def _replace(path: Path, text: str) -> None:
@@ -129,7 +130,7 @@ def _replace(path: Path, text: str) -> None:
 
 def is_wired(pipeline: Pipeline, server: _supervise.Supervisor) -> bool:
     """Whether supervisord has the processes that the file names."""
-    return set(server.states()) - {_supervise.WIRING} == set(pipeline.processes)
+    return set(server.states()) - {_supervise.WIRING} == set(pipeline.local)
 
 
 def changed_since(pipeline: Pipeline) -> Path | None:
@@ -146,19 +147,19 @@ def wait_until_up(pipeline: Pipeline, patience: float = PATIENCE) -> dict[str, A
     states: dict[str, Any] = {}
     failed_since: float | None = None
     with notes.status("starting") as status:
-        for health in _sockets.listen(pipeline.run, list(pipeline.processes), [Health.TAG], POLL):  # type: ignore[attr-defined]
+        for health in _sockets.listen(pipeline.run, list(pipeline.local), [Health.TAG], POLL):  # type: ignore[attr-defined]
             if health is not None:
                 spoken.add(health.node)
                 continue
             states = _states(pipeline)
             ready = [name for name, info in states.items() if _is_up(info["state"], name in spoken)]
-            if len(ready) == len(pipeline.processes):
+            if len(ready) == len(pipeline.local):
                 return states
             if failed_since is None and any(info["state"] in FAILING for info in states.values()):
                 failed_since = time.monotonic()
             if time.monotonic() > deadline or (failed_since and time.monotonic() - failed_since > GRACE):
                 break
-            status.update(f"{len(ready)} of {len(pipeline.processes)} processes run")
+            status.update(f"{len(ready)} of {len(pipeline.local)} processes run")
     reasons = _reasons(pipeline, states, spoken)
     raise StartError(f"not every process runs:\n{reasons}\nsupervisord keeps trying; syms down {pipeline.path} ends it")
 
@@ -175,13 +176,13 @@ def _states(pipeline: Pipeline) -> dict[str, Any]:
     return {
         name: {"state": info["statename"], "pid": info["pid"], "description": info["description"]}
         for name, info in server.states().items()
-        if name in pipeline.processes
+        if name in pipeline.local
     }
 
 
 def _reasons(pipeline: Pipeline, states: dict[str, Any], spoken: set[str]) -> str:
     """The last line of the log of whoever does not run."""
-    late = [name for name in pipeline.processes if name not in spoken]
+    late = [name for name in pipeline.local if name not in spoken]
     logs = _supervise.log_folder(pipeline)
     if not states:
         return f"  {last_line(Path(pipeline.run, 'wiring.log'))}"

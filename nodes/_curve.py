@@ -12,6 +12,9 @@ from nodes import _keys
 from protocol.clock import SECOND, Now
 
 DOMAIN = b"syms"
+TRY_LATER = b"300"
+"""Cut off without a word, and free to try again: on 400 a host that is allowed later would have given up for good."""
+LONGEST_ADDRESS = 60
 REMEMBER = 600 * SECOND
 """An alarm of a stranger lasts so long after its last try."""
 STRANGERS = 100
@@ -72,8 +75,9 @@ class Guard:
         if name is not None:
             return [b"1.0", number, b"200", b"", name.encode(), b""]
         self.refused += 1
-        self._remember(bytes(request[3]).decode(errors="replace") if len(request) > 3 else "", now)
-        return [b"1.0", number, b"400", b"unknown key", b"", b""]
+        address = bytes(request[3]).decode(errors="replace") if len(request) > 3 else "?"
+        self._remember(address.removeprefix("::ffff:")[:LONGEST_ADDRESS], now)
+        return [b"1.0", number, TRY_LATER, b"unknown key", b"", b""]
 
     def _remember(self, address: str, now: Now) -> None:
         self.strangers.pop(address, None)

@@ -7,6 +7,8 @@
       receivers:  {kind: receiver, from: front, copies: 2}
       archive:    {kind: archiver, from: receivers, path: ../data}
 
+Several hosts: `hosts:` says where they are, and every node its `host` (`nodes/_hosts.py`).
+
 `from` is the wire; nobody writes an address twice. The order in the file is the order of the data. A node with
 copies is several processes, `receivers.1`, `receivers.2`; `from` names them all.
 """
@@ -14,16 +16,17 @@ copies is several processes, `receivers.1`, `receivers.2`; `from` names them all
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from nodes import _site, _yaml
+from nodes import _hosts, _site, _yaml
 from nodes._faults import Faulty, Lines, suggestion
 from nodes._kinds import KINDS, settings_of
+from nodes._network import Host, Network, assign
 from nodes._node import Place
 from nodes._runfolder import run_folder
 from nodes._settings import NAME, Names, Settings
@@ -31,8 +34,8 @@ from nodes._site import Site
 from nodes._wiring import Nodes, NodeSpec, check_run, check_shared, check_wires, dialled
 
 MAX_COPIES = 64
-COMMON = ("kind", "from", "copies")
-TOP = ("site", "journal", "nodes")
+COMMON = ("kind", "from", "copies", "host")
+TOP = ("site", "journal", "hosts", "keys", "nodes")
 
 
 class Common(Settings):
@@ -46,6 +49,8 @@ class Common(Settings):
     """Name of the node that it reads, or a list of names."""
     copies: Annotated[int, Field(ge=1, le=MAX_COPIES)] = 1
     """Number of processes that share the work."""
+    host: str = ""
+    """Which of `hosts` it runs on, where the pipeline has several."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,12 @@ class Pipeline:
     """Runtime folder."""
     journal: Path
     """Folder of the processes' journals, each in one of its own name."""
+    hosts: dict[str, Host] = field(default_factory=dict)
+    """By name; none: everything runs on one host."""
+    keys: Path = Path()
+    """Folder of the keys that hosts know each other by."""
+    here: str = ""
+    """The host that this is; "" if there is but one, or it was not asked for."""
 
     @property
     def processes(self) -> dict[str, NodeSpec]:
@@ -68,15 +79,28 @@ class Pipeline:
         return {process: node for node in self.nodes.values() for process in node.processes}
 
     @property
+    def local(self) -> dict[str, NodeSpec]:
+        """The processes of this host; all, if there is but one."""
+        return {process: node for process, node in self.processes.items() if node.host == self.here}
+
+    @property
+    def network(self) -> Network | None:
+        """Where everybody is; None if there is but one host."""
+        if not self.here:
+            return None
+        host_of = {process: node.host for process, node in self.processes.items()}
+        return Network(self.here, self.hosts, host_of, self.keys, assign(self.hosts, host_of))
+
+    @property
     def starting_order(self) -> list[str]:
-        """All processes, readers before those who feed them; stopping goes the other way round."""
-        kinds = self.processes
+        """The processes of this host, readers before those who feed them; stopping goes the other way round."""
+        kinds = self.local
         return sorted(kinds, key=lambda process: KINDS[kinds[process].kind].order)
 
     @property
     def stopping_order(self) -> list[list[str]]:
-        """All processes, those who feed before those who read; the processes of one list may stop at once."""
-        kinds = self.processes
+        """The processes of this host, those who feed before those who read; those of one list may stop at once."""
+        kinds = self.local
         levels = groupby(reversed(self.starting_order), key=lambda process: KINDS[kinds[process].kind].order)
         return [list(level) for _, level in levels]
 
@@ -93,6 +117,7 @@ class Pipeline:
             site=self.site.model_dump(mode="json"),
             pipeline=str(self.path),
             journal=self.journal / process,
+            network=self.network,
         )
 
 
@@ -103,27 +128,34 @@ def _by_kind(nodes: list[NodeSpec]) -> dict[str, list[str]]:
     return found
 
 
-def load(path: Path, only: str | None = None) -> Pipeline:
+def load(path: Path, only: str | None = None, here: str | None = None) -> Pipeline:
     """The checked pipeline in a file. Raises Faulty with every fault of it and of its site file.
 
     `only` is a process: the wiring is checked whole, but settings just of this process's node, so that a
-    receiver does not import what an archiver needs.
+    receiver does not import what an archiver needs. `here` is the host that this is, where there are several
+    ("": the one whose key lies here); then its key must be there too.
     """
     data, lines, _ = _yaml.read(path)
     entries = _top(data, lines)
     site = _load_site(path, data, lines)
+    hosts = _hosts.read(data.get("hosts") if isinstance(data, dict) else None, lines)
     nodes = {name: node for name, entry in entries.items() if (node := _common(name, entry, lines))}
     check_wires(nodes, set(entries) - set(nodes), lines)
     for name, node in list(nodes.items()):
         if only is None or only in node.processes:
-            nodes[name] = _with_settings(node, entries, nodes, path, lines)
+            nodes[name] = _with_settings(node, entries, nodes, path, hosts, lines)
     check_shared(nodes, lines)
-    journal = _journal_folder(path.resolve(), data, lines)
-    run = str(run_folder(path))
+    _hosts.check(nodes, hosts, lines)
+    journal = _folder(path.resolve(), data, "journal", f"../data/journal/{path.stem}", lines)
+    keys = _folder(path.resolve(), data, "keys", "../config/keys", lines)
+    if only is not None:
+        here = next((node.host for node in nodes.values() if only in node.processes), None)
+    here = "" if here is None or not hosts else _hosts.here(here, hosts, keys, lines)
+    run = str(run_folder(path, here))
     check_run(nodes, run, lines)
     if lines.faults or site is None:
         raise Faulty(lines.faults)
-    return Pipeline(path.resolve(), site, nodes, run, journal)
+    return Pipeline(path.resolve(), site, nodes, run, journal, hosts, keys, here)
 
 
 def _top(data: Any, lines: Lines) -> dict[str, Any]:
@@ -142,11 +174,11 @@ def _top(data: Any, lines: Lines) -> dict[str, Any]:
     return nodes
 
 
-def _journal_folder(path: Path, data: Any, lines: Lines) -> Path:
-    """Where `journal:` says, relative to the file; by default `../data/journal/<name of the file>`."""
-    named = (data if isinstance(data, dict) else {}).get("journal", f"../data/journal/{path.stem}")
+def _folder(path: Path, data: Any, key: str, otherwise: str, lines: Lines) -> Path:
+    """Where `journal:` or `keys:` says, relative to the file."""
+    named = (data if isinstance(data, dict) else {}).get(key, otherwise)
     if not isinstance(named, str) or not named:
-        lines.fault(("journal",), "journal is no folder", "write journal: ../data/journal, or leave it out")
+        lines.fault((key,), f"{key} is no folder", f"write {key}: {os.path.dirname(otherwise)}, or leave it out")
         return path.parent
     return Path(os.path.normpath(path.parent / named))
 
@@ -188,15 +220,17 @@ def _common(name: str, entry: Any, lines: Lines) -> NodeSpec | None:
         return None
     if common.copies > 1 and not KINDS[common.kind].copies:
         lines.fault((*path, "copies"), f"{name}: the work of a {common.kind} can't be shared", "leave copies out")
-    return NodeSpec(name, common.kind, tuple(common.from_), common.copies)
+    return NodeSpec(name, common.kind, tuple(common.from_), common.copies, host=common.host)
 
 
-def _with_settings(node: NodeSpec, entries: dict[str, Any], nodes: Nodes, path: Path, lines: Lines) -> NodeSpec:
+def _with_settings(
+    node: NodeSpec, entries: dict[str, Any], nodes: Nodes, path: Path, hosts: dict[str, Host], lines: Lines
+) -> NodeSpec:
     """The node with its kind's own settings, checked."""
     model = settings_of(node.kind)
     own = {key: value for key, value in entries[node.name].items() if key not in COMMON}
     if KINDS[node.kind].source and "to" in own:
-        own["to"] = dialled(own["to"], entries, nodes, node.name, lines)
+        own["to"] = dialled(own["to"], entries, nodes, node.name, hosts, lines)
     try:
         settings = model.model_validate(own, context={"base": path.resolve().parent})
     except ValidationError as error:

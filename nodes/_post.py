@@ -56,7 +56,7 @@ class Post:
             self.doors[opened] = Door(opened, here)
         if place.network:
             try:
-                self.abroad = Abroad(self.context, place, place.network, subscriptions(tags))
+                self.abroad = Abroad(self.context, place, place.network, subscriptions(tags), poll)
             except BaseException:
                 self.close()
                 raise

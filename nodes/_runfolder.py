@@ -10,12 +10,15 @@ from pathlib import Path
 from nodes._node import StartError
 
 
-def run_folder(pipeline: Path) -> Path:
-    """Runtime folder of a pipeline file: `$SYMS_RUN`, else one named after the file's path under the user's own."""
+def run_folder(pipeline: Path, host: str = "") -> Path:
+    """Runtime folder of a pipeline file (of its part on one of several hosts): `$SYMS_RUN`, else one named after the
+    file's path, and the host, under the user's own.
+    """
     if by_hand := os.environ.get("SYMS_RUN"):
         return Path(by_hand).absolute()
+    named = os.fsencode(pipeline.resolve()) + (f"\0{host}".encode() if host else b"")
     base = Path(os.environ.get("XDG_RUNTIME_DIR") or "/tmp")
-    return base / f"syms-{os.getuid()}" / hashlib.sha256(os.fsencode(pipeline.resolve())).hexdigest()[:8]
+    return base / f"syms-{os.getuid()}" / hashlib.sha256(named).hexdigest()[:8]
 
 
 def make_run_folder(folder: Path) -> None:

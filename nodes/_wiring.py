@@ -9,6 +9,7 @@ from typing import Any
 
 from nodes._faults import Lines, suggestion
 from nodes._kinds import KINDS
+from nodes._network import Host
 from nodes._settings import Address, Settings
 
 IPC_PATH_LIMIT = 107
@@ -28,6 +29,8 @@ class NodeSpec:
     copies: int
     settings: Settings | None = None
     """Its own settings; None before they are checked, or where only the wiring was asked for."""
+    host: str = ""
+    """Name of the host that its processes run on; "" if the pipeline has but one."""
 
     @property
     def processes(self) -> list[str]:
@@ -110,8 +113,8 @@ def _peel(left: dict[str, list[str]]) -> bool:
     return bool(left)
 
 
-def dialled(to: Any, entries: dict[str, Any], nodes: Nodes, name: str, lines: Lines) -> Any:
-    """`to: front` is where the balancer `front` listens, as seen from this host; HOST:PORT stays as it is."""
+def dialled(to: Any, entries: dict[str, Any], nodes: Nodes, name: str, hosts: dict[str, Host], lines: Lines) -> Any:
+    """`to: front` is where the balancer `front` listens, as seen from its device; HOST:PORT stays as it is."""
     if not isinstance(to, str) or ":" in to:
         return to
     where = ("nodes", name, "to")
@@ -123,25 +126,29 @@ def dialled(to: Any, entries: dict[str, Any], nodes: Nodes, name: str, lines: Li
         lines.fault(where, f"{name}: nobody is called {to!r}", f"{suggestion(to, balancers)}; or write HOST:PORT")
     elif listen.endswith(":0"):
         lines.fault(where, f"{name}: {to} listens on any free port", f"give {to} a port")
-    for everywhere, here in (("0.0.0.0:", "127.0.0.1:"), ("[::]:", "[::1]:")):
+    far = hosts.get(nodes[to].host) if to in nodes else None
+    address = (f"[{far.address}]:" if ":" in far.address else f"{far.address}:") if far else ""
+    for everywhere, here in (("0.0.0.0:", address or "127.0.0.1:"), ("[::]:", address or "[::1]:")):
         listen = here + listen.removeprefix(everywhere) if listen.startswith(everywhere) else listen
     # Where the balancer's own address is faulty, that fault is enough.
     return listen if ":" in listen else str(Address("127.0.0.1", 1))
 
 
 def check_shared(nodes: Nodes, lines: Lines) -> None:
-    """What two nodes can't have both: a port to listen on (`0.0.0.0` takes it everywhere), a folder to archive in."""
-    ports: list[tuple[str, Address]] = []
-    folders: dict[str, str] = {}
+    """What two nodes of a host can't have both: a port to listen on (`0.0.0.0` takes it everywhere), a folder to
+    archive in.
+    """
+    ports: list[tuple[NodeSpec, Address]] = []
+    folders: dict[tuple[str, str], str] = {}
     for node in nodes.values():
         listen = getattr(node.settings, "listen", None)
         if isinstance(listen, Address) and listen.port:
-            for other in (name for name, theirs in ports if _clash(theirs, listen)):
-                what = f"{node.name}: port {listen.port} is taken by {other}"
+            for other in (other for other, theirs in ports if other.host == node.host and _clash(theirs, listen)):
+                what = f"{node.name}: port {listen.port} is taken by {other.name}"
                 lines.fault(("nodes", node.name, "listen"), what, "give each its own port")
-            ports.append((node.name, listen))
+            ports.append((node, listen))
         if node.kind == "archiver" and (path := getattr(node.settings, "path", None)) is not None:
-            owner = folders.setdefault(os.path.normpath(path), node.name)
+            owner = folders.setdefault((node.host, os.path.normpath(path)), node.name)
             if owner != node.name:
                 what = f"{node.name}: {owner} archives in the same folder"
                 lines.fault(("nodes", node.name, "path"), what, "give each its own path")

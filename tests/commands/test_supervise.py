@@ -60,9 +60,9 @@ def test_percent_signs_in_paths_are_no_expansions(station: Pipeline) -> None:
         _supervise.programs(replace(station, run='/run/"'))
 
 
-def test_the_checkouts_configuration_is_the_one_we_write() -> None:
+def test_the_checkouts_configuration_is_the_one_we_write(station: Pipeline) -> None:
     """`supervisord -c supervisord.conf` and `syms up` do the same; only places differ."""
-    written = ini(_supervise.configuration(Path("PIPELINE"), "RUN"))
+    written = ini(_supervise.configuration(replace(station, run="RUN")))
     shipped = ini((ROOT / "supervisord.conf").read_text())
     assert shipped.sections() == written.sections()
     for section in written.sections():
