@@ -156,8 +156,8 @@ class Archiver(Node):
     def stop(self, now: Now) -> Iterator[Action]:
         """Commit all that came, write the open events; what is sealed is merged at the next start."""
         if self.child is not None:
-            self.child.terminate()
-            self.child.wait()
+            self.child.kill()  # what it had not finished it begins anew
+            self.child.communicate()
         if self._commit(now, everything=True):
             yield from self._durable(now)
         self.opened.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ import pytest
 from pydantic import ValidationError
 
 from archive.reading import open_archive
-from nodes._node import Action, Letter, Place, StartError
+from nodes._node import Action, Letter, News, Place, StartError
 from nodes._stream import Writer
 from nodes.archiver import TIDY_EVERY, Archiver, Settings
 from protocol.clock import SECOND, Now
 from protocol.messages import Announce, Durable, Fetch, Tally
 from tests import archives as makers
+from tests.nodes.test_epochs import Threadless
 
 T0 = makers.T0
 
@@ -98,6 +100,175 @@ def test_a_full_disk_is_an_alarm_and_what_does_not_fit_is_fetched_later(tmp_path
     list(node.stop(at(4)))
     with open_archive(tmp_path / "data") as found:
         assert len(found.get("站 1", "frequency")[0]) == 100
+
+
+def test_a_disk_with_errors_is_an_alarm_that_says_where_and_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, writer = made(tmp_path), Writer("r", 5)
+
+    def fails(*_: Any) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    give(node, [writer.say(word).message for word in [makers.configuration(1), *words(3)]], at(0))
+    with monkeypatch.context() as broken:
+        broken.setattr(node.opened._disk, "pwrite", fails)
+        assert letters(node.wake(at(1)), Durable) == []
+        (alarm,) = node.health(at(1))["alarms"]
+        assert str(tmp_path / "data") in alarm
+        assert "Read-only file system; mount it for writing" in alarm
+        give(node, [writer.say(word).message for word in words(3, 15)], at(1))
+    assert letters(node.wake(at(2)), Durable) == [Durable("archive", 5, 7)]
+    assert node.health(at(2))["alarms"] == []
+    assert node.health(at(2))["counters"]["archived"] == 30
+    list(node.stop(at(3)))
+
+
+def test_hours_that_cannot_be_finished_are_an_alarm_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, writer = made(tmp_path, finish="60 s"), Writer("r", 5)
+    give(node, [writer.say(word).message for word in [makers.configuration(1), *words(1)]], at(0))
+    list(node.wake(at(1)))
+
+    def fails(_: int) -> int:
+        raise OSError(errno.EIO, "Input/output error", "some.part.h5")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(node.opened, "seal", fails)
+        list(node.wake(at(2500)))
+        assert "check the disk" in node.health(at(2500))["alarms"][0]
+    list(node.wake(at(2500 + TIDY_EVERY / SECOND)))
+    assert node.health(at(2600))["alarms"] == []
+    assert node.child is not None
+    node.child.wait(60)
+    list(node.stop(at(2700)))
+
+
+def test_while_it_takes_nothing_it_asks_for_nothing(tmp_path: Path) -> None:
+    node, writer = made(tmp_path, hold="1 kB"), Writer("r", 5)
+    node.opened._reserve = 1 << 60
+    said = [writer.say(word).message for word in [makers.configuration(1), *words(20)]]
+    assert letters(give(node, [said[0], *said[2:]], at(0)), Fetch) != []
+    give(node, said, at(0))
+    assert letters(node.wake(at(1)), Fetch) == []
+    assert letters(node.wake(at(9)), Fetch) == []
+    assert node.wake_at() > at(9).monotonic
+    list(node.stop(at(10)))
+
+
+def test_what_is_safe_is_said_again_to_a_writer_that_may_have_forgotten(tmp_path: Path) -> None:
+    node, writer = made(tmp_path), Writer("r", 5)
+    give(node, [writer.say(word).message for word in [makers.configuration(1), *words(1)]], at(0))
+    told = [letters(node.wake(at(second)), Durable) for second in range(1, 9)]
+    assert [len(each) for each in told] == [1, 0, 0, 1, 0, 0, 1, 0]
+    list(node.stop(at(9)))
+
+
+class Receiver:
+    """A receiver's stream and counts; it is killed, and its next life closes the books of the one before."""
+
+    def __init__(self, folder: Path, keep: int = 1 << 40) -> None:
+        self.folder, self.keep = folder, keep
+        self.keeper = Threadless(folder, keep)
+        self.second = self.row = 0
+        self.begin()
+
+    def begin(self) -> None:
+        self.writer = Writer("r", 0, 1, self.keeper, ["archive"])  # type: ignore[arg-type]
+        self.writer.open(at(self.second), lambda: [b"state"])
+        self.received = 0
+        self.tick(makers.configuration(1))
+
+    def tick(self, *said: Any) -> list[Any]:
+        self.second += 1
+        done = self.writer.commit([self.writer.say(word) for word in said], at(self.second))
+        list(self.writer.wake(at(self.second)))
+        return [action.message for action in done if isinstance(action, News)]
+
+    def rows(self, count: int) -> list[Any]:
+        self.row += count
+        self.received += count
+        return self.tick(makers.measurements([1] * count, makers.grid(self.row - count, count)))
+
+    def tally(self, received: int, of: int = 0) -> list[Any]:
+        counts = [np.array([value], np.int64) for value in (received, 0, 0, 0)]
+        return self.tick(Tally(np.array([65536], np.uint32), *counts, of=of))
+
+    def killed(self) -> None:
+        self.keeper.journal.close()
+        self.keeper = Threadless(self.folder, self.keep)
+        old, received = self.writer.epoch, self.received
+        self.begin()
+        self.tally(received, old)
+
+
+def converse(node: Archiver, receiver: Receiver, message: Any) -> None:
+    waiting = [message]
+    while waiting:
+        now = at(receiver.second)
+        for action in list(node.receive(waiting.pop(0), now)):
+            assert isinstance(action, Letter)
+            answers = receiver.writer.receive(action.message, now)
+            waiting += [answer.message for answer in answers if isinstance(answer, Letter)]
+
+
+def catch_up(node: Archiver, receiver: Receiver) -> dict[str, float]:
+    """Until nothing more comes; returns the books."""
+    for _ in range(3):
+        receiver.second += 4
+        list(node.reader.wake(at(receiver.second)))
+        converse(node, receiver, receiver.writer.announce().message)
+        for letter in node.wake(at(receiver.second)):
+            assert isinstance(letter, Letter)
+            list(receiver.writer.receive(letter.message, at(receiver.second)))
+    counts = node.health(at(receiver.second))
+    return dict(zip(counts["columns"], counts["counts"][0].tolist(), strict=True))
+
+
+def test_rows_of_every_life_of_a_receiver_and_exact_books(tmp_path: Path) -> None:
+    """Each life is heard only in part, the archiver is killed too; all is fetched, epoch by epoch."""
+    node, receiver = made(tmp_path), Receiver(tmp_path / "journal")
+    for life in range(7):
+        for tick in range(10):
+            for word in receiver.rows(5):
+                if tick % (life + 2) == 0:
+                    converse(node, receiver, word)
+        if life % 2:
+            receiver.tally(receiver.received)
+        if life in (2, 4):
+            list(node.wake(at(receiver.second)))
+            node.opened.close()
+            node = made(tmp_path)
+        receiver.killed()
+    books = catch_up(node, receiver)
+    assert books == {"received": 350, "archived": 350, "aside": 0, "duplicate": 0, "corrupt": 0, "refused": 0,
+                     "lost": 0, "pending": 0}  # fmt: skip
+    assert receiver.writer.safe == (receiver.writer.epoch, receiver.writer.next)
+    list(node.stop(at(receiver.second + 1)))
+    with open_archive(tmp_path / "data") as found:
+        assert len(found.get("站 1", "frequency")[0]) == 350
+
+
+def test_what_a_full_journal_dropped_is_lost_in_the_books_and_an_alarm_of_the_writer(tmp_path: Path) -> None:
+    """The archiver was away for too long. It goes on behind the gap, and knows how many rows fell into it."""
+    node, receiver = made(tmp_path), Receiver(tmp_path / "journal", keep=4000)
+    for word in receiver.rows(5):
+        converse(node, receiver, word)
+    list(node.wake(at(receiver.second)))
+    for _ in range(60):
+        receiver.rows(5)
+    receiver.tally(receiver.received)
+    books = catch_up(node, receiver)
+    assert books["received"] == 305
+    assert 0 < books["archived"] < 305
+    assert books["lost"] == 305 - books["archived"]
+    assert books["pending"] == 0
+    assert "rows were deleted before" in receiver.writer.alarms[0]
+    assert receiver.writer.dropped_rows == pytest.approx(books["lost"], abs=60)
+    receiver.killed()
+    assert catch_up(node, receiver) == books | {"received": 305}
+    list(node.stop(at(receiver.second + 1)))
 
 
 def test_a_quiet_hour_is_finished_by_a_child(tmp_path: Path) -> None:
