@@ -13,14 +13,12 @@ import sys
 import threading
 import time
 import traceback
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from archive.disk import Disk
 from archive.journal import Journal, Record
-from archive.segments import Part
+from nodes._backlog import Backlog, Begin, Group, Job, Words
 from protocol.clock import MILLISECOND, SECOND, Now
 
 WAITING = 64 << 20
@@ -29,28 +27,12 @@ DRAIN = 2 * SECOND
 """How long `close` waits for the disk."""
 CALM = 5
 """Quick writes in a row after which a slow disk counts as healed: the node does not wait for it again and again."""
+MOMENT = 20
+"""What part of the patience a disk that was slow gets."""
 REMEMBER = 60 * SECOND
 """How long the alarm stays after words had to be deleted."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
 State = Callable[[], list[bytes]]
-Words = Sequence[Sequence[Part]]
-
-
-@dataclass(frozen=True, eq=False)
-class _Begin:
-    """A file with a state: of a new epoch, or of the one that is open (None)."""
-
-    epoch: int | None
-    utc: int
-    head: list[bytes]
-
-
-@dataclass(frozen=True, eq=False)
-class _Group:
-    first: int
-    words: Words
-    notes: Sequence[bytes]
-    size: int
 
 
 class Keeper:
@@ -64,7 +46,7 @@ class Keeper:
         stay that nobody wants any more. Raises JournalError."""
         self._journal = Journal(folder, segment=segment, disk=disk)
         self._folder, self._keep, self._age, self._least = folder, keep, age, least
-        self._patience, self._sync_every, self._retry, self._waiting = patience, sync_every, retry, waiting
+        self._patience, self._sync_every, self._retry = patience, sync_every, retry
         self._clock = clock
         self.cut = self._journal.cut
         """What was damaged and cut off when this was opened, "" if nothing."""
@@ -77,10 +59,7 @@ class Keeper:
         self._head: State = list
         self._changed = threading.Condition()
         """Guards what follows, and tells the threads of each other."""
-        self._queue: deque[_Begin | _Group] = deque()
-        self._current: _Begin | _Group | None = None
-        self._held = 0
-        self._handed = self._written = 0
+        self._backlog = Backlog(waiting)
         self._busy_since: int | None = None
         self._trim: tuple[int, int, int] | None = None
         self._utc = 0
@@ -121,7 +100,7 @@ class Keeper:
         return {
             "unjournalled_words": self.unjournalled_words, "dropped_words": self.dropped_words,
             "bytes": self._journal.size, "segments": self._journal.files,
-            "waiting_bytes": self._held, "slowest_ms": self._slowest // MILLISECOND,
+            "waiting_bytes": self._backlog.size, "slowest_ms": self._slowest // MILLISECOND,
         }  # fmt: skip
 
     def open(self, epoch: int, now: Now, head: State) -> bool:
@@ -132,65 +111,52 @@ class Keeper:
         self._head = head
         for thread in self._threads:
             thread.start()
-        return self._hand(_Begin(epoch, now.utc, head()), now)
+        return self._hand(Begin(epoch, now.utc, head()), now)
 
     def commit(self, first: int, words: Words, notes: Sequence[bytes], now: Now) -> bool:
         """One group: words with the numbers from `first` on, and notes; whole or not at all. The caller leaves
         the buffers as they are. Returns whether it was written."""
         if not words and not notes:
             return True
-        size = sum(memoryview(part).nbytes for word in words for part in word) + sum(map(len, notes))
-        written = self._hand(_Group(first, list(words), list(notes), size), now)
+        written = self._hand(Group(first, list(words), list(notes)), now)
         if not written:
             self.unjournalled_words += len(words)
         if (self._want_head or self._journal.full) and not self._failing and not self._beginning:
             self._want_head, self._beginning = False, True
-            self._enqueue(_Begin(None, now.utc, self._head()))
+            self._enqueue(Begin(None, now.utc, self._head()))
         return written
 
-    def _hand(self, job: _Begin | _Group, now: Now) -> bool:
+    def _hand(self, job: Job, now: Now) -> bool:
         """Let the writing thread do it, and wait for that unless there is trouble already."""
         self._utc = now.utc
         mine = self._enqueue(job)
         with self._changed:
-            self._changed.wait_for(lambda: self._written >= mine or self._hasty, self._patience / SECOND)
-            if self._written < mine and not self._hasty:
+            self._changed.wait_for(lambda: self._backlog.settled >= mine or self._failing, self._wait(mine) / SECOND)
+            written = self._backlog.settled >= mine
+            if not written and not self._failing and not self._slow:
                 self._slow, self._calm = True, 0
                 self._troubles["slow"] = (
                     f"{self._folder}: a write takes longer than {self._patience // MILLISECOND} ms, words are sent "
                     "before they are written; find what else keeps this disk busy, or use another one"
                 )
-            return self._written >= mine
+            return written
 
-    @property
-    def _hasty(self) -> bool:
-        return self._failing or self._slow
+    def _wait(self, mine: int) -> int:
+        """How long to wait for a job [ns]: for a slow disk a moment, if that has nothing else to do."""
+        if self._slow:
+            return self._patience // MOMENT if self._backlog.settled == mine - 1 else 0
+        return self._patience
 
-    def _enqueue(self, job: _Begin | _Group) -> int:
+    def _enqueue(self, job: Job) -> int:
+        """Returns how many jobs are settled when this one is."""
         with self._changed:
-            if isinstance(job, _Group):
-                self._held += job.size
-                self._queue.append(job)
-                self._make_room()
-            else:
-                self._queue.append(job)
-            self._handed += 1
+            for group in self._backlog.add(job):
+                self._lost(group)
             self._changed.notify_all()
-            return self._handed
+            return self._backlog.added
 
-    def _make_room(self) -> None:
-        """Drop the oldest groups that wait, down to what memory may hold; the newest one stays."""
-        while self._held > self._waiting:
-            job = next((job for job in list(self._queue)[:-1] if isinstance(job, _Group)), None)
-            if job is None:
-                return
-            self._queue.remove(job)
-            self._lose(job)
-
-    def _lose(self, job: _Group) -> None:
-        self._held -= job.size
-        self._written += 1
-        self.dropped_words += len(job.words)
+    def _lost(self, group: Group) -> None:
+        self.dropped_words += len(group.words)
         self._want_head = True
 
     def fetch(self, epoch: int, first: int, last: int) -> Iterator[tuple[int, list[bytes]]]:
@@ -199,16 +165,14 @@ class Keeper:
         While a write hangs the disk is not asked: whoever fetches asks again.
         """
         with self._changed:
-            waiting = [job for job in (self._current, *self._queue) if isinstance(job, _Group)]
+            waiting = self._backlog.groups
         if not self.hangs:
             for number, parts in self._journal.fetch(epoch, first, last):
                 yield number, parts
                 first = number + 1
         if epoch == self._journal.last_epoch:
-            for job in waiting:
-                for number, word in enumerate(job.words, job.first):
-                    if first <= number < last:
-                        yield number, [bytes(part) for part in word]
+            for group in waiting:
+                yield from group.numbered(first, last)
 
     @property
     def hangs(self) -> bool:
@@ -235,7 +199,7 @@ class Keeper:
         if any(thread.is_alive() for thread in self._threads):
             return False  # the disk hangs: the descriptors belong to the threads, which end with the process
         self._journal.close()
-        return (self._drained or not self._handed) and "sync" not in self._troubles
+        return (self._drained or not self._backlog.added) and "sync" not in self._troubles
 
     # the writing thread
 
@@ -257,10 +221,8 @@ class Keeper:
         while True:
             with self._changed:
                 self._busy_since = None
-                self._changed.wait_for(lambda: self._current or self._queue or self._trim or self._closing)
-                if self._current is None and self._queue:
-                    self._current = self._queue.popleft()
-                job, trim, self._trim = self._current, self._trim, None
+                self._changed.wait_for(lambda: not self._backlog.empty or self._trim or self._closing)
+                job, trim, self._trim = self._backlog.next(), self._trim, None
                 if job is None and trim is None:
                     self._drained = True
                     return
@@ -277,10 +239,10 @@ class Keeper:
                     self._busy_since = None
                     self._changed.wait_for(lambda: self._closing, self._retry / SECOND)
 
-    def _do(self, job: _Begin | _Group) -> Exception | None:
+    def _do(self, job: Job) -> Exception | None:
         """One attempt; the fault if it failed."""
         try:
-            if isinstance(job, _Begin):
+            if isinstance(job, Begin):
                 self._begin(job)
                 return None
             if self._fresh:
@@ -291,7 +253,7 @@ class Keeper:
             return fault
         return None
 
-    def _begin(self, job: _Begin) -> None:
+    def _begin(self, job: Begin) -> None:
         if job.epoch is not None and job.epoch > self._journal.last_epoch:
             self._journal.open(job.epoch, job.utc, job.head)
         else:
@@ -299,7 +261,7 @@ class Keeper:
         self._fresh = False
         self._tidy(None, 0, 0)
 
-    def _settle(self, job: _Begin | _Group | None, fault: Exception | None, took: int) -> None:
+    def _settle(self, job: Job | None, fault: Exception | None, took: int) -> None:
         """Note how an attempt went."""
         self._slowest = max(self._slowest, took)
         if job is not None:
@@ -310,15 +272,13 @@ class Keeper:
             self._failed(job, fault)
         self._changed.notify_all()
 
-    def _done(self, job: _Begin | _Group | None) -> None:
+    def _done(self, job: Job | None) -> None:
         if job is not None:
-            self._written += 1
-            self._current, self._dirty = None, True
-            if isinstance(job, _Group):
-                self._held -= job.size
-            else:
-                self._beginning = False
-        if self._queue or self._current:
+            self._backlog.settle()
+            self._dirty = True
+        if isinstance(job, Begin):
+            self._beginning = False
+        if not self._backlog.empty:
             return
         if self._failing:
             self._failing, self._want_head = False, True
@@ -327,7 +287,7 @@ class Keeper:
             self._slow = False
             self._troubles.pop("slow", None)
 
-    def _failed(self, job: _Begin | _Group | None, fault: Exception) -> None:
+    def _failed(self, job: Job | None, fault: Exception) -> None:
         self._failing = True
         if isinstance(fault, OSError):
             full = fault.errno in FULL
@@ -339,11 +299,12 @@ class Keeper:
             return
         traceback.print_exception(fault, file=sys.stderr)
         self._troubles["fault"] = f"{self._folder}: {fault!r}, words were not written; report this"
-        self._current, self._want_head = None, True
-        if isinstance(job, _Group):
-            self._lose(job)
+        self._backlog.settle()
+        self._want_head = True
+        if isinstance(job, Group):
+            self._lost(job)
         else:
-            self._written, self._beginning = self._written + 1, False
+            self._beginning = False
 
     def _tidy(self, epoch: int | None, next: int, utc: int) -> None:
         """Delete what nobody wants any more, and what there is no room for."""
