@@ -169,8 +169,9 @@ class Reader:
 
     def _go_on(self, source: _Source) -> list[Numbered]:
         """Words whose turn it is, over the ends of epochs."""
-        if source.unconfigured and source.announced and source.epoch not in source.listed:
-            source.unconfigured = False  # nobody knows any more
+        if source.unconfigured and source.epoch < source.announced:
+            _, end = source.listed.get(source.epoch, (0, 0))
+            source.unconfigured = source.next < end  # else no rows follow that would need them
         ready = self._in_order(source)
         while self._is_over(source):
             left = self._take_held(source, (source.epoch + 1, 0))

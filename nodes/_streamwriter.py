@@ -86,6 +86,8 @@ class Writer:
     def say(self, message: Numbered) -> News:
         """Number a word, keep it, and return it as news."""
         message = replace(message, node=self.node, epoch=self.epoch, number=self.next)
+        if isinstance(message, Configuration) and message.again:
+            message = replace(message, again=False)  # heard when we joined another stream, a word of this one now
         parts = wire.pack(message)
         self._ring.append((self.next, parts, message))
         self.held += size_of(parts)

@@ -344,6 +344,22 @@ def test_an_earlier_epoch_ended_with_what_this_one_began_with(tmp_path: Path) ->
     assert [word.number for word in words] == [0, 2, 3, 0, 1]
 
 
+def test_an_epoch_that_was_taken_to_its_end_needs_no_configurations(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    old = bench.writer.epoch
+    bench.writer.commit([bench.writer.say(makers.configuration(1))], bench.now)
+    bench.now = at(2)
+    bench.born()
+    bench.say(2)
+    assert [(word.epoch, word.number) for word in joined(bench, (old, 1))] == bench.said
+    assert [(word.epoch, word.number) for word in joined(bench, (old - 1, 7))][-2:] == bench.said
+
+
+def test_what_is_repeated_to_one_reader_is_a_plain_word_where_it_is_said_on() -> None:
+    word = Writer("w", 5).say(replace(makers.configuration(1), again=True)).message
+    assert (word.again, word.number) == (False, 0)
+
+
 def test_where_words_are_gone_the_configurations_in_force_come_first(tmp_path: Path) -> None:
     bench = Bench(tmp_path, keep=2 * SEGMENT, memory=1)
     bench.writer.commit([bench.writer.say(makers.configuration(1))], bench.now)
