@@ -15,7 +15,7 @@ from archive.disk import Disk, make_folder
 from archive.layout import Field
 from archive.parts import Cells, Datasets, create
 from archive.sources import open_finished
-from archive.verdicts import Known, of_file, of_part, rows_of
+from archive.verdicts import KEY, TEXTS, Known, of_file, of_part, rows_of
 from protocol.clock import Now
 from protocol.messages import Verdict
 
@@ -59,16 +59,16 @@ class Shelf:
         self._known = Known()
         for path in sorted(self._folder.glob(f"verdicts.*{layout.SEALED}")):
             with closing(Cells(path, self._disk)) as part:
-                self._known.note_all(of_part(part))
+                self._known.note_all(of_part(part, KEY))
         for path in sorted(self._folder.glob(f"verdicts.*{layout.PART}")):
             self._take_up(Cells(path, self._disk, writable=True))
         if finished.exists():
             with open_finished(finished) as file:
-                self._known.note_all(of_file(file))
+                self._known.note_all(of_file(file, KEY))
 
     def _take_up(self, part: Cells) -> None:
         """A part of ours from an earlier life."""
-        self._known.note_all(of_part(part))
+        self._known.note_all(of_part(part, KEY))
         used = np.flatnonzero(part.view("present"))
         after = int(used[-1]) + 1 if len(used) else 0
         if self.part is None and after < layout.VERDICT_ROWS:
@@ -87,7 +87,8 @@ class Shelf:
             some = new[at : at + layout.VERDICT_ROWS - self._next]
             cells = np.arange(self._next, self._next + len(some), dtype=np.int64)
             for name, field in layout.VERDICT_FIELDS.items():
-                part.put(name, cells, np.array([row[name] for row in some], field.dtype))
+                column = [row[name].encode() if name in TEXTS else row[name] for row in some]
+                part.put(name, cells, np.array(column, field.dtype))
             marks += [(part, *mark) for mark in part.marks(cells)]
             self._next += len(some)
             at += len(some)

@@ -29,7 +29,7 @@ from archive.hours import opened_hour
 from archive.longrows import Rows as LongRows
 from archive.picking import picker
 from archive.sources import AsideRows, Joined
-from archive.verdicts import Verdicts, between, empty, readable, some
+from archive.verdicts import Verdicts, between, empty, some
 from protocol import clock
 from protocol.messages import Configuration, Table
 
@@ -244,7 +244,7 @@ class Extract:
 
         `devices` are called as for `get`, or by the name or number that stands with the verdict. Raises ArchiveError.
         """
-        found = [readable(empty()), *self.each_verdicts(devices)]
+        found = [empty(), *self.each_verdicts(devices)]
         return {name: np.concatenate([each[name] for each in found]) for name in found[0]}
 
     def each_verdicts(self, devices: Sequence[str] | None = None) -> Iterator[Verdicts]:
@@ -252,11 +252,11 @@ class Extract:
         wanted = {device: self._numbers(device) for device in devices or ()}
         for rows in between(self.root, self.start, self.end):
             for device, numbers in wanted.items():
-                called = (rows["name"] == device.encode()) | (rows["device"].astype("S10") == device.encode())
+                called = (rows["name"] == device) | (rows["device"].astype("U10") == device)
                 numbers.update(rows["device"][called].tolist())
             if devices is not None:
                 rows = some(rows, np.isin(rows["device"], sorted(set().union(*wanted.values()))))
-            yield readable(rows)
+            yield rows
         self.check_devices([device for device, numbers in wanted.items() if not numbers])
 
     def _numbers(self, device: str) -> set[int]:

@@ -9,7 +9,8 @@ the same version of the same algorithm, or one of the two without any (a window 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
@@ -27,42 +28,58 @@ from protocol.messages import Verdict
 
 GROUP = "verdicts"
 Verdicts = dict[str, NDArray[Any]]
-"""Field of `layout.VERDICT_FIELDS` to [n]; texts as bytes."""
-Window = tuple[bytes, int, int]
+"""Field of `layout.VERDICT_FIELDS` to [n]; texts as str, which takes less memory than their room on disk."""
+Window = tuple[str, int, int]
 """(trigger, device, start)"""
-Judge = tuple[bytes, int]
+Judge = tuple[str, int]
 """(algorithm, its version); `NOBODY` if the window was not judged."""
-NOBODY: Judge = (b"", 0)
+NOBODY: Judge = ("", 0)
+KEY = ("trigger", "device", "start", "algorithm", "version")
+TEXTS = {name for name, field in layout.VERDICT_FIELDS.items() if "S" in field.dtype}
 PACKED = {"shuffle": True, "compression": "gzip", "compression_opts": 4}
 
 
-def text(value: str, field: str) -> bytes:
-    """UTF-8 of a text, cut to what a field takes."""
+def fitting(value: str, field: str) -> str:
+    """A text, cut to what a field takes as UTF-8."""
     room = np.dtype(layout.VERDICT_FIELDS[field].dtype).itemsize
-    return value.encode()[:room].decode(errors="ignore").encode()
+    return value.encode(errors="replace")[:room].decode(errors="ignore").rstrip("\0")
 
 
-def detail_text(detail: dict[str, Any]) -> bytes:
-    """JSON of an algorithm's figures; those that do not fit are left out and named in `left_out`."""
+def detail_text(detail: dict[str, Any]) -> str:
+    """JSON of an algorithm's figures; those that do not fit are left out, and `left_out` says how many."""
     room = np.dtype(layout.VERDICT_FIELDS["detail"].dtype).itemsize
-    whole = json.dumps(detail, separators=(",", ":"))
+    plain = without_nan(detail)
+    whole = _json(plain)
     if len(whole) <= room:
-        return whole.encode()
+        return whole
     kept: dict[str, Any] = {}
-    for name, value in detail.items():
-        if len(json.dumps(kept | {name: value}, separators=(",", ":"))) <= room - 32:
+    for name, value in plain.items():
+        if len(_json(kept | {name: value})) <= room - 32:
             kept[name] = value
-    return json.dumps(kept | {"left_out": len(detail) - len(kept)}, separators=(",", ":")).encode()
+    return _json(kept | {"left_out": len(plain) - len(kept)})
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def without_nan(value: Any) -> Any:
+    """The same as JSON can say it: what is not finite becomes null."""
+    if isinstance(value, dict):
+        return {str(key): without_nan(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def rows_of(verdict: Verdict, name_of: Callable[[int], str]) -> Iterator[dict[str, Any]]:
     """A verdict as rows of `layout.VERDICT_FIELDS`, without `kept`."""
     said = {name: getattr(verdict, name, 0) for name in layout.VERDICT_FIELDS}
     for name in ("outcome", "algorithm", "trigger", "worker", "error"):
-        said[name] = text(str(said[name]), name)
+        said[name] = fitting(str(said[name]), name)
     said["detail"] = detail_text(verdict.detail)
     for device in verdict.device.tolist():
-        yield said | {"device": device, "name": text(name_of(device), "name")}
+        yield said | {"device": device, "name": fitting(name_of(device), "name")}
 
 
 class Known:
@@ -82,32 +99,36 @@ class Known:
 
     def note_all(self, rows: Verdicts) -> NDArray[np.bool_]:
         """[n] Which of some rows were new."""
-        names = ("trigger", "device", "start", "algorithm", "version")
-        columns = (rows[name].tolist() for name in names)
-        return np.array([self.note(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)], bool)
+        columns = (rows[name].tolist() for name in KEY)
+        return np.array([self.note(dict(zip(KEY, row, strict=True))) for row in zip(*columns, strict=True)], bool)
 
 
-def of_part(part: Cells) -> Verdicts:
-    """All verdicts that a part holds."""
+def of_part(part: Cells, fields: Iterable[str] = layout.VERDICT_FIELDS) -> Verdicts:
+    """Some fields of all verdicts that a part holds."""
     taken = np.flatnonzero(part.view("present"))
-    return {name: np.array(part.view(name)[taken]) for name in layout.VERDICT_FIELDS}
+    found = {name: np.array(part.view(name)[taken]) for name in fields if name not in TEXTS}
+    return found | {name: texts(part.view(name)[taken].tolist()) for name in fields if name in TEXTS}
 
 
-def of_file(file: Any) -> Verdicts:
-    """All verdicts of a finished file; none if an older release made it."""
+def texts(found: list[bytes]) -> NDArray[Any]:
+    """[n] str; those that are the same share their memory."""
+    known = {each: each.decode(errors="replace") for each in set(found)}
+    return np.array([known[each] for each in found], dtype=object)
+
+
+def of_file(file: Any, fields: Iterable[str] = layout.VERDICT_FIELDS) -> Verdicts:
+    """Some fields of all verdicts of a finished file; none if an older release made it."""
     if GROUP not in file:
-        return empty()
+        return {name: values for name, values in empty().items() if name in fields}
     group = file[GROUP]
-    return {
-        name: np.array([each.encode() for each in group[name].asstr()[:]], field.dtype) if "S" in field.dtype
-        else group[name][:].astype(field.dtype)
-        for name, field in layout.VERDICT_FIELDS.items()
-    }  # fmt: skip
+    found = {name: group[name][:].astype(layout.VERDICT_FIELDS[name].dtype) for name in fields if name not in TEXTS}
+    return found | {name: texts(group[name][:].tolist()) for name in fields if name in TEXTS}
 
 
 def empty() -> Verdicts:
     """No verdicts."""
-    return {name: np.zeros(0, field.dtype) for name, field in layout.VERDICT_FIELDS.items()}
+    kinds = ((name, object if name in TEXTS else field.dtype) for name, field in layout.VERDICT_FIELDS.items())
+    return {name: np.zeros(0, kind) for name, kind in kinds}
 
 
 def joined(found: Sequence[Verdicts]) -> Verdicts:
@@ -128,9 +149,8 @@ def write_group(out: Any, rows: Verdicts) -> None:
     scale.attrs["long_name"] = "verdict, in order of its window's end"
     scale.make_scale("verdict")
     for name, field in layout.VERDICT_FIELDS.items():
-        if "S" in field.dtype:
-            texts = np.array([each.decode(errors="replace") for each in rows[name].tolist()], dtype=object)
-            data = group.create_dataset(name, data=texts, dtype=h5py.string_dtype())
+        if name in TEXTS:
+            data = group.create_dataset(name, data=rows[name], dtype=h5py.string_dtype())
         else:
             data = group.create_dataset(name, data=rows[name], chunks=(min(count, 1 << 16),), **PACKED)
         data.attrs["long_name"] = field.about
@@ -162,10 +182,3 @@ def _of_hour(root: Path, hour: int) -> Verdicts:
             found = [of_file(stack.enter_context(open_finished(finished)))] if finished.exists() else []
             return joined(found + [of_part(part) for part in parts])
     raise ArchiveError(f"{root}: the files of {layout.hour_name(hour)} are changing; try again")
-
-
-def readable(rows: Verdicts) -> Verdicts:
-    """The same with texts as str."""
-    texts = {name for name, values in rows.items() if values.dtype.kind == "S"}
-    decoded = {name: [each.decode(errors="replace") for each in rows[name].tolist()] for name in texts}
-    return {name: np.array(decoded[name], dtype=object) if name in texts else rows[name] for name in rows}

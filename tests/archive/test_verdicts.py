@@ -273,6 +273,21 @@ def test_an_interval_has_the_windows_that_end_in_it(tmp_path: Path) -> None:
 def test_details_stay_json_when_they_are_cut() -> None:
     told = json.loads(detail_text({"short": 1, "long": "ü" * 3000, "last": [2.5]}))
     assert told == {"short": 1, "last": [2.5], "left_out": 1}
+    assert detail_text({"nothing": [float("nan"), float("inf")], "some": 1.5}) == '{"nothing":[null,null],"some":1.5}'
+
+
+def test_texts_are_cut_to_their_room(tmp_path: Path) -> None:
+    archive = Archive(tmp_path)
+    archive.take(configuration(1, name="ü" * 40))
+    archive.take(numbered([window(1, 0, error="\ud800" + "é" * 200, algorithm="x" * 70)])[0])
+    archive.commit(NONE)
+    archive.close()
+    for finish in (lambda: [], lambda: finish_all(tmp_path)):
+        finish()
+        with open_archive(tmp_path) as found:
+            rows = found.verdicts()
+        told = [rows[name].tolist() for name in ("name", "error", "algorithm")]
+        assert told == [["ü" * 32], ["?" + "é" * 127], ["x" * 64]]
 
 
 def test_an_older_archive_takes_verdicts_and_says_so(tmp_path: Path) -> None:
