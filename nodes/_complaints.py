@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from protocol.clock import SECOND, Now
 
@@ -22,7 +23,9 @@ class _Complaint:
 class Complaints:
     """By (kind, words)."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: Any = None) -> None:
+        """`log`: where the first of each is told."""
+        self._log = log
         self._all: dict[tuple[str, str], _Complaint] = {}
 
     def add(self, kind: str, why: str, now: Now) -> bool:
@@ -31,6 +34,8 @@ class Complaints:
         self._all[kind, why] = _Complaint(former.count + 1 if former else 1, now.monotonic)
         if len(self._all) > KEPT:
             del self._all[next(iter(self._all))]
+        if former is None and self._log:
+            self._log.warning(kind, why=why)
         return former is None
 
     def alarms(self, now: Now) -> list[str]:

@@ -11,25 +11,25 @@ from __future__ import annotations
 import os
 import socket
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import structlog
 from pydantic import Field
 
-from nodes import _dialing, _handover, _settings
+from nodes import _handover, _settings
 from nodes._complaints import Complaints
 from nodes._connections import Connection, Connections
+from nodes._door import Door
 from nodes._identity import Identities, Unknown
 from nodes._limits import Limits
 from nodes._node import Action, Actions, Node, Place, StartError, Unwatch, Watch
-from nodes._owners import Owners
 from nodes._reach import Reach
 from nodes._receivers import Receiver, Receivers
 from nodes._registry import Registry, RegistryError
 from nodes._settings import Address, Duration, FilePath, Rate
 from nodes._site import Site
+from nodes._whois import Whois
 from protocol.clock import MILLISECOND, SECOND, Now
 from protocol.messages import device_number
 
@@ -37,12 +37,8 @@ LOOK_AROUND = 100 * MILLISECOND
 """How often dials and receivers that are gone are looked at."""
 FLUSH = 5 * MILLISECOND
 """How often notes are sent that had no room."""
-ACCEPT_AT_MOST = 64
-"""Connections accepted before others have their turn."""
 SHUT_FOR = SECOND
 """How long the doors stay shut when no descriptor is left: calls wait in the kernel's queue."""
-PLACES_AT_MOST = 10_000
-"""Devices remembered that break off when asked for CFG-3."""
 
 
 class Settings(_settings.Settings):
@@ -76,14 +72,10 @@ class Balancer(Node):
         self.settings, self.place = settings, place
         self.site = Site.model_validate(place.site)
         self.log = structlog.get_logger().bind(node=place.name)
-        self.owners = Owners()
         self.limits = Limits(settings.connections, settings.per_address, settings.calls)
         self.reach = Reach(self.site.devices, settings.keepalive)
-        self.labels = {device.number: device.name for device in self.site.devices}
         self.counts: Counter[str] = Counter()
-        self.complaints = Complaints()
-        self.without_cfg3: dict[str, None] = {}
-        """Devices that broke off when asked for CFG-3: HOST:PORT where we dial, else the address."""
+        self.complaints = Complaints(self.log)
         self.look_at = self.gathered_at = self.open_at = 0
         self.shut = False
         """No descriptor is left for who calls."""
@@ -93,8 +85,9 @@ class Balancer(Node):
     def start(self, now: Now) -> Actions:
         """Open the doors. Raises StartError if the port is taken or the registry is unreadable."""
         try:
-            self.identities = Identities(self.site, Registry(self.settings.registry))
-            self.door = _dialing.open_listener(self.settings.listen)
+            self.whois = Whois(Identities(self.site, Registry(self.settings.registry)))
+            may_call = self.whois.identities.may_call
+            self.door = Door(self.settings.listen, self.limits, self.settings.keepalive, may_call, self.complaints)
             self.hatch = _handover.listen(_handover.path(self.place.run, self.place.name))
         except RegistryError as fault:
             raise StartError(str(fault)) from fault
@@ -103,13 +96,13 @@ class Balancer(Node):
         # Microseconds: no life gives a million numbers a second, so the next one's are above them.
         self.connections = Connections(now.utc // 1000)
         names = self.place.readers_of.get("receiver", [])
-        self.receivers = Receivers(self.connections, names, self.settings.held, self._link_fields)
+        self.receivers = Receivers(self.connections, names, self.settings.held, self.whois.fields)
         self.look_at = now.monotonic
         self.gathered_at = now.monotonic + self.settings.gather
         yield from self._watch_doors()
 
     def _watch_doors(self) -> Actions:
-        yield Watch(self.door.fileno())
+        yield Watch(self.door.fd)
         yield Watch(self.hatch.fileno())
 
     def stop(self, now: Now) -> Actions:
@@ -126,8 +119,8 @@ class Balancer(Node):
 
     def ready(self, fd: int, now: Now) -> Actions:
         """Somebody dials us, a receiver joins or says something, or a dial is decided."""
-        if fd == self.door.fileno():
-            yield from self._accept(now)
+        if fd == self.door.fd:
+            yield from self._answer(now)
         elif fd == self.hatch.fileno():
             yield from self._admit_receiver(now)
         elif fd in self.reach:
@@ -135,16 +128,12 @@ class Balancer(Node):
         elif fd in self.receivers:
             yield from self._notes(fd, now)
 
-    def _accept(self, now: Now) -> Actions:
-        for _ in range(ACCEPT_AT_MOST):
-            try:
-                end, peer = self.door.accept()
-            except (BlockingIOError, ConnectionAbortedError):
-                return
-            except OSError as fault:
-                yield from self._shut_doors(fault, now)
-                return
-            self._called(end, peer[:2], now)
+    def _answer(self, now: Now) -> Actions:
+        try:
+            for connection in self.door.answer(now):
+                self._offer(connection, now)
+        except OSError as fault:
+            yield from self._shut_doors(fault, now)
 
     def _admit_receiver(self, now: Now) -> Actions:
         try:
@@ -161,34 +150,14 @@ class Balancer(Node):
         """No descriptor is left: a call that can't be taken would go on ringing, and keep us busy."""
         if self.shut:
             return
-        self._complain("kept waiting", f"whoever calls: {fault.strerror}; raise the limit of open files", now)
+        self.complaints.add("kept waiting", f"whoever calls: {fault.strerror}; raise the limit of open files", now)
         self.shut, self.open_at = True, now.monotonic + SHUT_FOR
-        yield Unwatch(self.door.fileno())
+        yield Unwatch(self.door.fd)
         yield Unwatch(self.hatch.fileno())
-
-    def _called(self, end: socket.socket, peer: tuple[str, int], now: Now) -> None:
-        self.counts["accepted"] += 1
-        with suppress(OSError):  # it has hung up already: the receiver will read that
-            _dialing.keep_alive(end, self.settings.keepalive)
-        too_many = self.limits.call(peer[0], now)
-        if too_many:
-            self.counts["turned_away"] += 1
-            self._complain("turned away", too_many, now)
-            end.close()
-        elif not self.identities.may_call(peer[0]):
-            self.limits.hang_up(peer[0])
-            self._refuse(f"{peer[0]}: no device of the site dials in from there", now)
-            end.close()
-        else:
-            self._offer(Connection("dials_in", peer, ends=[end]), now)
 
     def _refuse(self, why: str, now: Now) -> None:
         self.counts["refused"] += 1
-        self._complain("refused", why, now)
-
-    def _complain(self, kind: str, why: str, now: Now) -> None:
-        if self.complaints.add(kind, why, now):
-            self.log.warning(kind, why=why)
+        self.complaints.add("refused", why, now)
 
     # ── receivers ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -230,7 +199,6 @@ class Balancer(Node):
     def _adopt(self, receiver: Receiver, note: dict[str, Any], ends: list[socket.socket], now: Now) -> None:
         how, peer, numbers = note["how"], (str(note["peer"][0]), int(note["peer"][1])), note["numbers"]
         connection = Connection(how, peer) if how == "dials_in" else self.reach.brought(how, peer, numbers)
-        known = self.identities.may_call(peer[0]) if how == "dials_in" else connection is not None
         connection = connection or Connection(how, peer, [])
         connection.ends = ends
         self.connections.bring(connection, note["connection"], receiver.name)
@@ -239,30 +207,21 @@ class Balancer(Node):
         self.counts["brought_back"] += 1
         receiver.channel.say("adopted", connection=connection.id)
         if not note["cfg3"]:
-            self._cannot_cfg3(connection)
-        for number in numbers or ([] if known else [0]):
-            name = self.identities.name(number) if known else None
-            if name is None:
-                self._drop(connection.id, number, "the site file knows it no more")
-            else:
-                self._own_again(connection, number, name, now)
-
-    def _own_again(self, connection: Connection, number: int, name: str, now: Now) -> None:
-        """It has carried the device in a former life."""
-        address = "" if connection.how == "spontaneous" else connection.peer[0]
-        try:
-            leaves = self._own(connection, number, name, address, now)
-        except Unknown as why:
-            self._drop(connection.id, number, str(why))
-            return
-        self._drop(leaves, number, f"{name} has connected anew")
+            self.whois.cannot_cfg3(connection)
+        for number in numbers:
+            try:
+                leaves = self.whois.own_again(connection, number, now)
+                self._drop(leaves, number, "the device has connected anew")
+            except Unknown as why:
+                self._drop(connection.id, number, str(why))
+        if not numbers and not self.whois.may_stay(connection):
+            self._drop(connection.id, 0, "the site file knows it no more")
 
     def _welcome(self, receiver: Receiver, now: Now) -> None:
         again = 0
         for again, connection in enumerate(self.receivers.welcome(receiver), 1):  # noqa: B007
-            for number in connection.numbers:
-                if self.owners.of(number) != connection.id:
-                    self._drop(connection.id, number, "the device has connected anew")
+            for number in self.whois.outdated(connection):
+                self._drop(connection.id, number, "the device has connected anew")
         self.log.info("receiver joined", receiver=receiver.name, told=len(receiver.told), again=again)
         self.receivers.hand_waiting()
 
@@ -278,22 +237,13 @@ class Balancer(Node):
         """It has not come back in time."""
         for connection in self.connections.of(receiver):
             self.counts["given_up"] += 1
-            self._complain("gave up", f"a connection of {receiver}, which has not come back", now)
+            self.complaints.add("gave up", f"a connection of {receiver}, which has not come back", now)
             self._ended(connection.id, f"{receiver} has not come back", now)
 
     def _offer(self, connection: Connection, now: Now) -> None:
         if not self.receivers.offer(connection):
             self._refuse("no receiver has joined: connections beyond the limit are closed", now)
             self._over(connection, "no receiver has joined", now)
-
-    def _link_fields(self, connection: Connection) -> dict[str, Any]:
-        """IDCODE to address commands to, if the site file leaves no doubt: many devices ignore any other."""
-        stream = None
-        if connection.candidates is None:
-            stream = self.identities.only_stream(connection.peer[0])
-        elif connection.how != "spontaneous" and connection.candidates:
-            stream = connection.candidates[0].stream
-        return {"stream": stream, "cfg3": connection.place not in self.without_cfg3}
 
     # ── who is who ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -305,8 +255,8 @@ class Balancer(Node):
         address, stream = note["address"], note["stream"]
         key = {"address": address, "stream": stream}
         try:
-            device = self._who(connection, address, stream)
-            leaves = self._own(connection, device["number"], device["name"], address, now)
+            device = self.whois.device(connection, address, stream)
+            leaves = self.whois.own(connection, device["number"], device["name"], address, now)
         except Unknown as why:
             self._refuse(str(why), now)
             self.receivers.tell(connection, "refused", **key, reason=str(why))
@@ -319,38 +269,11 @@ class Balancer(Node):
         connection = self.connections.get(id_)
         return connection if connection and connection.receiver == receiver.name else None
 
-    def _who(self, connection: Connection, address: str, stream: int) -> dict[str, Any]:
-        if connection.candidates is None:
-            return self.identities.of_caller(address, stream)
-        if not connection.candidates:
-            raise Unknown(f"stream {stream} from {address}: the site file knows it no more")
-        if connection.how == "spontaneous":
-            return self.identities.of_sender(connection.candidates, address, stream)
-        return self.identities.of_dialled(connection.candidates[0], address, stream)
-
-    def _own(self, connection: Connection, number: int, name: str, address: str, now: Now) -> int:
-        """The connection carries this device now; returns the one that is to give it up, or 0. Raises Unknown."""
-        claim = self.owners.claim(number, connection.id, address, now)
-        if claim.why:
-            raise Unknown(f"{name}: {claim.why}")
-        self.labels[number] = name
-        if claim.leaves != connection.id:
-            connection.numbers.add(number)
-            if connection.dial:
-                connection.dial.proved()
-        return claim.leaves
-
     def _drop(self, id_: int, number: int, reason: str) -> None:
         """Have a connection give a device up; a receiver that is gone is told when it has it again."""
         leaving = self.connections.get(id_)
         if leaving:
             self.receivers.tell(leaving, "drop", number=number, reason=reason)
-
-    def _cannot_cfg3(self, connection: Connection) -> None:
-        """The device broke off when asked for CFG-3: next time it is asked for CFG-2 only."""
-        self.without_cfg3[connection.place] = None
-        if len(self.without_cfg3) > PLACES_AT_MOST:
-            del self.without_cfg3[next(iter(self.without_cfg3))]
 
     # ── ends ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -358,7 +281,7 @@ class Balancer(Node):
         connection = self._read_by(receiver, note["connection"])
         if connection:
             if not note["cfg3"]:
-                self._cannot_cfg3(connection)
+                self.whois.cannot_cfg3(connection)
             self._ended(connection.id, note["reason"], now)
 
     def _ended(self, id_: int, reason: str, now: Now) -> None:
@@ -366,15 +289,13 @@ class Balancer(Node):
         if connection is None:
             return
         self.counts["ended"] += 1
-        for number in connection.numbers:
-            self.owners.release(number, id_)
+        self.whois.over(connection)
         self._over(connection, reason, now)
         self._open_ports(now)
 
     def _over(self, connection: Connection, reason: str, now: Now) -> None:
         connection.close()
-        if connection.how == "dials_in":
-            self.limits.hang_up(connection.peer[0])
+        self.door.left(connection)
         self.reach.ended(connection, reason, now)
 
     # ── devices that we reach ───────────────────────────────────────────────────────────────────────────────
@@ -417,12 +338,15 @@ class Balancer(Node):
 
     def health(self, now: Now) -> dict[str, Any]:
         """Connections by receiver, devices connected, and who was refused or does not answer."""
-        numbers = sorted(self.labels)
-        counts = {**self.counts, **self.receivers.counts, "replaced": self.owners.replaced}
+        labels, owners = self.whois.labels, self.whois.owners
+        numbers = sorted(labels)
+        counts = Counter(replaced=owners.replaced)
+        for each in (self.counts, self.door.counts, self.receivers.counts):
+            counts.update(each)
         readers = [each.name for each in self.receivers.joined]
         awaited = self.connections.waiting
         return {
-            "counters": {name: counts.get(name, 0) for name in _COUNTERS}
+            "counters": {name: counts[name] for name in _COUNTERS}
             | {f"connections.{name}": self.connections.load(name) for name in [*readers, *awaited]},
             "queues": {
                 "waiting for a receiver": len(self.receivers.waiting),
@@ -430,14 +354,14 @@ class Balancer(Node):
             },
             "columns": ["connected"],
             "devices": [device_number(number, 0) for number in numbers],
-            "labels": [self.labels[number] for number in numbers],
-            "counts": [[float(number in self.owners)] for number in numbers],
+            "labels": [labels[number] for number in numbers],
+            "counts": [[float(number in owners)] for number in numbers],
             "alarms": [
                 *(f"{name} is gone: {count} connections wait for it" for name, count in awaited.items()),
                 *(f"{name} does nothing: new devices go to others" for name in self.receivers.stuck),
-                *self.reach.alarms(self.owners.numbers),
+                *self.reach.alarms(owners.numbers),
                 *self.complaints.alarms(now),
-                *self.owners.alarms(self.labels, now),
+                *owners.alarms(labels, now),
             ],
         }
 

@@ -77,7 +77,7 @@ class Bench:
 
     def dial(self, source: str = "127.0.0.1") -> socket.socket:
         """A device that connects."""
-        device = socket.create_connection(self.node.door.getsockname()[:2], PATIENCE, source_address=(source, 0))
+        device = socket.create_connection(self.node.door.address(), PATIENCE, source_address=(source, 0))
         device.setblocking(False)
         self.open.append(device)
         self.turn()
@@ -350,7 +350,7 @@ def test_a_device_that_connects_anew_while_its_receiver_is_gone_leaves_the_old_o
         ("link", old),
         ("drop", old),
     ]
-    assert bench.node.owners.of(number) == new
+    assert bench.node.whois.owners.of(number) == new
     successor.die()
 
 
@@ -387,8 +387,8 @@ def test_receivers_bring_back_what_they_hold_and_numbers_go_on_above(bench, rece
     assert len(bench.node.receivers.waiting) == 1  # the other one may have fewer
     other = receive("r.2", other)
     assert bench.counter("brought_back") == 4
-    assert number in bench.node.owners
-    assert bench.node.labels[number] == "127.0.0.1/7"
+    assert number in bench.node.whois.owners
+    assert bench.node.whois.labels[number] == "127.0.0.1/7"
     first.hear()
     other.hear()
     fresh = sorted({*first.links, *other.links} - set(held))
@@ -555,14 +555,14 @@ def test_a_door_that_cannot_be_answered_is_left_alone_for_a_while(bench, receive
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     device = socket.socket()
     bench.open.append(device)
-    device.connect(bench.node.door.getsockname())
+    device.connect(bench.node.door.address())
     device.setblocking(False)
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
     try:
         bench.turn()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-    assert bench.node.door.fileno() not in bench.watched
+    assert bench.node.door.fd not in bench.watched
     [alarm] = bench.alarms()
     assert alarm.startswith(f"kept waiting 1x: whoever calls: {os.strerror(errno.EMFILE)}")
     bench.turn()

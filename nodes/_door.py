@@ -1,0 +1,80 @@
+"""A balancer's door: where devices dial in, and where most strangers are turned away."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+from nodes import _dialing
+from nodes._complaints import Complaints
+from nodes._connections import Connection
+from nodes._limits import Limits
+from nodes._settings import Address
+from protocol.clock import Now
+
+ACCEPT_AT_MOST = 64
+"""Connections accepted before others have their turn."""
+
+
+class Door:
+    """Who calls too often, or from where no device dials in, is turned away at once."""
+
+    def __init__(
+        self,
+        address: Address,
+        limits: Limits,
+        keepalive: int,
+        may_call: Callable[[str], bool],
+        complaints: Complaints,
+    ) -> None:
+        """`may_call`: whether any device could dial in from an address. Raises OSError if the port is taken."""
+        self._listener = _dialing.open_listener(address)
+        self._limits, self._keepalive, self._may_call = limits, keepalive, may_call
+        self._complaints = complaints
+        self.counts: Counter[str] = Counter()
+
+    @property
+    def fd(self) -> int:
+        return self._listener.fileno()
+
+    def address(self) -> tuple[str, int]:
+        """Where it listens."""
+        host, port = self._listener.getsockname()[:2]
+        return host, port
+
+    def answer(self, now: Now) -> Iterator[Connection]:
+        """Who calls and may come in. Raises OSError if no descriptor is left."""
+        for _ in range(ACCEPT_AT_MOST):
+            try:
+                end, peer = self._listener.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            self.counts["accepted"] += 1
+            if self._may_enter(peer[0], now):
+                with suppress(OSError):  # it has hung up already: the receiver will read that
+                    _dialing.keep_alive(end, self._keepalive)
+                yield Connection("dials_in", peer[:2], ends=[end])
+            else:
+                end.close()
+
+    def _may_enter(self, address: str, now: Now) -> bool:
+        too_many = self._limits.call(address, now)
+        if too_many:
+            self.counts["turned_away"] += 1
+            self._complaints.add("turned away", too_many, now)
+        elif not self._may_call(address):
+            self._limits.hang_up(address)
+            self.counts["refused"] += 1
+            self._complaints.add("refused", f"{address}: no device of the site dials in from there", now)
+        else:
+            return True
+        return False
+
+    def left(self, connection: Connection) -> None:
+        """One that came in by this door is over."""
+        if connection.how == "dials_in":
+            self._limits.hang_up(connection.peer[0])
+
+    def close(self) -> None:
+        self._listener.close()
