@@ -67,6 +67,9 @@ def read(data: Any, lines: Lines) -> dict[str, Host]:
         if not NAME.fullmatch(name):
             lines.fault(("hosts", name), f"{name!r} can't be a host's name", "a letter, then up to 31 letters, digits")
             continue
+        if not isinstance(entry, dict):
+            lines.fault(("hosts", name), f"host {name}: no settings", "write {address: …, ports: FIRST-LAST}")
+            continue
         try:
             settings = HostSettings.model_validate(entry)
         except ValidationError as error:
@@ -103,6 +106,8 @@ def check(nodes: Nodes, hosts: dict[str, Host], lines: Lines) -> None:
         elif hosts:
             _check_together(node, nodes, lines)
     for host in hosts.values():
+        if all(node.host in hosts and node.host != host.name for node in nodes.values()):
+            lines.fault(("hosts", host.name), f"host {host.name}: no node runs there", "take it out")
         _check_ports(host, [node for node in nodes.values() if node.host == host.name], lines)
 
 
@@ -118,8 +123,6 @@ def _check_ports(host: Host, nodes: list[NodeSpec], lines: Lines) -> None:
     needed = PORTS_EACH * sum(node.copies for node in nodes)
     there = host.last - host.first + 1
     where = ("hosts", host.name, "ports")
-    if not nodes:
-        lines.fault(("hosts", host.name), f"host {host.name}: no node runs there", "take it out")
     if needed > there:
         what = f"host {host.name}: {needed} ports are needed, {there} are there"
         lines.fault(where, what, f"write ports: {host.first}-{host.first + needed - 1}, or more")
