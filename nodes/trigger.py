@@ -109,16 +109,20 @@ class Trigger(Node):
         names = ("windows", "sent", "ok", "incomplete", "failed", "dead", "suspicious", "twins", "attempts_failed")
         self.counters = dict.fromkeys((*names, "reopened", "untold"), 0)
         self.letters = DeadLetters(settings.dead_letters / f"{place.name}.jsonl")
+        self._inherited: list[Due] = []
+        """Windows that our predecessor left open, until they are leased again."""
         self._tell_at = 0
 
     def start(self, now: Now) -> Actions:
         """Go on where the journal ends. Lease numbers never meet those of an earlier life."""
-        keeper, open_ = self._resume()
+        keeper, self._inherited = self._resume()
         needed = self.place.readers_of.get("archiver", [])
         self.writer = Writer(self.place.name, now.utc, self.settings.memory, keeper, needed)
         self.writer.open(now, self._head)
         self.leases = self._leases(self.writer.epoch)
-        return self.writer.commit(self._reopen(open_, now), now)
+        actions = self.writer.commit(self._reopen(self._inherited, now), now)
+        self._inherited = []
+        return actions
 
     def _resume(self) -> tuple[_Journal | None, list[Due]]:
         """(the journal, windows without a verdict)"""
@@ -151,7 +155,7 @@ class Trigger(Node):
         return Leases(workers, s.in_flight, s.timeout, s.attempts, first=first)
 
     def _head(self) -> list[bytes]:
-        return [state(self.book, (task.due for _, task in self.leases.pending()))]
+        return [state(self.book, [*self._inherited, *(task.due for _, task in self.leases.pending())])]
 
     def _since(self, now: Now) -> int:
         """UTC [ns] from which on a restart needs the journal."""

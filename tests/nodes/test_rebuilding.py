@@ -59,6 +59,14 @@ def test_a_kill_at_any_call_changes_no_verdict(
         check(World(tmp_path / str(call), [Kill(victim, call, sent)]), undisturbed)
 
 
+@pytest.mark.parametrize("first", range(60, 150, 12))
+def test_a_trigger_killed_again_as_it_comes_back_leaves_no_window_open(
+    first: int, tmp_path: Path, undisturbed: World
+) -> None:
+    deaths = [Kill("windows", first, 0, away=2), *(Kill("windows", first + k, sent=0, away=1) for k in (1, 2, 4, 7))]
+    check(World(tmp_path, deaths), undisturbed)
+
+
 def kills() -> st.SearchStrategy[list[Kill]]:
     one = st.builds(
         Kill, st.sampled_from(VICTIMS), st.integers(1, 250), st.none() | st.integers(0, 4), st.integers(1, 25)
