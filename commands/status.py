@@ -27,7 +27,7 @@ FIRST_LOOK = 2.6
 
 LEAST_NAME = 17
 """Columns of a name with the table's edges, however little room there is."""
-MEASURES = ("_ms", "files", "bytes", "links", "connected", "devices")
+MEASURES = ("_ms", "_gib", "files", "bytes", "links", "connected", "devices", "_synchronised", "_stratum", "_pending")
 """Counters that are no counts of what happened: they have no rate."""
 COLUMNS = {
     "connected": ("receiver_connected", "balancer_connected", "connected"),
