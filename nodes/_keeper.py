@@ -43,8 +43,9 @@ class Keeper:
                  waiting: int = WAITING, disk: Disk | None = None,
                  clock: Callable[[], int] = time.monotonic_ns) -> None:  # fmt: skip
         """`keep` [bytes] and `age` [ns] bound the journal, whoever still wants it; `least` [ns] is how long words
-        stay that nobody wants any more. Raises JournalError."""
-        self._journal = Journal(folder, segment=segment, disk=disk)
+        stay that nobody wants any more; a file is full with `segment` bytes, or an eighth of `keep`. `waiting`
+        [bytes] bounds what waits for a disk in trouble, which is tried every `retry` [ns]. Raises JournalError."""
+        self._journal = Journal(folder, segment=min(segment, keep // 8), disk=disk)
         self._folder, self._keep, self._age, self._least = folder, keep, age, least
         self._patience, self._sync_every, self._retry = patience, sync_every, retry
         self._clock = clock

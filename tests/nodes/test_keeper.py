@@ -7,11 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
-from archive.journal import Journal, JournalError
+from archive.journal import Journal, JournalError, Note
 from nodes._keeper import CALM, DRAIN, REMEMBER, Keeper
 from protocol.clock import MILLISECOND, SECOND, Now
 from tests.journals import Troubled, group, held, told
@@ -239,9 +240,13 @@ def test_what_was_trimmed_is_not_counted_as_lost(folder: Path, disk: Troubled) -
     for _ in range(100):
         station.say(400)
     assert "start the readers" in station.keeper.trouble
-    time_is[0] = REMEMBER + 1
-    station.keeper.trim(E1, station.next, station.now())
-    until(lambda: station.keeper.trouble == "")
+
+    def quiet() -> bool:
+        time_is[0] += REMEMBER + 1
+        station.keeper.trim(E1, station.next, station.now())
+        return station.keeper.trouble == ""
+
+    until(quiet)
     assert station.keeper.close()
 
 
@@ -307,6 +312,59 @@ def test_reading_goes_on_while_files_come_and_go(folder: Path, disk: Troubled) -
             station.keeper.trim(E1, lowest, station.now())
     assert station.keeper.counters["segments"] < 40
     assert station.keeper.close()
+
+
+def replayed(journal: Journal) -> int:
+    """The state that a restart comes to."""
+    state = 0
+    for record in journal.records():
+        if isinstance(record, Note):
+            kind, _, number = record.data.partition(b" ")
+            state = int(number) if kind == b"next" else int(number.split(b".")[0]) + 2
+    return state
+
+
+def troubled_life(station: Station, chance: Random) -> dict[int, list[bytes]]:
+    """The words of a life on a disk that is well in the end."""
+    said: dict[int, list[bytes]] = {}
+    disk = station.disk
+    for _ in range(chance.randrange(150)):
+        what = chance.random()
+        if what < 0.1:
+            disk.half, disk.fault = chance.random() < 0.5, chance.choice([errno.EIO, errno.ENOSPC, errno.EROFS])
+        elif what < 0.2:
+            disk.fault = 0
+            until(lambda: station.keeper.counters["waiting_bytes"] == 0)
+        elif what < 0.25:
+            disk.sync_fault = chance.choice([0, errno.EIO])
+        said |= dict(enumerate(group(station.next, size=300)[1], station.next))
+        station.say(300)
+    disk.fault = disk.sync_fault = 0
+    until(lambda: station.keeper.trouble == "")
+    said |= dict(enumerate(group(station.next)[1], station.next))
+    station.say()
+    return said
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_the_disk_does_lives_add_up(folder: Path, seed: int) -> None:
+    said: dict[tuple[int, int], list[bytes]] = {}
+    dropped = 0
+    for epoch in range(E1, E1 + 3):
+        station = Station(folder, Troubled(), segment=3000, waiting=20_000)
+        station.open(epoch)
+        life = troubled_life(station, Random(f"{seed} {epoch}"))
+        said |= {(epoch, number): parts for number, parts in life.items()}
+        dropped += station.keeper.counters["dropped_words"]
+        assert station.keeper.close()
+        journal = Journal(folder)
+        found = {(at, number): parts for at, number, parts in held(journal)[0]}
+        assert journal.cut == ""
+        assert replayed(journal) == station.next
+        assert list(found) == sorted(found)
+        assert found.items() <= said.items()
+        assert len(said) - len(found) == dropped
+        journal.close()
 
 
 def test_close_drains_what_waits(folder: Path, disk: Troubled) -> None:
