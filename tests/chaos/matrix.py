@@ -3,7 +3,7 @@
     python -m tests.chaos.matrix [ROWS …] [--table] [--quick] [--list]
 
 ROWS are beginnings of names, as `kill` or `stop.receiver`. Results go to build/matrix.jsonl, a line each; `--table`
-prints them as the table of docs/reliability.md. `--quick` does each row once and short, and keeps nothing.
+writes them into docs/reliability.md. `--quick` does each row once and short, and keeps nothing.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from tests.chaos.rows import ROWS, Outcome, Row
 from tests.chaos.station import ROOT
 
 RESULTS = ROOT / "build" / "matrix.jsonl"
+PAGE = ROOT / "docs" / "reliability.md"
 HEAD = (
     "| fault | times | sent | archived | lost | doubled | unreadable | windows | missed or twice "
     "| flowing again: median / longest | command |"
@@ -33,7 +34,7 @@ def results() -> list[dict[str, Any]]:
 
 
 def wanted(names: list[str]) -> list[Row]:
-    return [row for row in ROWS if not names or any(row.name.startswith(name) for name in names)]
+    return [row for row in ROWS if not names or any(f"{row.name}.".startswith(f"{name}.") for name in names)]
 
 
 def commit() -> str:
@@ -76,11 +77,8 @@ def table(done: list[dict[str, Any]]) -> str:
     """The newest result of each row, as Markdown."""
     newest = {each["row"]: each for each in done}
     lines = [HEAD, "|---|--:|--:|--:|--:|--:|--:|--:|--:|---|---|"]
-    for row in ROWS:
-        each = newest.get(row.name)
-        if each is None:
-            lines.append(f"| {row.about} | not done yet |  |  |  |  |  |  |  |  | `make matrix ROWS={row.name}` |")
-            continue
+    for row in [row for row in ROWS if row.name in newest]:
+        each = newest[row.name]
         back = f"{each['median']:.2f} s / {each['longest']:.2f} s" if each["median"] is not None else ""
         lost = f"{each['lost']}" + (f" (and {each['excused']} excused)" if each["excused"] else "")
         wrong = "" if each["good"] else " **not held**"
@@ -88,18 +86,31 @@ def table(done: list[dict[str, Any]]) -> str:
                  each["unreadable"], each["windows"], each["missed"] + each["twice"], back,
                  f"`make matrix ROWS={row.name}`")  # fmt: skip
         lines.append(f"| {' | '.join(map(str, cells))} |")
-    return "\n".join(lines)
+    missing = [f"`{row.name}`" for row in ROWS if row.name not in newest]
+    return "\n".join([*lines, "", f"Not measured yet: {', '.join(missing)}."] if missing else lines)
+
+
+def write_page(text: str) -> None:
+    """The table where docs/reliability.md has its place."""
+    page = PAGE.read_text()
+    begin = page.index("\n", page.index("<!-- matrix")) + 1
+    PAGE.write_text(page[:begin] + text + "\n" + page[page.index("<!-- end of matrix") :])
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.matrix")
     parser.add_argument("rows", nargs="*")
-    parser.add_argument("--table", action="store_true", help="print the results and do nothing")
+    parser.add_argument(
+        "--table", action="store_true", help="write the results into docs/reliability.md and do nothing else"
+    )
     parser.add_argument("--list", action="store_true", help="print the names of the rows")
     parser.add_argument("--quick", action="store_true", help="each row once and short; nothing is kept")
     asked = parser.parse_args()
-    if asked.list or asked.table:
-        print(table(results()) if asked.table else "\n".join(f"{row.name:28} {row.about}" for row in ROWS))
+    if asked.list:
+        print("\n".join(f"{row.name:28} {row.about}" for row in ROWS))
+        return 0
+    if asked.table:
+        write_page(table(results()))
         return 0
     done = {each["row"] for each in results() if each["good"]}
     bad = []
@@ -121,7 +132,8 @@ def main() -> int:
                 file.write(json.dumps(result) + "\n")
         if not result["good"]:
             bad.append(row.name)
-    print(table(results()) if not asked.quick else "")
+    if not asked.quick:
+        write_page(table(results()))
     print(f"not held: {', '.join(bad)}" if bad else "all held")
     return 1 if bad else 0
 

@@ -336,10 +336,14 @@ def double_up(row: Row, folder: Path, run: int, quick: bool) -> Outcome:
     return Outcome(scene.run(act), 2)
 
 
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+
+
 def _rows() -> list[Row]:
-    rows = [Row(f"kill.{kind}", f"SIGKILL of a {kind}", KILLS, kill, kind) for kind in KINDS]
+    rows = [Row(f"kill.{kind}", f"SIGKILL of {_a(kind)}", KILLS, kill, kind) for kind in KINDS]
     rows.append(Row("kill.several", "SIGKILL of up to three at once", KILLS, several))
-    rows += [Row(f"stop.{kind}.{seconds}", f"SIGSTOP of a {kind} for {seconds} s", times, stop, (kind, seconds, times))
+    rows += [Row(f"stop.{kind}.{seconds}", f"SIGSTOP of {_a(kind)} for {seconds} s", times, stop, (kind, seconds, times))
              for kind in KINDS for seconds, times in ((1, 10), (10, 5), (60, 2))]  # fmt: skip
     places = (
         ("receiver", "receivers*", "receiver"),
@@ -347,7 +351,7 @@ def _rows() -> list[Row]:
         ("archiver", "archive", "archiver"),
     )
     for name, who, kind in places:
-        about = f"a {kind} dies at every k-th write and sync, whole and torn"
+        about = f"{_a(kind)} dies at every k-th write and sync, whole and torn"
         rows.append(Row(f"write.{name}", about, 48 * 4, every_write, who))
     rows.append(Row("power", "power cut: what was not synced is gone", 20, power))
     down, none = {"down": True}, dict[str, Any]()
