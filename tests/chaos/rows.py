@@ -343,8 +343,10 @@ def _a(kind: str) -> str:
 def _rows() -> list[Row]:
     rows = [Row(f"kill.{kind}", f"SIGKILL of {_a(kind)}", KILLS, kill, kind) for kind in KINDS]
     rows.append(Row("kill.several", "SIGKILL of up to three at once", KILLS, several))
-    rows += [Row(f"stop.{kind}.{seconds}", f"SIGSTOP of {_a(kind)} for {seconds} s", times, stop, (kind, seconds, times))
-             for kind in KINDS for seconds, times in ((1, 10), (10, 5), (60, 2))]  # fmt: skip
+    for kind in KINDS:
+        for seconds, times in ((1, 10), (10, 5), (60, 2)):
+            about = f"SIGSTOP of {_a(kind)} for {seconds} s"
+            rows.append(Row(f"stop.{kind}.{seconds}", about, times, stop, (kind, seconds, times)))
     places = (
         ("receiver", "receivers*", "receiver"),
         ("trigger", "windows", "trigger"),
