@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from nodes._keeper import Keeper
 
 ANNOUNCE_EVERY = 400 * MILLISECOND
-FETCH_AT_MOST = 256
-"""Words asked for at once, so that an answer fits an inbox."""
+FETCH_AT_MOST = 128
+"""Words asked for at once, so that an answer fits an inbox, and takes a writer less than a tick."""
 FETCH_BYTES = 4 << 20
 """An answer ends with the word that reaches this; the rest is asked for again."""
 MEANINGS = 4
@@ -147,7 +147,10 @@ class Writer:
             yield from self._in_force(message, max(message.first, oldest))
         if message.configurations:
             yield Letter(message.reader, Gone(self.node, message.epoch, message.first, message.first))
-        yield from self._words_of(message, min(message.last, end, message.first + FETCH_AT_MOST))
+        if message.first < oldest:
+            yield Letter(message.reader, Gone(self.node, message.epoch, message.first, oldest))
+        first = max(message.first, oldest)
+        yield from self._words_of(message, first, min(message.last, end, first + FETCH_AT_MOST))
 
     def _in_force(self, message: Fetch, at: int) -> Iterator[Letter]:
         """What rows mean from word `at` on. An earlier epoch ended with what this one began with."""
@@ -160,10 +163,10 @@ class Writer:
             for each in known:
                 yield Letter(message.reader, replace(each, epoch=message.epoch, number=0, again=True))
 
-    def _words_of(self, message: Fetch, last: int) -> Iterator[Letter]:
+    def _words_of(self, message: Fetch, first: int, last: int) -> Iterator[Letter]:
         """Words in [first, last), as far as they go into one answer; Gone where there are none any more."""
-        expected, room = message.first, FETCH_BYTES
-        words = self._kept(message.epoch, message.first, last)
+        expected, room = first, FETCH_BYTES
+        words = self._kept(message.epoch, first, last)
         while room > 0 and expected < last:
             try:
                 number, parts, word = next(words, (last, [], None))

@@ -296,16 +296,15 @@ class Receiver(Node):
     def health(self, now: Now) -> dict[str, Any]:
         """The books per device, and what was refused and why."""
         unknown = {f"unknown_{name}": count for name, count in zip(COLUMNS, self._unknown(), strict=True) if count}
-        totals, journal = self.links.totals(), self.keeper.counters if self.keeper else {}
-        own = {f"journal_{name}": count for name, count in journal.items()}
-        counters = {**totals, **unknown, **self.links.counts, **own, "links": len(self.links.carriers)}
+        own = {**self.links.counts, **self.writer.counters}
+        counters = {**self.links.totals(), **unknown, **own, "links": len(self.links.carriers)}
         return {
             "counters": counters | {"stray_datagrams": self.links.counts["stray_datagrams"], "said": self.writer.next},
             "queues": {"bytes_kept": self.writer.held},
             **self.links.table(),
             "alarms": [
                 *(f"balancer {each} is not there" for each in self.balancers.missing),
-                *([self.keeper.trouble] if self.keeper and self.keeper.trouble else []),
+                *self.writer.alarms,
                 *self.links.alarms(),
             ],
         }
