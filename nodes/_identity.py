@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from nodes._registry import Registry, RegistryError
+from nodes._registry import Registry
 from nodes._site import Device, Site, recognise
 
 _SAID = {"number", "name", "region", "latitude", "longitude", "elevation", "analogs", "protocol"}
@@ -53,7 +53,7 @@ class Identities:
         return _admitted_name(*known) if known else None
 
     def of_caller(self, address: str, stream: int) -> dict[str, Any]:
-        """A device that dialled us. Raises Unknown."""
+        """A device that dialled us. Raises Unknown. A number of the registry is to be saved before it is told."""
         candidates = self._by_stream.get(stream, []) + self._by_stream.get(None, [])
         return self._said(recognise(candidates, address, stream)) or self._admitted(address, stream)
 
@@ -75,10 +75,7 @@ class Identities:
     def _admitted(self, address: str, stream: int) -> dict[str, Any]:
         if self.site.unknown != "admit":
             raise Unknown(f"stream {stream} from {address}: not in the site file")
-        try:
-            number = self.registry.number(address, stream, self.names)
-        except RegistryError as fault:
-            raise Unknown(f"stream {stream} from {address}: no number can be given, {fault}") from fault
+        number = self.registry.number(address, stream, self.names)
         if number is None:
             raise Unknown(f"stream {stream} from {address}: the registry has no number left")
         return {"number": number, "name": _admitted_name(address, stream)}

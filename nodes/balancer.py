@@ -76,6 +76,8 @@ class Balancer(Node):
         self.reach = Reach(self.site.devices, settings.keepalive)
         self.counts: Counter[str] = Counter()
         self.complaints = Complaints(self.log)
+        self.admitted: list[tuple[Receiver, dict[str, Any]]] = []
+        """Questions about devices whose number is not saved yet."""
         self.look_at = self.gathered_at = self.open_at = 0
         self.shut = False
         """No descriptor is left for who calls."""
@@ -85,7 +87,8 @@ class Balancer(Node):
     def start(self, now: Now) -> Actions:
         """Open the doors. Raises StartError if the port is taken or the registry is unreadable."""
         try:
-            self.whois = Whois(Identities(self.site, Registry(self.settings.registry)))
+            self.registry = Registry(self.settings.registry)
+            self.whois = Whois(Identities(self.site, self.registry))
             may_call = self.whois.identities.may_call
             self.door = Door(self.settings.listen, self.limits, self.settings.keepalive, may_call, self.complaints)
             self.hatch = _handover.listen(_handover.path(self.place.run, self.place.name))
@@ -179,6 +182,7 @@ class Balancer(Node):
                 self._told_end(receiver, note, now)
             if receiver.name and not receiver.joined and receiver.owes == 0:
                 self._welcome(receiver, now)
+        self._answer_admitted(now)
         if not receiver.channel.alive:
             yield from self._left(fd, now)
 
@@ -248,21 +252,39 @@ class Balancer(Node):
     # ── who is who ──────────────────────────────────────────────────────────────────────────────────────────
 
     def _identify(self, receiver: Receiver, note: dict[str, Any], now: Now) -> None:
-        """Answer a receiver's question; the newest connection of a device replaces an older one."""
+        """Answer a receiver's question."""
         connection = self._read_by(receiver, note["connection"])
         if connection is None:
             return
         address, stream = note["address"], note["stream"]
-        key = {"address": address, "stream": stream}
         try:
             device = self.whois.device(connection, address, stream)
+            if not self.registry.is_saved(device["number"]):
+                self.admitted.append((receiver, note))
+                return
             leaves = self.whois.own(connection, device["number"], device["name"], address, now)
         except Unknown as why:
-            self._refuse(str(why), now)
-            self.receivers.tell(connection, "refused", **key, reason=str(why))
+            self._turn_down(receiver, note, str(why), now)
             return
-        self.receivers.tell(connection, "identity", **key, device=device)
+        self.receivers.tell(connection, "identity", address=address, stream=stream, device=device)
         self._drop(leaves, device["number"], f"{device['name']} has connected anew from {address}")
+
+    def _answer_admitted(self, now: Now) -> None:
+        """Questions about devices that were admitted just now, when their numbers are on the disk."""
+        admitted, self.admitted = self.admitted, []
+        try:
+            self.registry.save()
+        except RegistryError as fault:
+            for receiver, note in admitted:
+                self._turn_down(receiver, note, f"a device that is not listed: {fault}", now)
+            return
+        for receiver, note in admitted:
+            self._identify(receiver, note, now)
+
+    def _turn_down(self, receiver: Receiver, note: dict[str, Any], why: str, now: Now) -> None:
+        self._refuse(why, now)
+        key = {name: note[name] for name in ("connection", "address", "stream")}
+        receiver.channel.say("refused", **key, reason=why)
 
     def _read_by(self, receiver: Receiver, id_: int) -> Connection | None:
         """The connection, if this receiver has it."""

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -513,6 +514,39 @@ def test_a_device_that_the_site_file_knows_no_more_is_dropped(bench, receive):
     drops = [(note["connection"], note["number"]) for note in first.hear() if note["say"] == "drop"]
     assert drops == [(known, 1), (nobody, 0)]
     first.die()
+
+
+def test_a_crowd_of_admitted_devices_is_answered_after_one_write(bench, receive, monkeypatch):
+    bench.start()
+    receiver = receive("r.1")
+    for _ in range(50):
+        bench.dial()
+        receiver.hear()
+    written = []
+    monkeypatch.setattr(bench.node.registry, "_write", lambda: written.append(len(bench.node.registry.numbers)))
+    for k, id_ in enumerate(receiver.links):
+        receiver.channel.say("identify", connection=id_, address="127.0.0.1", stream=k + 1)
+    bench.turn()
+    answers = receiver.hear()
+    assert [note["say"] for note in answers] == ["identity"] * 50
+    assert len({note["device"]["number"] for note in answers}) == 50
+    assert written == [50]
+
+
+def test_a_full_disk_keeps_unlisted_devices_out_until_it_heals(bench, receive, monkeypatch):
+    bench.start()
+    receiver = receive("r.1")
+    bench.dial()
+    receiver.hear()
+    [id_] = receiver.links
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.node.registry, "_write", Mock(side_effect=full))
+        [answer] = receiver.identify(id_, 7)
+    assert answer["say"] == "refused"
+    assert bench.alarms() == [f"refused 1x: {answer['reason']}"]
+    assert answer["reason"].endswith("registry.json: No space left on device")
+    assert receiver.identify(id_, 7)[0]["say"] == "identity"
 
 
 # ── who calls too often ─────────────────────────────────────────────────────────────────────────────────────

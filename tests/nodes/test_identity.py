@@ -5,7 +5,7 @@ import json
 import pytest
 
 from nodes._identity import Identities, Unknown
-from nodes._registry import FIRST, Registry, RegistryError
+from nodes._registry import FIRST, PER_ADDRESS_AT_MOST, Registry, RegistryError
 from nodes._site import Site
 
 SITE = {
@@ -60,7 +60,12 @@ def test_a_sender_is_recognised_by_its_source(tmp_path):
 
 
 def test_admitted_devices_keep_their_number_for_ever(tmp_path):
-    first = identities(tmp_path, "admit").of_caller("192.0.2.1", 5)
+    who = identities(tmp_path, "admit")
+    first = who.of_caller("192.0.2.1", 5)
+    assert not who.registry.is_saved(FIRST)
+    assert who.of_caller("192.0.2.1", 5) == first
+    who.registry.save()
+    assert who.registry.is_saved(FIRST)
     assert first == {"number": FIRST, "name": "192.0.2.1/5"}
     later = identities(tmp_path, "admit")
     assert later.of_caller("192.0.2.2", 5)["number"] == FIRST + 1
@@ -85,3 +90,30 @@ def test_a_damaged_registry_is_named_with_a_remedy(tmp_path, content):
     path.write_text(content)
     with pytest.raises(RegistryError, match=r"registry\.json"):
         Registry(path)
+
+
+def test_a_number_that_could_not_be_saved_is_nobodys(tmp_path):
+    registry = Registry(tmp_path / "gone" / "r.json")
+    (tmp_path / "gone").write_text("a file where the folder should be")
+    assert registry.number("a", 1, set()) == FIRST
+    with pytest.raises(RegistryError, match=r"r\.json: "):
+        registry.save()
+    (tmp_path / "gone").unlink()
+    assert registry.number("b", 2, set()) == FIRST
+    registry.save()
+    assert Registry(tmp_path / "gone" / "r.json").numbers == {("b", 2): FIRST}
+
+
+def test_one_address_can_not_use_up_all_numbers(tmp_path):
+    registry = Registry(tmp_path / "r.json")
+    given = [registry.number("a", stream, set()) for stream in range(1, 6000)]
+    assert given.count(None) == len(given) - PER_ADDRESS_AT_MOST
+    assert registry.number("b", 1, set()) == FIRST + PER_ADDRESS_AT_MOST
+
+
+def test_names_of_numbers_brought_back(tmp_path):
+    who = identities(tmp_path, "admit")
+    number = who.of_caller("192.0.2.1", 5)["number"]
+    assert (who.name(1), who.name(number), who.name(number + 1)) == ("A", "192.0.2.1/5", None)
+    who.registry.save()
+    assert identities(tmp_path).name(number) is None  # the site admits nobody any more
