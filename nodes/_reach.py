@@ -34,6 +34,13 @@ class Port:
     def numbers(self) -> set[int]:
         return {device.number for device in self.devices}
 
+    @property
+    def place(self) -> str:
+        """As a person finds it in the site file."""
+        link, name = self.devices[0].link, self.devices[0].name
+        group = f" {link.group}" if link.group else ""
+        return f"{name} (UDP {link.spontaneous or link.udp}{group})"
+
     def peer(self) -> tuple[str, int]:
         """The device, or our own end if several send to it. Raises OSError if there is no such host."""
         link = self.devices[0].link
@@ -142,13 +149,7 @@ class Reach:
         """Devices that do not answer or send; `heard` are the link numbers that are connected."""
         known = set(heard)
         silent = [f"{dial.device.name} at {dial.target}: {dial.fault}" for dial in self._dials if dial.fault]
-        shut = [
-            f"UDP {each.link.spontaneous or each.link.udp} {each.link.group or ''}: {port.fault}; see `link` of "
-            f"{each.name} in the site file"
-            for port in self._ports
-            for each in port.devices[:1]
-            if port.fault
-        ]
+        shut = [f"{port.place}: {port.fault}" for port in self._ports if port.fault]
         mute = [device for port in self._ports for device in port.devices if device.number not in known]
         return [
             *silent,

@@ -16,7 +16,7 @@ from nodes._connections import Connection, Connections
 from nodes._handover import Channel
 from protocol.clock import SECOND, Now
 
-STUCK_AFTER = SECOND
+STUCK_AFTER = 3 * SECOND
 """A receiver that has not read what we said for so long gets no new connections."""
 Fields = Callable[[Connection], dict[str, Any]]
 """What else a `link` note says of a connection."""

@@ -289,7 +289,7 @@ def test_a_receiver_that_does_nothing_gets_no_new_connections(bench, receive):
     for _ in range(2):
         bench.dial()
     other.hear()
-    bench.turn(2)
+    bench.turn(4)
     assert bench.alarms() == ["r.1 does nothing: new devices go to others"]
     for _ in range(4):
         bench.dial()
