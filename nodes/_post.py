@@ -15,7 +15,7 @@ from typing import Any
 import zmq
 
 from nodes._abroad import Abroad
-from nodes._node import Letter, News, Place
+from nodes._node import Letter, News, Place, StartError
 from nodes._sockets import (
     BATCH,
     INBOX_LIMIT,
@@ -42,26 +42,32 @@ class Post:
         self.context = zmq.Context()
         self.doors: dict[Socket, Door] = {}
         self.abroad: Abroad | None = None
-        here = place.network.here if place.network else ""
         self.inbox = open_socket(self.context, zmq.PULL, INBOX_LIMIT)
         self.outlet = open_socket(self.context, zmq.PUB, NEWS_LIMIT)
         self.reading = subscribe(self.context, subscriptions(tags))
         self._letters: dict[str, Socket] = {}
-        self.inbox.bind(inbox(place.run, place.name))
-        self.outlet.bind(news(place.run, place.name))
+        try:
+            self._open(subscriptions(tags))
+        except BaseException:
+            self.close()
+            raise
+        for opened in (*self.doors, *(self.abroad.sockets if self.abroad else ())):
+            self.poll.watch(opened)
+
+    def _open(self, tags: set[bytes]) -> None:
+        place = self.place
+        for bound, endpoint in ((self.inbox, inbox), (self.outlet, news)):
+            try:
+                bound.bind(endpoint(place.run, place.name))
+            except zmq.ZMQError as error:
+                raise StartError(str(error)) from error
         for source in (name for names in place.sources.values() for name in names):
             if place.network is None or place.network.is_here(source):
                 self.reading.connect(news(place.run, source))
         for opened in (self.inbox, self.reading):
-            self.doors[opened] = Door(opened, here)
+            self.doors[opened] = Door(opened, place.network.here if place.network else "")
         if place.network:
-            try:
-                self.abroad = Abroad(self.context, place, place.network, subscriptions(tags), poll)
-            except BaseException:
-                self.close()
-                raise
-        for opened in (*self.doors, *(self.abroad.sockets if self.abroad else ())):
-            self.poll.watch(opened)
+            self.abroad = Abroad(self.context, place, place.network, tags, self.poll)
 
     def door(self, source: Any) -> Door | None:
         """The door that something polled is; None for what only needs to be served."""

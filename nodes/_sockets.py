@@ -34,7 +34,7 @@ BATCH = 200
 LINGER = 2_000
 """Milliseconds that a stopping process gives its last messages."""
 TCP: dict[int, int] = {
-    zmq.HANDSHAKE_IVL: 5_000,  # who does not say who it is within so long is cut off
+    zmq.HANDSHAKE_IVL: 3_000,  # who does not say who it is within so long is cut off
     zmq.HEARTBEAT_IVL: 1_000,
     zmq.HEARTBEAT_TIMEOUT: 3_000,  # a host that is dead, or behind a cut cable, is noticed
     zmq.HEARTBEAT_TTL: 4_000,
