@@ -696,6 +696,7 @@ def test_an_index_has_an_entry_for_so_many_bytes(folder: Path) -> None:
     assert len(journal._segments[-1].starts) <= journal.size // segments.INDEX_EVERY + 1
     assert list(journal.fetch(E1, 1234, 1236)) == [(1234, [b"x" * 100]), (1235, [b"x" * 100])]
     journal.roll(2, [])
+    assert not journal._segments[0].starts
     assert list(journal.fetch(E1, 2345, 2346)) == [(2345, [b"x" * 100])]
 
 

@@ -152,6 +152,26 @@ def test_a_disk_that_refuses_is_an_alarm_and_heals_without_loss(
     assert journal.files <= 3  # trying again leaves no files behind
 
 
+def test_a_disk_with_room_for_a_head_alone_is_not_filled_with_heads(folder: Path) -> None:
+    class Narrow(Troubled):
+        def pwritev(self, fd: int, pieces: Any, offset: int) -> None:
+            if self.half and sum(memoryview(piece).nbytes for piece in pieces) > 300:
+                self._refuse(errno.ENOSPC)
+            super().pwritev(fd, pieces, offset)
+
+    disk = Narrow()
+    station = Station(folder, disk)
+    station.open()
+    assert station.say(500)
+    disk.half = True
+    assert not station.say(500)
+    until(lambda: disk.failed > 20)
+    assert station.keeper.counters["segments"] == 1
+    disk.half = False
+    until(lambda: station.keeper.trouble == "")
+    assert station.keeper.close()
+
+
 def test_what_memory_can_not_hold_is_dropped_oldest_first_and_the_state_is_right(folder: Path, disk: Troubled) -> None:
     station = Station(folder, disk, waiting=10_000)
     station.open()
