@@ -109,6 +109,7 @@ class Scene:
             self.station.keep_logs()
             report = oracle.judge(self.folder, self.excused, self.may_break, self.windows_of)
             self._judge_the_rest(drained, drain, left, report)
+            self._judge_finished(report)
             return report
         finally:
             if self.players is not None:
@@ -126,6 +127,16 @@ class Scene:
             self.done.append(each)
             if each.victims:
                 self.fault("stop" if each.fault.stopped else "kill", each.victims)
+
+    def _judge_finished(self, report: oracle.Report) -> None:
+        """The same must be in the finished files that are made of the parts."""
+        made = self.station.syms("finish", str(self.folder / "data"), check=False)
+        if made.returncode:
+            report.faults.append(f"syms finish: exit {made.returncode}: {made.stdout}{made.stderr}")
+            return
+        again = oracle.judge(self.folder, self.excused, self.may_break, self.windows_of)
+        if str(again) != str(report) or set(again.faults) - set(report.faults):
+            report.faults += [f"after syms finish: {each}" for each in [str(again), *again.faults]]
 
     def _judge_the_rest(self, drained: bool, patience: float, left: list[str], report: oracle.Report) -> None:
         report.faults += self.wrong

@@ -36,7 +36,8 @@ class Shim:
         path.write_bytes(bytes(LAYOUT.size))
         with open(path, "r+b") as file:
             self._map = mmap.mmap(file.fileno(), LAYOUT.size)
-        self.set(stride=1, first=1, after_ms=2500, **settings)
+        usual: dict[str, int | str] = {"stride": 1, "first": 1, "after_ms": 2500}
+        self.set(**(usual | settings))
         self.environment = {
             "LD_PRELOAD": str(self.library),
             "CHAOS_CONTROL": str(path),

@@ -120,5 +120,5 @@ def expected(device: Device, form: int, k: NDArray[np.int64]) -> NDArray[np.floa
     if form == INTEGER:
         magnitude, angle = magnitude * MAGNITUDE_SCALE, angle * 1e-4
         frequency, rocof = 50.0 + frequency / 1000, rocof / 100
-    both = np.stack([magnitude, np.degrees(angle)], axis=2).reshape(len(k), -1)
+    both = np.stack([magnitude, np.degrees(angle)], axis=2).reshape(len(k), 2 * device.phasors)
     return np.concatenate([frequency[:, None], rocof[:, None], both, said.analog], axis=1).astype(np.float32)
