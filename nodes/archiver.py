@@ -35,6 +35,10 @@ from protocol.messages import Announce, Configuration, Gone, Measurements, Numbe
 
 TIDY_EVERY = 5 * SECOND
 MEASURE_EVERY = 60 * SECOND
+SLOW = 3 * SECOND
+"""A commit that takes longer is an alarm."""
+SLOW_FOR = 60 * SECOND
+"""So long after the last slow one."""
 ROOT = Path(__file__).parents[1]
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -95,6 +99,10 @@ class Archiver(Node):
         self.child: subprocess.Popen[str] | None = None
         self.sealed: set[int] = set()
         self._commit_at = self._tidy_at = self._measure_at = 0
+        self._begun_at: int | None = None
+        """When a commit was begun, until we are called again: its end, as far as we can know."""
+        self._slow = (0, 0)
+        """(how long the last slow commit took, when that was)"""
         self._bytes_held = 0
 
     @property
@@ -121,6 +129,7 @@ class Archiver(Node):
 
     def receive(self, message: Any, now: Now) -> Iterator[Action]:
         """A word of a stream, or what a writer says of its stream."""
+        self._note_pace(now)
         if not isinstance(message, Numbered | Announce | Gone):
             return
         if self._full:
@@ -143,6 +152,7 @@ class Archiver(Node):
 
     def wake(self, now: Now) -> Iterator[Action]:
         """Commit, write events, start or wait for the finishing child; fetch again what did not come."""
+        self._note_pace(now)
         if now.monotonic >= self._commit_at:
             self._commit_at = now.monotonic + self.settings.commit
             self._commit(now)
@@ -165,6 +175,7 @@ class Archiver(Node):
     def _commit(self, now: Now, everything: bool = False) -> bool:
         """Bring what came to the disk; a disk that takes nothing is an alarm, and tried again."""
         archive, (start, end) = self.opened, self.settings.clip
+        self._begun_at = now.monotonic
         try:
             committed = archive.commit(now)
             files = archive.write_events(now, self.settings.settle, -start, end, everything)
@@ -179,6 +190,19 @@ class Archiver(Node):
         self.counters["commits"] += committed
         self.counters["events"] += len(files)
         return committed
+
+    def _note_pace(self, now: Now) -> None:
+        """While we waited for the disk nobody called us."""
+        if self._begun_at is not None and now.monotonic - self._begun_at > self.settings.commit + SLOW:
+            self._slow = now.monotonic - self._begun_at, now.monotonic
+        self._begun_at = None
+
+    def _alarms(self, now: Now) -> Iterator[str]:
+        yield from filter(None, (self.trouble, self.untidy))
+        took, at = self._slow
+        if took and now.monotonic < at + SLOW_FOR:
+            yield (f"a commit took {took / SECOND:.0f} s: {self.opened.root} is slow; find what else keeps this disk "
+                   "busy, or use another one")  # fmt: skip
 
     def _standing(self) -> dict[str, tuple[int, int]]:
         """Writer -> (newest epoch, next): all below is on the disk, or nobody has it."""
@@ -266,5 +290,5 @@ class Archiver(Node):
                        "verdicts": len(archive.pending.verdicts)},
             "columns": list(COLUMNS), "devices": np.array(devices, dtype=np.uint32),
             "labels": [archive.register.name(device) for device in devices], "counts": counts.astype(np.float64),
-            "alarms": [alarm for alarm in (self.trouble, self.untidy) if alarm],
+            "alarms": list(self._alarms(now)),
         }  # fmt: skip

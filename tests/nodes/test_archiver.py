@@ -124,6 +124,24 @@ def test_a_disk_with_errors_is_an_alarm_that_says_where_and_what_to_do(
     list(node.stop(at(3)))
 
 
+def test_a_slow_disk_is_an_alarm_for_a_while(tmp_path: Path) -> None:
+    node, writer = made(tmp_path), Writer("r", 5)
+    said = [writer.say(word).message for word in [makers.configuration(1), *words(3)]]
+    give(node, said[:2], at(0))
+    list(node.wake(at(1)))
+    give(node, said[2:3], at(2))
+    assert node.health(at(2))["alarms"] == []
+    list(node.wake(at(2)))
+    give(node, said[3:], at(20))  # called again after 18 s
+    (alarm,) = node.health(at(20))["alarms"]
+    assert "a commit took 18 s" in alarm
+    assert str(tmp_path / "data") in alarm
+    list(node.wake(at(21)))
+    give(node, [writer.announce().message], at(22))
+    assert node.health(at(81))["alarms"] == []
+    list(node.stop(at(82)))
+
+
 def test_hours_that_cannot_be_finished_are_an_alarm_and_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
