@@ -7,14 +7,16 @@ may forget what is before it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgpack
 
 from algorithms.alignment import Aligner
+from nodes._catchup import GIVE_UP
 from nodes._keeper import Keeper
+from nodes._stream import Writer
 from protocol.clock import SECOND, Now
 from protocol.messages import Table
 
@@ -121,7 +123,30 @@ def _any_open(tops: dict[Table, int], aligners: dict[Table, Aligner]) -> bool:
     return any(span is not None and span[0] <= top for span, top in spans)
 
 
-def acknowledged(durable: dict[str, tuple[int, int]], readers: Iterable[str], epoch: int, next_: int) -> int:
-    """All below this number is safe with all of these readers; without any, all that was said."""
-    told = [durable.get(reader, (0, 0)) for reader in readers]
-    return min((number if at == epoch else 0 for at, number in told), default=next_)
+class Followers:
+    """The readers that must not miss what we say, as far as our memory can help it: the triggers."""
+
+    def __init__(self, writer: Writer, readers: Sequence[str]) -> None:
+        self._writer, self._readers = writer, readers
+        self._had = 0
+        self._until = 0
+        self.waited_for = 0
+        """Monotonic ns until which we say no more, 0 if we may."""
+
+    def have(self) -> int:
+        """All below this number is safe with all of them; without any, all that was said."""
+        told = [self._writer.durable.get(reader, (0, 0)) for reader in self._readers]
+        return min((number if epoch == self._writer.epoch else 0 for epoch, number in told), default=self._writer.next)
+
+    def behind(self, now: Now) -> bool:
+        """Whether they would lose what we said next: our memory is half full of what they have not. One that takes
+        nothing for a while is not waited for.
+        """
+        writer, have = self._writer, self.have()
+        mean = writer.held / max(1, writer.next - writer.first)
+        full = (writer.next - have) * mean > writer.keep / 2
+        if have != self._had or not full:
+            self._had, self._until = have, now.monotonic + GIVE_UP
+        behind = full and now.monotonic < self._until
+        self.waited_for = self._until if behind else 0
+        return behind

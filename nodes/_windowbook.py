@@ -133,6 +133,10 @@ class Book:
             for cut in samples.push(took.slot, took.device, took.values, took.late, took.utc):
                 yield Due(self.shape.of, took.table, cut)
 
+    def shaped(self, shape: Shape) -> Book:
+        """Itself; if other windows are wanted, one that begins them with the next samples."""
+        return self if shape == self.shape else Book(shape, self.standing, self.names)
+
     def resume(self, writer: str, table: Table, schedule: dict[str, Any]) -> None:
         """Go on with a schedule of an earlier life."""
         samples = self._samples(writer, table)

@@ -19,8 +19,10 @@ import numpy as np
 
 from algorithms.windows import NEVER, Cut
 from archive.journal import Note, Record, Word
+from nodes._keeper import Keeper
 from nodes._windowbook import Book, Due, Shape, Took
 from protocol import wire
+from protocol.clock import Now
 from protocol.messages import Configuration, Table, Verdict
 
 FORMAT = 1
@@ -31,6 +33,17 @@ SLOTS_AT_ONCE = 512
 
 class NoteError(Exception):
     """A note that this release can't use; says why and what to do."""
+
+
+class Journal(Keeper):
+    """Keeps what a restart needs, also if everybody has the verdicts of then."""
+
+    needed_since: Callable[[Now], int]
+    """UTC [ns] from which on a restart needs it"""
+
+    def trim(self, epoch: int, next: int, now: Now) -> None:
+        self._least = now.utc - self.needed_since(now)
+        super().trim(epoch, next, now)
 
 
 def took(note: Took) -> bytes:

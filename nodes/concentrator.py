@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from algorithms.alignment import Aligner, Released, Rows
 from algorithms.clockwatch import ClockWatch
 from archive.journal import JournalError
-from nodes._catchup import GIVE_UP, CatchUp, together
-from nodes._mark import Mark, MarkError, Progress, Standing, acknowledged
+from nodes._alignhealth import COLUMNS, alarms, columns
+from nodes._catchup import CatchUp, together
+from nodes._mark import Followers, Mark, MarkError, Progress, Standing
 from nodes._node import Action, Actions, Node, Place, StartError
 from nodes._settings import Duration, Size
 from nodes._settings import Settings as Base
@@ -34,7 +35,6 @@ from protocol.messages import Configuration, Durable, Fetch, Measurements, Numbe
 JUDGE_EVERY = 200 * MILLISECOND
 DEPTHS = (64, 4096)
 """Least and most slots of an aligner's ring."""
-COLUMNS = ["received", "late", "duplicate", "missing", "clock_off", "latency_ms"]
 
 
 class Settings(Base):
@@ -77,10 +77,7 @@ class Concentrator(Node):
         self._mark_at = 0
         self._passed: Standing = {}
         """What the receivers were told: in this life, or by the mark of the one before."""
-        self._acked = self._heed_until = 0
-        """What the triggers have of us, and until when we wait for them to take more."""
-        self._heeded: int | None = None
-        """Until when, if we do wait."""
+        self._followers = Followers(self.writer, ())
         self._then = Now(0, 0)
         """While catching up: the time at which the latest rows came."""
 
@@ -95,6 +92,7 @@ class Concentrator(Node):
             self.reader = Reader(self.place.name, self._passed, configurations=True)
         epoch = max(now.utc, self._mark.last_epoch + 1 if self._mark else 0)
         self.writer = Writer(self.place.name, epoch, self.settings.keep)
+        self._followers = Followers(self.writer, self.place.readers_of.get("trigger", ()))
         if self._mark:
             self._mark.open(epoch, now)
         self._catchup = CatchUp([name for names in self.place.sources.values() for name in names], now)
@@ -116,7 +114,11 @@ class Concentrator(Node):
         yield from self._catch_up(now)
 
     def wake_at(self) -> int | None:
-        work = [self._catch_up_at()] if self._catchup.active else [a.wake_at() for a in self.aligners.values()]
+        work = (
+            [max(self._catchup.wake_at(), self._followers.waited_for)]
+            if self._catchup.active
+            else [a.wake_at() for a in self.aligners.values()]
+        )
         due = [self.writer.wake_at(), self.reader.wake_at(), *work]
         return min((at for at in due if at is not None), default=None)
 
@@ -143,14 +145,10 @@ class Concentrator(Node):
             self._mark_at = now.monotonic + SECOND
             self._progress.add(self.reader.standing(), self.aligners)
         self._progress.released(self.aligners, self.writer.next)
-        passed = self._progress.passed(self._acknowledged())
+        passed = self._progress.passed(self._followers.have())
         if passed is not None and (self._mark is None or self._mark.save(passed, now)):
             self._passed = passed
         yield from self.reader.durable(now, self._passed)
-
-    def _acknowledged(self) -> int:
-        triggers = self.place.readers_of.get("trigger", ())
-        return acknowledged(self.writer.durable, triggers, self.writer.epoch, self.writer.next)
 
     def _words(self, words: Iterable[Numbered], now: Now) -> Iterator[Action]:
         for word in words:
@@ -161,7 +159,7 @@ class Concentrator(Node):
 
     def _catch_up(self, now: Now) -> Iterator[Action]:
         """Rows that were fetched, many at once, at the time when they came."""
-        words = [] if self._ahead(now) else self._catchup.take(self.reader, now, self.writer.keep // 4)
+        words = [] if self._followers.behind(now) else self._catchup.take(self.reader, now, self.writer.keep // 4)
         rows = (word for word in words if isinstance(word, Measurements) and word.arrival.size)
         first = next((int(word.arrival[0]) for word in rows), None)
         if first is not None or not self._catchup.active:
@@ -171,20 +169,6 @@ class Concentrator(Node):
                 self._turn_to(int(part.arrival[-1]), now)
             yield from self._words([part], self._then)
             yield from self._release(self._then, now)
-
-    def _catch_up_at(self) -> int:
-        due = self._catchup.wake_at()
-        return due if self._heeded is None else max(due, self._heeded)
-
-    def _ahead(self, now: Now) -> bool:
-        """Whether the triggers would lose what we said next: our memory is half full of what they have not."""
-        writer, acked = self.writer, self._acknowledged()
-        if acked != self._acked:
-            self._acked, self._heed_until = acked, now.monotonic + GIVE_UP
-        mean = writer.held / max(1, writer.next - writer.first)
-        ahead = (writer.next - acked) * mean > writer.keep / 2 and now.monotonic < self._heed_until
-        self._heeded = self._heed_until if ahead else None
-        return ahead
 
     def _turn_to(self, arrival: int, now: Now) -> None:
         """What is worked on now came at this time (ns UTC)."""
@@ -303,17 +287,7 @@ class Concentrator(Node):
         )
 
     def health(self, now: Now) -> dict[str, Any]:
-        devices = np.array(sorted(self.known), dtype=np.uint32)
-        table = np.zeros((devices.size, len(COLUMNS)))
-        for aligner in self.aligners.values():
-            at, have = _find(devices, aligner.devices)
-            for k, name in enumerate(COLUMNS[:4]):
-                table[at, k] += aligner.counts[name][have]
-        off = [self.clock_off.get(device, 0) for device in devices.tolist()]
-        table[:, 0] += off
-        table[:, 4] = off
-        at, have = _find(devices, self.watch.devices)
-        table[at, 5] = self.watch.delay[have] / MILLISECOND
+        devices, table = columns(self.known, self.aligners, self.clock_off, self.watch)
         totals = {name: int(table[:, k].sum()) for k, name in enumerate(COLUMNS[:5])}
         waited = float(np.median(self.latency)) / MILLISECOND if self.latency.size else 0.0
         return {
@@ -329,25 +303,5 @@ class Concentrator(Node):
             "devices": devices,
             "labels": [self.known[device].name for device in devices.tolist()],
             "counts": table,
-            "alarms": list(self._alarms()),
+            "alarms": [*alarms(self.known, self.watch), *filter(None, [self._mark.trouble if self._mark else ""])],
         }
-
-    def _alarms(self) -> Iterable[str]:
-        watch = self.watch
-        for at in np.flatnonzero(watch.marked).tolist():
-            device = int(watch.devices[at])
-            name = self.known[device].name if device in self.known else str(device)
-            off = (int(watch.delay[at]) - (watch.middle or 0)) / SECOND
-            side = "behind" if off > 0 else "ahead of"
-            yield (
-                f"{name} (device {device}): its clock is {abs(off):.3f} s {side} the median device's: not aligned; "
-                "check its time source (or raise `wait`, if it is its link that is slow)"
-            )
-
-
-def _find(devices: NDArray[np.uint32], some: NDArray[np.uint32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Positions of `some` in sorted `devices`, and which of `some` stand there."""
-    at = np.searchsorted(devices, some)
-    have = np.flatnonzero(at < devices.size)
-    have = have[devices[at[have]] == some[have]] if have.size else have
-    return at[have], have

@@ -8,7 +8,7 @@ said as a numbered word, once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,14 +18,13 @@ from pydantic import AfterValidator, Field
 from algorithms.leases import Dead, Leases
 from archive.journal import JournalError
 from nodes._deadletters import DeadLetters
-from nodes._keeper import Keeper
 from nodes._node import Action, Actions, Letter, Node, Place, StartError
 from nodes._settings import Duration, FilePath, Share, Size, fault
 from nodes._settings import Settings as Base
 from nodes._stream import Reader, Writer
 from nodes._task import Task, make, unjudged
 from nodes._windowbook import QUANTITY, Book, Due, Shape
-from nodes._windowjournal import NoteError, named, read, state, took
+from nodes._windowjournal import Journal, NoteError, named, read, state, took
 from protocol.clock import MILLISECOND, SECOND, Now
 from protocol.messages import Configuration, Durable, Fetch, Outcome, Snapshots, Verdict, Window
 
@@ -81,16 +80,6 @@ class Settings(Base):
         return Shape(self.of, self.window, self.every, self.stagger)
 
 
-class _Journal(Keeper):
-    """Keeps what a restart needs, also if everybody has the verdicts of then."""
-
-    needed_since: Callable[[Now], int]
-
-    def trim(self, epoch: int, next: int, now: Now) -> None:
-        self._least = now.utc - self.needed_since(now)
-        super().trim(epoch, next, now)
-
-
 class Trigger(Node):
     """See the module."""
 
@@ -124,23 +113,20 @@ class Trigger(Node):
         self._inherited = []
         return actions
 
-    def _resume(self) -> tuple[_Journal | None, list[Due]]:
+    def _resume(self) -> tuple[Journal | None, list[Due]]:
         """(the journal, windows without a verdict)"""
+        s = self.settings
         if self.place.journal is None:
             return None, []
         try:
-            keeper = _Journal(self.place.journal, keep=self.settings.keep, age=self.settings.age, segment=SEGMENT)
+            keeper = Journal(self.place.journal, keep=s.keep, age=s.age, segment=SEGMENT)
             keeper.needed_since = self._since
-            fold = read(keeper.records, self.settings.shape)
+            fold = read(keeper.records, s.shape)
         except (JournalError, NoteError) as fault:
             raise StartError(str(fault)) from fault
-        open_ = fold.open()
-        if fold.book.shape == self.settings.shape:
-            self.book = fold.book
-        else:  # other windows from now on
-            self.book = Book(self.settings.shape, fold.book.standing, fold.book.names)
+        self.book = fold.book.shaped(s.shape)
         self.reader = Reader(self.place.name, self.book.standing)
-        return keeper, open_
+        return keeper, fold.open()
 
     def _reopen(self, open_: list[Due], now: Now) -> Iterator[Action]:
         self.letters.expect(due.key for due in open_)

@@ -1,0 +1,57 @@
+"""How the devices of a concentrator are: its counters by device, and what a person should look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from algorithms.alignment import Aligner
+from algorithms.clockwatch import ClockWatch
+from protocol.clock import MILLISECOND, SECOND
+from protocol.messages import Configuration, Table
+
+COLUMNS = ["received", "late", "duplicate", "missing", "clock_off", "latency_ms"]
+
+
+def columns(
+    known: Mapping[int, Configuration],
+    aligners: Mapping[Table, Aligner],
+    clock_off: Mapping[int, int],
+    watch: ClockWatch,
+) -> tuple[NDArray[np.uint32], NDArray[np.float64]]:
+    """(devices [n], counts [n, k] in the order of `COLUMNS`)"""
+    devices = np.array(sorted(known), dtype=np.uint32)
+    table = np.zeros((devices.size, len(COLUMNS)))
+    for aligner in aligners.values():
+        at, have = _find(devices, aligner.devices)
+        for k, name in enumerate(COLUMNS[:4]):
+            table[at, k] += aligner.counts[name][have]
+    off = [clock_off.get(device, 0) for device in devices.tolist()]
+    table[:, 0] += off
+    table[:, 4] = off
+    at, have = _find(devices, watch.devices)
+    table[at, 5] = watch.delay[have] / MILLISECOND
+    return devices, table
+
+
+def alarms(known: Mapping[int, Configuration], watch: ClockWatch) -> Iterator[str]:
+    """Devices whose clock is off."""
+    for at in np.flatnonzero(watch.marked).tolist():
+        device = int(watch.devices[at])
+        name = known[device].name if device in known else str(device)
+        off = (int(watch.delay[at]) - (watch.middle or 0)) / SECOND
+        side = "behind" if off > 0 else "ahead of"
+        yield (
+            f"{name} (device {device}): its clock is {abs(off):.3f} s {side} the median device's: not aligned; "
+            "check its time source (or raise `wait`, if it is its link that is slow)"
+        )
+
+
+def _find(devices: NDArray[np.uint32], some: NDArray[np.uint32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions of `some` in sorted `devices`, and which of `some` stand there."""
+    at = np.searchsorted(devices, some)
+    have = np.flatnonzero(at < devices.size)
+    have = have[devices[at[have]] == some[have]] if have.size else have
+    return at[have], have
