@@ -92,8 +92,11 @@ def _unpack(note: Any) -> list[Any]:
     return parts
 
 
-def read(records: Callable[[int], Iterator[Record]], shape: Shape) -> Fold:
-    """What the records of a journal make; `shape`: of a trigger without any. Raises NoteError, JournalError."""
+def read(records: Callable[[int], Iterator[Record]], shape: Shape) -> tuple[Book, list[Due]]:
+    """What the records of a journal make, and the windows without a verdict; `shape`: of a trigger without any.
+
+    Raises NoteError, JournalError.
+    """
     since = _needed_since(records(0))
     fold = Fold(shape)
     for record in records(since if since < NEVER else 0):
@@ -101,7 +104,8 @@ def read(records: Callable[[int], Iterator[Record]], shape: Shape) -> Fold:
             fold.note(record.data)
         elif isinstance(record, Word):
             fold.word(record.parts)
-    return fold
+    open_ = fold.open()
+    return fold.book, open_
 
 
 def _needed_since(records: Iterable[Record]) -> int:

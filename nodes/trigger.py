@@ -121,12 +121,12 @@ class Trigger(Node):
         try:
             keeper = Journal(self.place.journal, keep=s.keep, age=s.age, segment=SEGMENT)
             keeper.needed_since = self._since
-            fold = read(keeper.records, s.shape)
+            book, open_ = read(keeper.records, s.shape)
         except (JournalError, NoteError) as fault:
             raise StartError(str(fault)) from fault
-        self.book = fold.book.shaped(s.shape)
+        self.book = book.shaped(s.shape)
         self.reader = Reader(self.place.name, self.book.standing)
-        return keeper, fold.open()
+        return keeper, open_
 
     def _reopen(self, open_: list[Due], now: Now) -> Iterator[Action]:
         self.letters.expect(due.key for due in open_)
