@@ -10,6 +10,7 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from algorithms.plausibility import Plausible
 from nodes._handover import Balancers
@@ -48,6 +49,8 @@ class Links:
         self.changed: dict[Link, None] = {}
         """Links whose state is another than the journal knows, besides rows and stream positions."""
         self.counts: Counter[str] = Counter()
+        self.before: dict[int, list[int]] = {}
+        """Device -> its counts in former lives."""
         self.unknown = [0] * len(COLUMNS)
         """Frames of links that ended before anybody knew whose they were, by column of the books."""
         self._reasons: Counter[str] = Counter()
@@ -266,16 +269,25 @@ class Links:
         return [f"{count}x {why}" for why, count in self._reasons.most_common(REASONS_AT_MOST)]
 
     def table(self) -> dict[str, Any]:
-        """The books per device, as in Health."""
-        numbers = [split_device(device)[0] for device in self.books.devices.tolist()]
+        """The books per device, as in Health: of all lives that the journal knows."""
+        devices, counts = self._all_counts()
+        numbers = [split_device(device)[0] for device in devices]
         connected = np.array([number in self.carriers for number in numbers], np.float64)
         return {
             "columns": [*COLUMNS, "connected"],
-            "devices": self.books.devices,
+            "devices": np.array(devices, np.uint32),
             "labels": [self.names.get(number, "") for number in numbers],
-            "counts": np.column_stack([self.books.counts.astype(np.float64), connected]),
+            "counts": np.column_stack([counts.astype(np.float64), connected]),
         }
 
     def totals(self) -> dict[str, int]:
         """Sums over all devices."""
-        return dict(zip(COLUMNS, self.books.counts.sum(axis=0).tolist(), strict=True))
+        return dict(zip(COLUMNS, self._all_counts()[1].sum(axis=0).tolist(), strict=True))
+
+    def _all_counts(self) -> tuple[list[int], NDArray[np.int64]]:
+        """(devices, [n, 4] their counts)"""
+        now = dict(zip(self.books.devices.tolist(), self.books.counts, strict=True))
+        devices = list(dict.fromkeys([*self.before, *now]))
+        nothing = np.zeros(len(COLUMNS), np.int64)
+        counts = [nothing + self.before.get(device, nothing) + now.get(device, nothing) for device in devices]
+        return devices, np.array(counts, np.int64).reshape(len(devices), len(COLUMNS))

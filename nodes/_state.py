@@ -18,8 +18,9 @@ ticks are numbered (`n`), and so are words.
     u  [received, corrupt, refused, lost]       those of nobody we know
     a  [[link, time, arrival UTC, length]]      runs of implausible rows
 
-and at the head of a file: epoch, next (word), k [[device, received, corrupt, refused, lost]], o [[epoch, k]] of
-earlier epochs whose last counts are not told yet, z [[link, time, arrival UTC]] of the last plausible rows.
+and at the head of a file: epoch, next (word), k [[device, received, corrupt, refused, lost]], y the same of all
+earlier epochs together, o [[epoch, k]] of those whose last counts are not told yet, z [[link, time, arrival UTC]] of
+the last plausible rows.
 """
 
 from __future__ import annotations
@@ -139,6 +140,8 @@ class State:
     unknown: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
     astray: dict[int, list[int]] = field(default_factory=dict)
     counts: Counts = field(default_factory=dict)
+    before: Counts = field(default_factory=dict)
+    """Of all earlier epochs together."""
     owed: dict[int, Counts] = field(default_factory=dict)
     known: dict[int, list[int]] = field(default_factory=dict)
     """Link -> [time, arrival UTC] of its last plausible row."""
@@ -184,6 +187,7 @@ class State:
         self.__init__()  # type: ignore[misc]
         self.epoch, self.next = note["epoch"], note["next"]
         self.counts = {device: counts for device, *counts in note["k"]}
+        self.before = {device: counts for device, *counts in note["y"]}
         self.owed = {epoch: {device: counts for device, *counts in told} for epoch, told in note["o"]}
         self.known = {link: last for link, *last in note["z"]}
 
@@ -209,6 +213,7 @@ class State:
             "u": self.unknown,
             "a": [[link, *run] for link, run in self.astray.items()],
             "k": _listed(self.counts if counts is None else counts),
+            "y": _listed(self.before),
             "o": [[epoch, _listed(owed)] for epoch, owed in self.owed.items()],
             "z": _listed(self.known if known is None else known),
         }
@@ -267,6 +272,9 @@ class State:
         self.utc, self.monotonic = utc, monotonic
         if any(any(counts) for counts in self.counts.values()):
             self.owed[self.epoch] = self.counts
+        for device, counts in self.counts.items():
+            former = self.before.get(device, [0, 0, 0, 0])
+            self.before[device] = [a + b for a, b in zip(former, counts, strict=True)]
         self.epoch, self.next, self.counts = epoch, 0, {}
 
     def tallies(self) -> Iterator[Tally]:

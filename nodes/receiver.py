@@ -91,6 +91,7 @@ class Receiver(Node):
             return self.notebook.head() if self.notebook else []
 
         self.writer.open(now, head)
+        self.links.before = state.before
         return self.writer.commit(self._begin(state, now), now)
 
     def _open_journal(self) -> State:
