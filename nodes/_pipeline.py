@@ -135,7 +135,7 @@ def load(path: Path, only: str | None = None, here: str | None = None) -> Pipeli
     receiver does not import what an archiver needs. `here` is the host that this is, where there are several
     ("": the one whose key lies here); then its key must be there too.
     """
-    data, lines, _ = _yaml.read(path)
+    data, lines, _ = _yaml.read(path, limit=_yaml.MAX_WIRING)
     entries = _top(data, lines)
     site = _load_site(path, data, lines)
     hosts = _hosts.read(data.get("hosts") if isinstance(data, dict) else None, lines)

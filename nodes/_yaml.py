@@ -30,8 +30,14 @@ Event = Any
 """An event of PyYAML; its stubs know less than it has."""
 
 MAX_SIZE = 8 * 1024 * 1024
-"""Bytes of a file: a site with some ten thousand devices."""
+"""Bytes of a file: a site with some fifty thousand devices (ten thousand, each with all settings, take 1.5 MB)."""
+MAX_WIRING = 1024 * 1024
+"""Bytes of a pipeline file."""
 MAX_DEPTH = 32
+MAX_VALUES = 500_000
+"""Keys, words and lists of a file: some seconds of work."""
+MAX_FAULTS = 100
+"""A file with more is not read on."""
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
@@ -45,14 +51,14 @@ _WORDS: dict[str, Any] = {"": None, "~": None} | {
 _MAX_DIGITS = 19
 
 
-def read(path: FilePath, shown: str | None = None) -> tuple[Any, Lines, str]:
+def read(path: FilePath, shown: str | None = None, limit: int = MAX_SIZE) -> tuple[Any, Lines, str]:
     """(data, lines, text) of a YAML file; `shown` is its name in faults. Data is None if it can't be read."""
     lines = Lines(shown or str(path), {}, [])
     try:
         with open(path, "rb") as file:
-            raw = file.read(MAX_SIZE + 1)
-        if len(raw) > MAX_SIZE:
-            lines.fault((), f"larger than {MAX_SIZE} bytes", "split it")
+            raw = file.read(limit + 1)
+        if len(raw) > limit:
+            lines.fault((), f"larger than {limit} bytes", "is it the right file?")
             return None, lines, ""
         text = raw.decode()
     except (OSError, ValueError) as error:
@@ -95,6 +101,7 @@ class _Builder:
     def __init__(self, events: Iterator[Event], lines: Lines) -> None:
         self.events = events
         self.lines = lines
+        self.values = 0
 
     def document(self) -> Any:
         data: Any = None
@@ -111,6 +118,9 @@ class _Builder:
 
     def value(self, event: Event, path: Path, depth: int) -> Any:
         self.lines.at.setdefault(path, event.start_mark.line + 1)
+        self.values += 1
+        if self.values > MAX_VALUES:
+            raise yaml.MarkedYAMLError(problem=f"more than {MAX_VALUES} values", problem_mark=event.start_mark)
         if isinstance(event, AliasEvent):
             self._fault(event, path, f"*{event.anchor} is an alias", "write the value out")
             return None
@@ -157,3 +167,5 @@ class _Builder:
         mark = ("", *path)  # a place of its own: the path itself may name the line where the value first stood
         self.lines.at[mark] = event.start_mark.line + 1
         self.lines.fault(mark, what, remedy)
+        if len(self.lines.faults) > MAX_FAULTS:
+            raise yaml.MarkedYAMLError(problem=f"more than {MAX_FAULTS} faults", problem_mark=event.start_mark)

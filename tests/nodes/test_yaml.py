@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +85,34 @@ def test_a_file_that_cannot_be_read_is_a_fault(tmp_path: Path) -> None:
         data, lines, _ = _yaml.read(tmp_path / name)
         assert data is None
         assert what in str(lines.faults[0])
+
+
+def test_a_billion_laughs_are_refused_at_once() -> None:
+    names = "abcdefghij"
+    lines = ["a: &a [lol, lol, lol, lol, lol, lol, lol, lol, lol, lol]"]
+    lines += [f"{to}: &{to} [{', '.join(['*' + of] * 10)}]" for of, to in itertools.pairwise(names)]
+    began = time.process_time()
+    _, faults, _ = parsed("\n".join(lines))
+    assert time.process_time() - began < 0.5
+    assert len(faults) == 90
+    assert "f:2: *a is an alias; write the value out" in faults
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a: &a 1\nb: [" + "*a," * 2_000_000 + "]", "more than 100 faults"),
+        ("a: 1\n" * 1_000_000, "more than 100 faults"),
+        ("[" + "1," * 3_000_000 + "]", "more than 500000 values"),
+        ("{" + "a: {" * 1_500_000, "nested deeper than 32"),
+    ],
+    ids=["aliases", "keys that stand twice", "values", "depth"],
+)
+def test_a_large_file_of_nonsense_is_given_up_soon(text: str, why: str) -> None:
+    data, faults, _ = parsed(text)
+    assert data is None
+    assert why in faults[-1]
+    assert len(faults) <= _yaml.MAX_FAULTS + 2
 
 
 @given(st.text(max_size=200))
