@@ -6,6 +6,7 @@ import random
 import shutil
 import subprocess
 import sys
+import time
 from itertools import combinations
 from pathlib import Path
 
@@ -92,3 +93,10 @@ def test_a_power_cut_takes_what_was_not_synced_and_nothing_else(place: Path, see
     assert data[:16] == b"A" * 8 + b"B" * 8
     assert data[16:24] in (b"C" * 8, bytes(8), b"")
     assert data[24:] in (b"D" * 8, bytes(8), b"")
+
+
+def test_a_clock_that_is_set_for_the_station_alone(place: Path) -> None:
+    shim = Shim(place / "shim", [place / "data"], clock_ns=-3_600_000_000_000)
+    command = [sys.executable, "-c", "import time; print(time.time_ns())", "run", "archive"]
+    said = int(subprocess.run(command, env=shim.environment, capture_output=True, text=True, check=True).stdout)
+    assert -3_600_000_000_000 - 60_000_000_000 < said - time.time_ns() < -3_590_000_000_000
