@@ -3,6 +3,8 @@
 
 BIN := .venv/bin
 export PYTHON
+# What make starts are demonstrations and tests, often in a container whose only user is root.
+export SYMS_AS_ROOT = 1
 
 .PHONY: help setup demo test test-all lint format schema bench chaos matrix lock clean
 

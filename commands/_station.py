@@ -27,7 +27,7 @@ from typing import Any
 
 import yaml
 
-from commands import _orphans, _supervise
+from commands import _orphans, _root, _supervise
 from commands._board import Board
 from commands.up import last_line, prepare, supervisord, wait_until_up
 from nodes import _sockets, _yaml
@@ -111,7 +111,7 @@ class PrivateStation:
         with open(log, "wb") as out:
             self._supervisord = subprocess.Popen(
                 supervisord(configuration, "--nodaemon"),
-                env=os.environ | {"SYMS_RUN": self.pipeline.run},
+                env=os.environ | {"SYMS_RUN": self.pipeline.run, _root.TOLD: "1"},  # ours alone, and gone with us
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from commands import _root
 from commands._output import PipelineFile, configure_logs
 from nodes import _runtime
 from nodes._kinds import node_of
@@ -22,12 +24,15 @@ def register(app: typer.Typer) -> None:
 def run(
     pipeline: PipelineFile,
     process: Annotated[str, typer.Argument(help="Name of a process, as receivers.1.")],
+    as_root: _root.AsRoot = False,
 ) -> None:
     """Run one process of a pipeline. Exit codes: 0 stopped or done, 1 a bug or no start, 2 faulty settings."""
     checked = load(pipeline, only=process)
     if process not in checked.processes:
         message = f"{pipeline} has no process {process!r}; its processes: {', '.join(checked.processes)}"
         raise typer.BadParameter(message, param_hint="PROCESS")
+    _root.check(as_root)
+    os.umask(0o077)
     spec = checked.processes[process]
     make_run_folder(Path(checked.run))
     configure_logs()

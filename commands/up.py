@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from commands import _orphans, _supervise
+from commands import _orphans, _root, _supervise
 from commands._output import AsJson, HostName, PipelineFile, notes, print_json
 from nodes import _sockets, _yaml
 from nodes._node import StartError
@@ -39,12 +39,14 @@ def up(
     pipeline: PipelineFile,
     host: HostName = "",
     as_json: AsJson = False,
+    as_root: _root.AsRoot = False,
     inside: Annotated[
         Path | None, typer.Option(hidden=True, help="Write the programs here; supervisord itself asks for it.")
     ] = None,
 ) -> None:
     """Start a pipeline under supervisord, and wait until every process runs. `syms down` ends it."""
     checked = load(pipeline, here=host)
+    _root.check(as_root)
     make_run_folder(Path(checked.run))
     if inside is not None:
         wire(checked, inside)

@@ -16,6 +16,9 @@ settings.register_profile("house", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "house")
 
+# In a container the tests may be root's; what they start is told so.
+os.environ.setdefault("SYMS_AS_ROOT", "1")
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
