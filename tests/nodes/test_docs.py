@@ -25,6 +25,15 @@ def test_the_site_example(tmp_path: Path) -> None:
     assert ways == ["dials_in", "tcp", "tcp_udp", "udp", "spontaneous"]
 
 
+def test_the_example_of_several_hosts(tmp_path: Path) -> None:
+    for folder in ("config", "pipelines"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "config" / "site.yaml").write_text(example("connect-a-device.md"))
+    path = tmp_path / "pipelines" / "two_hosts.yaml"
+    path.write_text(example("two-hosts.md"))
+    assert set(load(path).hosts) == {"a", "b"}
+
+
 def test_the_pipeline_example(tmp_path: Path) -> None:
     for folder in ("config", "pipelines"):
         (tmp_path / folder).mkdir()
