@@ -1,8 +1,8 @@
-"""Catching up: after a start, what several writers still hold is brought into the order in which it once came.
+"""Catching up: after a start or a standstill, what several writers hold is brought into the order in which it came.
 
-A reader that starts late fetches each writer's recent words as fast as that one answers; taken as they come, one
-device's minute would stand before the other's second. Here they wait until every writer that is behind has
-handed over as much, and go on together, in order of arrival at the station.
+A reader that was away fetches each writer's words as fast as that one answers; taken as they come, one device's
+minute would stand before the other's second. Here they wait until every writer that is behind has handed over as
+much, and go on together, in order of arrival at the station. How much waits is bounded.
 """
 
 from __future__ import annotations
@@ -34,14 +34,18 @@ ROWS_AT_ONCE = 1 << 14
 class CatchUp:
     """What was fetched and waits for its turn. `active` turns False for good when everybody has caught up."""
 
-    def __init__(self, writers: Sequence[str], now: Now) -> None:
+    def __init__(self, writers: Sequence[str], now: Now, until: int = 0, patience: int = HEAR_ALL) -> None:
+        """`until`: UTC [ns] from which on words came of a writer that is heard again; 0: any word will do. A writer
+        that brings none within `patience` [ns] is not waited for.
+        """
         self.active = bool(writers)
         self._waiting: dict[str, deque[tuple[int, int, Numbered]]] = {name: deque() for name in writers}
         self._bytes: dict[str, int] = dict.fromkeys(writers, 0)
         self._arrival: dict[str, int] = {}
         self._serial = 0
         self._more = False
-        self._hear_until = now.monotonic + HEAR_ALL
+        self._hear_until = now.monotonic + patience
+        self._current = until
         self._until = now.monotonic + GIVE_UP
 
     def add(self, word: Numbered, now: Now) -> None:
@@ -98,7 +102,8 @@ class CatchUp:
 
     def _missing(self, behind: Set[str], heard: Set[str], now: Now) -> set[str]:
         """Writers of whom more is to come before the others may go on."""
-        silent = self._waiting.keys() - heard if self._hear_until else set()
+        said = {name for name in heard if self._arrival.get(name, 0) >= self._current}
+        silent = self._waiting.keys() - said if self._hear_until else set()
         return (behind if now.monotonic < self._until else set()) & self._waiting.keys() | silent
 
     def wake_at(self) -> int:

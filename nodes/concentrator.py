@@ -33,6 +33,8 @@ from protocol.clock import MILLISECOND, SECOND, Now
 from protocol.messages import Configuration, Durable, Fetch, Measurements, Numbered, Snapshots, Table
 
 JUDGE_EVERY = 200 * MILLISECOND
+STANDSTILL = SECOND
+"""We are called every `ANNOUNCE_EVERY` at the latest; one that was not for so long was stopped."""
 DEPTHS = (64, 4096)
 """Least and most slots of an aligner's ring."""
 
@@ -70,7 +72,7 @@ class Concentrator(Node):
         self.counters = {"rows": 0, "aside": 0, "slots": 0, "snapshots": 0, "rewinds": 0}
         self.latency = np.zeros(0, dtype=np.int64)
         """ns from the last arrival to the release, of the latest slots"""
-        self._judge_at = 0
+        self._judge_at = self._called = 0
         self._catchup = CatchUp([], Now(0, 0))
         self._mark: Mark | None = None
         self._progress = Progress()
@@ -95,14 +97,24 @@ class Concentrator(Node):
         self._followers = Followers(self.writer, self.place.readers_of.get("trigger", ()))
         if self._mark:
             self._mark.open(epoch, now)
-        self._catchup = CatchUp([name for names in self.place.sources.values() for name in names], now)
+        self._catchup, self._called = CatchUp(self._receivers(), now), now.monotonic
         return ()
+
+    def _receivers(self) -> list[str]:
+        return [name for names in self.place.sources.values() for name in names]
+
+    def _notice(self, now: Now) -> None:
+        """If we stood still (SIGSTOP, a machine out of breath), what came meanwhile is worked on as it came."""
+        if now.monotonic > self._called + STANDSTILL and not self._catchup.active:
+            self._catchup = CatchUp(self._receivers(), now, now.utc - STANDSTILL // 2, STANDSTILL)
+        self._called = now.monotonic
 
     def receive(self, message: Any, now: Now) -> Iterator[Action]:
         """News of the receivers, what was fetched of them, and the readers' fetches."""
         if isinstance(message, Fetch | Durable):
             yield from self.writer.receive(message, now)
             return
+        self._notice(now)
         words, actions = self.reader.receive(message, now)
         yield from self._catchup.asking(actions)
         if not self._catchup.active:
@@ -124,6 +136,7 @@ class Concentrator(Node):
 
     def wake(self, now: Now) -> Iterator[Action]:
         """Waits that are over, fetches to repeat, the announcement."""
+        self._notice(now)
         if self._catchup.active:
             yield from self._catch_up(now)
         else:

@@ -31,6 +31,9 @@ RECEIVERS, DETECTORS = ("receivers.1", "receivers.2"), ("prejudge.1", "prejudge.
 VICTIMS = ("align", "windows", *DETECTORS)
 
 
+QUEUE = 30
+
+
 class KilledError(Exception):
     """A node ended in the middle of a call."""
 
@@ -115,6 +118,9 @@ class World:
     """Of the concentrator."""
     silent: Callable[[int, int], bool] = lambda device, step: False
     """Whether a device brings no row in a step."""
+    stopped: dict[str, range] = field(default_factory=dict)
+    """Steps in which a node stands still (SIGSTOP): what comes for it waits, sorted by who sent it, so far as a queue
+    of `QUEUE` messages goes."""
     shuffle: Callable[[list[tuple[str, Any]]], list[tuple[str, Any]]] = lambda mail: mail
     """What the network makes of the letters and news of a step: another order, duplicates, losses."""
 
@@ -128,6 +134,7 @@ class World:
         self.back: dict[str, int] = {}
         self.starts: Counter[str] = Counter()
         self.steps = 0
+        self.queued: dict[str, list[Any]] = {name: [] for name in self.stopped}
         for name in VICTIMS:
             self.start(name)
 
@@ -143,15 +150,24 @@ class World:
         for name in [name for name, at in self.back.items() if at <= self.steps]:
             del self.back[name]
             self.start(name)
+        for name, steps in self.stopped.items():
+            if self.steps == steps.stop:
+                waiting = sorted(self.queued[name], key=lambda message: str(getattr(message, "node", "")))
+                self.mail.extend((name, message) for message in waiting if self._fits(message, waiting))
         for name, receiver in self.receivers.items():
             spoken = speak and not self.silent(receiver.device, self.steps)
             self.do(name, receiver.step(self.now, spoken))
         self.deliver()
         for name, node in list(self.nodes.items()):
-            if isinstance(node, Node):
+            if isinstance(node, Node) and self.steps not in self.stopped.get(name, ()):
                 self.wake(name, node)
         self.do("archive", self.archive.wake(self.now))
         self.deliver()
+
+    @staticmethod
+    def _fits(message: Any, waiting: list[Any]) -> bool:
+        same = [each for each in waiting if getattr(each, "node", "") == getattr(message, "node", "")]
+        return any(message is each for each in same[:QUEUE])
 
     def wake(self, name: str, node: Node) -> None:
         due = node.wake_at()
@@ -170,6 +186,8 @@ class World:
             self.do(to, self.archive.receive(message, self.now))
         elif to in self.receivers:
             self.do(to, self.receivers[to].receive(message, self.now))
+        elif self.steps in self.stopped.get(to, ()):
+            self.queued[to].append(message)
         elif to in self.nodes:
             self.call(to, lambda: self.nodes[to].receive(message, self.now))
 

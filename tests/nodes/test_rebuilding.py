@@ -116,6 +116,16 @@ def test_a_trigger_that_was_away_for_a_minute_goes_on_where_it_stopped(tmp_path:
         broken.close()
 
 
+@pytest.mark.parametrize("node", ["align", "windows", "prejudge.1"])
+def test_a_node_that_stood_still_loses_no_sample(node: str, tmp_path: Path) -> None:
+    whole, halted = World(tmp_path / "whole"), World(tmp_path / "halted", stopped={node: range(60, 130)})
+    try:
+        assert halted.run(300).judged == whole.run(300).judged
+    finally:
+        whole.close()
+        halted.close()
+
+
 def test_an_absence_within_an_outage_has_its_verdicts(tmp_path: Path) -> None:
     """Device 1 is silent for eight seconds, device 2 for good; concentrator and trigger die meanwhile."""
     silent = {1: range(40, 120), 2: range(60, 1000)}
