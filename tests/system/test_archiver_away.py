@@ -43,7 +43,13 @@ def own_sent(board: Board) -> dict[int, int]:
 def test_every_row_of_every_life_once(tmp_path: Path) -> None:
     with PrivateStation(wiring(tmp_path), {"station": "test", "unknown": "admit"}) as station:
         board = station.board
-        assert station.wait(lambda board: frames(board)["archived"] >= 50 * DEVICES, PATIENCE)
+        assert station.wait(
+            lambda board: (
+                frames(board)["archived"] >= 50 * DEVICES
+                and all(said(board, receiver) > 30 for receiver in ("receivers.1", "receivers.2"))
+            ),
+            PATIENCE,
+        )
         archiver = board.voices["archive"].last.pid
         os.kill(archiver, signal.SIGSTOP)
         for victim in ("receivers.1", "receivers.2", "receivers.1"):
