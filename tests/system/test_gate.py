@@ -6,6 +6,7 @@ import random
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -262,6 +263,81 @@ def test_a_host_that_is_gone_is_an_alarm_and_comes_back(pair: Pair) -> None:
     again = pair.open("writer")
     assert until(lambda: 2 in reader.numbers(), again, reader, each=say(again, 2))
     assert said() == []
+
+
+class Cable:
+    """What goes from one address to another; cut, it swallows everything and tells nobody. Turned by hand."""
+
+    def __init__(self, address: str, host: Host) -> None:
+        self.host = host
+        self.doors = [socket.create_server((address, port)) for port in (host.first, host.last)]
+        self.pairs: list[tuple[socket.socket, socket.socket]] = []
+        self.dead: list[tuple[socket.socket, socket.socket]] = []
+        for door in self.doors:
+            door.setblocking(False)
+
+    def cut(self) -> None:
+        """All that is connected now is dead; what is connected later lives."""
+        self.dead += self.pairs
+        self.pairs = []
+
+    def turn(self) -> None:
+        for door in self.doors:
+            with suppress(BlockingIOError):
+                call, _ = door.accept()
+                there = socket.create_connection((self.host.address, door.getsockname()[1]))
+                for end in (call, there):
+                    end.setblocking(False)
+                self.pairs.append((call, there))
+        for one, other in list(self.pairs):
+            if not (self._carry(one, other) and self._carry(other, one)):
+                self.pairs.remove((one, other))
+                one.close()
+                other.close()
+
+    def _carry(self, source: socket.socket, target: socket.socket) -> bool:
+        try:
+            data = source.recv(65536)
+            target.sendall(data)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return bool(data)
+
+    def close(self) -> None:
+        for end in (*self.doors, *(end for pair in (*self.pairs, *self.dead) for end in pair)):
+            end.close()
+
+
+def test_a_host_behind_a_cut_cable_is_noticed_and_reached_again(pair: Pair) -> None:
+    writer = pair.open("writer")
+    there = pair.hosts["a"]
+    cable = Cable("127.0.0.3", there)
+    pair.hosts["a"] = replace(there, address="127.0.0.3")  # as the reader sees it
+    reader = pair.open("reader")
+
+    def turn(number: int, through: bool = True) -> Callable[[], None]:
+        def once() -> None:
+            say(writer, number)()
+            refresh(reader)
+            if through:
+                cable.turn()
+
+        return once
+
+    def out_of_reach() -> bool:
+        return any("not in reach" in text for text in reader.post.alarms(read_clock()))
+
+    try:
+        assert until(lambda: 1 in reader.numbers(), writer, reader, each=turn(1))
+        cable.cut()
+        assert until(out_of_reach, writer, reader, each=turn(2, through=False))
+        assert 2 not in reader.numbers()
+        assert until(lambda: 3 in reader.numbers(), writer, reader, each=turn(3))
+        assert not out_of_reach()
+    finally:
+        cable.close()
 
 
 def test_a_port_that_is_taken_or_an_address_that_is_not_ours_is_told(pair: Pair) -> None:
