@@ -277,7 +277,7 @@ class Trigger(Node):
         yield self._say(unjudged(dead.work, dead.lease, dead.attempt, Outcome.FAILED, dead.error))
 
     def health(self, now: Now) -> dict[str, Any]:
-        names, keeper = self.book.names, self.writer.keeper
+        names = self.book.names
         devices = sorted(names.keys() | self.judged.keys())
         return {
             "counters": {
@@ -285,7 +285,7 @@ class Trigger(Node):
                 "resent": self.leases.resent,
                 "lost": self.reader.lost,
                 "fetched": self.reader.fetched,
-                **({f"journal_{name}": count for name, count in keeper.counters.items()} if keeper else {}),
+                **self.writer.counters,
             },
             "queues": {"waiting": self.leases.waiting, "in_flight": self.leases.out, "behind": self.reader.behind},
             "columns": ["windows", "suspicious", "score"],
@@ -302,7 +302,6 @@ class Trigger(Node):
             )
         if self.counters["dead"]:
             yield f"{self.counters['dead']} windows were never judged; they are in {self.letters.path}"
-        keeper = self.writer.keeper
-        yield from filter(None, [self.letters.trouble, keeper.trouble if keeper else ""])
+        yield from filter(None, [self.letters.trouble, *self.writer.alarms])
         for _, table in (key for key, samples in self.book.samples.items() if samples is None):
             yield f"no windows of {self.settings.of} can be cut of {table.name}"
