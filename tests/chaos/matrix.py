@@ -19,7 +19,8 @@ import traceback
 from typing import Any
 
 from tests.chaos import oracle
-from tests.chaos.rows import ROWS, Outcome, Row
+from tests.chaos.acts import Outcome, Row
+from tests.chaos.rows import ROWS
 from tests.chaos.station import ROOT
 
 RESULTS = ROOT / "build" / "matrix.jsonl"

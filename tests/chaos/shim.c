@@ -267,15 +267,21 @@ static int may_open(const char *path, int flags) {
     char whole[PATH_MAX];
     if (!control || !control->error || !(flags & (O_WRONLY | O_RDWR | O_CREAT))) return 1;
     if (control->error == ENOSPC && !(flags & O_CREAT)) return 1;
-    if (control->error == EIO || !realpath(path, whole)) snprintf(whole, sizeof whole, "%s", path);
+    if (!realpath(path, whole)) snprintf(whole, sizeof whole, "%s", path);
     if (!path_is_below(whole)) return 1;
     if (control->error == ENOSPC && !access(path, F_OK)) return 1;
     errno = control->error;
     return 0;
 }
-#define MODE(last) mode_t mode = 0; if (last & (O_CREAT | O_TMPFILE)) { va_list l; va_start(l, last); mode = va_arg(l, int); va_end(l); }
-int open(const char *path, int flags, ...) { MODE(flags) return may_open(path, flags) ? REAL(open)(path, flags, mode) : -1; }
-int open64(const char *path, int flags, ...) { MODE(flags) return may_open(path, flags) ? REAL(open64)(path, flags, mode) : -1; }
+#define MODE(last) \
+    mode_t mode = 0; \
+    if (last & (O_CREAT | O_TMPFILE)) { va_list list; va_start(list, last); mode = va_arg(list, int); va_end(list); }
+int open(const char *path, int flags, ...) {
+    MODE(flags) return may_open(path, flags) ? REAL(open)(path, flags, mode) : -1;
+}
+int open64(const char *path, int flags, ...) {
+    MODE(flags) return may_open(path, flags) ? REAL(open64)(path, flags, mode) : -1;
+}
 int openat(int at, const char *path, int flags, ...) {
     MODE(flags) return may_open(path, flags) ? REAL(openat)(at, path, flags, mode) : -1;
 }
