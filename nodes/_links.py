@@ -27,6 +27,8 @@ from protocol.messages import split_device
 
 EARLY_AT_MOST = 4096
 """DATA frames of a link kept until the balancer has said who it is."""
+EARLY_BYTES = 4 << 20
+"""Bytes of those."""
 BELIEVED = 3
 """DATA frames of a further stream on a connection before it is asked what it is: a lone one was injected."""
 CONFIGURATION_CHANGED = 0x0400
@@ -164,7 +166,11 @@ class Links:
             self.count(link, REFUSED, len(frames))
             return
         kept = link.early[-1][1]
-        room = max(0, EARLY_AT_MOST - sum(len(each) for _, each in link.early))
+        bytes_kept = sum(len(each) * len(each[0]) for _, each in link.early if each)
+        room = min(
+            EARLY_AT_MOST - sum(len(each) for _, each in link.early), (EARLY_BYTES - bytes_kept) // len(frames[0])
+        )
+        room = max(0, room)
         kept += frames[:room]
         if link.asked != link.master.cfg.stream:  # type: ignore[union-attr]
             self.ask(link, link.master.cfg.stream)  # type: ignore[union-attr]

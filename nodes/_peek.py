@@ -38,6 +38,7 @@ class StreamEnd:
 
     def __init__(self, end: socket.socket) -> None:
         end.setblocking(False)
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)  # an urgent byte would be counted and not seen
         self.end = end
 
     def fileno(self) -> int:

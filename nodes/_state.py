@@ -69,6 +69,9 @@ class Handed(NamedTuple):
         return cls(connection, balancer, how, tuple(peer), tuple(target) if target else None, cfg3, stream)
 
 
+NOBODY = Handed(0, "", "", ("", 0), None, False, None)
+
+
 @dataclass
 class LinkState:
     """One stream of a connection."""
@@ -95,10 +98,10 @@ class LinkState:
         if anew:
             self.early = []
         for cfg_of_run, frames in runs:
-            if cfg_of_run is None:
-                self.early[-1][1].extend(frames)
-            else:
+            if cfg_of_run is not None:
                 self.early.append([cfg_of_run, list(frames)])
+            elif self.early:
+                self.early[-1][1].extend(frames)
 
     def told(self) -> list[Any]:
         """The arguments of `apply` that make up this."""
@@ -161,16 +164,20 @@ class State:
         for slot, *handed in note.get("w", ()):
             self.ways[slot] = WayState(Handed.of(handed))
         for slot, position in zip(note.get("p", ()), note.get("q", ()), strict=True):
-            self.ways[slot].position = position
+            self._way(slot).position = position
         for slot, base, fresh, splitter in note.get("s", ()):
-            self.ways[slot].split(base, fresh, splitter)
+            self._way(slot).split(base, fresh, splitter)
         for slot, last in note.get("d", ()):
-            self.ways[slot].last = last
+            self._way(slot).last = last
         for slot, address, stream, *link in note.get("l", ()):
-            self.ways[slot].links.setdefault((address, stream), LinkState()).apply(*link)
+            self._way(slot).links.setdefault((address, stream), LinkState()).apply(*link)
         for slot in note.get("x", ()):
             self.ways.pop(slot, None)
         self._booked(note)
+
+    def _way(self, slot: int) -> WayState:
+        """Of a connection; of one whose coming was lost with a group that no disk took, nothing is kept."""
+        return self.ways.get(slot) or WayState(NOBODY)
 
     def _booked(self, note: dict[str, Any]) -> None:
         self.ended = note.get("e", [])
@@ -183,7 +190,9 @@ class State:
 
     def _begin(self, note: dict[str, Any]) -> None:
         if note["head"] > FORMAT:
-            raise StateError(f"its notes are of format {note['head']}, this release reads {FORMAT}: use a newer one")
+            raise StateError(
+                f"its notes are of format {note['head']}, this release knows up to {FORMAT}; use a newer one"
+            )
         self.__init__()  # type: ignore[misc]
         self.epoch, self.next = note["epoch"], note["next"]
         self.counts = {device: counts for device, *counts in note["k"]}

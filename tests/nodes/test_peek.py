@@ -77,6 +77,20 @@ def test_a_reset_connection_tells_where_it_stood(pair: tuple[socket.socket, Stre
     assert end.position(len(sent)) + end.queued() == len(sent)
 
 
+def test_an_urgent_byte_is_one_as_all_others(pair: tuple[socket.socket, StreamEnd]) -> None:
+    device, end = pair
+    device.send(b"abc", socket.MSG_OOB)
+    device.send(b"de")
+    until(end, 5)
+    seen = b""
+    while len(seen) < 5:
+        piece = end.look(0)
+        assert piece
+        seen += piece
+        end.take(len(piece))
+    assert (seen, end.position(5)) == (b"abcde", 5)
+
+
 def test_much_is_looked_at_in_turns(pair: tuple[socket.socket, StreamEnd]) -> None:
     device, end = pair
     end.end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 * CHUNK)

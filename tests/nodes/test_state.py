@@ -177,6 +177,15 @@ def test_an_epoch_s_last_counts_are_owed_until_they_are_told() -> None:
     assert replay([*head(state), Word(EPOCH + 5, 0, word.parts)]).owed == {}
 
 
+def test_notes_of_connections_that_nobody_knows_are_passed_over() -> None:
+    """A disk that took some groups and not others."""
+    plain = [["plain", 1], None, 0, [b"frame"], [False, [[None, [b"early"]]]]]
+    note = {"n": 9, "t": [0, 0], "p": [3], "q": [70], "s": [[3, 60, b"tail", [60] * 11]], "d": [[3, [[1, 2]]]],
+            "l": [[3, "", -1, *plain]], "x": [3, 4]}  # fmt: skip
+    state = replay([*head(opened()), Note(msgpack.packb(note))])
+    assert (state.ways, state.tick) == ({}, 9)
+
+
 def test_notes_of_a_newer_release_are_refused() -> None:
     note = msgpack.unpackb(opened().dump()[0])
     with pytest.raises(StateError, match="newer"):
