@@ -111,11 +111,11 @@ def _moment_of(path: Path) -> int | None:
 
 
 def _keys_in(path: Path) -> set[str]:
-    """Keys of the verdicts of an event file; none if it is damaged, which `list_events` tells."""
+    """Keys of the verdicts of an event file; none if it can't be read, which `list_events` tells."""
     try:
         with open_finished(path) as file:
             return {key_of(said) for said in json.loads(file["verdicts"].asstr()[()])}
-    except (OSError, KeyError, ValueError):
+    except (OSError, KeyError, ValueError, ArchiveError):
         return set()
 
 

@@ -8,6 +8,7 @@ import os
 import re
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from archive import layout
 from archive.disk import Disk, make_folder
@@ -77,6 +78,15 @@ def check(root: Path) -> int:
     if not isinstance(found, int) or found > layout.FORMAT:
         raise ArchiveError(f"{root}: archive format {found}, this release knows up to {layout.FORMAT}; use a newer one")
     return found
+
+
+def check_file(path: Path, attributes: Any) -> None:
+    """Raises ArchiveError for a part, finished file or event of a format that we don't know; `attributes` has it."""
+    found = int(attributes.get("format", 1))
+    if found > layout.FORMAT:
+        raise ArchiveError(
+            f"{path}: format {found}, this release knows up to {layout.FORMAT}; use a newer one, or move it away"
+        )
 
 
 def remove_empty(path: Path) -> None:

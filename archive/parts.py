@@ -22,7 +22,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from archive import layout
+from archive import folder, layout
 from archive.configurations import from_json, to_json
 from archive.disk import Disk
 from archive.layout import Field
@@ -83,6 +83,7 @@ class Cells:
         self._disk = disk
         with _opened(path) as file:
             self.attributes: dict[str, Any] = dict(file.attrs)
+            folder.check_file(path, self.attributes)
             self.extents = {
                 name: Extent(item.id.get_offset(), item.shape, item.dtype)
                 for name, item in file.items() if isinstance(item, h5py.Dataset)

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from archive import layout
+from archive import folder, layout
 from archive.configurations import from_json, identity
 from archive.disk import Disk
 from archive.parts import Part, Rows
@@ -189,8 +189,14 @@ def join_aside(found: Sequence[AsideRows]) -> AsideRows:
 
 
 def open_finished(path: Path) -> Any:
-    """A finished or event file for reading. Raises OSError."""
-    return h5py.File(path, "r", locking=False)
+    """A finished or event file for reading. Raises OSError, ArchiveError."""
+    file = h5py.File(path, "r", locking=False)
+    try:
+        folder.check_file(path, file.attrs)
+    except folder.ArchiveError:
+        file.close()
+        raise
+    return file
 
 
 def open_part(path: Path) -> Part:

@@ -38,8 +38,8 @@ def _frame(magic: bytes, sequence: int, payload: bytes) -> bytes:
     return HEAD.pack(magic, layout.FORMAT, sequence, len(payload), zlib.crc32(payload, sequence & 0xFFFFFFFF)) + payload
 
 
-def _unframe(magic: bytes, data: bytes) -> tuple[int, bytes] | None:
-    """(sequence, payload), None if this is torn or was never written."""
+def _unframe(magic: bytes, data: bytes, path: Path) -> tuple[int, bytes] | None:
+    """(sequence, payload), None if this is torn or was never written. Raises WatermarkError if it is newer than we."""
     if len(data) < HEAD.size:
         return None
     found, version, sequence, length, crc = HEAD.unpack_from(data)
@@ -47,7 +47,7 @@ def _unframe(magic: bytes, data: bytes) -> tuple[int, bytes] | None:
     if found != magic or len(payload) != length or zlib.crc32(payload, sequence & 0xFFFFFFFF) != crc:
         return None
     if version > layout.FORMAT:
-        raise WatermarkError(f"archive format {version}, this release knows up to {layout.FORMAT}; use a newer one")
+        raise WatermarkError(f"{path}: format {version}, this release knows up to {layout.FORMAT}; use a newer one")
     return sequence, payload
 
 
@@ -61,12 +61,12 @@ class Watermark:
         self.sequence, self.state = self._newest()
 
     def _newest(self) -> tuple[int, dict[str, Any]]:
-        size = os.fstat(self._mark).st_size
-        found = [_unframe(WATERMARK, os.pread(self._mark, SLOT, slot * SLOT)) for slot in (0, 1)]
+        size, path = os.fstat(self._mark).st_size, self._root / "watermark"
+        found = [_unframe(WATERMARK, os.pread(self._mark, SLOT, slot * SLOT), path) for slot in (0, 1)]
         marks = [each for each in found if each is not None]
         if not marks:
             if size > SLOT:  # slot 1 is only written after slot 0 was
-                raise WatermarkError(f"{self._root}/watermark: both slots are damaged; restore it from a copy")
+                raise WatermarkError(f"{path}: both slots are damaged; restore it from a copy")
             return 0, {}
         sequence, payload = max(marks)
         return sequence, json.loads(payload)
@@ -91,7 +91,8 @@ class Watermark:
 
     def undo(self) -> int:
         """Undo a commit that did not reach its watermark. Returns how many changes were taken back."""
-        found = _unframe(UNDO, os.pread(self._undo, os.fstat(self._undo).st_size, 0))
+        data = os.pread(self._undo, os.fstat(self._undo).st_size, 0)
+        found = _unframe(UNDO, data, self._root / "undo")
         if found is None or found[0] != self.sequence + 1:
             return 0
         changes = _changes(found[1])

@@ -41,8 +41,10 @@ class Registry:
     def _read(self) -> None:
         try:
             content = json.loads(self.path.read_text())
-            if content["format"] != FORMAT:
-                raise RegistryError(f"{self.path}: format {content['format']}, this release reads {FORMAT}")
+            if content["format"] > FORMAT:
+                raise RegistryError(
+                    f"{self.path}: format {content['format']}, this release knows up to {FORMAT}; use a newer one"
+                )
             self.numbers = {(each["address"], each["stream"]): each["number"] for each in content["devices"]}
             self._identities = {number: identity for identity, number in self.numbers.items()}
             self._of_address = Counter(address for address, _ in self.numbers)

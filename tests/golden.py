@@ -1,0 +1,143 @@
+"""What a release leaves on a disk, kept for the releases after it.
+
+    python -m tests.golden FILE.tar.xz      run a small station, kill all of it, and pack archive, journals and registry
+
+`tests/archive/golden/` has one such file per release that changed a format; they are never made again.
+`read` says what stands in an unpacked one, so that `expected.json` (what the release itself read) can be compared.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import sys
+import tarfile
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from archive.events import list_events
+from archive.finish import finish_all
+from archive.journal import Journal
+from archive.reading import open_archive
+from archive.writer import Archive
+from commands._orphans import lock_holders
+from commands._station import PrivateStation, free_port
+from nodes import _state, _windowjournal
+from nodes._keeper import Keeper
+from nodes._mark import Mark
+from nodes._registry import Registry
+from nodes._windowbook import Shape
+from protocol import clock
+from protocol.messages import Health, Verdict
+from tests.archives import held_rows, verdict
+
+SITE = {"station": "golden", "unknown": "admit"}
+LINK = 32_768
+"""Of the first device that is admitted."""
+
+
+def wiring(folder: Path) -> dict[str, Any]:
+    return {
+        "devices": {"kind": "simulator", "to": "front", "devices": 2, "phasors": 1, "rate": "10/s"},
+        "front": {"kind": "balancer", "listen": f"127.0.0.1:{free_port()}",
+                  "registry": str(folder / "registry.json")},
+        "receivers": {"kind": "receiver", "from": "front"},
+        "archive": {"kind": "archiver", "from": ["receivers", "windows"], "path": str(folder / "data"),
+                    "part": "8 kB"},
+        "align": {"kind": "concentrator", "from": "receivers", "wait": "200 ms"},
+        "windows": {"kind": "trigger", "from": "align", "window": "5 s", "every": "5 s",
+                    "dead_letters": str(folder / "dead-letters")},
+        "judge": {"kind": "detector", "from": "windows"},
+    }  # fmt: skip
+
+
+def make(target: Path) -> None:
+    """A station that was killed while it wrote; beside it a copy of its archive with a finished hour and an event."""
+    work = Path(tempfile.mkdtemp(prefix="golden-"))
+    folder = work / "golden"
+    folder.mkdir()
+    heard: list[Verdict] = []
+    with PrivateStation(wiring(folder), SITE, (Health.TAG, Verdict.TAG), heard.append) as station:  # type: ignore[attr-defined]
+        assert station.wait(lambda board: len(heard) >= 2, 60.0)
+        station.listen(1.5)
+        pids = lock_holders(station.pipeline.run)
+        os.kill(int(Path(station.pipeline.run, "supervisord.pid").read_text()), signal.SIGKILL)
+        for pid in pids.values():
+            os.kill(pid, signal.SIGKILL)
+        shutil.copytree(station.pipeline.journal, folder / "journal")
+    shutil.copytree(folder / "data", folder / "finished")
+    _finish(folder / "finished")
+    (folder / "expected.json").write_text(json.dumps(read(folder), indent=1) + "\n")
+    with tarfile.open(target, "w:xz") as packed:
+        packed.add(folder, "golden")
+    shutil.rmtree(work)
+
+
+def _finish(root: Path) -> None:
+    now = clock.Now(0, max(time for _, time, _, _ in held_rows(root)))
+    with closing(Archive(root)) as archive:
+        archive.take(verdict(LINK, now.utc - 3 * clock.SECOND))
+        archive.commit(now)
+        archive.write_events(now, 0, 2 * clock.SECOND, 2 * clock.SECOND, everything=True)
+        archive.commit(now)
+    finish_all(root)
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """What this release finds in an unpacked one. Takes locks, changes nothing that counts."""
+    return {
+        "data": _archive(folder / "data"), "finished": _archive(folder / "finished"),
+        "receiver": _receiver(folder / "journal" / "receivers"), "trigger": _trigger(folder / "journal" / "windows"),
+        "mark": _mark(folder / "journal" / "align"), "registry": _registry(folder / "registry.json"),
+    }  # fmt: skip
+
+
+def _archive(root: Path) -> dict[str, Any]:
+    rows = sorted((int(device), time, body.hex(), aside, count) for (device, time, body, aside), count
+                  in held_rows(root).items())  # fmt: skip
+    with open_archive(root) as found:
+        verdicts = found.verdicts()
+        names = sorted(each.name for held in found.configurations.values() for each in held)
+    return {
+        "rows": len(rows), "digest": hashlib.sha256(json.dumps(rows).encode()).hexdigest(), "names": names,
+        "verdicts": sorted(int(start) for start in verdicts["start"]), "events": len(list_events(root)),
+    }  # fmt: skip
+
+
+def _receiver(folder: Path) -> dict[str, Any]:
+    with closing(Journal(folder)) as journal:
+        state = _state.replay(journal.records())
+        epochs = journal.epochs
+    return {
+        "epochs": [list(each) for each in epochs], "next": state.next, "ways": len(state.ways),
+        "counts": {str(device): list(counts) for device, counts in state.counts.items()},
+    }  # fmt: skip
+
+
+def _trigger(folder: Path) -> dict[str, Any]:
+    keeper = Keeper(folder, keep=1 << 30, age=10**18)
+    try:
+        book, open_ = _windowjournal.read(keeper.records, Shape("frequency", 5 * clock.SECOND, 5 * clock.SECOND, True))
+        return {"standing": {writer: list(at) for writer, at in book.standing.items()}, "names": len(book.names),
+                "open": [[due.cut.device, due.start] for due in open_]}  # fmt: skip
+    finally:
+        keeper.close()
+
+
+def _mark(folder: Path) -> dict[str, Any]:
+    mark = Mark(folder)
+    mark.close()
+    return {writer: list(at) for writer, at in mark.standing.items()}
+
+
+def _registry(path: Path) -> list[Any]:
+    return sorted([*identity, number] for identity, number in Registry(path).numbers.items())
+
+
+if __name__ == "__main__":
+    make(Path(sys.argv[1]))
