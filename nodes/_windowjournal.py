@@ -134,6 +134,9 @@ class Fold:
     """Windows that fell due; those of a state whose samples were not found yet have no values."""
     _judged: set[tuple[int, int]] = field(default_factory=set)
     _run: list[Took] = field(default_factory=list)
+    """Words that are taken together."""
+    _slots: int = 0
+    """Of these."""
 
     def __post_init__(self) -> None:
         self.book = Book(self.shape)
@@ -167,7 +170,8 @@ class Fold:
         if self._run and not _follows(self._run[-1], note):
             self._flush()
         self._run.append(note)
-        if sum(each.slot.size for each in self._run) >= SLOTS_AT_ONCE:
+        self._slots += note.slot.size
+        if self._slots >= SLOTS_AT_ONCE:
             self._flush()
 
     def _flush(self) -> None:
@@ -176,7 +180,7 @@ class Fold:
             return
         slot, values = (np.concatenate([getattr(each, name) for each in self._run]) for name in ("slot", "values"))
         whole = replace(self._run[-1], utc=self._run[0].utc, slot=slot, values=values)
-        self._run = []
+        self._run, self._slots = [], 0
         for due in self.book.take(whole):
             self._due[due.key] = due
 

@@ -265,3 +265,18 @@ def test_devices_may_come_in_any_order(devices: int):
     for device in range(devices, 0, -1):
         a.push(rows((device, device)), at(0))
     assert set(cells(a.release(at(0), everything=True))) == {(device, device) for device in range(1, devices + 1)}
+
+
+def test_the_span_of_open_slots():
+    aligner = Aligner(1, 0, lambda slot: slot * 20_000_000, wait=100_000_000, depth=8)
+    assert aligner.span is None
+    aligner.expect(2, 0)
+    for slot in (7, 5, 6):
+        rows = Rows(
+            np.array([1], np.uint32), np.array([slot]), np.array([1]), np.zeros(1, np.uint8), np.zeros(1, np.uint16),
+            np.zeros((1, 1), np.float32), np.zeros((1, 0), np.uint16),
+        )  # fmt: skip
+        aligner.push(rows, Instant(0, 0))
+    assert aligner.span == (5, 7)
+    aligner.release(Instant(200_000_000, 0))
+    assert aligner.span is None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 import pytest
 
-from nodes._catchup import GIVE_UP, HEAR_ALL
+from nodes import _catchup
+from nodes._catchup import GIVE_UP, HEAR_ALL, CatchUp
 from nodes._node import Letter, News, Place
-from nodes._stream import Writer
+from nodes._stream import Reader, Writer, size_in_memory
 from nodes.concentrator import Concentrator, Settings
 from protocol.clock import MILLISECOND, SECOND, Now
 from protocol.messages import Configuration, Fetch, Measurements, Snapshots
@@ -127,3 +129,34 @@ def test_a_station_that_begins_goes_on_at_once() -> None:
     for word in bench.tick():
         bench.hear(bench.node.receive(word, later(STEP)))
     assert [each.present.tolist() for each in bench.snapshots] == [[[1, 1]]]
+
+
+def test_no_more_is_taken_than_there_is_room_for_and_nothing_is_left_out() -> None:
+    bench = Bench(200)
+    catchup, reader = CatchUp(NAMES, bench.now), Reader("align")
+    for name in NAMES:
+        for message in (bench.writers[name].announce().message, *(word for _, _, word in bench.writers[name]._ring)):
+            for word in reader.receive(message, bench.now)[0]:
+                catchup.add(word, bench.now)
+    taken: list[list[Any]] = []
+    while catchup.active:
+        taken.append(catchup.take(reader, bench.now, 5_000))
+        assert catchup.wake_at() == 0 or not catchup.active
+    assert len(taken) > 10
+    assert all(sum(size_in_memory(word) for word in part) < 6_000 for part in taken)
+    arrivals = [int(word.arrival[0]) for part in taken for word in part if isinstance(word, Measurements)]
+    assert arrivals == sorted(arrivals)
+    assert len(arrivals) == 400
+
+
+def test_a_writer_that_is_ahead_of_the_others_is_not_asked_for_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_catchup, "WAITING", 2_000)
+    catchup = CatchUp(NAMES, BEGIN)
+    fetches = [Letter(name, Fetch("align", 7, 0, 9)) for name in NAMES]
+    other = Letter(NAMES[0], "something else")
+    assert list(catchup.asking(fetches)) == fetches
+    for k in range(5):
+        catchup.add(dataclasses.replace(row(1, k), node=NAMES[0]), BEGIN)
+    assert list(catchup.asking([*fetches, other])) == [fetches[1], other]
+    catchup.active = False
+    assert list(catchup.asking(fetches)) == fetches
