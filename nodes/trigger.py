@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from algorithms.leases import Dead, Leases
 from archive.journal import JournalError
@@ -73,6 +73,12 @@ class Settings(Base):
     """Disk for the journal: verdicts that the archive lacks, and what the next windows need after a restart."""
     age: Duration = 24 * HOUR
     """The journal keeps nothing longer than this."""
+
+    @model_validator(mode="after")
+    def _rebuildable(self) -> Settings:
+        if self.age < self.window + self.every:
+            raise fault("`age` of the journal is below `window` + `every`", "a restart needs the samples of a window")
+        return self
 
     @property
     def shape(self) -> Shape:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from nodes._node import News, Place
+from nodes._node import Letter, News, Place
 from nodes._windowbook import channel
 from nodes.trigger import Settings, Trigger
 from protocol import clock
@@ -27,9 +27,11 @@ def later(seconds: float) -> Now:
 class Bench:
     """A trigger with windows of 2 s each second, the concentrator that feeds it, and what it said."""
 
-    def __init__(self, run: Path, workers: int = 2, **settings: Any) -> None:
+    def __init__(self, run: Path, workers: int = 2, journal: Path | None = None, **settings: Any) -> None:
         names = [f"prejudge.{n + 1}" for n in range(workers)]
-        place = Place("windows", "windows", 1, {"detector": names}, {"concentrator": ["align"]}, str(run), {}, "p.yaml")
+        place = Place(
+            "windows", "windows", 1, {"detector": names}, {"concentrator": ["align"]}, str(run), {}, "p.yaml", journal
+        )
         chosen = {
             "window": "2 s",
             "every": "1 s",
@@ -43,6 +45,8 @@ class Bench:
         self.number = 0
         self.slot = FIRST
         self.verdicts: list[Verdict] = []
+        self.sent_to: dict[int, str] = {}
+        """Lease -> the detector that has it."""
         self.split(self.node.receive(Announce("align", 1, 0, 0), START))
 
     def split(self, actions: Any) -> list[Window]:
@@ -50,7 +54,9 @@ class Bench:
         actions = list(actions)
         news = [action.message for action in actions if isinstance(action, News)]
         self.verdicts += [word for word in news if isinstance(word, Verdict)]
-        return [action.message for action in actions if isinstance(getattr(action, "message", None), Window)]
+        letters = [each for each in actions if isinstance(each, Letter) and isinstance(each.message, Window)]
+        self.sent_to |= {letter.message.lease: letter.to for letter in letters}
+        return [letter.message for letter in letters]
 
     def feed(self, seconds: float, devices: int = 1, missing: slice = slice(0, 0), now: Now = START) -> list[Window]:
         """Slots of all devices in chunks of ten; frequency is 50 + k/1000 of the k-th slot."""
@@ -252,3 +258,40 @@ def test_a_dead_letter_that_cannot_be_kept_is_an_alarm_and_the_verdict_still_sai
     bench.answer(window, outcome="failed", error="boom")
     assert [verdict.outcome for verdict in bench.verdicts] == ["failed"]
     assert any("dead letters are not kept" in alarm for alarm in bench.node.health(START)["alarms"])
+
+
+def test_one_detector_that_is_slow_holds_up_its_own_windows_only(bench: Bench):
+    windows = bench.feed(4, devices=5)
+    slow = [window for window in windows if bench.sent_to[window.lease] == "prejudge.1"]
+    while windows := [window for window in windows if bench.sent_to[window.lease] != "prejudge.1"]:
+        windows = windows[1:] + bench.answer(windows[0], bench.sent_to[windows[0].lease])
+    assert (len(slow), len(bench.verdicts)) == (2, 13)
+    assert bench.node.health(START)["queues"] == {"waiting": 0, "in_flight": 2, "behind": 0}
+
+
+def test_a_late_answer_to_an_earlier_life_counts_once(tmp_path: Path):
+    bench = Bench(tmp_path, journal=tmp_path / "journal")
+    [window] = bench.feed(2)
+    assert bench.node.writer.keeper
+    bench.node.writer.keeper.close()
+    again = Trigger(bench.node.settings, bench.node.place)
+    bench.node = again
+    bench.split(again.start(later(1)))
+    [same] = bench.split(again.wake(later(1)))
+    assert (same.start, same.values.tolist(), same.lease == window.lease) == (
+        window.start,
+        window.values.tolist(),
+        False,
+    )
+    bench.answer(window, now=later(2))
+    bench.answer(same, now=later(3))
+    bench.answer(window, now=later(3))
+    assert [(verdict.start, verdict.lease) for verdict in bench.verdicts] == [(window.start, window.lease)]
+    assert again.counters["twins"] == 2
+    assert again.health(later(3))["counters"]["reopened"] == 1
+    list(again.stop(later(3)))
+
+
+def test_a_journal_too_short_for_a_window_is_a_fault():
+    with pytest.raises(ValidationError, match="`age` of the journal is below"):
+        Settings.model_validate({"window": "3 h", "age": "2 h"})
