@@ -86,7 +86,7 @@ class Station:
                  environment: dict[str, str] | None = None, journal: Path | None = None) -> None:  # fmt: skip
         self.folder = folder.resolve()
         self.run = tempfile.mkdtemp(prefix="syms-chaos-")
-        self.environment = os.environ | {"SYMS_RUN": self.run} | (environment or {})
+        self.environment = os.environ | {"SYMS_RUN": self.run, "SYMS_AS_ROOT": "1"} | (environment or {})
         (self.folder / "pipelines").mkdir(parents=True, exist_ok=True)
         self.path = self.folder / "pipelines" / "chaos.yaml"
         (self.folder / "pipelines" / "site.yaml").write_text(yaml.safe_dump(sites, sort_keys=False))
