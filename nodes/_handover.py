@@ -34,9 +34,21 @@ from typing import Any
 import msgpack
 
 from protocol.clock import MILLISECOND, Now
+from protocol.wire import MAX_NOTE, WireError, unpack_note
 
-MAX_NOTE = 256 * 1024
-"""Bytes of one note: a `welcome` names up to 20,000 connections."""
+FIELDS: dict[str, dict[str, type]] = {
+    "hello": {"receiver": str},
+    "holds": {"connection": int, "how": str, "peer": list, "numbers": list},
+    "adopted": {"connection": int},
+    "welcome": {},
+    "link": {"connection": int, "how": str, "peer": list},
+    "identify": {"connection": int, "address": str, "stream": int},
+    "identity": {"connection": int, "address": str, "stream": int, "device": dict},
+    "refused": {"connection": int, "address": str, "stream": int, "reason": str},
+    "ended": {"connection": int, "reason": str},
+    "drop": {"connection": int, "number": int, "reason": str},
+}
+"""What each note must have; who sends another is hung up on."""
 MAX_DESCRIPTORS = 4
 JOIN_AGAIN = 500 * MILLISECOND
 _NO_ROOM = (errno.EAGAIN, errno.ETOOMANYREFS, errno.ENOBUFS, errno.ENOMEM)
@@ -139,7 +151,14 @@ class Channel:
             if not data:
                 self.alive = False
                 return
-            yield msgpack.unpackb(data), descriptors
+            try:
+                note = unpack_note(data, FIELDS)
+            except WireError:
+                self.alive = False
+                for stray in descriptors:
+                    os.close(stray)
+                return
+            yield note, descriptors
 
     def unsent(self) -> list[tuple[dict[str, Any], list[socket.socket]]]:
         """Notes that never went out, with their sockets: the caller's again."""

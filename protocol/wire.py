@@ -26,8 +26,8 @@ MAX_MESSAGE = 64 * 1024 * 1024
 MAX_PARTS = 64
 MAX_HEADER = 4 * 1024 * 1024
 """Bytes; a header larger than this is refused before it is unpacked."""
-MAX_NOTE = 64 * 1024
-"""Bytes of a note between a balancer and its receivers."""
+MAX_NOTE = 256 * 1024
+"""Bytes of a note between a balancer and its receivers: a `welcome` names up to 20,000 connections."""
 MAX_DIMENSIONS = 4
 LIMITS: dict[str, Any] = {
     "max_str_len": 1 << 18,

@@ -222,7 +222,7 @@ def test_a_note_comes_back():
         ["say", "ended"],
         {1: 2, "say": "hello", "receiver": "r"},
         {"say": "hello", "receiver": "r", "deep": [[[[[[[[[[]]]]]]]]]]},
-        {"say": "hello", "receiver": "r" * 70_000},
+        {"say": "hello", "receiver": "r" * wire.MAX_NOTE},
     ],
     ids=lambda note: str(note)[:40],
 )

@@ -1,0 +1,57 @@
+"""Notes between a balancer and its receivers: what is none ends the conversation, and nothing stays open."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+
+import msgpack
+import pytest
+
+from nodes._handover import Channel
+
+Ends = tuple[socket.socket, Channel]
+
+
+@pytest.fixture
+def ends() -> Iterator[Ends]:
+    """(a stranger's end, our channel)"""
+    theirs, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    channel = Channel(ours)
+    yield theirs, channel
+    channel.close()
+    theirs.close()
+
+
+def test_a_note_comes_with_its_descriptors(ends: Ends) -> None:
+    theirs, channel = ends
+    note = {"say": "ended", "connection": 1, "reason": "closed"}
+    socket.send_fds(theirs, [msgpack.packb(note)], [theirs.fileno()])
+    [(came, descriptors)] = list(channel.notes())
+    assert came == note
+    assert len(descriptors) == 1
+    os.close(descriptors[0])
+    assert channel.alive
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xc1",
+        msgpack.packb(["say", "ended"]),
+        msgpack.packb({"say": "ended", "connection": "1", "reason": ""}),
+        msgpack.packb({"say": "ended", "reason": ""}),
+        msgpack.packb({"say": "nobody says this"}),
+        msgpack.packb({"say": "link", "connection": 1, "how": "tcp", "peer": 7}),
+        b"\x91" * 2000,
+    ],
+    ids=["no msgpack", "a list", "a text for a number", "a field is missing", "an unknown note", "no peer", "deep"],
+)
+def test_nonsense_is_hung_up_on_and_leaves_no_descriptor(ends: Ends, data: bytes) -> None:
+    theirs, channel = ends
+    before = len(os.listdir("/proc/self/fd"))
+    socket.send_fds(theirs, [data], [theirs.fileno()])
+    assert list(channel.notes()) == []
+    assert not channel.alive
+    assert len(os.listdir("/proc/self/fd")) == before
