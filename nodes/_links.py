@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from algorithms.plausibility import Plausible
 from nodes._handover import Balancers
+from nodes._link import Link
 from nodes._node import Actions
 from nodes._rows import COLUMNS, CORRUPT, LOST, REFUSED, Books, Rows
 from nodes._stream import Writer
 from nodes._told import told
-from nodes._ways import Link
 from protocol.c37118 import ConfigurationFrame, FrameType, Splitter, compile_codec, frame_type, stream_id
 from protocol.c37118.common import CONFIGURATIONS
 from protocol.c37118.events import Configured, Data, Ended, Event, Heard, Lost, Refused, Send

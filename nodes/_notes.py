@@ -12,9 +12,10 @@ from typing import Any
 
 import msgpack
 
+from nodes._link import Link
 from nodes._links import Links
 from nodes._state import Counts, Handed, LinkState, State
-from nodes._ways import Link, StreamWay, Way
+from nodes._ways import StreamWay, Way
 from protocol.c37118 import Codec, ConfigurationFrame, compile_codec
 from protocol.c37118.configuration import recalled, remembered
 from protocol.clock import Now

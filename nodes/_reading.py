@@ -13,13 +13,14 @@ from typing import Any
 import structlog
 
 from nodes._handover import Balancers
+from nodes._link import Link
 from nodes._links import Links
 from nodes._node import Actions
 from nodes._notes import Notebook, recall
 from nodes._peek import DatagramEnd, Machine, NoDatagrams, NoStream, StreamEnd
 from nodes._rows import CORRUPT
 from nodes._state import Handed, WayState
-from nodes._ways import DatagramWay, Link, StreamWay, Way
+from nodes._ways import DatagramWay, StreamWay, Way
 from protocol.c37118.session import MasterSettings
 from protocol.c37118.splitter import Splitter
 from protocol.clock import SECOND, Now

@@ -20,6 +20,7 @@ from pydantic import Field
 from archive.journal import JournalError
 from nodes import _handover, _settings
 from nodes._keeper import Keeper
+from nodes._link import Link
 from nodes._links import Links
 from nodes._node import Action, Actions, Node, Place, StartError
 from nodes._notes import Notebook
@@ -29,7 +30,7 @@ from nodes._rows import COLUMNS, CORRUPT, RECEIVED
 from nodes._settings import Duration, Size
 from nodes._state import Handed, State, StateError, replay
 from nodes._stream import Writer
-from nodes._ways import Link, StreamWay
+from nodes._ways import StreamWay
 from protocol.c37118.session import MasterSettings
 from protocol.clock import MILLISECOND, SECOND, Now
 from protocol.messages import Durable, Fetch

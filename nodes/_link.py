@@ -1,0 +1,109 @@
+"""One device stream, as far as its receiver knows it: session, identity, and the frames that wait for either."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from protocol.c37118 import Codec, FrameType, frame_type, stream_id
+from protocol.c37118.session import Master
+
+BESIDE_AT_MOST = 64
+"""Further streams on one connection."""
+STREAMED = frozenset((FrameType.DATA, FrameType.CONFIGURATION_2, FrameType.CONFIGURATION_3))
+"""What says that there is a stream."""
+
+
+@dataclass(eq=False)
+class Link:
+    """One device stream, as far as its receiver knows it."""
+
+    slot: int
+    """Of its connection, in the journal's notes."""
+    balancer: str
+    """Who handed it over."""
+    connection: int
+    """The balancer's number for it."""
+    address: str
+    master: Master
+    send: Callable[[bytes], None]
+    """Puts a command on its way."""
+    key: tuple[str, int] = ("", -1)
+    """Which of its connection's links it is: ("", -1) the first, ("", IDCODE) one beside it, (address, IDCODE) one of
+    many on a port."""
+    number: int = 0
+    """Link number; 0 until the balancer has said who it is."""
+    stream: int = 0
+    """IDCODE that it was identified by."""
+    identity: dict[str, Any] = field(default_factory=dict)
+    codec: Codec | None = None
+    early: list[tuple[Codec, list[bytes]]] = field(default_factory=list)
+    """DATA that came before we knew who it is, with the configuration in force."""
+    unbooked: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
+    """Frames counted before we knew who it is, by column of the books."""
+    asked: int = 0
+    """IDCODE that the balancer was last asked about."""
+    refused: bool = False
+    """The balancer does not know it; what it still sends is counted."""
+    muted: bool = False
+    """Commands wait until the balancer has said who it is: an unknown device is never told to send."""
+    kept: bytes = b""
+    """The last of them."""
+    over: str = ""
+    """Why its session gave up; "" while it has not."""
+    came: bool = False
+    """Whether DATA came in this tick."""
+    beside: dict[int, Link] = field(default_factory=dict)
+    """Further streams on the same connection, by IDCODE."""
+    secondary: bool = False
+    """It is one of those."""
+
+    @property
+    def stations(self) -> int:
+        return len(self.codec.tables) if self.codec else 0
+
+    @property
+    def scales(self) -> dict[str, float]:
+        """What the site file says of its analogs, by channel name; nothing before we know who it is."""
+        return {name: each["scale"] for name, each in self.identity.get("analogs", {}).items()}
+
+    @property
+    def waits_for_answer(self) -> bool:
+        """The balancer was asked whose it is."""
+        return not self.number and not self.refused and self.asked > 0
+
+    @property
+    def expects_answer(self) -> bool:
+        """There is DATA, and the balancer was asked whose it is."""
+        return self.waits_for_answer and any(frames for _, frames in self.early)
+
+    def owner_of(self, frame: bytes) -> Link:
+        """Whose frame on this connection it is: ours, or that of another stream once we know our own."""
+        cfg = self.master.cfg
+        if cfg is None or frame_type(frame) not in STREAMED or stream_id(frame) == cfg.stream:
+            return self
+        other = self.beside.get(stream_id(frame))
+        if other is None and len(self.beside) < BESIDE_AT_MOST:
+            other = self.next_to(stream_id(frame))
+        return other or self
+
+    def next_to(self, stream: int) -> Link:
+        """A further stream on the same connection."""
+        key, master = ("", stream), self.master.beside(stream)
+        link = Link(self.slot, self.balancer, self.connection, self.address, master, self.send, key, secondary=True)
+        self.beside[stream] = link
+        return link
+
+    def command(self, data: bytes) -> None:
+        """Send a command, or keep it."""
+        if self.muted:
+            self.kept = data
+        else:
+            self.send(data)
+
+    def unmute(self) -> None:
+        """Send what was kept."""
+        self.muted, kept, self.kept = False, self.kept, b""
+        if kept:
+            self.send(kept)
