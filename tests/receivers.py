@@ -186,7 +186,7 @@ class Balancer:
         self.links: dict[int, Link] = {}
         self.notes: list[tuple[int, dict[str, Any], list[int]]] = []
         self.turn = 0
-        self.joined = False
+        self.joined = self.reborn = False
         self.missing: list[str] = []
         self.holding: Callable[[str], list[Any]] = lambda balancer: []
 
@@ -199,8 +199,16 @@ class Balancer:
         """The receiver did."""
         self.notes, self.joined = [], False
 
+    def anew(self) -> None:
+        """The balancer itself died, and was started anew: it was brought what the receiver holds."""
+        self.notes, self.reborn = [], True
+
     def hear(self, now: Now) -> Iterator[tuple[str, dict[str, Any], list[int]]]:
         self.turn += 1
+        if self.reborn:
+            self.reborn = False
+            yield BALANCER, {"say": "gone"}, []
+            yield BALANCER, {"say": "welcome", "life": 2, "coming": []}, []
         if not self.joined:
             self.joined = True
             coming = [id_ for id_, link in self.links.items() if link.given]
