@@ -9,13 +9,16 @@
                                                                yours to read; `again`: your predecessor read it
     receiver -> balancer   identify(connection, address, stream)   who is this?
     balancer -> receiver   identity(connection, address, stream, device)  or  refused(…, reason)
+    receiver -> balancer   insecure(connection, reason)            TLS did not come about; `ended` follows
     receiver -> balancer   ended(connection, reason, cfg3)         shut down; the place is free
     balancer -> receiver   drop(connection, number, reason)        end it; where it carries others too, only that link
 
 No byte of a device passes through the balancer: the kernel hands the socket over as it is, with what is queued in it.
 The balancer keeps a duplicate of every descriptor, so that a connection outlives its receiver; a receiver keeps its
 own when the balancer ends, and brings them back to the next one. `numbers` are the link numbers identified on it;
-connections are numbered by the balancer, uniquely over its restarts.
+connections are numbered by the balancer, uniquely over its restarts. Of a TLS connection `link` and `holds` have `tls`
+(`nodes/_tls.py`), `holds` and `identify` have `certificate`, the names it came with; it ends with its receiver, so
+nobody keeps duplicates of it.
 """
 
 from __future__ import annotations
@@ -45,6 +48,7 @@ FIELDS: dict[str, dict[str, type]] = {
     "identify": {"connection": int, "address": str, "stream": int},
     "identity": {"connection": int, "address": str, "stream": int, "device": dict},
     "refused": {"connection": int, "address": str, "stream": int, "reason": str},
+    "insecure": {"connection": int, "reason": str},
     "ended": {"connection": int, "reason": str},
     "drop": {"connection": int, "number": int, "reason": str},
 }

@@ -56,6 +56,8 @@ class Link:
     """Whether DATA came in this tick."""
     beside: dict[int, Link] = field(default_factory=dict)
     """Further streams on the same connection, by IDCODE."""
+    certificate: tuple[str, ...] = ()
+    """Names of the certificate that it came with."""
     secondary: bool = False
     """It is one of those."""
 
@@ -92,6 +94,7 @@ class Link:
         """A further stream on the same connection."""
         key, master = ("", stream), self.master.beside(stream)
         link = Link(self.slot, self.balancer, self.connection, self.address, master, self.send, key, secondary=True)
+        link.certificate = self.certificate
         self.beside[stream] = link
         return link
 

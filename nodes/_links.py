@@ -79,7 +79,9 @@ class Links:
         """Who is this? Until that is known, it is not told to send."""
         self.changed[link] = None
         link.asked, link.muted = stream, True
-        key = {"connection": link.connection, "address": link.address, "stream": stream}
+        key: dict[str, Any] = {"connection": link.connection, "address": link.address, "stream": stream}
+        if link.certificate:
+            key["certificate"] = link.certificate
         self.balancers.say(link.balancer, "identify", **key)
 
     def ask_again(self, link: Link) -> None:

@@ -20,6 +20,7 @@ from nodes._notes import Notebook, recall
 from nodes._peek import DatagramEnd, Machine, NoDatagrams, NoStream, StreamEnd
 from nodes._rows import CORRUPT
 from nodes._state import Handed, WayState
+from nodes._tlsway import Handshakes, TlsEnd, TlsWay
 from nodes._ways import DatagramWay, StreamWay, Way
 from protocol.c37118.session import MasterSettings
 from protocol.c37118.splitter import Splitter
@@ -54,7 +55,7 @@ class Reading:
     ) -> None:
         """`session`: what sessions have in common. Without a notebook nothing is remembered."""
         self.links, self.balancers, self.machine, self.notebook = links, balancers, machine, notebook
-        self.session = session
+        self.session, self.handshakes = session, Handshakes()
         self.log = structlog.get_logger()
         self.ways: dict[int, Way] = {}
         """By descriptor."""
@@ -74,14 +75,14 @@ class Reading:
         """A new connection."""
         self._slot += 1
         slot = self.notebook.came(handed) if self.notebook else self._slot
-        ways = self._ways(slot, handed, self._ends(handed, descriptors))
+        ways = self._ways(slot, handed, self._ends(handed, descriptors, now))
         self._watch(ways)
         for link in ways[0].links:
             yield from self.links.events(link, link.master.begin(now), now)
 
     def resume(self, slot: int, state: WayState, descriptors: Sequence[int], numbers: Any, now: Now) -> Actions:
         """A connection that our predecessor had, where it was; `numbers` are the links that it carries still."""
-        ways = self._ways(slot, state.handed, self._ends(state.handed, descriptors))
+        ways = self._ways(slot, state.handed, self._ends(state.handed, descriptors, now))
         self._recall(ways, slot, state, now)
         for way in ways:
             if isinstance(way, DatagramWay):
@@ -122,16 +123,21 @@ class Reading:
         if self.notebook:
             self.notebook.resumed(slot, links)
 
-    def _ends(self, handed: Handed, descriptors: Sequence[int]) -> list[StreamEnd | DatagramEnd]:
+    def _ends(self, handed: Handed, descriptors: Sequence[int], now: Now | None) -> list[StreamEnd | DatagramEnd]:
+        """`now`: when it begins; None: it is only to be hung up."""
         if not _has_stream(handed):
             return [self.machine.datagrams(descriptors[0])]
         first, *others = descriptors
+        if handed.tls and now:
+            return [TlsEnd(self.machine.stream(first), handed.tls, self.handshakes, now)]
         return [self.machine.stream(first), *(self.machine.datagrams(each) for each in others)]
 
     def _ways(self, slot: int, handed: Handed, ends: list[StreamEnd | DatagramEnd]) -> list[Way]:
         session = self._session(handed)
         if isinstance(ends[0], DatagramEnd):
             return [DatagramWay(slot, handed, ends[0], session, handed.target)]
+        if isinstance(ends[0], TlsEnd):
+            return [TlsWay(slot, handed, ends[0], session)]
         stream = StreamWay(slot, handed, ends[0], session)
         ways: list[Way] = [stream]
         if handed.how == "tcp_udp" and isinstance(ends[-1], DatagramEnd):
@@ -159,6 +165,7 @@ class Reading:
 
     def read(self, now: Now) -> Actions:
         """What the kernel has of all of them."""
+        self.handshakes.renew()
         for fd in self.machine.ready(self.ways):
             way = self.ways.get(fd)
             if way is None:
@@ -184,6 +191,8 @@ class Reading:
         """Sessions whose time has come; commands that had no room; connections that waited long enough."""
         for slot, ways in list(self.slots.items()):
             for way in ways:
+                if isinstance(way, TlsWay):
+                    way.end.wake(now)
                 for link in way.links:
                     due = link.master.wake_at()
                     if due is not None and due <= now.monotonic:
@@ -213,6 +222,9 @@ class Reading:
                 self.machine.forget(way.end.fileno())
         for way in ways:
             yield from self._drain(way, now)
+            if isinstance(way, TlsWay) and way.end.fault:
+                handed = way.handed
+                self.balancers.say(handed.balancer, "insecure", connection=handed.connection, reason=way.end.fault)
         links = list(dict.fromkeys(link for way in ways for link in way.links))
         for link in links:
             yield from self.links.events(link, link.master.end(now), now)
@@ -283,7 +295,7 @@ class Reading:
 
     def hang_up(self, handed: Handed, descriptors: Sequence[int], ended: Sequence[Any]) -> None:
         """A connection that our predecessor had ended and not hung up any more."""
-        for end in self._ends(handed, descriptors):
+        for end in self._ends(handed, descriptors, None):
             end.hang_up()
             end.close()
         self.tell_end(ended)
@@ -291,7 +303,7 @@ class Reading:
     def holding(self, balancer: str) -> list[tuple[dict[str, Any], list[Any]]]:
         """(fields, sockets) of the `holds` notes for a balancer: duplicates of what we read for it."""
         return [
-            (_fields(ways), [way.end.copy() for way in ways])
+            (_fields(ways), [] if ways[0].handed.tls else [way.end.copy() for way in ways])
             for ways in self.slots.values()
             if ways[0].handed.balancer == balancer
         ]
@@ -305,7 +317,10 @@ class Reading:
 def _fields(ways: Sequence[Way]) -> dict[str, Any]:
     handed, numbers = ways[0].handed._asdict(), [link.number for link in ways[0].links if link.number]
     del handed["balancer"]
-    return {**handed, "numbers": numbers}
+    if handed["tls"] is None:
+        del handed["tls"]
+        return {**handed, "numbers": numbers}
+    return {**handed, "numbers": numbers, "certificate": ways[0].links[0].certificate}
 
 
 def _has_stream(handed: Handed) -> bool:

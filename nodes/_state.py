@@ -61,12 +61,14 @@ class Handed(NamedTuple):
     target: tuple[str, int] | None
     cfg3: bool
     stream: int | None
+    tls: dict[str, Any] | None = None
+    """How it is secured (`nodes/_tls.py`); then it does not outlive us."""
 
     @classmethod
     def of(cls, values: Sequence[Any]) -> Handed:
         """From plain values, in this order."""
-        connection, balancer, how, peer, target, cfg3, stream = values[:7]
-        return cls(connection, balancer, how, tuple(peer), tuple(target) if target else None, cfg3, stream)
+        connection, balancer, how, peer, target, cfg3, stream, *tls = values[:8]
+        return cls(connection, balancer, how, tuple(peer), tuple(target) if target else None, cfg3, stream, *tls)
 
 
 NOBODY = Handed(0, "", "", ("", 0), None, False, None)

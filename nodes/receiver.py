@@ -232,7 +232,7 @@ class Receiver(Node):
     def _linked(self, balancer: str, note: dict[str, Any], descriptors: list[int], now: Now) -> Actions:
         connection = note["connection"]
         slot = self.awaited.pop(connection, None)
-        note = {"cfg3": True, "stream": None, "target": None, **note, "balancer": balancer}
+        note = {"cfg3": True, "stream": None, "target": None, "tls": None, **note, "balancer": balancer}
         handed = Handed.of([note[name] for name in Handed._fields])
         if slot is not None and self.notebook:
             way = self.notebook.state.ways[slot]
