@@ -14,7 +14,10 @@ from archive import segments
 from archive.disk import Disk, make_folder
 from archive.segments import SUFFIX, TEMPORARY, Before, Newer, Segment
 
+DAMAGED = ".damaged"
 NAME = re.compile(r"\d{8}\.(journal|damaged)")
+KEEP_DAMAGED = 3
+"""Damaged files that are kept to be looked at; of more, the oldest go."""
 
 
 class JournalError(Exception):
@@ -141,8 +144,11 @@ def _truncate(segment: Segment, disk: Disk) -> None:
 def _set_aside(found: Found, path: Path) -> None:
     """A file that says nothing is out of the way: an empty one (a power cut) goes, any other is kept."""
     if path.stat().st_size:
-        found.tell(f"{path.name}: its head is damaged, it was put aside as {path.stem}.damaged")
-        os.rename(path, path.with_suffix(".damaged"))
+        found.tell(f"{path.name}: its head is damaged, it was put aside as {path.stem}{DAMAGED}")
+        os.rename(path, path.with_suffix(DAMAGED))
+        for older in sorted(path.parent.glob(f"*{DAMAGED}"))[:-KEEP_DAMAGED]:
+            with suppress(OSError):  # at the next opening, then
+                older.unlink()
     else:
         found.tell(f"{path.name}: empty, it was deleted")
         os.unlink(path)

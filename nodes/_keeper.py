@@ -16,6 +16,8 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import structlog
+
 from archive.disk import Disk
 from archive.journal import Journal, Record
 from nodes._backlog import Backlog, Begin, Group, Job, Words
@@ -27,10 +29,14 @@ DRAIN = 2 * SECOND
 """How long `close` waits for the disk."""
 CALM = 5
 """Quick writes in a row after which a slow disk counts as healed: the node does not wait for it again and again."""
+TURNS = 4
+"""So many times the patience a commit waits for a writing thread that had no turn on the processor."""
 MOMENT = 20
 """What part of the patience a disk that was slow gets."""
 REMEMBER = 60 * SECOND
 """How long the alarm stays after words had to be deleted."""
+TELL_CUT = 3600 * SECOND
+"""How long the alarm stays after a damaged journal was opened."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
 State = Callable[[], list[bytes]]
 
@@ -49,14 +55,18 @@ class Keeper:
         self._folder, self._keep, self._age, self._least = folder, keep, age, least
         self._patience, self._sync_every, self._retry = patience, sync_every, retry
         self._clock = clock
-        self.cut = self._journal.cut
-        """What was damaged and cut off when this was opened, "" if nothing."""
+        self._opened_at = clock()
         self.unjournalled_words = 0
         """Words that the node sent before they were written."""
         self.dropped_words = 0
         """Words that were never written, or deleted before their readers had them."""
         self._slowest = 0
         self._troubles: dict[str, str] = {}
+        if self._journal.cut:
+            self._troubles["cut"] = (
+                f"{folder}: found damaged at the start: {self._journal.cut}; all before that is used"
+            )
+            structlog.get_logger().warning("journal damaged", folder=str(folder), what=self._journal.cut)
         self._head: State = list
         self._changed = threading.Condition()
         """Guards what follows, and tells the threads of each other."""
@@ -94,6 +104,8 @@ class Keeper:
     def trouble(self) -> str:
         """What is wrong and what to do, "" if nothing."""
         with self._changed:
+            if self._clock() - self._opened_at > TELL_CUT:
+                self._troubles.pop("cut", None)
             return "; ".join(self._troubles.values())
 
     @property
@@ -132,7 +144,11 @@ class Keeper:
         self._utc = now.utc
         mine = self._enqueue(job)
         with self._changed:
-            self._changed.wait_for(lambda: self._backlog.settled >= mine or self._failing, self._wait(mine) / SECOND)
+            for _ in range(TURNS):
+                patience = self._wait(mine) / SECOND
+                ended = self._changed.wait_for(lambda: self._backlog.settled >= mine or self._failing, patience)
+                if ended or self._slow or self._at_it:
+                    break
             written = self._backlog.settled >= mine
             if not written and not self._failing and not self._slow:
                 self._slow, self._calm = True, 0
@@ -141,6 +157,11 @@ class Keeper:
                     "before they are written; find what else keeps this disk busy, or use another one"
                 )
             return written
+
+    @property
+    def _at_it(self) -> bool:
+        """Whether it is the disk that takes so long: on a busy machine the writing thread may not have had its turn."""
+        return self._busy_since is not None and self._clock() - self._busy_since >= self._patience // 2
 
     def _wait(self, mine: int) -> int:
         """How long to wait for a job [ns]: for a slow disk a moment, if that has nothing else to do."""

@@ -215,17 +215,13 @@ class Writer:
             self._announce_at = now.monotonic + ANNOUNCE_EVERY
             if self.keeper:
                 self._count_dropped(now)
-                self._trim(self.keeper, now)
+                self.keeper.trim(*self.safe, now)  # also with nothing to trim: words grow older than they may
             yield self.announce()
 
     @property
     def safe(self) -> tuple[int, int]:
         """(epoch, next): all below is safe with every reader that is needed."""
         return min((self.durable.get(name, (0, 0)) for name in self.needed), default=(0, 0))
-
-    def _trim(self, keeper: Keeper, now: Now) -> None:
-        if self.safe > (0, 0):
-            keeper.trim(*self.safe, now)
 
     def _count_dropped(self, now: Now) -> None:
         """Rows of this epoch that the journal's bounds took from a reader."""

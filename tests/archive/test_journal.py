@@ -225,6 +225,15 @@ def test_a_file_whose_head_or_state_is_damaged_is_put_aside(folder: Path, tmp_pa
         ]  # fmt: skip
 
 
+def test_few_damaged_files_are_kept(folder: Path) -> None:
+    written(folder, GROUPS)
+    for index in range(1, 9):
+        (folder / f"{index:08d}.journal").write_bytes(b"no head")
+        Journal(folder).close()
+    names = sorted(path.name for path in folder.glob("*.damaged"))
+    assert names == ["00000006.damaged", "00000007.damaged", "00000008.damaged"]
+
+
 def test_an_empty_file_and_leftovers_are_deleted(folder: Path) -> None:
     written(folder, GROUPS)
     (folder / "00000001.journal").touch()

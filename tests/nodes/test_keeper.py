@@ -231,6 +231,47 @@ def test_a_hanging_disk_is_waited_for_once(folder: Path, disk: Troubled) -> None
     assert held(Journal(folder))[0] == told([group(n) for n in range(0, station.next, 2)], E1)
 
 
+def test_a_busy_machine_is_no_slow_disk(folder: Path, disk: Troubled) -> None:
+    """The writing thread has its first turn when the patience is over."""
+    station = Station(folder, disk, patience=SECOND)
+    [writes, syncs] = station.keeper._threads
+    station.keeper._threads[0] = threading.Timer(1.3, writes.run)
+    assert station.open()
+    assert station.keeper.trouble == ""
+    assert station.keeper.close()
+    assert not syncs.is_alive()
+
+
+def test_what_was_cut_off_is_told_for_an_hour(folder: Path, disk: Troubled) -> None:
+    station = Station(folder, disk)
+    station.open()
+    station.say()
+    assert station.keeper.close()
+    [path] = folder.glob("*.journal")
+    path.write_bytes(path.read_bytes()[:-1])
+    time_is = [0]
+    station = Station(folder, disk, clock=lambda: time_is[0])
+    assert str(folder) in station.keeper.trouble
+    assert f"{path.name}: " in station.keeper.trouble
+    assert "bytes after its last whole group were cut off" in station.keeper.trouble
+    time_is[0] = 3601 * SECOND
+    assert station.keeper.trouble == ""
+
+
+def test_words_grow_old_without_a_new_one(folder: Path, disk: Troubled) -> None:
+    station = Station(folder, disk, segment=1000, age=100)
+    station.open()
+    while station.keeper.counters["segments"] < 3:
+        station.say(400)
+    words = station.keeper.counters["dropped_words"]
+    assert words == 0
+    station.utc = 1000
+    station.keeper.trim(0, 0, station.now())
+    until(lambda: station.keeper.counters["segments"] == 1)
+    assert station.keeper.counters["dropped_words"] > 0
+    assert station.keeper.close()
+
+
 def test_files_stay_bounded_while_a_disk_is_slow(folder: Path, disk: Troubled) -> None:
     station = Station(folder, disk, patience=0, segment=5000, keep=30_000)
     station.open()
