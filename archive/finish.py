@@ -1,6 +1,7 @@
 """Finishing: the parts of one hour become one file of the whole station, made to be read.
 
-    python -m archive.finish DIR            merge what is sealed (a niced child of the archiver does this)
+    python -m archive.finish DIR [PARENT]   merge what is sealed (a niced child of the archiver does this, and ends with
+                                            it: PARENT is its process id)
 
 A finished file has one group per table, device-major (`values [device, channel, time]`), in chunks of one device x all
 channels x one minute, shuffled and gzipped; absent values are NaN; and the group `verdicts`. It appears under its name
@@ -10,7 +11,9 @@ deleted; late rows come as new parts and are merged with the file that is there.
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import sys
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -98,8 +101,20 @@ def finish_all(path: str | os.PathLike[str]) -> list[Path]:
         return files
 
 
+PR_SET_PDEATHSIG = 1
+
+
+def end_with(parent: int) -> None:
+    """Have the kernel end us when our parent ends, also one that is killed; it may have ended already (Linux)."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 def main(arguments: list[str]) -> int:
     """Merge what is sealed in one archive. Exit code 0, or 1 with the fault on stderr."""
+    if len(arguments) > 1:
+        end_with(int(arguments[1]))
     try:
         for path in finish_sealed(Path(arguments[0])):
             print(path)

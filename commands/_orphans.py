@@ -43,12 +43,21 @@ def end(holders: Iterable[int], patience: float) -> list[int]:
     for pid in holders:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
+            os.kill(pid, signal.SIGCONT)  # one that stands still would not hear it
         if not wait_for_end([pid], patience):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
             killed.append(pid)
             wait_for_end([pid], patience)
     return killed
+
+
+def parent(pid: int) -> int:
+    """Process id of who started a process, or of who took it over; 0 if it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
 
 
 def wait_for_end(pids: Iterable[int], patience: float) -> bool:

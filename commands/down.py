@@ -8,7 +8,7 @@ import typer
 
 from commands import _orphans, _supervise
 from commands._output import AsJson, HostName, PipelineFile, notes, print_json
-from commands.up import starting
+from commands.up import end_orphans, starting
 from nodes._faults import Faulty
 from nodes._node import StartError
 from nodes._pipeline import Pipeline, load
@@ -50,10 +50,7 @@ def end(pipeline: Pipeline) -> list[str]:
         if server := _supervise.supervisor_of(pipeline.run):
             ran |= {name for name, info in server.states().items() if info["pid"]}
             _end_supervised(pipeline, server)
-        left = _orphans.lock_holders(pipeline.run)
-        order = [left[name] for name in reversed(pipeline.starting_order) if name in left]
-        strangers = [pid for name, pid in left.items() if name not in pipeline.local]
-        _orphans.end([*order, *strangers], _supervise.STOP_PATIENCE)
+        left = end_orphans(pipeline)
         _orphans.sweep(pipeline.run)
     return sorted((ran | set(left)) - {_supervise.WIRING})
 

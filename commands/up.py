@@ -22,7 +22,7 @@ from nodes._pipeline import Pipeline, load
 from nodes._runfolder import make_run_folder
 from protocol.messages import Health
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds for all processes to run."""
 POLL = 0.1
 FAILING = ("BACKOFF", "FATAL")
@@ -77,21 +77,45 @@ def starting(run: str) -> Iterator[None]:
 
 
 def start(pipeline: Pipeline) -> bool:
-    """Start supervisord for a pipeline, in the background; False if it runs already.
+    """Start supervisord for a pipeline, in the background; False if it runs already. Ends what a supervisord that was
+    killed has left.
 
-    Raises StartError where processes of an earlier, dead supervisord are left, or another wiring runs.
+    Raises StartError where another wiring runs.
     """
     if running := _supervise.supervisor_of(pipeline.run):
         if not is_wired(pipeline, running):
             raise StartError(f"{pipeline.path} has changed since it was started; syms down it first")
+        for process in _down(pipeline, running):
+            running.start(process)
         return False
-    if left := _orphans.lock_holders(pipeline.run):
-        raise StartError(f"{', '.join(left)} of an earlier start still run; syms down {pipeline.path} ends them")
+    tell_ended(end_orphans(pipeline))
     _orphans.sweep(pipeline.run)
     result = subprocess.run(supervisord(prepare(pipeline)), capture_output=True, text=True)
     if result.returncode:
         raise StartError(f"supervisord did not start: {(result.stderr or result.stdout).strip()}")
     return True
+
+
+def _down(pipeline: Pipeline, server: _supervise.Supervisor) -> list[str]:
+    """Processes that somebody stopped, or that supervisord gave up, in the order of starting."""
+    states = server.states()
+    return [name for name in pipeline.starting_order if states[name]["statename"] in ("STOPPED", "FATAL")]
+
+
+def end_orphans(pipeline: Pipeline, supervisord: int | None = None) -> list[str]:
+    """End the processes of a pipeline that are not this (living) supervisord's, those who feed first; returns their
+    names."""
+    holders = _orphans.lock_holders(pipeline.run)
+    left = {name: pid for name, pid in holders.items() if not supervisord or _orphans.parent(pid) != supervisord}
+    order = [left[name] for name in reversed(pipeline.starting_order) if name in left]
+    strangers = [pid for name, pid in left.items() if name not in pipeline.local]
+    _orphans.end([*order, *strangers], _supervise.STOP_PATIENCE)
+    return sorted(left)
+
+
+def tell_ended(names: list[str]) -> None:
+    if names:
+        notes.print(f"ended what an earlier start had left: {', '.join(names)}", soft_wrap=True)
 
 
 def prepare(pipeline: Pipeline) -> Path:
@@ -112,15 +136,28 @@ def wire(pipeline: Pipeline, include: Path) -> None:
     url = os.environ.get("SUPERVISOR_SERVER_URL")
     if not url:
         raise StartError("--inside is for supervisord only; leave it out")
-    _supervise.log_folder(pipeline).mkdir(mode=0o700, parents=True, exist_ok=True)
+    logs = _supervise.log_folder(pipeline)
+    logs.mkdir(mode=0o700, parents=True, exist_ok=True)
     include.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _replace(include, _supervise.programs(pipeline))
-    _replace(Path(pipeline.run, _supervise.SERVER), url)
     server = _supervise.Supervisor(url)
+    with starting(str(logs)):  # two supervisords that wire at once
+        _refuse_second(pipeline, server)
+        tell_ended(end_orphans(pipeline, server.pid()))
+        _replace(include, _supervise.programs(pipeline))
+        _replace(Path(pipeline.run, _supervise.SERVER), url)
     server.update()
     for process in pipeline.starting_order:
         server.start(process)
     print(f"{len(pipeline.local)} processes of {pipeline.path} started")
+
+
+def _refuse_second(pipeline: Pipeline, server: _supervise.Supervisor) -> None:
+    """A pipeline runs once. Leaves with exit code 2, after which supervisord does not try again."""
+    running = _supervise.supervisor_of(pipeline.run)
+    if running and running.pid() != server.pid():
+        print(f"syms: {pipeline.path} is up already, under {running.url}; syms down {pipeline.path} first",
+              file=sys.stderr)  # fmt: skip
+        raise typer.Exit(2)
 
 
 def _replace(path: Path, text: str) -> None:

@@ -252,7 +252,7 @@ class Archiver(Node):
 
     def _spawn(self) -> subprocess.Popen[str]:
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
-        command = [sys.executable, "-m", "archive.finish", str(self.opened.root)]
+        command = [sys.executable, "-m", "archive.finish", str(self.opened.root), str(os.getpid())]
         return subprocess.Popen(
             command, env={**os.environ, "PYTHONPATH": path}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True,
