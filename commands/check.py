@@ -7,8 +7,10 @@ from typing import Any
 import typer
 
 from commands._output import AsJson, PipelineFile, print_json
-from nodes._faults import Faulty
+from nodes._certificates import TlsFault
+from nodes._faults import Fault, Faulty
 from nodes._pipeline import Pipeline, load
+from nodes.balancer import Settings, check_tls
 
 
 def register(app: typer.Typer) -> None:
@@ -20,6 +22,7 @@ def check(pipeline: PipelineFile, as_json: AsJson = False) -> None:
     """Check a pipeline file. Every fault is `file:line: what is wrong; the remedy`; exit 2 if there is one."""
     try:
         checked = load(pipeline)
+        _check_certificates(checked, str(pipeline))
     except Faulty as faulty:
         if as_json:
             print_json({"ok": False, "faults": [fault.as_dict() for fault in faulty.faults]})
@@ -33,6 +36,17 @@ def check(pipeline: PipelineFile, as_json: AsJson = False) -> None:
     else:
         hosts = f"{len(checked.hosts)} hosts, " if checked.hosts else ""
         print(f"{pipeline}: {hosts}{len(checked.nodes)} nodes, {len(checked.processes)} processes, no faults")
+
+
+def _check_certificates(pipeline: Pipeline, shown: str) -> None:
+    """Files that only this verb looks into: a process that is up must start again whatever became of them."""
+    for node in pipeline.nodes.values():
+        if isinstance(node.settings, Settings) and node.host == pipeline.here:
+            try:
+                check_tls(node.settings, pipeline.site)
+            except TlsFault as fault:
+                what, _, remedy = str(fault).partition("; ")
+                raise Faulty([Fault(shown, 1, f"{node.name}: {what}", remedy)]) from fault
 
 
 def _processes_on(pipeline: Pipeline, host: str) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from nodes._dialing import Dial
 from nodes._site import Device
@@ -26,6 +27,8 @@ class Connection:
     """Who it can be, where the way says it already (dialled, own port); None: it dialled us."""
     target: tuple[str, int] | None = None
     """Where commands go, over UDP."""
+    tls: dict[str, Any] | None = None
+    """How it is secured (`nodes/_tls.py`). Such a one ends with its receiver: nobody else could decipher it."""
     dial: Dial | None = None
     ends: list[socket.socket] = field(default_factory=list, repr=False)
     """Our duplicates; the receiver's own are read from."""

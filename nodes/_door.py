@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from typing import Any
 
 from nodes import _dialing
 from nodes._complaints import Complaints
 from nodes._connections import Connection
 from nodes._limits import Limits
+from nodes._node import StartError
 from nodes._settings import Address
 from protocol.clock import Now
 
@@ -27,12 +29,16 @@ class Door:
         keepalive: int,
         may_call: Callable[[str], bool],
         complaints: Complaints,
+        counts: Counter[str],
+        tls: dict[str, Any] | None = None,
     ) -> None:
-        """`may_call`: whether any device could dial in from an address. Raises OSError if the port is taken."""
+        """`may_call`: whether any device could dial in from an address; `tls`: how who does is secured.
+
+        Raises OSError if the port is taken.
+        """
         self._listener = _dialing.open_listener(address)
         self._limits, self._keepalive, self._may_call = limits, keepalive, may_call
-        self._complaints = complaints
-        self.counts: Counter[str] = Counter()
+        self._complaints, self.counts, self._tls = complaints, counts, tls
 
     @property
     def fd(self) -> int:
@@ -54,7 +60,7 @@ class Door:
             if self._may_enter(peer[0], now):
                 with suppress(OSError):  # it has hung up already: the receiver will read that
                     _dialing.keep_alive(end, self._keepalive)
-                yield Connection("dials_in", peer[:2], ends=[end])
+                yield Connection("dials_in", peer[:2], tls=self._tls, ends=[end])
             else:
                 end.close()
 
@@ -71,10 +77,40 @@ class Door:
             return True
         return False
 
+    def close(self) -> None:
+        self._listener.close()
+
+
+class Doors:
+    """All of a balancer's, which share the limits."""
+
+    def __init__(self, limits: Limits, keepalive: int, complaints: Complaints) -> None:
+        self._limits, self._keepalive, self._complaints = limits, keepalive, complaints
+        self.counts: Counter[str] = Counter()
+        self._doors: dict[int, Door] = {}
+
+    def open(
+        self, setting: str, address: Address, may_call: Callable[[str], bool], tls: dict[str, Any] | None = None
+    ) -> None:
+        """One more, which `setting` names. Raises StartError."""
+        try:
+            door = Door(address, self._limits, self._keepalive, may_call, self._complaints, self.counts, tls)
+        except OSError as fault:
+            raise StartError(f"{address}: {fault.strerror}; free the port or change `{setting}`") from fault
+        self._doors[door.fd] = door
+
+    @property
+    def fds(self) -> list[int]:
+        return list(self._doors)
+
+    def __getitem__(self, fd: int) -> Door:
+        return self._doors[fd]
+
     def left(self, connection: Connection) -> None:
-        """One that came in by this door is over."""
+        """One that came in by a door is over."""
         if connection.how == "dials_in":
             self._limits.hang_up(connection.peer[0])
 
     def close(self) -> None:
-        self._listener.close()
+        for door in self._doors.values():
+            door.close()

@@ -18,8 +18,8 @@ from pydantic import BeforeValidator, ValidationError, WithJsonSchema
 from nodes import _keys
 from nodes._faults import Lines, suggestion
 from nodes._network import PORTS_EACH, Host
-from nodes._settings import NAME, Address, Settings, fault
-from nodes._wiring import Nodes, NodeSpec
+from nodes._settings import NAME, Settings, fault
+from nodes._wiring import Nodes, NodeSpec, listens
 
 _RANGE = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
 TOGETHER = {"receiver": "balancer"}
@@ -127,10 +127,10 @@ def _check_ports(host: Host, nodes: list[NodeSpec], lines: Lines) -> None:
         what = f"host {host.name}: {needed} ports are needed, {there} are there"
         lines.fault(where, what, f"write ports: {host.first}-{host.first + needed - 1}, or more")
     for node in nodes:
-        listen = getattr(node.settings, "listen", None)
-        if isinstance(listen, Address) and host.first <= listen.port <= host.last:
-            what = f"{node.name}: port {listen.port} is one of those of host {host.name}"
-            lines.fault(("nodes", node.name, "listen"), what, f"take one outside {host.first}-{host.last}")
+        for setting, listen in listens(node):
+            if host.first <= listen.port <= host.last:
+                what = f"{node.name}: port {listen.port} is one of those of host {host.name}"
+                lines.fault(("nodes", node.name, setting), what, f"take one outside {host.first}-{host.last}")
 
 
 def here(asked: str, hosts: dict[str, Host], keys: Any, lines: Lines) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -30,32 +30,53 @@ class Identities:
         for device in site.devices:
             if device.link.how == "dials_in":
                 self._by_stream.setdefault(device.stream, []).append(device)
+        self._certificates = {each.number: _folded(each.certificate) for each in site.devices if each.certificate}
+        self._bound = set(self._certificates.values())
         self._streams = lru_cache(ADDRESSES_AT_MOST)(self._streams_from)
 
-    def _streams_from(self, address: str) -> frozenset[int | None]:
-        """IDCODEs (None: any) of the listed devices that can dial in from this address."""
-        return frozenset(stream for stream, devices in self._by_stream.items() if recognise(devices, address, stream))
+    def _streams_from(self, address: str, secure: bool) -> frozenset[int | None]:
+        """IDCODEs (None: any) of the listed devices that can dial in from this address, under TLS or not."""
+        can = {
+            stream: [device for device in devices if secure or not device.certificate]
+            for stream, devices in self._by_stream.items()
+        }
+        return frozenset(stream for stream, devices in can.items() if recognise(devices, address, stream))
 
-    def may_call(self, address: str) -> bool:
+    def may_call(self, address: str, secure: bool = False) -> bool:
         """Whether any device could dial in from this address."""
-        return self.site.unknown == "admit" or bool(self._streams(address))
+        return self.site.admits(address) or bool(self._streams(address, secure))
 
-    def only_stream(self, address: str) -> int | None:
+    def only_stream(self, address: str, secure: bool = False) -> int | None:
         """IDCODE of the one device that can dial in from this address; None if several can."""
-        streams = self._streams(address)
-        return next(iter(streams)) if self.site.unknown != "admit" and len(streams) == 1 else None
+        streams = self._streams(address, secure)
+        return next(iter(streams)) if not self.site.admits(address) and len(streams) == 1 else None
 
     def name(self, number: int) -> str | None:
         """What the device of this number is called; None if neither the site nor the registry has it."""
         if number in self.names:
             return self.names[number]
         known = self.registry.identity(number) if self.site.unknown == "admit" else None
-        return _admitted_name(*known) if known else None
+        return _admitted_name(*known) if known and self.site.admits(known[0]) else None
 
-    def of_caller(self, address: str, stream: int) -> dict[str, Any]:
-        """A device that dialled us. Raises Unknown. A number of the registry is to be saved before it is told."""
+    def entitled(self, number: int, certificate: Collection[str]) -> bool:
+        """Whether who shows a certificate of these names may be this device."""
+        named = self._certificates.get(number)
+        return named is None or named in map(_folded, certificate)
+
+    def of_caller(self, address: str, stream: int, certificate: Collection[str] = ()) -> dict[str, Any]:
+        """A device that dialled us, with a certificate of these names. Raises Unknown.
+
+        Whose certificate an entry names is that entry's device and no other. A number of the registry is to be saved
+        before it is told.
+        """
         candidates = self._by_stream.get(stream, []) + self._by_stream.get(None, [])
-        return self._said(recognise(candidates, address, stream)) or self._admitted(address, stream)
+        bound = not self._bound.isdisjoint(map(_folded, certificate))
+        mine = [each for each in candidates if bool(each.certificate) == bound]
+        found = recognise((each for each in mine if self.entitled(each.number, certificate)), address, stream)
+        if found is None and (bound or recognise(candidates, address, stream)):
+            shown = f"its certificate is of {' or '.join(certificate)}" if certificate else "it shows no certificate"
+            raise Unknown(f"stream {stream} from {address}: {shown}, the site file wants another")
+        return self._said(found) or self._admitted(address, stream)
 
     def of_dialled(self, device: Device, address: str, stream: int) -> dict[str, Any]:
         """A device that we reached where the site file says it is. Raises Unknown if it says another IDCODE."""
@@ -73,12 +94,16 @@ class Identities:
         return device.model_dump(mode="json", include=_SAID) if device else None
 
     def _admitted(self, address: str, stream: int) -> dict[str, Any]:
-        if self.site.unknown != "admit":
+        if not self.site.admits(address):
             raise Unknown(f"stream {stream} from {address}: not in the site file")
         number = self.registry.number(address, stream, self.names)
         if number is None:
             raise Unknown(f"stream {stream} from {address}: the registry has no number left")
         return {"number": number, "name": _admitted_name(address, stream)}
+
+
+def _folded(name: str) -> str:
+    return name.casefold()
 
 
 def _admitted_name(address: str, stream: int) -> str:

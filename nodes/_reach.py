@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from nodes import _dialing
 from nodes._connections import Connection
 from nodes._settings import Address
 from nodes._site import Device
+from nodes._tls import Tls
 from protocol.clock import SECOND, Now
 
 OPEN_AGAIN = SECOND
@@ -62,9 +64,9 @@ class Port:
 class Reach:
     """The devices of a site that do not dial in."""
 
-    def __init__(self, devices: list[Device], keepalive: int = 0) -> None:
-        """`keepalive`: see `_dialing.keep_alive`."""
-        self._keepalive = keepalive
+    def __init__(self, devices: list[Device], keepalive: int = 0, tls: Tls | None = None) -> None:
+        """`keepalive`: see `_dialing.keep_alive`; `tls`: our certificates, if any device is dialled under TLS."""
+        self._keepalive, self._tls = keepalive, tls
         self._dials = [_dialing.Dial(device) for device in devices if device.link.how in ("tcp", "tcp_udp")]
         self._trying: dict[int, _dialing.Dial] = {}
         self._ports = list(_ports(devices))
@@ -143,7 +145,14 @@ class Reach:
             udp = f"UDP {link.udp}: " if link.udp else ""
             dial.failed(f"{udp}{fault.strerror}", now)
             return None
-        return Connection(link.how, peer, [dial.device], dial=dial, ends=ends)
+        return Connection(link.how, peer, [dial.device], tls=self._terms(dial), dial=dial, ends=ends)
+
+    def _terms(self, dial: _dialing.Dial) -> dict[str, Any] | None:
+        wanted = dial.device.link.tls
+        if wanted is None:
+            return None
+        assert self._tls is not None  # never in the clear instead: the balancer does not start without
+        return self._tls.terms(dialled=True, name=wanted.name or dial.target.host)
 
     def alarms(self, heard: Iterable[int]) -> list[str]:
         """Devices that do not answer or send; `heard` are the link numbers that are connected."""

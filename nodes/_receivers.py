@@ -156,7 +156,7 @@ class Receivers:
         receiver.channel.say(
             "link",
             connection.ends,
-            keep=True,
+            keep=connection.tls is None,
             connection=connection.id,
             how=connection.how,
             peer=connection.peer,

@@ -74,11 +74,20 @@ PortOrAddress = Annotated[
 How = Literal["dials_in", "tcp", "tcp_udp", "udp", "spontaneous"]
 
 
+class Secured(Settings):
+    """TLS to a device that we dial."""
+
+    name: str = ""
+    """Host name or IP address that its certificate must be issued to; none: the host in `tcp`."""
+
+
 class Link(Settings):
     """How the bytes of a device reach us. Nothing given: the device dials us and answers on that connection."""
 
     tcp: Address | None = None
     """We dial the device here, the usual C37.118 way; with `udp` only commands go this way."""
+    tls: Secured | None = None
+    """The connection that we dial is under TLS: `{}`, or `{name: …}` if its certificate has another name."""
     udp: PortOrAddress | None = None
     """Alone: commands and data over UDP, the device is HOST:PORT. With `tcp`: the local port that data come to."""
     spontaneous: PortOrAddress | None = None
@@ -106,6 +115,8 @@ class Link(Settings):
     def _fits(self) -> Link:
         if self.spontaneous and (self.tcp or self.udp):
             raise fault("link is spontaneous and tcp or udp at once", "keep one")
+        if self.tls and self.how != "tcp":
+            raise fault("tls is for connections that we dial, all of them", "write {tcp: HOST:PORT, tls: {}}")
         if (self.group or self.source) and not self.spontaneous:
             raise fault("link names a group or source but is not spontaneous", "add spontaneous: PORT")
         for way in (self.tcp, self.udp if not self.tcp else None):
@@ -136,6 +147,8 @@ class Device(Settings):
     """IDCODE of its frames; none: any."""
     address: NetworkText | None = None
     """IP address or network it connects from (dials in); none: any."""
+    certificate: Annotated[str, Field(min_length=1, max_length=253)] | None = None
+    """Name in the certificate that it shows when it dials in under TLS; then it can't come in any other way."""
     protocol: Literal["c37118"] = "c37118"
     """What it speaks."""
     link: Link = Link()
@@ -153,10 +166,12 @@ class Device(Settings):
 
     @model_validator(mode="after")
     def _recognisable(self) -> Device:
-        if self.link.how == "dials_in" and self.stream is None and self.address is None:
-            raise fault("nothing to recognise it by when it dials in", "add stream: or address:")
+        if self.link.how == "dials_in" and self.stream is None and self.address is None and self.certificate is None:
+            raise fault("nothing to recognise it by when it dials in", "add stream:, address: or certificate:")
         if self.link.how != "dials_in" and self.address is not None:
             raise fault("address is for devices that dial in", "leave it out, the link says where the device is")
+        if self.link.how != "dials_in" and self.certificate is not None:
+            raise fault("certificate is for devices that dial in", "write link: {tcp: HOST:PORT, tls: {name: …}}")
         return self
 
 
@@ -167,10 +182,24 @@ class Site(Settings):
     """Name of this master station."""
     unknown: Literal["refuse", "admit"] = "refuse"
     """A device that no entry recognises: refuse it, or admit it under a number of its own."""
+    admit_from: list[NetworkText] = Field(default_factory=list)
+    """Networks that devices which no entry recognises are admitted from; none: from anywhere."""
     devices: list[Device] = Field(default_factory=list)
     """All links."""
     text: str = ""
     """Not a setting: the file as it was, for the archive."""
+
+    @model_validator(mode="after")
+    def _admits_some(self) -> Site:
+        if self.admit_from and self.unknown != "admit":
+            raise fault("admit_from, but unknown devices are refused", "write unknown: admit, or leave admit_from out")
+        return self
+
+    def admits(self, address: str | IP) -> bool:
+        """Whether a device that no entry recognises is admitted from there."""
+        if self.unknown != "admit":
+            return False
+        return not self.admit_from or any(plain(address) in network for network in self.admit_from)
 
 
 def load(path: Path, shown: str | None = None) -> Site:
@@ -215,14 +244,21 @@ def _identities(device: dict[str, Any]) -> Iterable[tuple[str, str, str]]:
         if device.get(what) is not None:
             yield what, repr(device[what]), what
     link = device.get("link", "dials_in")
-    identity = ", ".join(f"{key} {device[key]}" for key in ("address", "stream") if device.get(key) is not None)
+    told = [key for key in ("address", "stream", "certificate") if device.get(key) is not None]
+    identity = ", ".join(f"{key} {device[key]}" for key in told)
     if link == "dials_in" and identity:
-        yield "identity", f"({identity})", "stream" if device.get("stream") is not None else "address"
+        yield "identity", f"({identity})", "stream" if "stream" in told else told[0]
     elif isinstance(link, dict):
         ways = ", ".join(f"{key} {link[key]}" for key in sorted(link))
         yield "link", f"({ways}, stream {device.get('stream', 'any')})", "link"
         if link.get("tcp") and link.get("udp"):
             yield "link", f"(data from {str(link['tcp']).rpartition(':')[0]} to UDP port {link['udp']})", "link"
+
+
+def plain(address: str | IP) -> IP:
+    """An address without IPv6 around IPv4."""
+    ip = ipaddress.ip_address(address)
+    return ip.ipv4_mapped or ip if isinstance(ip, ipaddress.IPv6Address) else ip
 
 
 def recognise(devices: Iterable[Device], address: str | IP, stream: int | None) -> Device | None:
@@ -231,9 +267,7 @@ def recognise(devices: Iterable[Device], address: str | IP, stream: int | None) 
     Specific beats general: what an entry says more closely counts more. A stream counts as much as one whole
     address, a network by the share of bits that it fixes; of equals, the address decides.
     """
-    peer = ipaddress.ip_address(address)
-    if isinstance(peer, ipaddress.IPv6Address) and peer.ipv4_mapped:
-        peer = peer.ipv4_mapped
+    peer = plain(address)
     best: tuple[tuple[float, float], Device] | None = None
     for device in devices:
         if device.stream not in (None, stream) or (device.address is not None and peer not in device.address):

@@ -16,8 +16,9 @@ from pydantic import Field
 from nodes import _certificates
 from nodes._certificates import TlsFault
 from nodes._settings import Duration, FilePath, Settings
-from protocol.clock import MILLISECOND, SECOND
+from protocol.clock import MILLISECOND, SECOND, Now
 
+LOOK_EVERY = 60 * SECOND
 READ = 64 * 1024
 """Bytes deciphered in one call."""
 HANDSHAKE_BYTES = 128 * 1024
@@ -71,6 +72,21 @@ class Tls(Settings):
         except TlsFault as fault:
             told.append(f"TLS: {fault}")
         return list(dict.fromkeys(alarm for alarm in told if alarm))
+
+
+class CertificateWatch:
+    """Alarms about certificates, looked at now and then."""
+
+    def __init__(self, tls: Tls | None) -> None:
+        self._tls = tls
+        self._at = 0
+        self._alarms: list[str] = []
+
+    def alarms(self, now: Now) -> list[str]:
+        if self._tls and now.monotonic >= self._at:
+            self._at = now.monotonic + LOOK_EVERY
+            self._alarms = self._tls.alarms(now.utc)
+        return self._alarms
 
 
 FILES = ("certificate", "key", "authorities", "revoked")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from nodes._connections import Connection
@@ -24,10 +25,12 @@ class Whois:
         self._without_cfg3: dict[str, None] = {}
         """Places of devices that broke off when asked for CFG-3."""
 
-    def device(self, connection: Connection, address: str, stream: int) -> dict[str, Any]:
+    def device(
+        self, connection: Connection, address: str, stream: int, certificate: Sequence[str] = ()
+    ) -> dict[str, Any]:
         """What a receiver is told of the device that sends this stream from there. Raises Unknown."""
         if connection.candidates is None:
-            return self.identities.of_caller(address, stream)
+            return self.identities.of_caller(address, stream, certificate)
         if not connection.candidates:
             raise Unknown(f"stream {stream} from {address}: the site file knows it no more")
         if connection.how == "spontaneous":
@@ -46,18 +49,19 @@ class Whois:
                 connection.dial.proved()
         return claim.leaves
 
-    def own_again(self, connection: Connection, number: int, now: Now) -> int:
+    def own_again(self, connection: Connection, number: int, certificate: Sequence[str], now: Now) -> int:
         """The same of a connection of a former life. Raises Unknown."""
         name = self.identities.name(number)
-        if name is None or not self.may_stay(connection):
+        entitled = connection.candidates is not None or self.identities.entitled(number, certificate)
+        if name is None or not entitled or not self.may_stay(connection):
             raise Unknown("the site file knows it no more")
         return self.own(connection, number, name, "" if connection.how == "spontaneous" else connection.peer[0], now)
 
     def may_stay(self, connection: Connection) -> bool:
         """Whether a connection of a former life is one that the site file still knows."""
         if connection.candidates is None:
-            return self.identities.may_call(connection.peer[0])
-        return bool(connection.candidates)
+            return self.identities.may_call(connection.peer[0], connection.tls is not None)
+        return any((each.link.tls is None) == (connection.tls is None) for each in connection.candidates)
 
     def outdated(self, connection: Connection) -> list[int]:
         """Devices that it carried, and another one carries now."""
@@ -80,7 +84,8 @@ class Whois:
         """
         stream = None
         if connection.candidates is None:
-            stream = self.identities.only_stream(connection.peer[0])
+            stream = self.identities.only_stream(connection.peer[0], connection.tls is not None)
         elif connection.how != "spontaneous" and connection.candidates:
             stream = connection.candidates[0].stream
-        return {"stream": stream, "cfg3": connection.place not in self._without_cfg3}
+        secured = {"tls": connection.tls} if connection.tls else {}
+        return {"stream": stream, "cfg3": connection.place not in self._without_cfg3, **secured}

@@ -141,17 +141,22 @@ def check_shared(nodes: Nodes, lines: Lines) -> None:
     ports: list[tuple[NodeSpec, Address]] = []
     folders: dict[tuple[str, str], str] = {}
     for node in nodes.values():
-        listen = getattr(node.settings, "listen", None)
-        if isinstance(listen, Address) and listen.port:
+        for setting, listen in listens(node):
             for other in (other for other, theirs in ports if other.host == node.host and _clash(theirs, listen)):
                 what = f"{node.name}: port {listen.port} is taken by {other.name}"
-                lines.fault(("nodes", node.name, "listen"), what, "give each its own port")
+                lines.fault(("nodes", node.name, setting), what, "give each its own port")
             ports.append((node, listen))
         if node.kind == "archiver" and (path := getattr(node.settings, "path", None)) is not None:
             owner = folders.setdefault((node.host, os.path.normpath(path)), node.name)
             if owner != node.name:
                 what = f"{node.name}: {owner} archives in the same folder"
                 lines.fault(("nodes", node.name, "path"), what, "give each its own path")
+
+
+def listens(node: NodeSpec) -> list[tuple[str, Address]]:
+    """Where a node listens, by setting; any free port is left out."""
+    found = [(setting, getattr(node.settings, setting, None)) for setting in ("listen", "listen_tls")]
+    return [(setting, listen) for setting, listen in found if isinstance(listen, Address) and listen.port]
 
 
 def _clash(one: Address, other: Address) -> bool:

@@ -11,16 +11,18 @@ from __future__ import annotations
 import os
 import socket
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import structlog
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from nodes import _handover, _settings
+from nodes._certificates import TlsFault
 from nodes._complaints import Complaints
 from nodes._connections import Connection, Connections
-from nodes._door import Door
+from nodes._door import Door, Doors
 from nodes._identity import Identities, Unknown
 from nodes._limits import Limits
 from nodes._node import Action, Actions, Node, Place, StartError, Unwatch, Watch
@@ -29,6 +31,7 @@ from nodes._receivers import Receiver, Receivers
 from nodes._registry import Registry, RegistryError
 from nodes._settings import Address, Duration, FilePath, Rate
 from nodes._site import Site
+from nodes._tls import CertificateWatch, Tls
 from nodes._whois import Whois
 from protocol.clock import MILLISECOND, SECOND, Now
 from protocol.messages import device_number
@@ -46,6 +49,10 @@ class Settings(_settings.Settings):
 
     listen: Address
     """Where devices dial in."""
+    listen_tls: Address | None = None
+    """Where devices dial in under TLS, if any do."""
+    tls: Tls | None = None
+    """Certificates, for devices that dial in or are dialled under TLS."""
     registry: Annotated[FilePath, Field(validate_default=True)] = Path("../data/registry.json")
     """Numbers given to devices that the site admits without listing them."""
     held: Annotated[int, Field(ge=0, le=20000)] = 1000
@@ -64,6 +71,12 @@ class Settings(_settings.Settings):
     """A TCP connection is given up when its device has not answered for so long (0 s: never). A line that is down
     for less costs nothing."""
 
+    @model_validator(mode="after")
+    def _certified(self) -> Settings:
+        if self.listen_tls and not self.tls:
+            raise _settings.fault("listen_tls without certificates", "add tls: {certificate, key, authorities}")
+        return self
+
 
 class Balancer(Node):
     """See the module."""
@@ -73,11 +86,12 @@ class Balancer(Node):
         self.site = Site.model_validate(place.site)
         self.log = structlog.get_logger().bind(node=place.name)
         self.limits = Limits(settings.connections, settings.per_address, settings.calls)
-        self.reach = Reach(self.site.devices, settings.keepalive)
+        self.reach = Reach(self.site.devices, settings.keepalive, settings.tls)
         self.counts: Counter[str] = Counter()
         self.complaints = Complaints(self.log)
         self.admitted: list[tuple[Receiver, dict[str, Any]]] = []
         """Questions about devices whose number is not saved yet."""
+        self.certificates = CertificateWatch(settings.tls)
         self.look_at = self.gathered_at = self.open_at = 0
         self.shut = False
         """No descriptor is left for who calls."""
@@ -85,17 +99,17 @@ class Balancer(Node):
     # ── start and stop ──────────────────────────────────────────────────────────────────────────────────────
 
     def start(self, now: Now) -> Actions:
-        """Open the doors. Raises StartError if the port is taken or the registry is unreadable."""
+        """Open the doors. Raises StartError if a port is taken, or the registry or a certificate is unusable."""
         try:
+            check_tls(self.settings, self.site)
             self.registry = Registry(self.settings.registry)
             self.whois = Whois(Identities(self.site, self.registry))
-            may_call = self.whois.identities.may_call
-            self.door = Door(self.settings.listen, self.limits, self.settings.keepalive, may_call, self.complaints)
+            self._open_doors()
             self.hatch = _handover.listen(_handover.path(self.place.run, self.place.name))
-        except RegistryError as fault:
+        except (RegistryError, TlsFault) as fault:
             raise StartError(str(fault)) from fault
         except OSError as fault:
-            raise StartError(f"{self.settings.listen}: {fault.strerror}; free the port or change `listen`") from fault
+            raise StartError(f"{self.place.run}: {fault.strerror}; is the folder ours?") from fault
         # Microseconds: no life gives a million numbers a second, so the next one's are above them.
         self.connections = Connections(now.utc // 1000)
         names = self.place.readers_of.get("receiver", [])
@@ -104,8 +118,17 @@ class Balancer(Node):
         self.gathered_at = now.monotonic + self.settings.gather
         yield from self._watch_doors()
 
+    def _open_doors(self) -> None:
+        settings, may_call = self.settings, self.whois.identities.may_call
+        self.doors = Doors(self.limits, settings.keepalive, self.complaints)
+        self.doors.open("listen", settings.listen, may_call)
+        if settings.listen_tls and settings.tls:
+            may_call_secure = partial(may_call, secure=True)
+            self.doors.open("listen_tls", settings.listen_tls, may_call_secure, settings.tls.terms(dialled=False))
+
     def _watch_doors(self) -> Actions:
-        yield Watch(self.door.fd)
+        for fd in self.doors.fds:
+            yield Watch(fd)
         yield Watch(self.hatch.fileno())
 
     def stop(self, now: Now) -> Actions:
@@ -113,7 +136,7 @@ class Balancer(Node):
         self.receivers.close()
         self.reach.close()
         self.connections.close()
-        self.door.close()
+        self.doors.close()
         self.hatch.close()
         os.unlink(_handover.path(self.place.run, self.place.name))
         return ()
@@ -122,8 +145,8 @@ class Balancer(Node):
 
     def ready(self, fd: int, now: Now) -> Actions:
         """Somebody dials us, a receiver joins or says something, or a dial is decided."""
-        if fd == self.door.fd:
-            yield from self._answer(now)
+        if fd in self.doors.fds:
+            yield from self._answer(self.doors[fd], now)
         elif fd == self.hatch.fileno():
             yield from self._admit_receiver(now)
         elif fd in self.reach:
@@ -131,9 +154,9 @@ class Balancer(Node):
         elif fd in self.receivers:
             yield from self._notes(fd, now)
 
-    def _answer(self, now: Now) -> Actions:
+    def _answer(self, door: Door, now: Now) -> Actions:
         try:
-            for connection in self.door.answer(now):
+            for connection in door.answer(now):
                 self._offer(connection, now)
         except OSError as fault:
             yield from self._shut_doors(fault, now)
@@ -155,7 +178,8 @@ class Balancer(Node):
             return
         self.complaints.add("kept waiting", f"whoever calls: {fault.strerror}; raise the limit of open files", now)
         self.shut, self.open_at = True, now.monotonic + SHUT_FOR
-        yield Unwatch(self.door.fd)
+        for fd in self.doors.fds:
+            yield Unwatch(fd)
         yield Unwatch(self.hatch.fileno())
 
     def _refuse(self, why: str, now: Now) -> None:
@@ -178,6 +202,8 @@ class Balancer(Node):
                 receiver.name, receiver.owes = note["receiver"], note.get("holds", 0)
             elif note["say"] == "identify":
                 self._identify(receiver, note, now)
+            elif note["say"] == "insecure":
+                self._insecure(receiver, note, now)
             elif note["say"] == "ended":
                 self._told_end(receiver, note, now)
             if receiver.name and not receiver.joined and receiver.owes == 0:
@@ -204,7 +230,7 @@ class Balancer(Node):
         how, peer, numbers = note["how"], (str(note["peer"][0]), int(note["peer"][1])), note["numbers"]
         connection = Connection(how, peer) if how == "dials_in" else self.reach.brought(how, peer, numbers)
         connection = connection or Connection(how, peer, [])
-        connection.ends = ends
+        connection.ends, connection.tls = ends, note.get("tls")
         self.connections.bring(connection, note["connection"], receiver.name)
         if how == "dials_in":
             self.limits.count(peer[0])
@@ -214,7 +240,7 @@ class Balancer(Node):
             self.whois.cannot_cfg3(connection)
         for number in numbers:
             try:
-                leaves = self.whois.own_again(connection, number, now)
+                leaves = self.whois.own_again(connection, number, _certificate(note), now)
                 self._drop(leaves, number, "the device has connected anew")
             except Unknown as why:
                 self._drop(connection.id, number, str(why))
@@ -235,6 +261,8 @@ class Balancer(Node):
         yield Unwatch(fd)
         for connection in self.receivers.leave(fd, now.monotonic + self.settings.reclaim):
             self._offer(connection, now)
+        for connection in [each for each in self.connections.of(name) if each.tls]:
+            self._ended(connection.id, f"under TLS it ends with its receiver, {name}", now)
         self.log.warning("receiver left", receiver=name, connections=self.connections.load(name))
 
     def _give_up(self, receiver: str, now: Now) -> None:
@@ -258,7 +286,7 @@ class Balancer(Node):
             return
         address, stream = note["address"], note["stream"]
         try:
-            device = self.whois.device(connection, address, stream)
+            device = self.whois.device(connection, address, stream, _certificate(note))
             if not self.registry.is_saved(device["number"]):
                 self.admitted.append((receiver, note))
                 return
@@ -299,6 +327,13 @@ class Balancer(Node):
 
     # ── ends ────────────────────────────────────────────────────────────────────────────────────────────────
 
+    def _insecure(self, receiver: Receiver, note: dict[str, Any], now: Now) -> None:
+        """TLS did not come about, or broke; its end is told next."""
+        connection = self._read_by(receiver, note["connection"])
+        if connection:
+            self.counts["handshakes_failed"] += 1
+            self._refuse(f"{connection.place}: {note['reason']}", now)
+
     def _told_end(self, receiver: Receiver, note: dict[str, Any], now: Now) -> None:
         connection = self._read_by(receiver, note["connection"])
         if connection:
@@ -317,7 +352,7 @@ class Balancer(Node):
 
     def _over(self, connection: Connection, reason: str, now: Now) -> None:
         connection.close()
-        self.door.left(connection)
+        self.doors.left(connection)
         self.reach.ended(connection, reason, now)
 
     # ── devices that we reach ───────────────────────────────────────────────────────────────────────────────
@@ -363,7 +398,7 @@ class Balancer(Node):
         labels, owners = self.whois.labels, self.whois.owners
         numbers = sorted(labels)
         counts = Counter(replaced=owners.replaced)
-        for each in (self.counts, self.door.counts, self.receivers.counts):
+        for each in (self.counts, self.doors.counts, self.receivers.counts):
             counts.update(each)
         readers = [each.name for each in self.receivers.joined]
         awaited = self.connections.waiting
@@ -382,16 +417,34 @@ class Balancer(Node):
                 *(f"{name} is gone: {count} connections wait for it" for name, count in awaited.items()),
                 *(f"{name} does nothing: new devices go to others" for name in self.receivers.stuck),
                 *self.reach.alarms(owners.numbers),
+                *self.certificates.alarms(now),
                 *self.complaints.alarms(now),
                 *owners.alarms(labels, now),
             ],
         }
 
 
+def check_tls(settings: Settings, site: Site) -> None:
+    """Whether what the site wants under TLS can be. Raises TlsFault."""
+    if settings.tls:
+        settings.tls.check()
+    for device in site.devices:
+        if device.link.tls and not settings.tls:
+            raise TlsFault(f"{device.name} is to be dialled under TLS; add tls: to the balancer")
+        if device.certificate and not settings.listen_tls:
+            raise TlsFault(f"{device.name} dials in under TLS; add listen_tls: to the balancer")
+
+
+def _certificate(note: dict[str, Any]) -> list[str]:
+    """Names of the certificate that a connection came with."""
+    return [name for name in note.get("certificate") or () if isinstance(name, str)]
+
+
 _COUNTERS = (
     "accepted",
     "turned_away",
     "refused",
+    "handshakes_failed",
     "handed_over",
     "handed_again",
     "brought_back",

@@ -14,6 +14,7 @@ from unittest.mock import Mock
 import pytest
 
 from nodes import _dialing
+from nodes._door import Door
 from nodes._handover import Channel, path
 from nodes._node import Actions, Place, Unwatch, Watch
 from nodes.balancer import SHUT_FOR, Balancer, Settings
@@ -56,7 +57,7 @@ class Bench:
         node.receivers.close()
         node.connections.close()
         node.reach.close()
-        for each in (node.door, node.hatch):
+        for each in (node.doors, node.hatch):
             each.close()
         self.watched.clear()
 
@@ -76,9 +77,13 @@ class Bench:
                 self.act(self.node.ready(fd, self.now))
         self.act(self.node.wake(self.now))
 
+    def door(self, which: int = 0) -> Door:
+        """Where devices dial: the plain one, or that under TLS."""
+        return self.node.doors[self.node.doors.fds[which]]
+
     def dial(self, source: str = "127.0.0.1") -> socket.socket:
         """A device that connects."""
-        device = socket.create_connection(self.node.door.address(), PATIENCE, source_address=(source, 0))
+        device = socket.create_connection(self.door().address(), PATIENCE, source_address=(source, 0))
         device.setblocking(False)
         self.open.append(device)
         self.turn()
@@ -589,14 +594,14 @@ def test_a_door_that_cannot_be_answered_is_left_alone_for_a_while(bench, receive
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     device = socket.socket()
     bench.open.append(device)
-    device.connect(bench.node.door.address())
+    device.connect(bench.door().address())
     device.setblocking(False)
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
     try:
         bench.turn()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-    assert bench.node.door.fd not in bench.watched
+    assert bench.door().fd not in bench.watched
     [alarm] = bench.alarms()
     assert alarm.startswith(f"kept waiting 1x: whoever calls: {os.strerror(errno.EMFILE)}")
     bench.turn()
