@@ -191,7 +191,7 @@ def _load_site(path: Path, data: Any, lines: Lines) -> Site | None:
         lines.fault(("site",), "no site file is named", "write site: ../config/site.yaml")
         return None
     found = path.parent / named
-    if not found.is_file():
+    if not os.path.isfile(found):  # pathlib's raises for a name that is too long
         lines.fault(("site",), f"there is no site file {named!r}", "its path is relative to this file")
         return None
     try:

@@ -1,0 +1,22 @@
+"""Everything that is fuzzed: by name, a function that raises when something is wrong, and inputs to begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.fuzz import files, frames, words
+
+TARGETS: dict[str, Callable[[bytes], None]] = {**frames.TARGETS, **words.TARGETS, **files.TARGETS}
+REGRESSIONS = Path(__file__).parent / "regressions"
+"""`<target>/<what it showed>`: inputs that once showed a fault."""
+
+
+def seeds() -> dict[str, list[bytes]]:
+    """Inputs to begin with, by target."""
+    return {**frames.seeds(), **words.seeds(), **files.seeds()}
+
+
+def regressions() -> list[tuple[str, Path]]:
+    """(target, file) of the inputs that once showed a fault."""
+    return [(path.parent.name, path) for path in sorted(REGRESSIONS.glob("*/*"))]
