@@ -27,6 +27,10 @@ from nodes._pipeline import Pipeline
 
 WIRING = "wiring"
 """Program that runs `syms up --inside`."""
+PULSE = "pulse"
+"""Program that has supervisord look at its children more often (`_pulse.py`)."""
+OWN = frozenset((WIRING, PULSE))
+"""Programs that are no process of a pipeline."""
 SERVER = "server"
 """File in the runtime folder with the URL of the supervisord that runs the pipeline."""
 POLL = 0.05
@@ -62,6 +66,12 @@ redirect_stderr = true
 stdout_logfile = {folder}/wiring.log
 stdout_logfile_maxbytes = 1MB
 stdout_logfile_backups = 1
+
+[program:pulse]
+command = {pulse}
+startsecs = 0
+stdout_logfile = NONE
+stderr_logfile = NONE
 
 [include]
 files = {folder}/programs.conf
@@ -110,7 +120,8 @@ def configuration(pipeline: Pipeline) -> str:
     run = pipeline.run
     host = ("--host", pipeline.here) if pipeline.here else ()
     command = _command("up", str(pipeline.path), *host, "--inside", f"{run}/programs.conf")
-    return CONFIGURATION.format(folder=_escape(run), command=command, root=_escape(str(root())))
+    pulse = _escape(shlex.join([sys.executable, "-IS", str(root() / "commands" / "_pulse.py")]))
+    return CONFIGURATION.format(folder=_escape(run), command=command, pulse=pulse, root=_escape(str(root())))
 
 
 def log_folder(pipeline: Pipeline) -> Path:

@@ -52,7 +52,7 @@ def end(pipeline: Pipeline) -> list[str]:
             _end_supervised(pipeline, server)
         left = end_orphans(pipeline)
         _orphans.sweep(pipeline.run)
-    return sorted((ran | set(left)) - {_supervise.WIRING})
+    return sorted((ran | set(left)) - _supervise.OWN)
 
 
 def _end_supervised(pipeline: Pipeline, server: _supervise.Supervisor) -> None:
@@ -60,7 +60,7 @@ def _end_supervised(pipeline: Pipeline, server: _supervise.Supervisor) -> None:
     pid = server.pid()
     for level in pipeline.stopping_order:
         server.stop(*level)
-    ours = {*pipeline.local, *_orphans.lock_holders(pipeline.run), _supervise.WIRING}
+    ours = {*pipeline.local, *_orphans.lock_holders(pipeline.run), *_supervise.OWN}
     if set(server.states()) - ours:
         for process in reversed(pipeline.starting_order):
             server.forget(process)

@@ -169,7 +169,7 @@ def _replace(path: Path, text: str) -> None:
 
 def is_wired(pipeline: Pipeline, server: _supervise.Supervisor) -> bool:
     """Whether supervisord has the processes that the file names."""
-    return set(server.states()) - {_supervise.WIRING} == set(pipeline.local)
+    return set(server.states()) - _supervise.OWN == set(pipeline.local)
 
 
 def changed_since(pipeline: Pipeline) -> Path | None:

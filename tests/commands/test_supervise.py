@@ -77,7 +77,10 @@ def test_the_checkouts_configuration_is_the_one_we_write(station: Pipeline) -> N
 
 def test_it_names_no_node() -> None:
     shipped = ini((ROOT / "supervisord.conf").read_text())
-    assert [name for name in shipped.sections() if name.startswith("program:")] == ["program:wiring"]
+    assert [name for name in shipped.sections() if name.startswith("program:")] == [
+        "program:wiring",
+        "program:pulse",
+    ]
     assert shipped["unix_http_server"]["chmod"] == "0700"
     assert "inet_http_server" not in shipped
 

@@ -95,7 +95,7 @@ def test_up_status_down(station: Station) -> None:
     assert f"{site} has changed" in station.syms("up").stdout
 
     states = station.states(station.run / "supervisord.conf")
-    assert states == dict.fromkeys(PROCESSES, "RUNNING") | {"wiring": "EXITED"}
+    assert states == dict.fromkeys(PROCESSES, "RUNNING") | {"wiring": "EXITED", "pulse": "RUNNING"}
     assert stat.S_IMODE((station.run / "supervisor.sock").stat().st_mode) == 0o700
 
     looked = station.syms("status", "--json")
@@ -180,7 +180,7 @@ def test_supervisord_conf_works_as_it_stands(run_folder: Path) -> None:
         stderr=subprocess.DEVNULL,
     )
     try:
-        wanted = dict.fromkeys(PROCESSES, "RUNNING") | {"wiring": "EXITED"}
+        wanted = dict.fromkeys(PROCESSES, "RUNNING") | {"wiring": "EXITED", "pulse": "RUNNING"}
         assert within(60, lambda: station.states(checkout / "supervisord.conf") == wanted)
         assert "is up already" in station.syms("up").stdout
         assert station.syms("status", "--json").returncode == 0
