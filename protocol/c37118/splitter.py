@@ -11,12 +11,13 @@ Four rules that are not obvious:
    length holds two such frames by chance once in ten million). How often that is looked for grows with the
    bytes held, so that the work stays linear.
 2. A damaged frame counts once: candidates inside what it claimed are its own bytes, until a good frame is found.
-3. Bytes that are all false heads must not cost a check word over 64 KiB each. Within what one long candidate claims,
-   so many further long ones are tried, no more; and only frames that are not long count as proof for rule 2. A long
+3. Bytes that are all false heads must not cost a long check word each. Within what one costly candidate claims,
+   so many further costly ones are tried, no more; and only frames that are not long count as proof for rule 2. A costly
    frame straight behind such bytes may be lost with them.
 4. Pieces of a long CFG-3 may come without a check word of their own (one CHK for the whole series, as the Grid
    Solutions Framework sends it). Such a piece is taken as a frame when the next piece of the series follows
-   at once, or it is the last piece and follows one at once; `fragments.Fragments` then checks the whole.
+   at once, or it is the last piece and follows one at once, unless it holds two good frames;
+   `fragments.Fragments` then checks the whole.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ PROOF = 2
 """Good frames inside an incomplete candidate that refute it."""
 LONG = 4096
 """Bytes from which on a candidate is long."""
+COSTLY = 256
+"""Bytes from which on a candidate is costly: its check word takes longer than to find it."""
 LONG_TRIES = 64
 STEP = 64
 """Bytes that must have come before an incomplete candidate is looked into again (more when much is held)."""
@@ -75,6 +78,8 @@ class Splitter:
         self._long_end = self._long_last = -1
         self._long_tries = 0
         self._series = (-1, -1, -1)
+        self._pair = (-1, -1)
+        """Where the last two good frames that were looked for begin and end: for speed, no part of the state."""
 
     @property
     def pending(self) -> int:
@@ -188,7 +193,7 @@ class Splitter:
         if data[at + 1] not in _CANDIDATE:
             return 0
         size = data[at + 2] << 8 | data[at + 3]
-        if not MIN_FRAME <= size <= self._max or (size >= LONG and self._tried_enough(self._base + at, size)):
+        if not MIN_FRAME <= size <= self._max or (size >= COSTLY and self._tried_enough(self._base + at, size)):
             return 0
         if len(data) - at < size:
             return self._judge_incomplete(data, at, size, final)
@@ -201,7 +206,7 @@ class Splitter:
         return good
 
     def _tried_enough(self, position: int, size: int) -> bool:
-        """Whether rule 3 forbids to try this long candidate."""
+        """Whether rule 3 forbids to try this costly candidate."""
         if position >= self._long_end:
             self._long_end, self._long_tries = position + size, 0
         if position > self._long_last:
@@ -218,25 +223,33 @@ class Splitter:
         stream = data[at + 4] << 8 | data[at + 5]
         index = data[at + 14] << 8 | data[at + 15]
         if index == LAST_PIECE:
-            return int(self._series[:2] == (stream, self._base + at))
+            return int(self._series[:2] == (stream, self._base + at) and not self._holds_two(data, at, size))
         if index == 0 or (index > 1 and self._series != (stream, self._base + at, index)):
             return 0
         follower = data[at + size : at + size + PIECE_LOOK]
         if len(follower) < PIECE_LOOK and not final:
             self._wanted = size + PIECE_LOOK
             return -1
-        return int(self._follows(follower, stream, index, self._base + at + size))
+        if not self._follows(follower, stream, index) or self._holds_two(data, at, size):
+            return 0
+        self._series = (stream, self._base + at + size, index + 1)
+        return 1
 
-    def _follows(self, follower: bytes, stream: int, index: int, position: int) -> bool:
-        """Whether these bytes begin the next piece of the series; notes where it stands if so."""
+    def _holds_two(self, data: bytes, at: int, size: int) -> bool:
+        """Whether two good frames lie in a piece: rule 1, had its bytes come by and by."""
+        begin, end = self._pair
+        if begin <= self._base + at or end > self._base + at + size:
+            begin = self._look_inside(data[: at + size], at + 1, PROOF)
+        return begin >= 0
+
+    @staticmethod
+    def _follows(follower: bytes, stream: int, index: int) -> bool:
+        """Whether these bytes begin the next piece of the series."""
         if len(follower) < PIECE_LOOK or follower[0] != 0xAA or follower[1] >> 4 != _PIECE:
             return False
         if follower[4] << 8 | follower[5] != stream:
             return False
-        if follower[14] << 8 | follower[15] not in (index + 1, LAST_PIECE):
-            return False
-        self._series = (stream, position, index + 1)
-        return True
+        return follower[14] << 8 | follower[15] in (index + 1, LAST_PIECE)
 
     def _judge_incomplete(self, data: bytes, at: int, size: int, final: bool) -> int:
         """Wait for the rest, unless what is there already shows that there is no frame here."""
@@ -260,6 +273,7 @@ class Splitter:
                 first = first if found else self._base + at
                 found += 1
                 if found == proof:
+                    self._pair = (first, self._base + at + size) if proof == PROOF else self._pair
                     return first
                 at += size
             else:
