@@ -6,7 +6,7 @@ export PYTHON
 # What make starts are demonstrations and tests, often in a container whose only user is root.
 export SYMS_AS_ROOT = 1
 
-.PHONY: help setup demo test test-all lint format schema bench chaos matrix lock clean
+.PHONY: help setup demo test test-all lint format schema bench chaos matrix fuzz sbom lock clean
 
 help:
 	@echo 'make demo      the whole pipeline on this machine, with simulated devices and a generation trip'
@@ -15,6 +15,8 @@ help:
 	@echo 'make bench     measure: spread over receivers, fuzzing, detection on labelled scenarios'
 	@echo 'make chaos     random kills and stops of a working station, then an oracle (ten minutes; SECONDS=60 SEED=7)'
 	@echo 'make matrix    every fault in turn, for hours, resumable: the table of docs/reliability.md (ROWS=kill for some)'
+	@echo 'make fuzz      bytes that break what they must not break, a minute for each target (EACH=600 TARGETS="splitter frame")'
+	@echo 'make sbom      build/sbom.json (CycloneDX) and docs/licences.md'
 	@echo 'make setup     only .venv, with the syms command in .venv/bin/syms'
 	@echo 'make schema    pipelines/schema.json and config/schema.json anew from the settings'
 	@echo 'make lock      make requirements.lock anew from pyproject.toml'
@@ -65,6 +67,16 @@ chaos: setup
 ROWS :=
 matrix: setup
 	@$(BIN)/python -m tests.chaos.matrix $(ROWS)
+
+# Inputs that led somewhere new stay in build/fuzz/corpus; what broke something is in build/fuzz/found.
+EACH := 60
+TARGETS :=
+fuzz: setup
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet 'atheris==3.0.0'
+	@$(BIN)/python -m tests.fuzz --seconds $(EACH) $(TARGETS)
+
+sbom: setup
+	@$(BIN)/python .ci/sbom.py
 
 # Needs uv (https://docs.astral.sh/uv); one lock for all of 3.11 to 3.13, hashes of every file, no index in it.
 lock:

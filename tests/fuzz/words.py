@@ -127,6 +127,7 @@ def _write(folder: Path, source: Source) -> tuple[Kept, dict[tuple[int, int], tu
 def _damage(folder: Path, source: Source) -> tuple[int, int]:
     """Cut, garble or lengthen some file; up to where (file, bytes of all files) nothing was touched."""
     files = sorted(folder.glob("*.journal"))
+    sizes = [file.stat().st_size for file in files]
     safe = (len(files), 1 << 40)
     for _ in range(source.below(4)):
         at = source.below(len(files))
@@ -135,15 +136,15 @@ def _damage(folder: Path, source: Source) -> tuple[int, int]:
         if what == 0:
             del content[place:]
         elif what == 1 and content:
-            content[min(place, len(content) - 1)] ^= source.below(256) or 1
+            place = min(place, len(content) - 1)
+            content[place] ^= source.below(256) or 1
         elif what == 2:
             place = len(content)
             content += source.take(source.below(100))
         else:
             content[place : place + 16] = source.take(source.below(40))
         files[at].write_bytes(content)
-        before = sum(file.stat().st_size for file in files[:at])
-        safe = min(safe, (at + 1, before + place))
+        safe = min(safe, (at + 1, sum(sizes[:at]) + place))
     return safe
 
 
