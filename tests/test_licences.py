@@ -50,5 +50,6 @@ def test_the_bill_names_what_is_needed_with_versions_and_hashes(sbom: Any) -> No
     assert len(components) == len(bill["components"])
 
 
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="packages for other Pythons may be of other versions")
 def test_the_page_of_licences_is_fresh(sbom: Any) -> None:
     assert (ROOT / "docs" / "licences.md").read_text() == sbom.page(sbom.packages()), "run: make sbom"
