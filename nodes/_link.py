@@ -71,6 +71,16 @@ class Link:
         return {name: each["scale"] for name, each in self.identity.get("analogs", {}).items()}
 
     @property
+    def unasked(self) -> bool:
+        """It sends to a port that anybody may send to, and has told no configuration yet."""
+        return bool(self.key[0]) and self.master.cfg is None
+
+    @property
+    def held(self) -> int:
+        """Bytes of DATA that wait for a configuration, or for the balancer's word."""
+        return self.master.held_bytes + sum(len(frames) * len(frames[0]) for _, frames in self.early if frames)
+
+    @property
     def waits_for_answer(self) -> bool:
         """The balancer was asked whose it is."""
         return not self.number and not self.refused and self.asked > 0

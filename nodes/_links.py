@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.plausibility import Plausible
+from nodes._complaints import Complaints
 from nodes._handover import Balancers
-from nodes._link import Link
+from nodes._link import STREAMED, Link
+from nodes._manners import Configurations, Rates, Times
 from nodes._node import Actions
 from nodes._rows import COLUMNS, CORRUPT, LOST, REFUSED, Books, Rows
 from nodes._stream import Writer
@@ -23,7 +25,7 @@ from protocol.c37118 import ConfigurationFrame, FrameType, Splitter, compile_cod
 from protocol.c37118.common import CONFIGURATIONS
 from protocol.c37118.events import Configured, Data, Ended, Event, Heard, Lost, Refused, Send
 from protocol.clock import Now
-from protocol.messages import split_device
+from protocol.messages import Measurements, split_device
 
 EARLY_AT_MOST = 4096
 """DATA frames of a link kept until the balancer has said who it is."""
@@ -32,13 +34,20 @@ EARLY_BYTES = 4 << 20
 BELIEVED = 3
 """DATA frames of a further stream on a connection before it is asked what it is: a lone one was injected."""
 CONFIGURATION_CHANGED = 0x0400
-REASONS_AT_MOST = 20
+MANY_DAMAGED, MANY_SKIPPED, MANY_ROWS, MANY_HEADERS = 20, 10_000, 10, 20
+"""Of one device within ten minutes; fewer are no alarm."""
+NOT_GOOD = 0xC000
+"""STAT: the values are not to be used."""
+REASONS_AT_MOST = 5
+"""Faults of one device told apart."""
 
 
 class Links:
     """See the module."""
 
-    def __init__(self, writer: Writer, balancers: Balancers, plausible: int) -> None:
+    def __init__(
+        self, writer: Writer, balancers: Balancers, plausible: int, rates: Rates, configurations: Configurations
+    ) -> None:
         """`plausible`: a time this far [ns] off its stream's own recent times is implausible."""
         self.writer, self.balancers = writer, balancers
         self.carriers: dict[int, Link] = {}
@@ -55,7 +64,11 @@ class Links:
         """Device -> its counts in former lives."""
         self.unknown = [0] * len(COLUMNS)
         """Frames of links that ended before anybody knew whose they were, by column of the books."""
-        self._reasons: Counter[str] = Counter()
+        self.complaints = Complaints(each=REASONS_AT_MOST)
+        self.used = self.idle = 0
+        """Bytes of DATA that were taken, of other frames that have their use."""
+        self._rates, self._configurations = rates, configurations
+        self._times = Times()
 
     # ── who it is ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -110,7 +123,7 @@ class Links:
         yield from self.flush(now)
         self.release(link)
         link.early, link.refused, link.kept = [], True, b""
-        self._complain(link, reason)
+        self.complain(link, reason, now)
 
     def refuse(self, link: Link) -> None:
         """The balancer does not know it."""
@@ -143,23 +156,54 @@ class Links:
             if link.master.accepts(frame):
                 run.append(frame)
                 continue
+            if link.unasked and frame_type(frame) == FrameType.DATA and self._strange(link, frame, now):
+                continue
             owner = link.owner_of(frame)
             if owner is not link:
                 others.setdefault(owner, []).append(frame)
                 continue
-            self.put(link, run)
+            self.put(link, run, now)
             run = []
-            yield from self.events(link, link.master.receive(frame, now), now)
-        self.put(link, run)
+            if frame_type(frame) not in CONFIGURATIONS or self._may_tell(link, frame, now):
+                self.idle += len(frame) if frame_type(frame) in STREAMED else 0
+                yield from self.events(link, link.master.receive(frame, now), now)
+        self.put(link, run, now)
         for other, theirs in others.items():
             yield from self.take(other, theirs, now)
             if other.master.held >= BELIEVED:
                 yield from self.events(other, other.master.join(now), now)
 
-    def put(self, link: Link, frames: list[bytes]) -> None:
+    def _strange(self, link: Link, frame: bytes, now: Now) -> bool:
+        """Whether DATA that came unasked, before any configuration, are of nobody we know: they are not kept."""
+        if not link.asked:
+            self.ask(link, stream_id(frame))
+        if link.refused:
+            self.counts["strange_frames"] += 1
+            self.count(link, REFUSED, 1)
+            self.complain(link, f"DATA of stream {stream_id(frame)}: no device of the site sends them from there", now)
+        return link.refused
+
+    def _may_tell(self, link: Link, frame: bytes, now: Now) -> bool:
+        """Whether the device may tell this configuration now; if not, nothing is decoded by the former one either."""
+        if self._configurations.may_tell(link.address, frame, link.master.cfg, now):
+            return True
+        self.changed[link] = None
+        self.counts["configurations_refused"] += 1
+        self.complain(link, "tells other configurations too often (`configurations`)", now)
+        link.master.doubt()
+        if not link.secondary:
+            link.over = link.over or "it tells other configurations too often"
+        return False
+
+    def put(self, link: Link, frames: list[bytes], now: Now) -> None:
         if not frames:
             return
         link.came = True
+        if link.number:
+            frames = self._in_time(link, frames, now)
+        if not frames:
+            return
+        self.used += 0 if link.refused else len(frames) * len(frames[0])
         if link.number:
             self.rows.add(link.number, frames)
             return
@@ -178,14 +222,31 @@ class Links:
             self.ask(link, link.master.cfg.stream)  # type: ignore[union-attr]
         self.count(link, LOST, len(frames) - min(room, len(frames)))
 
-    def damage(self, link: Link, splitter: Splitter) -> None:
+    def _in_time(self, link: Link, frames: list[bytes], now: Now) -> list[bytes]:
+        """Those of them that its rate allows; the others are refused."""
+        assert link.codec
+        rate = link.codec.cfg.rate
+        allowed = self._rates.allowed(link.number, rate, len(frames), now)
+        if allowed < len(frames):
+            self.count(link, REFUSED, len(frames) - allowed)
+            self.counts["over_rate"] += len(frames) - allowed
+            self.idle += sum(map(len, frames[allowed:]))
+            told = f"{rate}/s" if rate > 0 else f"every {-rate} s"
+            why = f"DATA faster than `rate` allows, its configuration says {told}"
+            self.complain(link, why, now, len(frames) - allowed)
+        return frames[:allowed]
+
+    def damage(self, link: Link, splitter: Splitter, now: Now) -> None:
         """Book what the splitter found to be damaged since the last look."""
         if splitter.corrupt:
+            self.complain(link, "damaged frames", now, splitter.corrupt, MANY_DAMAGED)
             self.count(link, CORRUPT, splitter.corrupt_data)
             self.counts["corrupt_other"] += splitter.corrupt - splitter.corrupt_data
             splitter.corrupt = splitter.corrupt_data = 0
-        self.counts["skipped_bytes"] += splitter.skipped
-        splitter.skipped = 0
+        if splitter.skipped:
+            self.counts["skipped_bytes"] += splitter.skipped
+            self.complain(link, "bytes that are of no frame", now, splitter.skipped, MANY_SKIPPED)
+            splitter.skipped = 0
 
     def count(self, link: Link, column: int, frames: int) -> None:
         if link.number:
@@ -201,6 +262,7 @@ class Links:
         changing: set[int] = set()
         for message, links in self.rows.columns(now):
             yield self.writer.say(message)
+            self._judge(message, now)
             changing.update(links[(message.status & CONFIGURATION_CHANGED) != 0].tolist())
         for number, link in list(self.carriers.items()):
             if link.came:
@@ -211,6 +273,18 @@ class Links:
                 for event in link.master.note_status(True, changes, now):
                     if isinstance(event, Send):
                         link.command(event.data)
+
+    def _judge(self, message: Measurements, now: Now) -> None:
+        """Times and values that no sound device tells."""
+        for why, rows in (
+            ("implausible times", message.aside != 0),
+            ("a time that does not move", self._times.standing(message.device, message.time)),
+            ("values that are no numbers, said to be good", _no_numbers(message)),
+        ):
+            if rows.any():
+                links, counts = np.unique(message.device[rows] >> 16, return_counts=True)
+                for number, count in zip(links.tolist(), counts.tolist(), strict=True):
+                    self.complaints.add(self.names.get(number, ""), why, now, count, MANY_ROWS)
 
     # ── sessions ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -223,28 +297,29 @@ class Links:
             elif isinstance(event, Configured):
                 yield from self.configured(link, event.cfg, now)
             elif isinstance(event, Data):
-                self.put(link, [event.frame])
+                self.put(link, [event.frame], now)
             elif isinstance(event, Refused):
-                self.refused(link, event)
+                self.refused(link, event, now)
             elif isinstance(event, Lost):
                 self.count(link, LOST, 1)
             elif isinstance(event, Heard):
                 self.counts["headers"] += 1
+                self.complain(link, "headers that nobody asked for", now, least=MANY_HEADERS)
             elif isinstance(event, Ended) and not link.secondary:
                 link.over = event.reason
+                self.complain(link, event.reason, now)
 
-    def refused(self, link: Link, event: Refused) -> None:
+    def refused(self, link: Link, event: Refused, now: Now) -> None:
         kind = frame_type(event.frame) if event.frame else None
         if kind == FrameType.DATA:
             self.count(link, REFUSED, 1)
         elif kind in CONFIGURATIONS and not link.number and stream_id(event.frame) != link.master.stream:
             self.ask(link, stream_id(event.frame))  # not the one we expect there: the balancer refuses it by name
-        self._complain(link, event.reason)
+        self.complain(link, event.reason, now)
 
-    def _complain(self, link: Link, reason: str) -> None:
-        self._reasons[f"{link.identity.get('name', link.address)}: {reason}"] += 1
-        while len(self._reasons) > 10 * REASONS_AT_MOST:
-            del self._reasons[min(self._reasons, key=lambda each: self._reasons[each])]
+    def complain(self, link: Link, reason: str, now: Now, count: int = 1, least: int = 1) -> None:
+        """It is an alarm from `least` times on."""
+        self.complaints.add(link.identity.get("name", link.address), reason, now, count, least)
 
     def configured(self, link: Link, cfg: ConfigurationFrame, now: Now) -> Actions:
         """A configuration came into force: ask who this is, or tell everybody what its rows mean now."""
@@ -272,9 +347,9 @@ class Links:
 
     # ── how they are ────────────────────────────────────────────────────────────────────────────────────────
 
-    def alarms(self) -> list[str]:
+    def alarms(self, now: Now) -> list[str]:
         """What was refused, and why."""
-        return [f"{count}x {why}" for why, count in self._reasons.most_common(REASONS_AT_MOST)]
+        return [f"{count}x {name}: {why}" for name, why, count in self.complaints.told(now)]
 
     def table(self) -> dict[str, Any]:
         """The books per device, as in Health: of all lives that the journal knows."""
@@ -299,3 +374,10 @@ class Links:
         nothing = np.zeros(len(COLUMNS), np.int64)
         counts = [nothing + self.before.get(device, nothing) + now.get(device, nothing) for device in devices]
         return devices, np.array(counts, np.int64).reshape(len(devices), len(COLUMNS))
+
+
+def _no_numbers(message: Measurements) -> NDArray[np.bool_]:
+    """[n] rows with NaN or infinity whose STAT says that they are good."""
+    wild: NDArray[np.bool_] = np.logical_not(np.logical_and.reduce(np.isfinite(message.values), axis=1))
+    wild &= (message.status & NOT_GOOD) == 0
+    return wild

@@ -14,11 +14,11 @@ import termios
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 
-CHUNK = 256 * 1024
+CHUNK = 64 * 1024
 """Bytes of one connection looked at in one step, so that a flood on one does not hold up the others."""
 DATAGRAMS = 512
 """Datagrams of one socket looked at in one step."""
-MOST = 4 * CHUNK
+MOST = 16 * CHUNK
 """Bytes of one connection looked at and not taken yet."""
 SO_PEEK_OFF = 42
 """From Linux's headers: a look begins behind what earlier looks have seen."""
@@ -44,10 +44,10 @@ class StreamEnd:
     def fileno(self) -> int:
         return self.end.fileno()
 
-    def look(self, skip: int) -> bytes | None:
-        """What is queued behind the first `skip` bytes; None: nothing new; empty: the peer has closed."""
+    def look(self, skip: int, room: int = CHUNK) -> bytes | None:
+        """What is queued behind the first `skip` bytes, up to `room`; None: nothing new; empty: the peer has closed."""
         try:
-            size = self.end.recv_into(_ROOM, min(skip + CHUNK, MOST), socket.MSG_PEEK)
+            size = self.end.recv_into(_ROOM, min(skip + room, MOST), socket.MSG_PEEK)
         except BlockingIOError:
             return None
         if size == skip and size:
@@ -194,7 +194,7 @@ class NoStream(NoEnd, StreamEnd):
     def __init__(self) -> None:
         """No socket."""
 
-    def look(self, skip: int) -> bytes | None:
+    def look(self, skip: int, room: int = CHUNK) -> bytes | None:
         return None
 
     def send(self, data: bytes) -> int:

@@ -5,7 +5,7 @@ Nothing is taken from the kernel, and no end is told, before `settle`: then what
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ from nodes._link import Link
 from nodes._links import Links
 from nodes._node import Actions
 from nodes._notes import Notebook, recall
-from nodes._peek import DatagramEnd, Machine, NoDatagrams, NoStream, StreamEnd
+from nodes._peek import CHUNK, DatagramEnd, Machine, NoDatagrams, NoStream, StreamEnd
 from nodes._rows import CORRUPT
 from nodes._state import Handed, WayState
 from nodes._tlsway import Handshakes, TlsEnd, TlsWay
@@ -28,8 +28,12 @@ from protocol.clock import SECOND, Now
 
 LEAVE_AFTER = 10 * SECOND
 """How long an ended connection may wait for the balancer's word on whose its frames are."""
-DRAINS = 4
+DRAINS = 16
 """Looks at a connection that ends."""
+HELD_AT_MOST = 64 << 20
+"""Bytes of DATA that wait for configurations, of all devices together."""
+WASTEFUL_AT_MOST = 4
+"""Connections read in one tick that brought mostly what is of no use; the others wait for the next."""
 
 
 @dataclass(eq=False)
@@ -51,9 +55,17 @@ class Reading:
     """See the module."""
 
     def __init__(
-        self, links: Links, balancers: Balancers, machine: Machine, notebook: Notebook | None, session: MasterSettings
+        self,
+        links: Links,
+        balancers: Balancers,
+        machine: Machine,
+        notebook: Notebook | None,
+        session: MasterSettings,
+        noise: int,
     ) -> None:
-        """`session`: what sessions have in common. Without a notebook nothing is remembered."""
+        """`session`: what sessions have in common. Without a notebook nothing is remembered. `noise`: bytes of no use
+        that a connection may bring beyond those of use."""
+        self.noise = noise
         self.links, self.balancers, self.machine, self.notebook = links, balancers, machine, notebook
         self.session, self.handshakes = session, Handshakes()
         self.log = structlog.get_logger()
@@ -166,21 +178,31 @@ class Reading:
     def read(self, now: Now) -> Actions:
         """What the kernel has of all of them."""
         self.handshakes.renew()
-        for fd in self.machine.ready(self.ways):
-            way = self.ways.get(fd)
-            if way is None:
-                continue
+        for way in self._in_turn(self.machine.ready(self.ways)):
+            if way.slot not in self.slots:
+                continue  # another one's word has ended it
             yield from self._read(way, now)
             if way.over:
                 yield from self.end(way.slot, way.over, now)
 
+    def _in_turn(self, ready: Iterable[int]) -> list[Way]:
+        """Who is read now: of those that waste our time, a few, who waited longest."""
+        ways = [self.ways[fd] for fd in ready if fd in self.ways]
+        wasteful = sorted((way for way in ways if way.manners.wasteful), key=lambda way: way.manners.seen)
+        return [way for way in ways if not way.manners.wasteful] + wasteful[:WASTEFUL_AT_MOST]
+
     def _read(self, way: Way, now: Now) -> Actions:
         self.read_now[way] = None
+        came, used, idle = way.came, self.links.used, self.links.idle
         for link, frames in way.read():
             yield from self.links.take(link, frames, now)
-            self.links.damage(link, way.splitter)
+            self.links.damage(link, way.splitter, now)
         if isinstance(way, DatagramWay):
             self._nobodys(way)
+        way.manners.brought(way.came - came, self.links.used - used, self.links.idle - idle, now)
+        if isinstance(way, StreamWay) and way.manners.noise > self.noise and not way.ended:
+            way.ended = f"more than {self.noise} bytes of no use came (`noise`)"
+            self.links.complain(way.link, way.ended, now)
 
     def _nobodys(self, way: DatagramWay) -> None:
         self.links.unknown[CORRUPT] += way.unclaimed
@@ -203,6 +225,17 @@ class Reading:
                 yield from self.end(slot, over, now)
         for gone in [each for each in self.leaving if each.until <= now.monotonic]:
             self.left(gone)
+
+    def bound_held(self, now: Now) -> Actions:
+        """DATA that can't be decoded yet must not fill the memory: who has most of them is hung up on."""
+        held = {slot: sum(link.held for link in ways[0].links) for slot, ways in self.slots.items()}
+        total = sum(held.values())
+        while total > HELD_AT_MOST:
+            slot = max(held, key=lambda each: held[each])
+            size = held.pop(slot)
+            total -= size
+            self.links.complain(self.slots[slot][0].links[0], "too much DATA without a configuration", now)
+            yield from self.end(slot, f"{size} bytes of DATA without a configuration that they fit", now)
 
     # ── ending ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -238,6 +271,7 @@ class Reading:
 
     def _drain(self, way: Way, now: Now) -> Actions:
         """What the kernel and the splitter still hold."""
+        way.manners.room = CHUNK
         for _ in range(DRAINS):
             before = way.looked
             yield from self._read(way, now)
@@ -247,7 +281,7 @@ class Reading:
         if rest:
             yield from self.links.take(way.links[0], rest, now)
         for link in way.links[:1]:
-            self.links.damage(link, way.splitter)
+            self.links.damage(link, way.splitter, now)
 
     def _leave(self, way: Way, links: list[Link], reason: str, now: Now) -> None:
         first = links[0] if links else None

@@ -12,7 +12,7 @@ from typing import Any
 
 from nodes._certificates import TlsFault
 from nodes._link import Link
-from nodes._peek import MOST, StreamEnd
+from nodes._peek import CHUNK, MOST, StreamEnd
 from nodes._state import Handed
 from nodes._tls import Contexts, Session
 from nodes._ways import StreamWay
@@ -82,23 +82,23 @@ class TlsEnd(StreamEnd):
     def fileno(self) -> int:
         return self.under.fileno()
 
-    def look(self, skip: int) -> bytes | None:
+    def look(self, skip: int, room: int = CHUNK) -> bytes | None:
         """As of a plain connection; empty also when the device has said that nothing more comes."""
-        ended = self._receive()
+        ended = self._receive(room)
         if len(self._plain) > skip:
             return bytes(self._plain[skip:])
         if self.fault or self.broken:
             raise OSError(self.fault or self.broken)
         return b"" if ended or self.ended else None
 
-    def _receive(self) -> bool:
+    def _receive(self, room: int) -> bool:
         """Decipher what has come; returns whether the device has hung up."""
         session = self.session
         if session is None or self.fault or session.ended or len(self._plain) >= MOST:
             return False
         if not session.ready and not self._handshakes.step():
             return False
-        came = self.under.look(0)
+        came = self.under.look(0, room)
         if not came:
             return came is not None
         self.under.take(len(came))

@@ -9,7 +9,8 @@ import zlib
 from collections.abc import Iterator
 
 from nodes._link import Link
-from nodes._peek import DATAGRAMS, DatagramEnd, StreamEnd
+from nodes._manners import DATAGRAM_BITE, Manners
+from nodes._peek import CHUNK, DATAGRAMS, DatagramEnd, StreamEnd
 from nodes._state import Handed
 from protocol.c37118 import Splitter, stream_id
 from protocol.c37118.common import MIN_FRAME
@@ -28,6 +29,7 @@ class StreamWay:
         self.slot, self.handed, self.end = slot, handed, end
         self.splitter = Splitter()
         self.link = Link(slot, handed.balancer, handed.connection, handed.peer[0], Master(settings), self._send)
+        self.manners = Manners()
         self.unsent = b""
         self.ended: str = ""
         """Why it is over; "" while it is not."""
@@ -43,7 +45,7 @@ class StreamWay:
     def read(self) -> Iterator[tuple[Link, list[bytes]]]:
         """What came: (link, whole frames)."""
         try:
-            chunk = self.end.look(self.looked)
+            chunk = self.end.look(self.looked, self.manners.room)
         except OSError as fault:
             self.ended = fault.strerror or str(fault)
             return
@@ -55,6 +57,11 @@ class StreamWay:
         self.looked += len(chunk)
         self.position += len(chunk)
         yield self.link, self.splitter.feed(chunk)
+
+    @property
+    def came(self) -> int:
+        """Bytes that were looked at so far."""
+        return self.position
 
     def done(self) -> None:
         """What was read is safe: out of the kernel with it."""
@@ -116,6 +123,9 @@ class DatagramWay:
         """`target`: where commands go, and whose datagrams count; None: any device may send, unasked."""
         self.slot, self.handed, self.end, self.settings = slot, handed, end, settings
         self.target = target
+        self.manners = Manners(CHUNK, DATAGRAM_BITE)
+        self.came = 0
+        """Bytes that were looked at so far."""
         self.looked = 0
         """Datagrams that were worked on and are still queued."""
         self.last: list[list[int]] = []
@@ -142,7 +152,10 @@ class DatagramWay:
         """What came: (link, whole frames)."""
         if not self.looked:
             self.last = []
+        full = self.came + self.manners.room
         for _ in range(DATAGRAMS):
+            if self.came >= full:
+                return
             try:
                 found = self.end.look()
             except OSError:
@@ -151,6 +164,7 @@ class DatagramWay:
             if not found:
                 return
             self.looked += 1
+            self.came += len(found[0])
             self.last.append([zlib.crc32(found[0]), len(found[0])])
             yield from self._whose(*found)
 

@@ -22,17 +22,18 @@ from nodes import _handover, _settings
 from nodes._keeper import Keeper
 from nodes._link import Link
 from nodes._links import Links
+from nodes._manners import Configurations, Rates
 from nodes._node import Action, Actions, Node, Place, StartError
 from nodes._notes import Notebook
 from nodes._peek import Machine
 from nodes._reading import Leaving, Reading
 from nodes._rows import COLUMNS, CORRUPT, RECEIVED
-from nodes._settings import Duration, Size
+from nodes._settings import Duration, Rate, Size
 from nodes._state import Handed, State, StateError, replay
 from nodes._stream import Writer
 from nodes._ways import StreamWay
 from protocol.c37118.session import MasterSettings
-from protocol.clock import MILLISECOND, SECOND, Now
+from protocol.clock import MILLISECOND, SECOND, Now, period
 from protocol.messages import Durable, Fetch
 
 LOOK_AROUND = 50 * MILLISECOND
@@ -61,6 +62,16 @@ class Settings(_settings.Settings):
     """Ask devices for CFG-3 first, CFG-2 if it does not come."""
     answer: Duration = 2 * SECOND
     """How long a device may take to tell its configuration before it is asked again."""
+    rate: Annotated[Rate, Field(ge=1)] = 1000
+    """DATA frames a second of one stream, in the long run; and four times its own DATA_RATE, if that is less. More
+    are refused."""
+    backlog: Annotated[Duration, Field(ge=SECOND)] = 3600 * SECOND
+    """So much time of a stream's data may come at once, when the device or we were away."""
+    configurations: Annotated[Rate, Field(le=-1)] = -10
+    """A device may tell another configuration so often, beyond a first ten; else it is hung up on."""
+    noise: Annotated[Size, Field(ge=16384)] = 1 << 20
+    """Bytes of a connection that are of no use (damaged, no frames, headers, commands), beyond as many as are of use
+    and 10 kB a second; then it is hung up on."""
 
 
 class Receiver(Node):
@@ -108,10 +119,12 @@ class Receiver(Node):
         settings = self.settings
         needed = [name for kind in NEEDED for name in self.place.readers_of.get(kind, [])]
         self.writer = Writer(self.place.name, 0, settings.memory, self.keeper, needed)
-        self.links = Links(self.writer, self.balancers, settings.plausible)
+        rates = Rates(settings.rate, settings.backlog)
+        configurations = Configurations(period(settings.configurations))
+        self.links = Links(self.writer, self.balancers, settings.plausible, rates, configurations)
         self.notebook = Notebook(state, self.links) if self.keeper else None
         session = MasterSettings(cfg3=settings.cfg3, wait=settings.answer)
-        self.reading = Reading(self.links, self.balancers, self.machine, self.notebook, session)
+        self.reading = Reading(self.links, self.balancers, self.machine, self.notebook, session, settings.noise)
         self.balancers.holding = self.reading.holding
 
     def _remember(self, state: State, now: Now) -> None:
@@ -158,6 +171,7 @@ class Receiver(Node):
             self.balancers.flush()
         if now.monotonic >= self.tally_at:
             self.tally_at = now.monotonic + TALLY_EVERY
+            yield from self.reading.bound_held(now)
             yield from self._tell_tally()
         yield from self._note_down(now)
         yield from self.writer.wake(now)
@@ -231,6 +245,9 @@ class Receiver(Node):
 
     def _linked(self, balancer: str, note: dict[str, Any], descriptors: list[int], now: Now) -> Actions:
         connection = note["connection"]
+        if len(descriptors) != (2 if note["how"] == "tcp_udp" else 1):
+            self._incomplete(balancer, connection, descriptors)
+            return
         slot = self.awaited.pop(connection, None)
         note = {"cfg3": True, "stream": None, "target": None, "tls": None, **note, "balancer": balancer}
         handed = Handed.of([note[name] for name in Handed._fields])
@@ -241,6 +258,14 @@ class Receiver(Node):
             self.reading.hang_up(handed, descriptors, self.hung_up[connection])
         else:
             yield from self.reading.open(handed, descriptors, now)
+
+    def _incomplete(self, balancer: str, connection: int, descriptors: list[int]) -> None:
+        """A connection that came without its sockets (no descriptor was left here): the balancer is to end it."""
+        self.log.warning("a connection came without its sockets", balancer=balancer, sockets=len(descriptors))
+        self.links.counts["incomplete"] += 1
+        for each in descriptors:
+            os.close(each)
+        self.balancers.say(balancer, "ended", connection=connection, reason="its sockets did not arrive", cfg3=True)
 
     def _answered(self, balancer: str, note: dict[str, Any], now: Now) -> Actions:
         ways = [each for each in self.reading.slots.values() if _of(each[0].handed, balancer, note)]
@@ -259,6 +284,9 @@ class Receiver(Node):
             self.links.refuse(link)
             if isinstance(ways[0], StreamWay) and not link.secondary:
                 yield from self.reading.end(link.slot, note["reason"], now)
+            return
+        if link.unasked:
+            link.asked = -1  # it may send; who it is, is asked again when it tells its configuration
             return
         number = note["device"]["number"]
         former = self.links.carriers.get(number)
@@ -307,7 +335,7 @@ class Receiver(Node):
             "alarms": [
                 *(f"balancer {each} is not there" for each in self.balancers.missing),
                 *self.writer.alarms,
-                *self.links.alarms(),
+                *self.links.alarms(now),
             ],
         }
 

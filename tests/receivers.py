@@ -18,7 +18,7 @@ import pytest
 from archive.journal import Journal
 from nodes import receiver as module
 from nodes._node import Place
-from nodes._peek import DatagramEnd, Machine, StreamEnd
+from nodes._peek import CHUNK, DatagramEnd, Machine, StreamEnd
 from nodes._rows import COLUMNS
 from nodes.receiver import Receiver, Settings
 from protocol import wire
@@ -72,9 +72,9 @@ class Stream(StreamEnd):
     def fileno(self) -> int:
         return self.number
 
-    def look(self, skip: int) -> bytes | None:
+    def look(self, skip: int, room: int = CHUNK) -> bytes | None:
         if len(self.of.queue) > skip:
-            return bytes(self.of.queue[skip:])
+            return bytes(self.of.queue[skip : skip + room])
         return b"" if (self.of.finished or self.of.hung_up) and not skip else None
 
     def take(self, size: int) -> None:

@@ -67,6 +67,7 @@ PIECES_KEPT = 64 * 1024
 """Bytes of an unfinished CFG-3 that are remembered; a longer one is asked for again."""
 _REMEMBERED = (
     "unanswered_3", "_stream", "_deadline", "_attempt", "_last_data", "_asked_again", "_changing", "_wants_3", "_again",
+    "_doubted",
 )  # fmt: skip
 """What decides about what is to come. Append only: journals hold these in this order."""
 
@@ -96,6 +97,7 @@ class Master:
         self._changing = False
         self._wants_3 = settings.cfg3
         self._again = False
+        self._doubted = False
 
     @property
     def stream(self) -> int | None:
@@ -111,6 +113,11 @@ class Master:
     def held(self) -> int:
         """DATA frames that wait for a configuration."""
         return len(self._held)
+
+    @property
+    def held_bytes(self) -> int:
+        """Their size."""
+        return self._held_bytes
 
     def limbo(self, since: int) -> tuple[int, list[bytes]]:
         """(number of the oldest held DATA frame, held frames from number `since` on).
@@ -128,7 +135,8 @@ class Master:
     def remember(self) -> list[Any]:
         """Where it stands, as plain values; without the configuration in force and the held frames (`limbo`)."""
         values = [getattr(self, name) for name in _REMEMBERED]
-        return [self.state.name, self._settings.stream, self._settings.cfg3, self._fragments.state(PIECES_KEPT), *values]
+        pieces = self._fragments.state(PIECES_KEPT)
+        return [self.state.name, self._settings.stream, self._settings.cfg3, pieces, *values]
 
     def recall(self, kept: list[Any], cfg: ConfigurationFrame | None, first: int, held: list[bytes]) -> None:
         """Go on where another one was: what it gave to remember, its configuration, its held frames from `first` on.
@@ -141,9 +149,13 @@ class Master:
         self._fragments.restore(pieces)
         for name, value in zip(_REMEMBERED, values, strict=False):
             setattr(self, name, value)
-        if cfg:
+        if cfg and not self._doubted:
             self._adopt(cfg)
         self._held, self._held_bytes, self._ever_held = deque(held), sum(map(len, held)), first + len(held)
+
+    def doubt(self) -> None:
+        """The device told another configuration, which was not looked into: no DATA fits until the next one comes."""
+        self.cfg, self.data_size, self._doubted = None, -1, True
 
     def accepts(self, frame: bytes) -> bool:
         """Whether a frame is DATA of the configuration in force: decode it, don't `receive` it."""
@@ -283,7 +295,8 @@ class Master:
             self._asked_again = now.monotonic
             events = self._cue(Cue.CHANGED, now)
         if self.state not in HOLDING:
-            return [*events, Refused(frame, f"DATA of {len(frame)} bytes, the configuration says {self.data_size}")]
+            says = "it is not known what they mean" if self._doubted else f"the configuration says {self.data_size}"
+            return [*events, Refused(frame, f"DATA of {len(frame)} bytes, {says}")]
         return [*events, *self._hold(frame)]
 
     def _hold(self, frame: bytes) -> list[Event]:
@@ -304,6 +317,7 @@ class Master:
 
     def _adopt(self, cfg: ConfigurationFrame) -> None:
         self.cfg, self.data_size, self._idcode = cfg, cfg.data_size, cfg.stream.to_bytes(2, "big")
+        self._doubted = False
 
     def _configuration(self, cfg: ConfigurationFrame, now: Now) -> list[Event]:
         if cfg.kind == 1:

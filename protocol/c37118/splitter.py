@@ -200,6 +200,7 @@ class Splitter:
         good = self._is_frame(data, at, size, final)
         if good > 0:
             self._covered = self._base + at + size
+            self._long_tries -= size >= COSTLY  # only those tried in vain count
             return size
         if good == 0:
             self._refute(data, at, size)

@@ -1,0 +1,129 @@
+"""How a device behaves: how much of its connection is looked at in one step, and what it may tell in which time.
+
+A receiver does all its devices' work in one thread: what one of them makes it do, the others wait for. So whoever sends
+what is of no use is read in small bites; whoever sends nothing else is hung up on; and what costs disk space
+(rows, configurations) is bounded by time.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodes._peek import CHUNK
+from protocol.c37118 import ConfigurationFrame, FrameType, frame_type, stream_id
+from protocol.c37118.splitter import piece_index
+from protocol.clock import SECOND, Now
+from protocol.messages import I8, STATIONS_PER_LINK, U4
+
+BITE = 4096
+"""Bytes of a connection looked at in one step while little good is known of it."""
+DATAGRAM_BITE = 16384
+"""The same of a UDP socket: there a bite is whole datagrams, maybe of several devices."""
+FORGIVEN = 10_000
+"""Bytes of no use that a connection may bring a second, for ever."""
+TIMES = 4
+"""DATA frames taken in the long run, in multiples of the device's own DATA_RATE: it may catch up."""
+BURST = 10
+"""Configurations of one device taken at once."""
+REMEMBERED = 10_000
+"""Devices whose configurations are counted."""
+
+
+class Manners:
+    """Of one connection."""
+
+    def __init__(self, room: int = BITE, bite: int = BITE) -> None:
+        self.room = room
+        """Bytes to look at in one step."""
+        self.wasteful = False
+        """Most of what it brought last was of no use."""
+        self.seen = 0
+        """When it was looked at last, monotonic ns."""
+        self.noise = 0
+        """Bytes that belonged to no frame of use, beyond as many as were of use, and what is forgiven."""
+        self._bite = bite
+
+    def brought(self, size: int, used: int, idle: int, now: Now) -> None:
+        """So many bytes: `used` of DATA that were taken, `idle` of other frames that have their use."""
+        waste = size - used
+        self.wasteful = waste > max(size // 2, self._bite // 4)
+        if self.wasteful:
+            self.room = self._bite
+        elif size >= self.room:
+            self.room = min(2 * self.room, CHUNK)
+        forgiven = min(FORGIVEN * (now.monotonic - self.seen) // SECOND, self.noise)
+        self.noise = max(0, self.noise - forgiven + waste - idle - used)
+        self.seen = now.monotonic
+
+
+class Rates:
+    """DATA frames that devices may bring."""
+
+    def __init__(self, rate: int, backlog: int) -> None:
+        """`rate`: a second in the long run, or `TIMES` the device's DATA_RATE if that is less.
+        `backlog` [ns]: what it may bring at once, in time of its own rate."""
+        self._rate, self._backlog = rate, backlog
+        self._credit: dict[int, tuple[int, int]] = {}
+        """Link number -> frames * 1e9 that it may bring at once, monotonic ns when that was so."""
+
+    def allowed(self, link: int, declared: int, frames: int, now: Now) -> int:
+        """How many of so many frames are taken; `declared` is DATA_RATE as in the configuration."""
+        own = min(declared if declared > 0 else 1, self._rate)
+        most = max(own * self._backlog, 2 * TIMES * own * SECOND)
+        credit, since = self._credit.get(link, (most, now.monotonic))
+        credit = min(most, credit + (now.monotonic - since) * min(TIMES * own, self._rate))
+        taken = min(frames, credit // SECOND)
+        self._credit[link] = credit - taken * SECOND, now.monotonic
+        return taken
+
+
+class Configurations:
+    """Configurations that devices may tell: one that is not the one before it is decoded, journalled and archived."""
+
+    def __init__(self, every: int) -> None:
+        """`every` [ns] a device may tell another one, beyond a first `BURST`."""
+        self._every = every
+        self._told: dict[tuple[str, int], tuple[int, int, int]] = {}
+        """(address, IDCODE) -> CRC-32 of the last one, credit [ns], monotonic ns when that was so; latest last."""
+
+    def may_tell(self, address: str, frame: bytes, cfg: ConfigurationFrame | None, now: Now) -> bool:
+        """Whether to look into a configuration frame; `cfg` is in force."""
+        index = piece_index(frame)
+        body = frame[16:-2] if frame_type(frame) == FrameType.CONFIGURATION_3 else frame[14:-2]
+        if index > 1 or (cfg is not None and body == cfg.body):
+            return True
+        key, check = (address, stream_id(frame)), zlib.crc32(body)
+        most = BURST * self._every
+        last, credit, since = self._told.pop(key, (-1, most, now.monotonic))
+        credit = min(most, credit + now.monotonic - since)
+        may = check == last or credit >= self._every
+        if check != last and may:
+            last, credit = check, credit - self._every
+        self._told[key] = last, credit, now.monotonic
+        if len(self._told) > REMEMBERED:
+            del self._told[next(iter(self._told))]
+        return may
+
+
+class Times:
+    """The last time of each device, to see that it moves."""
+
+    def __init__(self) -> None:
+        self._last = np.zeros(0, np.int64)
+
+    def standing(self, device: U4, time: I8) -> NDArray[np.bool_]:
+        """[n] rows of first stations, in order of arrival, with the same time as the row before."""
+        link = np.where(device % STATIONS_PER_LINK == 0, device // STATIONS_PER_LINK, 0).astype(np.int64)
+        if link.size and int(link.max()) >= self._last.size:
+            self._last = np.concatenate([self._last, np.zeros(int(link.max()) + 1 - self._last.size, np.int64)])
+        order = np.argsort(link, kind="stable")
+        links, times = link[order], time[order]
+        first = np.diff(links, prepend=-1) != 0
+        before = np.where(first, self._last[links], np.roll(times, 1))
+        self._last[links] = times  # of several rows of one, the last stays
+        standing = np.empty(link.size, np.bool_)
+        standing[order] = (times == before) & (links != 0)
+        return standing
