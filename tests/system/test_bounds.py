@@ -27,7 +27,7 @@ PATIENCE = 60.0
 DEVICES = 20
 EVERY = 2
 """Seconds from a window to the next."""
-STOPPED = float(os.environ.get("SYMS_STOPPED", "4"))
+STOPPED = float(os.environ.get("SYMS_STOPPED", "3"))
 """Seconds that each consumer stands still."""
 MIB = 1 << 20
 SITE = {"station": "test", "unknown": "admit"}
