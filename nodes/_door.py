@@ -96,6 +96,7 @@ class Doors:
         try:
             door = Door(address, self._limits, self._keepalive, may_call, self._complaints, self.counts, tls)
         except OSError as fault:
+            self.close()
             raise StartError(f"{address}: {fault.strerror}; free the port or change `{setting}`") from fault
         self._doors[door.fd] = door
 

@@ -73,7 +73,8 @@ class Identities:
         bound = not self._bound.isdisjoint(map(_folded, certificate))
         mine = [each for each in candidates if bool(each.certificate) == bound]
         found = recognise((each for each in mine if self.entitled(each.number, certificate)), address, stream)
-        if found is None and (bound or recognise(candidates, address, stream)):
+        claimed = (each for each in candidates if (each.stream, each.address) != (None, None))
+        if found is None and (bound or recognise(claimed, address, stream)):
             shown = f"its certificate is of {' or '.join(certificate)}" if certificate else "it shows no certificate"
             raise Unknown(f"stream {stream} from {address}: {shown}, the site file wants another")
         return self._said(found) or self._admitted(address, stream)

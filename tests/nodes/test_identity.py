@@ -117,3 +117,68 @@ def test_names_of_numbers_brought_back(tmp_path):
     assert (who.name(1), who.name(number), who.name(number + 1)) == ("A", "192.0.2.1/5", None)
     who.registry.save()
     assert identities(tmp_path).name(number) is None  # the site admits nobody any more
+
+
+BOUND = {
+    "station": "T",
+    "unknown": "admit",
+    "devices": [
+        {"name": "A", "number": 1, "stream": 7, "certificate": "A.example"},
+        {"name": "A2", "number": 2, "stream": 9, "certificate": "a.example"},
+        {"name": "B", "number": 3, "stream": 8},
+        {"name": "C", "number": 4, "certificate": "c.example"},
+    ],
+}
+
+
+@pytest.fixture
+def bound(tmp_path):
+    return Identities(Site.model_validate(BOUND), Registry(tmp_path / "registry.json"))
+
+
+def test_a_certificate_makes_a_device_whatever_it_says(bound):
+    assert bound.of_caller("10.0.0.1", 7, ["a.example"])["name"] == "A"
+    assert bound.of_caller("10.0.0.1", 9, ["other", "a.example"])["name"] == "A2"
+    assert bound.of_caller("10.0.0.1", 55, ["c.example"])["name"] == "C"
+    assert bound.of_caller("10.0.0.1", 7, ["c.example"])["name"] == "C"  # any stream is C's
+
+
+@pytest.mark.parametrize(
+    ("stream", "certificate", "shown"),
+    [
+        (7, [], "it shows no certificate"),
+        (7, ["rogue.example"], "its certificate is of rogue.example"),
+        (8, ["a.example", "10.0.0.1"], "its certificate is of a.example or 10.0.0.1"),
+    ],
+)
+def test_nobody_is_a_device_without_its_certificate(bound, stream, certificate, shown):
+    """Not even admitted as somebody unknown; and who has a device's certificate is no other one."""
+    with pytest.raises(Unknown, match=f"stream {stream} from 10.0.0.1: {shown}, the site file wants another"):
+        bound.of_caller("10.0.0.1", stream, certificate)
+
+
+def test_a_certificate_that_no_entry_names_is_as_good_as_none(bound):
+    assert bound.of_caller("10.0.0.1", 8, ["any.example"])["name"] == "B"
+    assert bound.of_caller("10.0.0.1", 77, ["any.example"])["number"] >= FIRST
+
+
+def test_who_comes_in_the_clear_can_only_be_who_needs_no_certificate(tmp_path):
+    who = Identities(Site.model_validate(BOUND | {"unknown": "refuse", "devices": BOUND["devices"][:1]}),
+                     Registry(tmp_path / "registry.json"))  # fmt: skip
+    assert (who.may_call("10.0.0.1"), who.may_call("10.0.0.1", secure=True)) == (False, True)
+    assert (who.only_stream("10.0.0.1"), who.only_stream("10.0.0.1", secure=True)) == (None, 7)
+
+
+def test_unknown_devices_are_admitted_from_their_networks_only(tmp_path):
+    site = Site.model_validate(SITE | {"unknown": "admit", "admit_from": ["10.1.0.0/16", "fd00::/8"]})
+    who = Identities(site, Registry(tmp_path / "registry.json"))
+    number = who.of_caller("10.1.2.3", 55)["number"]
+    assert who.name(number) == "10.1.2.3/55"
+    assert who.of_caller("::ffff:10.1.2.3", 56)["number"] != number
+    with pytest.raises(Unknown, match=r"stream 55 from 10\.2\.0\.1: not in the site file"):
+        who.of_caller("10.2.0.1", 55)
+    closed = Identities(site.model_copy(update={"devices": []}), who.registry)
+    assert closed.may_call("10.1.0.1")
+    assert not closed.may_call("10.2.0.1")
+    elsewhere = Identities(site.model_copy(update={"admit_from": site.admit_from[1:]}), who.registry)
+    assert elsewhere.name(number) is None

@@ -91,3 +91,22 @@ def test_the_text_is_no_setting(tmp_path: Path) -> None:
     path.write_text("station: x\ntext: y\n")
     with pytest.raises(Faulty, match="unknown setting 'text'"):
         _site.load(path)
+
+
+def test_networks_to_admit_from_need_that_anybody_is_admitted(tmp_path: Path) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text("station: x\nadmit_from: [10.0.0.0/8]\n")
+    with pytest.raises(Faulty, match="admit_from, but unknown devices are refused"):
+        _site.load(path)
+    path.write_text("station: x\nunknown: admit\nadmit_from: [10.0.0.0/8]\n")
+    assert _site.load(path).admits("10.255.0.1")
+
+
+def test_one_address_may_have_devices_of_several_certificates(tmp_path: Path) -> None:
+    path = tmp_path / "site.yaml"
+    entry = "  - {{name: {0}, number: {1}, address: 10.0.0.1, certificate: {2}.example}}\n"
+    path.write_text("station: x\ndevices:\n" + entry.format("A", 1, "a") + entry.format("B", 2, "b"))
+    assert len(_site.load(path).devices) == 2
+    path.write_text("station: x\ndevices:\n" + entry.format("A", 1, "a") + entry.format("B", 2, "a"))
+    with pytest.raises(Faulty, match="identity"):
+        _site.load(path)
