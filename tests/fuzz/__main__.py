@@ -26,7 +26,7 @@ SLOWEST = 20
 """Seconds for one input."""
 MEMORY = 2048
 """MiB of the whole process."""
-LONGEST = {"splitter": 512, "frame": 2048, "codec": 512, "session": 512, "pieces": 256, "journal": 400}
+LONGEST = {"splitter": 512, "frame": 2048, "codec": 512, "session": 512, "pieces": 256, "journal": 400, "receiver": 400}
 """Bytes of an input; 4096 for the others."""
 INSTRUMENTED = ["protocol", "archive", "nodes"]
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.fuzz import files, frames, words
+from tests.fuzz import files, frames, lives, words
 
-TARGETS: dict[str, Callable[[bytes], None]] = {**frames.TARGETS, **words.TARGETS, **files.TARGETS}
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    **frames.TARGETS,
+    **lives.TARGETS,
+    **words.TARGETS,
+    **files.TARGETS,
+}
 REGRESSIONS = Path(__file__).parent / "regressions"
 """`<target>/<what it showed>`: inputs that once showed a fault."""
 
 
 def seeds() -> dict[str, list[bytes]]:
     """Inputs to begin with, by target."""
-    return {**frames.seeds(), **words.seeds(), **files.seeds()}
+    return {**frames.seeds(), **lives.seeds(), **words.seeds(), **files.seeds()}
 
 
 def regressions() -> list[tuple[str, Path]]:

@@ -14,17 +14,12 @@ import msgpack
 import numpy as np
 
 from archive.journal import Journal
+from nodes._handover import FIELDS
 from protocol import wire
 from protocol.messages import REGISTRY, Announce, Configuration, Health, Measurements, Snapshots, Table, Verdict, Window
 from tests.fuzz.source import Source
 
-NOTES: dict[str, dict[str, type]] = {
-    "hello": {"receiver": str, "holds": int},
-    "link": {"connection": int, "how": str, "peer": list, "cfg3": bool, "numbers": list},
-    "identify": {"connection": int, "stream": int},
-    "ended": {"connection": int, "reason": str},
-    "later": {"seconds": float, "fields": dict},
-}
+NOTES = {**FIELDS, "later": {"seconds": float, "fields": dict}}
 TAGS = sorted(REGISTRY)
 
 
@@ -186,8 +181,10 @@ def seeds() -> dict[str, list[bytes]]:
     """Inputs to begin with, by target."""
     notes = [
         {"say": "hello", "receiver": "r", "holds": 2},
+        {"say": "holds", "connection": 1, "how": "tcp", "peer": ["::", 1], "numbers": [1, 2], "target": None},
         {"say": "link", "connection": 1, "how": "tcp", "peer": ["::", 1], "cfg3": True, "numbers": [1, 2]},
-        {"say": "identify", "connection": 1 << 60, "stream": 7},
+        {"say": "identify", "connection": 1 << 60, "address": "::1", "stream": 7},
+        {"say": "identity", "connection": 1, "address": "::1", "stream": 7, "device": {"number": 1, "name": "A"}},
         {"say": "ended", "connection": 1, "reason": "broken", "more": {"a": [[[1]]]}},
         {"say": "later", "seconds": 1, "fields": {"x": b"y"}},
     ]
