@@ -8,6 +8,7 @@ import socket
 import struct
 from dataclasses import dataclass, field
 
+from nodes._names import LookingUp, Names
 from nodes._settings import Address
 from nodes._site import Device
 from protocol.clock import MILLISECOND, SECOND, Now
@@ -84,6 +85,12 @@ def keep_alive(end: socket.socket, patience: int) -> None:
         end.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience // MILLISECOND)
 
 
+NAMES = Names(resolve)
+"""Of devices: these are looked up while others wait for us."""
+ASK_AGAIN = 100 * MILLISECOND
+"""Pause until a name is asked for again that is being looked up."""
+
+
 def any_port(target: Address) -> Address:
     """The local wildcard address, any port, of the family that reaches `target`."""
     family, _ = resolve(target)
@@ -110,14 +117,17 @@ class Dial:
         return self.device.link.tcp
 
     def place(self) -> tuple[str, int]:
-        """Socket address of the device. Raises OSError if there is no such host."""
-        return resolve(self.target)[1]
+        """Socket address of the device. Raises OSError if there is no such host, or its name is being looked up."""
+        return NAMES.resolve(self.target, keep=True)[1]
 
     def begin(self, now: Now) -> socket.socket | None:
         """Start to connect; the socket becomes writable when it is decided. None if it failed at once."""
         try:
-            family, place = resolve(self.target)
+            family, place = NAMES.resolve(self.target)
             attempt = socket.socket(family, socket.SOCK_STREAM)
+        except LookingUp as pending:
+            self.fault, self.due = self.fault or str(pending), now.monotonic + ASK_AGAIN
+            return None
         except OSError as fault:
             self.failed(str(fault), now)
             return None

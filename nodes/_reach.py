@@ -44,17 +44,22 @@ class Port:
         return f"{name} (UDP {link.spontaneous or link.udp}{group})"
 
     def peer(self) -> tuple[str, int]:
-        """The device, or our own end if several send to it. Raises OSError if there is no such host."""
+        """The device, or our own end if several send to it. Raises OSError if there is no such host, or its name is
+        being looked up."""
+        link, place = self.devices[0].link, self._place(keep=True)
+        return (str(link.group), place[1]) if link.group else place
+
+    def _place(self, keep: bool) -> tuple[str, int]:
         link = self.devices[0].link
         address = link.spontaneous or link.udp
         assert address is not None
-        place = _dialing.resolve(address)[1]
-        return (str(link.group), place[1]) if link.group else place
+        return _dialing.NAMES.resolve(address, keep)[1]
 
     def open(self) -> Connection:
         """Raises OSError."""
         link, peer = self.devices[0].link, self.peer()
-        address = link.spontaneous or _dialing.any_port(Address(*peer))
+        place = self._place(keep=False)
+        address = Address(*place) if link.spontaneous else _dialing.any_port(Address(*peer))
         end = _dialing.open_datagrams(address, str(link.group) if link.group else None)
         target = None if link.spontaneous else peer
         self.connection = Connection(self.how, peer, self.devices, target, ends=[end])
