@@ -331,7 +331,7 @@ class Balancer(Node):
         """TLS did not come about, or broke; its end is told next."""
         connection = self._read_by(receiver, note["connection"])
         if connection:
-            self.counts["handshakes_failed"] += 1
+            self.counts["tls_refused"] += 1
             self._refuse(f"{connection.place}: {note['reason']}", now)
 
     def _told_end(self, receiver: Receiver, note: dict[str, Any], now: Now) -> None:
@@ -444,7 +444,7 @@ _COUNTERS = (
     "accepted",
     "turned_away",
     "refused",
-    "handshakes_failed",
+    "tls_refused",
     "handed_over",
     "handed_again",
     "brought_back",

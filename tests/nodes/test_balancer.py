@@ -773,7 +773,7 @@ def test_failed_handshakes_are_counted_and_named(bench, receive, tls):
     for connection in (id_, id_ + 1000):  # the latter is not its own
         one.channel.say("insecure", connection=connection, reason="TLS: it shows no certificate")
     one.end(id_)
-    assert (bench.counter("handshakes_failed"), bench.counter("refused")) == (1, 1)
+    assert (bench.counter("tls_refused"), bench.counter("refused")) == (1, 1)
     assert "refused 1x: 127.0.0.1: TLS: it shows no certificate" in bench.alarms()
 
 

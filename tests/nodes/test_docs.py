@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
+
+import yaml
 
 from nodes import _site
 from nodes._pipeline import load
+from nodes._site import Site
+from nodes._tls import Session, Tls, make_context
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -41,3 +46,30 @@ def test_the_pipeline_example(tmp_path: Path) -> None:
     path = tmp_path / "pipelines" / "station.yaml"
     path.write_text(example("edit-a-pipeline.md"))
     assert list(load(path).nodes) == ["front", "receivers", "archive", "align", "windows", "prejudge"]
+
+
+def test_the_certificates_of_the_page_can_be_used(tmp_path: Path) -> None:
+    """Its commands are run as they stand there."""
+    commands = re.search(r"```sh\n(.*?)```", (DOCS / "connect-a-device.md").read_text(), re.DOTALL)
+    assert commands is not None
+    subprocess.run(["sh", "-ec", commands[1]], cwd=tmp_path, check=True, capture_output=True, timeout=60)
+    text = (DOCS / "connect-a-device.md").read_text()
+    told = re.search(r"    tls: (\{.*\})\n", text)
+    assert told is not None
+    (tmp_path / "pipelines").mkdir()
+    tls = Tls.model_validate(yaml.safe_load(told[1]), context={"base": tmp_path / "pipelines"})
+    tls.check()
+    entries = re.search(r"whose certificate is whose:\n\n```yaml\n(.*?)```", text, re.DOTALL)
+    assert entries is not None
+    site = Site.model_validate({"station": "x", "devices": yaml.safe_load(entries[1])})
+    device, dialled = site.devices
+    assert (device.certificate, dialled.link.tls and dialled.link.tls.name) == ("wind-a.example", "sub-b.example")
+    theirs = tls.model_copy(update={key: tmp_path / f"config/tls/wind-a.example.{end}"
+                                    for key, end in (("certificate", "crt"), ("key", "key"))})  # fmt: skip
+    here = Session(make_context(tls.terms(dialled=False)), dialled=False)
+    there = Session(make_context(theirs.terms(dialled=True)), dialled=True, name="station.example")
+    for _ in range(4):
+        here.feed(there.outgoing())
+        there.feed(here.outgoing())
+    assert here.names == ("wind-a.example",)
+    assert there.fault == ""

@@ -156,7 +156,7 @@ def intrude(scene: Scene, station: PrivateStation, told: Story) -> None:
             silent.sendall(b"\x16\x03\x01")
             station.wait(all_refused, PATIENCE)
         health = station.board.voices["front"].last
-        told.alarms, told.failed = list(health.alarms), int(health.counters["handshakes_failed"])
+        told.alarms, told.failed = list(health.alarms), int(health.counters["tls_refused"])
 
 
 RELAY = """
