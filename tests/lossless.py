@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from archive.disk import Disk
+from archive.journal import Journal
 from archive.reading import open_archive
 from archive.writer import Archive
 from nodes import archiver
@@ -41,6 +42,9 @@ class Keeper(receivers.PlainKeeper):
     """One that forgets what nobody needs."""
 
     hangs = False
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        self.journal = Journal(folder, segment=1000)
 
     def trim(self, epoch: int, next: int, now: Now) -> None:
         self.journal.trim(epoch, next, now.utc)
@@ -108,7 +112,7 @@ class Front(receivers.World):
     def _start(self) -> None:
         readers = {"concentrator": ["align"], "archiver": ["archive"]}
         place = Place(self.name, "receivers", 1, readers, {"balancer": [receivers.BALANCER]}, "", {}, "", self.folder)
-        self.receiver = Receiver(Settings.model_validate({"memory": "2 kB"}), place, self.kernel)
+        self.receiver = Receiver(Settings.model_validate({"memory": "1 kB"}), place, self.kernel)
         self.receiver.balancers = self.balancer  # type: ignore[assignment]
         self.said += list(self.receiver.start(self.now))
 
