@@ -9,8 +9,8 @@ import typer
 from commands._output import AsJson, PipelineFile, print_json
 from nodes._certificates import TlsFault
 from nodes._faults import Fault, Faulty
+from nodes._frontsettings import Settings, check_tls
 from nodes._pipeline import Pipeline, load
-from nodes.balancer import Settings, check_tls
 
 
 def register(app: typer.Typer) -> None:
