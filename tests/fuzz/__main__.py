@@ -36,7 +36,6 @@ def child(target: str, arguments: list[str]) -> None:
     import atheris
 
     with atheris.instrument_imports(include=INSTRUMENTED):
-        from tests.fuzz import files
         from tests.fuzz.targets import TARGETS, seeds
 
     corpus = HOME / "corpus" / target
@@ -44,10 +43,7 @@ def child(target: str, arguments: list[str]) -> None:
     for each in seeds()[target]:
         (corpus / hashlib.sha1(each).hexdigest()).write_bytes(each)
     atheris.Setup([sys.argv[0], *arguments, str(corpus)], TARGETS[target])
-    try:
-        atheris.Fuzz()
-    finally:
-        files.forget()
+    atheris.Fuzz()
 
 
 def run(target: str, seconds: int) -> bool:
@@ -60,21 +56,24 @@ def run(target: str, seconds: int) -> bool:
     ]  # fmt: skip
     begin = time.monotonic()
     command = [sys.executable, "-W", "error", "-m", "tests.fuzz", "--child", target, *options]
-    done = subprocess.run(
+    fuzzer = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )
-    told = re.search(r"number_of_executed_units:\s*(\d+)", done.stdout)
-    edges = re.findall(r"cov: (\d+)", done.stdout)
+    output, _ = fuzzer.communicate()
+    for left in left_by(fuzzer.pid):
+        shutil.rmtree(left)
+    told = re.search(r"number_of_executed_units:\s*(\d+)", output)
+    edges = re.findall(r"cov: (\d+)", output)
     entry = {
         "target": target, "executions": int(told[1]) if told else 0, "seconds": round(time.monotonic() - begin),
-        "covered": int(edges[-1]) if edges else 0, "broke": done.returncode != 0,
+        "covered": int(edges[-1]) if edges else 0, "broke": fuzzer.returncode != 0,
     }  # fmt: skip
     with LOG.open("a") as log:
         print(json.dumps(entry), file=log)
     print(f"{target:10} {entry['executions']:>12,} inputs  {entry['seconds']:>5} s", flush=True)
-    if done.returncode:
-        print("\n".join(done.stdout.splitlines()[-40:]), file=sys.stderr)
-    return done.returncode == 0
+    if fuzzer.returncode:
+        print("\n".join(output.splitlines()[-40:]), file=sys.stderr)
+    return fuzzer.returncode == 0
 
 
 def count() -> None:

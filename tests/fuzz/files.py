@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -18,6 +16,7 @@ from protocol.capture.recognise import recognise
 from protocol.capture.records import CaptureError
 from tests import captures
 from tests.fuzz.frames import GOOD
+from tests.fuzz.source import scratch
 
 ROOT = Path(__file__).parents[2]
 SITE = b"station: Hub\nunknown: refuse\ndevices:\n  - {name: A, number: 1, stream: 7, address: 10.1.0.7}\n"
@@ -64,7 +63,7 @@ def _plain(value: Any, depth: int) -> None:
 
 @cache
 def _folder() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="syms-fuzz-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
+    folder = scratch()
     (folder / "site.yaml").write_bytes(SITE)
     return folder
 

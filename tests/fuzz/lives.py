@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
-import tempfile
 from functools import cache
-from pathlib import Path
 
 import pytest
 import structlog
@@ -16,7 +13,7 @@ from nodes import receiver as module
 from nodes._rows import COLUMNS, CORRUPT
 from protocol.messages import device_number
 from tests.fuzz.frames import GOOD, PIECES, stream_of
-from tests.fuzz.source import Source
+from tests.fuzz.source import Source, scratch
 from tests.receivers import Outcome, PlainKeeper, Socket, Steps, World
 
 FD, LINK = 5, 1
@@ -52,7 +49,7 @@ def _counts(seen: Outcome) -> list[int]:
 
 
 def _lived(stream: bytes, cuts: list[int], kills: set[int]) -> Outcome:
-    folder = Path(tempfile.mkdtemp(prefix="syms-fuzz-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
+    folder = scratch()
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(module, "Keeper", PlainKeeper)

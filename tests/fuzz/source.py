@@ -2,6 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from pathlib import Path
+
+MEMORY = Path("/dev/shm")
+SCRATCH = "syms-fuzz-{}-"
+
+
+def scratch() -> Path:
+    """A new folder, in memory where there is one; its name tells the process, since libFuzzer ends without a word."""
+    prefix = SCRATCH.format(os.getpid())
+    return Path(tempfile.mkdtemp(prefix=prefix, dir=MEMORY if MEMORY.is_dir() else None))
+
+
+def left_by(process: int) -> list[Path]:
+    """Folders of a process that is gone."""
+    folder = MEMORY if MEMORY.is_dir() else Path(tempfile.gettempdir())
+    return list(folder.glob(SCRATCH.format(process) + "*"))
+
 
 class Source:
     """Takes from the front; what is not there any more is 0 or empty."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -17,7 +15,7 @@ from archive.journal import Journal
 from nodes._handover import FIELDS
 from protocol import wire
 from protocol.messages import REGISTRY, Announce, Configuration, Health, Measurements, Snapshots, Table, Verdict, Window
-from tests.fuzz.source import Source
+from tests.fuzz.source import Source, scratch
 
 NOTES = {**FIELDS, "later": {"seconds": float, "fields": dict}}
 TAGS = sorted(REGISTRY)
@@ -70,7 +68,7 @@ Kept = dict[tuple[int, int], list[bytes]]
 
 def journal(data: bytes) -> None:
     """A damaged journal opens, holds nothing that was not written, all that lies before the damage, and goes on."""
-    folder = Path(tempfile.mkdtemp(prefix="syms-fuzz-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
+    folder = scratch()
     try:
         source = Source(data)
         written, last = _write(folder, source)
