@@ -13,11 +13,14 @@ import argparse
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
 from collections import Counter
 from pathlib import Path
+
+from tests.fuzz.source import left_by
 
 ROOT = Path(__file__).parents[2]
 HOME = ROOT / "build" / "fuzz"
