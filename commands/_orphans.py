@@ -37,13 +37,20 @@ def _ours(pid: int) -> bool:
         return False
 
 
+def wake(pids: Iterable[int]) -> None:
+    """Have processes that stand still (SIGSTOP) go on: they would not hear that they are to end."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
 def end(holders: Iterable[int], patience: float) -> list[int]:
     """SIGTERM one after the other, SIGKILL whoever is still there after `patience` [s]; returns the killed."""
     killed = []
     for pid in holders:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-            os.kill(pid, signal.SIGCONT)  # one that stands still would not hear it
+        wake([pid])
         if not wait_for_end([pid], patience):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

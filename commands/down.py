@@ -46,7 +46,9 @@ def _tell_another_way(pipeline: Path, host: str) -> None:
 def end(pipeline: Pipeline) -> list[str]:
     """Stop a pipeline; returns the names of the processes that ran."""
     with starting(pipeline.run), notes.status("stopping"):
-        ran = set(_orphans.lock_holders(pipeline.run))
+        running = _orphans.lock_holders(pipeline.run)
+        ran = set(running)
+        _orphans.wake(running.values())
         if server := _supervise.supervisor_of(pipeline.run):
             ran |= {name for name, info in server.states().items() if info["pid"]}
             _end_supervised(pipeline, server)

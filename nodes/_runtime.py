@@ -25,6 +25,8 @@ from protocol.clock import MILLISECOND, SECOND, Now
 from protocol.messages import Health
 
 HEALTH_EVERY = SECOND
+LONG_STOP = 2 * SECOND
+"""A stop that takes longer is logged with its reason: work to finish, or letters that a reader did not take."""
 REFUSALS = 100
 """Different refusals that are logged; all are counted."""
 
@@ -43,6 +45,8 @@ class Runtime:
         self.log = structlog.get_logger().bind(node=place.name if place else kind)
         self.each_second = each_second
         self.started = time.monotonic_ns()
+        self.stopping = 0
+        """Monotonic ns when the node was told to stop, 0 before."""
         self.health_at = self.started
         self.malformed = self.refused = 0
         self.refusals: set[tuple[str, str]] = set()
@@ -68,8 +72,17 @@ class Runtime:
             return EXIT_BUG
         finally:
             self.signals.close()
-            if self.post:
-                self.post.close()
+            self._close()
+
+    def _close(self) -> None:
+        """Close the sockets; a stop that took long says where the time went."""
+        closing = time.monotonic_ns()
+        if self.post:
+            self.post.close()
+        now = time.monotonic_ns()
+        if self.stopping and now - self.stopping > LONG_STOP:
+            seconds = {"work_s": (closing - self.stopping) / SECOND, "letters_s": (now - closing) / SECOND}
+            self.log.warning("stopping took long", **{name: round(value, 1) for name, value in seconds.items()})
 
     def _loop(self) -> None:
         try:
@@ -77,6 +90,7 @@ class Runtime:
                 self._turn()
         except Done as done:
             self.log.info("work is over", why=str(done))
+        self.stopping = time.monotonic_ns()
         self.act(self.node.stop(read_clock()))
         self._tell_health()
 
