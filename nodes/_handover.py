@@ -32,6 +32,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import msgpack
@@ -54,6 +55,8 @@ FIELDS: dict[str, dict[str, type]] = {
 }
 """What each note must have; who sends another is hung up on."""
 MAX_DESCRIPTORS = 4
+NOTES_AT_MOST = 100
+"""Notes heard from one balancer before others have their turn: thousands of devices may call at once."""
 JOIN_AGAIN = 500 * MILLISECOND
 _NO_ROOM = (errno.EAGAIN, errno.ETOOMANYREFS, errno.ENOBUFS, errno.ENOMEM)
 """The other end has not read enough yet, or the kernel wants fewer descriptors in flight: later."""
@@ -219,7 +222,7 @@ class Balancers:
             self._join_at = now.monotonic + JOIN_AGAIN
             self._join()
         for name, channel in list(self._channels.items()):
-            for note, descriptors in channel.notes():
+            for note, descriptors in islice(channel.notes(), NOTES_AT_MOST):
                 yield name, note, descriptors
             if not channel.alive:
                 channel.close()

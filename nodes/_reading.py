@@ -32,6 +32,10 @@ DRAINS = 16
 """Looks at a connection that ends."""
 HELD_AT_MOST = 64 << 20
 """Bytes of DATA that wait for configurations, of all devices together."""
+ENDS_AT_MOST = 100
+"""Connections that end in one tick; those of nobody we know wait for the next."""
+SLOTS_AT_MOST = 500
+"""Connections whose timers are looked at in one step."""
 WASTEFUL_AT_MOST = 4
 """Connections read in one tick that brought mostly what is of no use; the others wait for the next."""
 
@@ -80,6 +84,8 @@ class Reading:
         self._closing: list[Way] = []
         self._ended: list[list[Any]] = []
         self._slot = 0
+        self._round: list[int] = []
+        """Slots that are to be looked around at."""
 
     # ── opening ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -178,11 +184,15 @@ class Reading:
     def read(self, now: Now) -> Actions:
         """What the kernel has of all of them."""
         self.handshakes.renew()
+        ended = 0
         for way in self._in_turn(self.machine.ready(self.ways)):
             if way.slot not in self.slots:
                 continue  # another one's word has ended it
+            if ended >= ENDS_AT_MOST and not way.links[0].number:
+                continue
             yield from self._read(way, now)
             if way.over:
+                ended += 1
                 yield from self.end(way.slot, way.over, now)
 
     def _in_turn(self, ready: Iterable[int]) -> list[Way]:
@@ -211,7 +221,8 @@ class Reading:
 
     def look_around(self, now: Now) -> Actions:
         """Sessions whose time has come; commands that had no room; connections that waited long enough."""
-        for slot, ways in list(self.slots.items()):
+        for slot in self._some_slots():
+            ways = self.slots.get(slot, [])
             for way in ways:
                 if isinstance(way, TlsWay):
                     way.end.wake(now)
@@ -225,6 +236,13 @@ class Reading:
                 yield from self.end(slot, over, now)
         for gone in [each for each in self.leaving if each.until <= now.monotonic]:
             self.left(gone)
+
+    def _some_slots(self) -> list[int]:
+        """All of them, or so many of thousands; the others next time."""
+        if not self._round:
+            self._round = list(self.slots)
+        some, self._round = self._round[:SLOTS_AT_MOST], self._round[SLOTS_AT_MOST:]
+        return some
 
     def bound_held(self, now: Now) -> Actions:
         """DATA that can't be decoded yet must not fill the memory: who has most of them is hung up on."""

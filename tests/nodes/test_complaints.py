@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nodes._complaints import FORGOTTEN_AFTER, KEPT, SHOWN, Complaints
+from nodes._complaints import FORGOTTEN_AFTER, KEPT, OTHER, SHOWN, Complaints
 from protocol.clock import SECOND, Now
 
 
@@ -20,6 +20,22 @@ def test_what_has_not_happened_for_a_while_is_forgotten():
     complaints.add("refused", "B", Now(SECOND, 0))
     assert complaints.alarms(Now(FORGOTTEN_AFTER, 0)) == ["refused 1x: B"]
     assert complaints.alarms(Now(FORGOTTEN_AFTER + SECOND, 0)) == []
+
+
+def test_a_few_of_what_happens_now_and_then_are_no_alarm():
+    complaints = Complaints()
+    complaints.add("A", "noise", Now(0, 0), count=9, least=10)
+    assert complaints.alarms(Now(0, 0)) == []
+    complaints.add("A", "noise", Now(1, 0), count=2, least=10)
+    assert complaints.told(Now(1, 0)) == [("A", "noise", 11)]
+
+
+def test_no_kind_crowds_out_the_others():
+    complaints = Complaints(each=3)
+    for k in range(1000):
+        complaints.add("A", str(k), Now(k, 0))
+    complaints.add("B", "its own", Now(0, 0))
+    assert complaints.told(Now(0, 0)) == [("A", OTHER, 997), *(("A", str(k), 1) for k in range(3)), ("B", "its own", 1)]
 
 
 def test_a_flood_of_different_ones_is_bounded():

@@ -19,6 +19,8 @@ from protocol.c37118.names import clean, counted, fixed, unique
         ("变电站".encode(), "变电站"),
         ("变电站变电站".encode()[:16], "变电站变电"),
         ("Süd".encode("latin-1"), "Süd"),
+        (b"\x1b[2J\x1b]0;owned\x07\r\n", "[2J]0;owned"),
+        ("a\u202eb\u2028c\x9bd".encode(), "abcd"),
         (b"", ""),
     ],
 )

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from protocol.c37118 import Fragments, HeaderFrame, Splitter, encode_configuration, encode_header
 from protocol.c37118.common import Frame, seal
+from protocol.c37118.splitter import COSTLY, LONG_TRIES
 from tests.protocol.c37118 import strategies as make
 
 CFG = make.configuration()
@@ -169,8 +170,9 @@ def test_memory_is_bounded() -> None:
 
 
 @pytest.mark.parametrize(
-    "noise", [b"\xaa\x01\xff\xf0", b"\xaa\x01\x7f\xf0", b"\xaa\x01\x0f\xf0", b"\xaa\x01", b"\xaa\x01\x00\x10"]
-)
+    "noise", [b"\xaa\x01\xff\xf0", b"\xaa\x01\x7f\xf0", b"\xaa\x01\x0f\xf0", b"\xaa\x01\x01\x00",
+              b"\xaa\x01\x00\xff", b"\xaa\x01", b"\xaa\x01\x00\x10"]
+)  # fmt: skip
 def test_false_heads_one_behind_the_other_cost_no_more_than_so_much(
     noise: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,7 +187,17 @@ def test_false_heads_one_behind_the_other_cost_no_more_than_so_much(
     stream = noise * (200_000 // len(noise))
     frames, _ = run(stream + A + B, 1448)
     assert frames == [A, B]
-    assert checked < 1100 * len(stream)
+    assert checked < 160 * len(stream)
+
+
+def test_good_frames_among_noise_are_not_tried_in_vain() -> None:
+    """More of them than rule 3 allows in vain within what a false long one claims."""
+    frame = make.data_frames(replace(CFG, stations=CFG.stations * 15), 1)[0]
+    assert len(frame) > COSTLY
+    stream = FALSE_LONG + (b"noise" + frame) * (60_000 // len(frame))
+    frames, splitter = run(stream, 1448)
+    assert len(frames) == 60_000 // len(frame) > LONG_TRIES
+    assert splitter.corrupt == 1
 
 
 def test_usable_again_after_close() -> None:
