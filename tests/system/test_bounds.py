@@ -106,7 +106,7 @@ def test_who_stands_still_holds_up_nobody(tmp_path: Path, capsys: pytest.Capture
         station.stop("simulator")
         assert station.wait(drained, PATIENCE), frames(board)
         total = frames(board)
-        nothing = dict.fromkeys(("late", "duplicate", "aside", "corrupt", "refused", "lost", "pending"), 0)
+        nothing = dict.fromkeys(("duplicate", "aside", "corrupt", "refused", "lost", "pending"), 0)
         assert total == total | nothing | {"archived": total["sent"], "received": total["sent"]}
         station.stop()
         judged = counters(board, "windows")
