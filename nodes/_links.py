@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from algorithms.plausibility import Plausible
 from nodes._complaints import Complaints
 from nodes._handover import Balancers
-from nodes._link import STREAMED, Link
+from nodes._link import Link
 from nodes._manners import Configurations, Rates, Times
 from nodes._node import Actions
 from nodes._rows import COLUMNS, CORRUPT, LOST, REFUSED, Books, Rows
@@ -66,7 +66,7 @@ class Links:
         """Frames of links that ended before anybody knew whose they were, by column of the books."""
         self.complaints = Complaints(each=REASONS_AT_MOST)
         self.used = self.idle = 0
-        """Bytes of DATA that were taken, of other frames that have their use."""
+        """Bytes of DATA that were taken, of DATA that were not."""
         self._rates, self._configurations = rates, configurations
         self._times = Times()
 
@@ -165,7 +165,7 @@ class Links:
             self.put(link, run, now)
             run = []
             if frame_type(frame) not in CONFIGURATIONS or self._may_tell(link, frame, now):
-                self.idle += len(frame) if frame_type(frame) in STREAMED else 0
+                self.idle += len(frame) if frame_type(frame) == FrameType.DATA else 0
                 yield from self.events(link, link.master.receive(frame, now), now)
         self.put(link, run, now)
         for other, theirs in others.items():

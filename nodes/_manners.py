@@ -47,7 +47,7 @@ class Manners:
         self._bite = bite
 
     def brought(self, size: int, used: int, idle: int, now: Now) -> None:
-        """So many bytes: `used` of DATA that were taken, `idle` of other frames that have their use."""
+        """So many bytes: `used` of DATA that were taken, `idle` of DATA that were not, or that wait."""
         waste = size - used
         self.wasteful = waste > max(size // 2, self._bite // 4)
         if self.wasteful:

@@ -69,8 +69,8 @@ class Settings(_settings.Settings):
     """So much time of a stream's data may come at once, when the device or we were away."""
     configurations: Annotated[Rate, Field(le=-1)] = -10
     """A device may tell another configuration so often, beyond a first ten; else it is hung up on."""
-    noise: Annotated[Size, Field(ge=16384)] = 1 << 20
-    """Bytes of a connection that are of no use (damaged, no frames, headers, commands), beyond as many as are of use
+    noise: Annotated[Size, Field(ge=128 << 10)] = 1 << 20
+    """Bytes of a connection that are no DATA (noise, damaged frames, headers, configurations), beyond as many as are
     and 10 kB a second; then it is hung up on."""
 
 

@@ -57,7 +57,7 @@ def test_noise_adds_up_beyond_what_is_forgiven() -> None:
     assert manners.noise == 0
 
 
-def test_frames_that_have_their_use_are_no_noise() -> None:
+def test_data_that_wait_are_no_noise() -> None:
     manners = Manners()
     manners.brought(50_000, 0, 50_000, at(0))
     assert (manners.noise, manners.wasteful) == (0, True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from tests.attackers import Attack
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
 
-SECONDS = 4.0
+SECONDS = 3.5
 """Each round of attacks lasts so long."""
 LATENCY = 500 * MILLISECOND
 """99 of 100 rows of sound devices arrive before that, also on a busy machine."""
@@ -182,6 +184,7 @@ EXPECTED = [
     (attackers.sizes, "Foe sizes: bytes that are of no frame"),
     (attackers.headers, "Foe headers: headers that nobody asked for"),
     (attackers.orders, "Foe orders: a frame of type 4 is not for us"),
+    (attackers.pieces, "127.0.1.17: more than 200000 bytes of no use came (`noise`)"),
     (attackers.many_stations, "of 65535: name needs 16 bytes"),
     (attackers.storm, "Foe storm: tells other configurations too often (`configurations`)"),
     (attackers.values, "Foe values: values that are no numbers, said to be good"),
@@ -242,3 +245,29 @@ def test_nobody_writes_to_our_terminal(watched: Watched) -> None:
     assert not [each for each in watched.texts if not each.isprintable()]
     assert all(name.isprintable() for name in watched.names)
     assert [name for name in watched.names if "owned" in name], "it was archived under what is left of its name"
+
+
+def test_ten_thousand_connections_that_say_nothing(tmp_path: Path) -> None:
+    crowd = 10_000
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < crowd + 1000:
+        pytest.skip(f"only {hard} open files are allowed here")
+    front, seen = free_port(), Watched()
+    wiring = nodes(tmp_path, front)
+    wiring["front"] |= {"connections": 20_000, "per_address": 4000}
+    with ExitStack() as stack:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (crowd + 1000, hard))
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        station = stack.enter_context(PrivateStation(wiring, site(free_datagrams()), (Measurements.TAG,), seen.hear))
+        assert station.wait(lambda board: frames(board)["archived"] > 50 * len(SOUND), 30)
+        before = memory(station)
+        for number in range(crowd):
+            end = stack.enter_context(socket.socket())
+            end.bind((f"127.0.1.{number // 2500 + 1}", 0))
+            end.connect(("127.0.0.1", front))
+        assert station.wait(lambda board: board.total("balancer", "handed_over") >= crowd + len(SOUND), 20)
+        station.wait(lambda _: False, SECONDS)
+        grown = [after - before[name] for name, after in memory(station).items()]
+        station.stop()
+    assert max(grown) < GROWTH
+    assert np.percentile(np.concatenate(seen.late), 99) < LATENCY
