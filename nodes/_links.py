@@ -16,8 +16,9 @@ from algorithms.plausibility import Plausible
 from nodes._complaints import Complaints
 from nodes._handover import Balancers
 from nodes._link import Link
-from nodes._manners import Configurations, Rates, Times
+from nodes._manners import Configurations, Rates
 from nodes._node import Actions
+from nodes._oddities import Oddities
 from nodes._rows import COLUMNS, CORRUPT, LOST, REFUSED, Books, Rows
 from nodes._stream import Writer
 from nodes._told import told
@@ -25,7 +26,7 @@ from protocol.c37118 import ConfigurationFrame, FrameType, Splitter, compile_cod
 from protocol.c37118.common import CONFIGURATIONS
 from protocol.c37118.events import Configured, Data, Ended, Event, Heard, Lost, Refused, Send
 from protocol.clock import Now
-from protocol.messages import Measurements, split_device
+from protocol.messages import split_device
 
 EARLY_AT_MOST = 4096
 """DATA frames of a link kept until the balancer has said who it is."""
@@ -36,8 +37,6 @@ BELIEVED = 3
 CONFIGURATION_CHANGED = 0x0400
 MANY_DAMAGED, MANY_SKIPPED, MANY_ROWS, MANY_HEADERS = 20, 10_000, 10, 20
 """Of one device within ten minutes; fewer are no alarm."""
-NOT_GOOD = 0xC000
-"""STAT: the values are not to be used."""
 REASONS_AT_MOST = 5
 """Faults of one device told apart."""
 
@@ -68,7 +67,7 @@ class Links:
         self.used = self.idle = 0
         """Bytes of DATA that were taken, of DATA that were not."""
         self._rates, self._configurations = rates, configurations
-        self._times = Times()
+        self._oddities = Oddities()
 
     # ── who it is ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -262,7 +261,8 @@ class Links:
         changing: set[int] = set()
         for message, links in self.rows.columns(now):
             yield self.writer.say(message)
-            self._judge(message, now)
+            for number, what, rows in self._oddities.of(message):
+                self.complaints.add(self.names.get(number, ""), what, now, rows, MANY_ROWS)
             changing.update(links[(message.status & CONFIGURATION_CHANGED) != 0].tolist())
         for number, link in list(self.carriers.items()):
             if link.came:
@@ -273,18 +273,6 @@ class Links:
                 for event in link.master.note_status(True, changes, now):
                     if isinstance(event, Send):
                         link.command(event.data)
-
-    def _judge(self, message: Measurements, now: Now) -> None:
-        """Times and values that no sound device tells."""
-        for why, rows in (
-            ("implausible times", message.aside != 0),
-            ("a time that does not move", self._times.standing(message.device, message.time)),
-            ("values that are no numbers, said to be good", _no_numbers(message)),
-        ):
-            if rows.any():
-                links, counts = np.unique(message.device[rows] >> 16, return_counts=True)
-                for number, count in zip(links.tolist(), counts.tolist(), strict=True):
-                    self.complaints.add(self.names.get(number, ""), why, now, count, MANY_ROWS)
 
     # ── sessions ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -374,10 +362,3 @@ class Links:
         nothing = np.zeros(len(COLUMNS), np.int64)
         counts = [nothing + self.before.get(device, nothing) + now.get(device, nothing) for device in devices]
         return devices, np.array(counts, np.int64).reshape(len(devices), len(COLUMNS))
-
-
-def _no_numbers(message: Measurements) -> NDArray[np.bool_]:
-    """[n] rows with NaN or infinity whose STAT says that they are good."""
-    wild: NDArray[np.bool_] = np.logical_not(np.logical_and.reduce(np.isfinite(message.values), axis=1))
-    wild &= (message.status & NOT_GOOD) == 0
-    return wild

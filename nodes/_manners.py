@@ -9,14 +9,10 @@ from __future__ import annotations
 
 import zlib
 
-import numpy as np
-from numpy.typing import NDArray
-
 from nodes._peek import CHUNK
 from protocol.c37118 import ConfigurationFrame, FrameType, frame_type, stream_id
 from protocol.c37118.splitter import piece_index
 from protocol.clock import SECOND, Now
-from protocol.messages import I8, STATIONS_PER_LINK, U4
 
 BITE = 4096
 """Bytes of a connection looked at in one step while little good is known of it."""
@@ -106,24 +102,3 @@ class Configurations:
         if len(self._told) > REMEMBERED:
             del self._told[next(iter(self._told))]
         return may
-
-
-class Times:
-    """The last time of each device, to see that it moves."""
-
-    def __init__(self) -> None:
-        self._last = np.zeros(0, np.int64)
-
-    def standing(self, device: U4, time: I8) -> NDArray[np.bool_]:
-        """[n] rows of first stations, in order of arrival, with the same time as the row before."""
-        link = np.where(device % STATIONS_PER_LINK == 0, device // STATIONS_PER_LINK, 0).astype(np.int64)
-        if link.size and int(link.max()) >= self._last.size:
-            self._last = np.concatenate([self._last, np.zeros(int(link.max()) + 1 - self._last.size, np.int64)])
-        order = np.argsort(link, kind="stable")
-        links, times = link[order], time[order]
-        first = np.diff(links, prepend=-1) != 0
-        before = np.where(first, self._last[links], np.roll(times, 1))
-        self._last[links] = times  # of several rows of one, the last stays
-        standing = np.empty(link.size, np.bool_)
-        standing[order] = (times == before) & (links != 0)
-        return standing

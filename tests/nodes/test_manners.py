@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nodes._manners import BITE, BURST, FORGIVEN, TIMES, Configurations, Manners, Rates, Times
+from nodes._manners import BITE, BURST, FORGIVEN, TIMES, Configurations, Manners, Rates
+from nodes._oddities import Times
 from nodes._peek import CHUNK
 from protocol.c37118 import encode_configuration, parse
 from protocol.c37118.configuration import ConfigurationFrame
