@@ -26,6 +26,9 @@ PATIENCE = 60.0
 """Seconds for all processes to run."""
 POLL = 0.1
 FAILING = ("BACKOFF", "FATAL")
+LIVES = 3
+"""Process ids of one process (0 while it is down) after which it counts as failing: on a slow machine supervisord
+takes one that lives long enough to fail for one that started well."""
 GRACE = 4.0
 """Seconds that something which does not start is given to recover, before it is told."""
 
@@ -185,16 +188,20 @@ def wait_until_up(pipeline: Pipeline, patience: float = PATIENCE) -> dict[str, A
     spoken: set[str] = set()
     states: dict[str, Any] = {}
     failed_since: float | None = None
+    lives: dict[str, set[int]] = {}
     with notes.status("starting") as status:
         for health in _sockets.listen(pipeline.run, list(pipeline.local), [Health.TAG], POLL):  # type: ignore[attr-defined]
             if health is not None:
                 spoken.add(health.node)
                 continue
             states = _states(pipeline)
-            ready = [name for name, info in states.items() if _is_up(info["state"], name in spoken)]
+            ready = [name for name, info in states.items() if _is_up(info, name in spoken)]
             if len(ready) == len(pipeline.local):
                 return states
-            if failed_since is None and any(info["state"] in FAILING for info in states.values()):
+            for name, info in states.items():
+                lives.setdefault(name, set()).add(info["pid"])
+            failing = any(info["state"] in FAILING or len(lives[name]) > LIVES for name, info in states.items())
+            if failed_since is None and failing:
                 failed_since = time.monotonic()
             if time.monotonic() > deadline or (failed_since and time.monotonic() - failed_since > GRACE):
                 break
@@ -203,8 +210,9 @@ def wait_until_up(pipeline: Pipeline, patience: float = PATIENCE) -> dict[str, A
     raise StartError(f"not every process runs:\n{reasons}\nsupervisord keeps trying; syms down {pipeline.path} ends it")
 
 
-def _is_up(state: str, spoken: bool) -> bool:
-    return state == "EXITED" or (state == "RUNNING" and spoken)
+def _is_up(info: dict[str, Any], spoken: bool) -> bool:
+    """Whether it is at work, or its work is over; one that failed has exited too, until it is started again."""
+    return (info["state"] == "EXITED" and not info["exitstatus"]) or (info["state"] == "RUNNING" and spoken)
 
 
 def _states(pipeline: Pipeline) -> dict[str, Any]:
@@ -213,7 +221,12 @@ def _states(pipeline: Pipeline) -> dict[str, Any]:
     if server is None:
         return {}
     return {
-        name: {"state": info["statename"], "pid": info["pid"], "description": info["description"]}
+        name: {
+            "state": info["statename"],
+            "exitstatus": info["exitstatus"],
+            "pid": info["pid"],
+            "description": info["description"],
+        }
         for name, info in server.states().items()
         if name in pipeline.local
     }
