@@ -259,7 +259,7 @@ def test_ten_thousand_connections_that_say_nothing(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (crowd + 1000, hard))
         stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
         station = stack.enter_context(PrivateStation(wiring, site(free_datagrams()), (Measurements.TAG,), seen.hear))
-        assert station.wait(lambda board: frames(board)["archived"] > 50 * len(SOUND), 30)
+        assert station.wait(lambda board: frames(board)["archived"] > 50 * len(SOUND) and len(memory(station)) == 2, 30)
         before = memory(station)
         for number in range(crowd):
             end = stack.enter_context(socket.socket())
