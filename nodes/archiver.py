@@ -95,7 +95,9 @@ class Archiver(Node):
         self.trouble = ""
         """Why the disk takes nothing, "" if it does."""
         self.untidy = ""
-        """Why hours can't be finished, "" if they can."""
+        """Why hours can't be sealed or their merging not be begun, "" if they can."""
+        self.unmerged = ""
+        """Why the last merging of sealed hours failed, "" if it did not."""
         self.child: subprocess.Popen[str] | None = None
         self.sealed: set[int] = set()
         self._commit_at = self._tidy_at = self._measure_at = 0
@@ -198,7 +200,7 @@ class Archiver(Node):
         self._begun_at = None
 
     def _alarms(self, now: Now) -> Iterator[str]:
-        yield from filter(None, (self.trouble, self.untidy))
+        yield from filter(None, (self.trouble, self.untidy, self.unmerged))
         took, at = self._slow
         if took and now.monotonic < at + SLOW_FOR:
             yield (f"a commit took {took / SECOND:.0f} s: {self.opened.root} is slow; find what else keeps this disk "
@@ -264,7 +266,10 @@ class Archiver(Node):
         self.child = None
         if child.returncode:
             self.log.error("finishing failed", why=problem.strip())
+            why = (problem.strip().splitlines() or [f"it ended with {child.returncode}"])[-1]
+            self.unmerged = f"hours are not finished: {why}; nothing is lost, it is tried again"
             return
+        self.unmerged = ""
         self.log.info("finished", files=files.split())
         for hour in self.sealed:
             self.opened.forget(hour)

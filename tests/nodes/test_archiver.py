@@ -163,6 +163,24 @@ def test_hours_that_cannot_be_finished_are_an_alarm_and_tried_again(
     list(node.stop(at(2700)))
 
 
+def test_a_merging_that_fails_is_an_alarm_until_one_succeeds(tmp_path: Path) -> None:
+    node, writer = made(tmp_path, finish="60 s"), Writer("r", 5)
+    give(node, [writer.say(word).message for word in [makers.configuration(1), *words(1)]], at(0))
+    list(node.wake(at(1)))
+    with closing(finish_lock(node.opened.root)):  # somebody else is at it
+        list(node.wake(at(2500)))
+        assert node.child is not None
+        node.child.wait(60)
+    list(node.wake(at(2500 + TIDY_EVERY / SECOND)))  # tells, and begins the next one
+    (alarm,) = node.health(at(2506))["alarms"]
+    assert alarm.startswith("hours are not finished: ") and str(node.opened.root) in alarm
+    assert node.child is not None
+    node.child.wait(60)
+    list(node.wake(at(2500 + 2 * TIDY_EVERY / SECOND)))
+    assert (node.health(at(2511))["alarms"], node.sealed) == ([], set())
+    list(node.stop(at(2512)))
+
+
 def test_while_it_takes_nothing_it_asks_for_nothing(tmp_path: Path) -> None:
     node, writer = made(tmp_path, hold="1 kB"), Writer("r", 5)
     node.opened._reserve = 1 << 60

@@ -228,6 +228,7 @@ def test_an_epoch_is_above_all_before_it_whatever_the_clock_says(tmp_path: Path)
 
 def test_a_group_is_written_before_it_is_sent(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
+
     def work() -> Iterable[News]:
         yield bench.writer.say(tally(1))
         bench.writer.note(b"position")

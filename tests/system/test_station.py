@@ -66,7 +66,7 @@ def test_an_end_by_signal_leaves_nothing(number: signal.Signals) -> None:
     )
     assert program.stdout is not None
     folder, *pids = program.stdout.readline().split()
-    assert len(pids) == 3
+    assert len(pids) == 4  # those of the pipeline, and supervisord's pulse
     os.kill(program.pid, number)
     program.communicate(timeout=60)
     assert [pid for pid in pids if alive(int(pid))] == []
