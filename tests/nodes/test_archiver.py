@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from archive.folder import finish_lock
 from archive.reading import open_archive
 from nodes._node import Action, Letter, News, Place, StartError
 from nodes._stream import Writer
@@ -172,13 +174,14 @@ def test_a_merging_that_fails_is_an_alarm_until_one_succeeds(tmp_path: Path) -> 
         assert node.child is not None
         node.child.wait(60)
     list(node.wake(at(2500 + TIDY_EVERY / SECOND)))  # tells, and begins the next one
-    (alarm,) = node.health(at(2506))["alarms"]
-    assert alarm.startswith("hours are not finished: ") and str(node.opened.root) in alarm
+    alarm = node.health(at(2506))["alarms"][0]
+    assert alarm.startswith("hours are not finished: ")
+    assert str(node.opened.root) in alarm
     assert node.child is not None
     node.child.wait(60)
     list(node.wake(at(2500 + 2 * TIDY_EVERY / SECOND)))
-    assert (node.health(at(2511))["alarms"], node.sealed) == ([], set())
-    list(node.stop(at(2512)))
+    assert (node.health(at(2600))["alarms"], node.sealed) == ([], set())
+    list(node.stop(at(2601)))
 
 
 def test_while_it_takes_nothing_it_asks_for_nothing(tmp_path: Path) -> None:
