@@ -217,7 +217,8 @@ class Reading:
     def _nobodys(self, way: DatagramWay) -> None:
         self.links.unknown[CORRUPT] += way.unclaimed
         self.links.counts["stray_datagrams"] += way.strangers
-        way.unclaimed = way.strangers = 0
+        self.links.counts["unreachable"] += way.unreachable
+        way.unclaimed = way.strangers = way.unreachable = 0
 
     def look_around(self, now: Now) -> Actions:
         """Sessions whose time has come; commands that had no room; connections that waited long enough."""

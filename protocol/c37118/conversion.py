@@ -28,7 +28,6 @@ FREQUENCY_STEP = 1e-3
 """Hz per bit of int16 FREQ."""
 ROCOF_STEP = 1e-2
 """Hz/s per bit of int16 DFREQ."""
-NOMINALS = (50.0, 60.0)
 
 
 class Scales(NamedTuple):

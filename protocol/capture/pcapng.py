@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from protocol.capture.records import Notes, Record
 
-SECTION_HEADER = 0x0A0D0D0A
 INTERFACE = 1
 OLD_PACKET = 2
 SIMPLE_PACKET = 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from nodes._state import Handed
 from nodes._ways import UNSENT_AT_MOST, StreamWay
 from protocol.c37118.session import MasterSettings
 from protocol.clock import SECOND, Now
-from tests.receivers import Socket, Steps, World, plain_keeper
+from tests.receivers import Datagrams, Socket, Steps, World, plain_keeper
 from tests.scenes import command, configuration, data, told
 
 pytestmark = pytest.mark.usefixtures("plain_keeper")
@@ -150,6 +151,16 @@ def test_a_stranger_on_a_port_of_many_is_refused_and_named(world: World) -> None
     assert counters["received"] == 50
     assert counters["strange_frames"] == 50 - 2  # those before the balancer's answer wait
     assert "48x 10.9.9.9: DATA of stream 99: no device of the site sends them from there" in alarms
+
+
+def test_commands_that_the_network_refuses_are_counted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+
+    monkeypatch.setattr(Datagrams, "send", refused)
+    connect(world, 8, how="udp", target=("10.0.0.8", 4712))
+    later(world, 3)
+    assert health(world)[0]["unreachable"] >= 2, "it asks again"
 
 
 def test_data_without_a_configuration_do_not_fill_the_memory(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
