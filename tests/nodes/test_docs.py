@@ -45,7 +45,7 @@ def test_the_pipeline_example(tmp_path: Path) -> None:
     (tmp_path / "config" / "site.yaml").write_text(example("connect-a-device.md"))
     path = tmp_path / "pipelines" / "station.yaml"
     path.write_text(example("edit-a-pipeline.md"))
-    assert list(load(path).nodes) == ["front", "receivers", "archive", "align", "windows", "prejudge"]
+    assert list(load(path).nodes) == ["front", "receivers", "archive", "align", "windows", "prejudge", "watch"]
 
 
 def test_the_certificates_of_the_page_can_be_used(tmp_path: Path) -> None:
