@@ -82,6 +82,7 @@ class Ear:
         return float(np.median(found)) / MILLISECOND
 
 
+@pytest.mark.slow
 def test_who_stands_still_holds_up_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Archiver, concentrator, trigger and detector in turn."""
     ear = Ear()

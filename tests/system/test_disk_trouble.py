@@ -164,6 +164,7 @@ def test_the_archives_disk(tmp_path: Path) -> None:
 
 
 @needs_cc
+@pytest.mark.slow
 def test_stopping_while_disks_are_slow(tmp_path: Path) -> None:
     """Each process ends in time and in order, and what it still had to write is written."""
     with on_a_bad_disk(tmp_path, tmp_path) as (station, shim, _):

@@ -247,6 +247,7 @@ def test_nobody_writes_to_our_terminal(watched: Watched) -> None:
     assert [name for name in watched.names if "owned" in name], "it was archived under what is left of its name"
 
 
+@pytest.mark.slow
 def test_ten_thousand_connections_that_say_nothing(tmp_path: Path) -> None:
     crowd = 10_000
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -19,7 +19,7 @@ from protocol import wire
 from protocol.clock import SECOND
 from protocol.messages import Verdict
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(300)]
 
 DEVICES, KILLS = 4, 5
 PATIENCE = 30.0

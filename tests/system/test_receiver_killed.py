@@ -20,7 +20,7 @@ from commands._account import accounted, frames
 from commands._board import Board
 from commands._station import PrivateStation, free_port
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(240)]
 
 PATIENCE = 40.0
 KILLS = int(os.environ.get("SYMS_KILLS", "8"))

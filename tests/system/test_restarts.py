@@ -46,6 +46,8 @@ class Story:
     """Those of the trigger before it is killed itself."""
     times: dict[int, np.ndarray] = field(default_factory=dict)
     """IDCODE -> times of its rows, one for each row"""
+    judged: dict[str, np.ndarray] = field(default_factory=dict)
+    """The archive's verdicts, by column"""
     killed: dict[str, int] = field(default_factory=dict)
     """Victim -> ns UTC"""
 
@@ -127,6 +129,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
         for rows in found.rows():
             before = told.times.get(rows.configuration.stream, np.zeros(0, np.int64))
             told.times[rows.configuration.stream] = np.concatenate([before, rows.time])
+        told.judged = found.verdicts()
     return told
 
 
@@ -167,12 +170,10 @@ def test_a_concentrator_makes_up_for_the_time_that_it_was_away(story: Story) -> 
 
 def test_every_window_is_judged_once_by_a_trigger(story: Story) -> None:
     """And all of those that fell due until the receiver was killed, whoever was away then."""
-    said = Counter((int(verdict.device[0]), verdict.start) for verdict in story.verdicts)
-    assert set(said.values()) == {1}
-    starts: dict[int, set[int]] = {}
-    for verdict in story.verdicts:
-        if verdict.stop <= story.killed["receivers.1"]:
-            assert (verdict.outcome, verdict.completeness) == ("ok", 1.0)
-            starts.setdefault(int(verdict.device[0]), set()).add(verdict.start)
+    said = story.judged
+    assert set(Counter(zip(said["device"].tolist(), said["start"].tolist(), strict=True)).values()) == {1}
+    due = said["stop"] <= story.killed["receivers.1"]
+    assert set(zip(said["outcome"][due].tolist(), said["completeness"][due].tolist(), strict=True)) == {("ok", 1.0)}
+    starts = {device: said["start"][due & (said["device"] == device)] for device in np.unique(said["device"]).tolist()}
     assert len(starts) == DEVICES
-    assert [device for device, each in starts.items() if set(np.diff(sorted(each)).tolist()) != {SECOND}] == []
+    assert [device for device, each in starts.items() if set(np.diff(np.sort(each)).tolist()) != {SECOND}] == []

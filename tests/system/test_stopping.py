@@ -116,6 +116,7 @@ def stop(station: Station, process: str) -> float:
     return took
 
 
+@pytest.mark.slow
 def test_every_kind_drains_in_time(station: Station) -> None:
     """At work with 100 devices; then with readers that stand still; then all at once."""
     station.syms("up")
@@ -141,6 +142,7 @@ def test_every_kind_drains_in_time(station: Station) -> None:
     assert not any(_orphans.alive(pid) for pid in pids.values())
 
 
+@pytest.mark.slow
 def test_it_runs_once(station: Station) -> None:
     """Two that start it at the same time; a supervisord that was killed; another supervisord beside the first."""
     both = [station.begin("up"), station.begin("up")]

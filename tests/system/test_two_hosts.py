@@ -19,7 +19,7 @@ import pytest
 
 from commands._station import free_port
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).parents[2]
 WITHIN = 90.0
