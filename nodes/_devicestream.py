@@ -222,6 +222,7 @@ class _Streaming(Link):
         if alive:
             yield from self.flush(now)
         else:
+            self.fault = self.fault or "the station hung up"
             yield from self._lost(now)
 
     def _lost(self, now: Now) -> Iterator[Action]:

@@ -76,6 +76,15 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(words) or 'none'}"
 
 
+WANTED = {
+    "int_parsing": "a whole number", "int_from_float": "a whole number", "int_type": "a whole number",
+    "float_parsing": "a number", "float_type": "a number",
+    "bool_parsing": "true or false", "bool_type": "true or false",
+    "string_type": "text",
+}  # fmt: skip
+"""What pydantic wanted, for people who don't write programs."""
+
+
 def explain(detail: ErrorDetails, model: type[BaseModel], whose: str) -> tuple[str, str]:
     """(what, remedy) of one fault that pydantic found in `whose` settings."""
     name = ".".join(str(step) for step in detail["loc"]) or whose
@@ -97,6 +106,8 @@ def explain(detail: ErrorDetails, model: type[BaseModel], whose: str) -> tuple[s
         return f"{whose}: {name} is the {_yaml_word(value)} {value}, not text", f'put it in quotes: {name}: "{value}"'
     if kind == "model_type":
         return f"{whose}: {name} is {shown}", f"meant is: {_help(_owner(model, detail['loc']), str(detail['loc'][-1]))}"
+    if kind in WANTED:
+        return f"{whose}: {name} is {shown}", f"it should be {WANTED[kind]}"
     message = _with_unit(detail).removeprefix("Value error, ").replace("Input should be", "it should be")
     return f"{whose}: {name} is {shown}", message[:1].lower() + message[1:]
 

@@ -145,6 +145,18 @@ def test_a_reconnecting_device_comes_back() -> None:
         assert sent(node, station) == received(station)
 
 
+def test_a_device_that_is_hung_up_on_says_so() -> None:
+    with Station() as station:
+        node = simulator(station, devices=1)
+        loop = Loop(node, station)
+        loop.until(lambda: len(station.talks) == 1)
+        station.talks[0].end.shutdown(socket.SHUT_RDWR)
+        station.talks[0].open = False
+        loop.until(lambda: bool(node.health(station.now)["alarms"]))
+        assert node.health(station.now)["alarms"] == ["1 of 1 devices are not connected (the station hung up)"]
+        loop.stop()
+
+
 def test_a_changed_configuration_is_announced_and_told() -> None:
     with Station() as station:
         loop = Loop(simulator(station, devices=1, faults=trouble("reconfigure", every="1 s")), station)
