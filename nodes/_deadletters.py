@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from protocol.clock import Now
 from protocol.messages import Window
 
 FORMAT = 1
+LIMIT = 64 << 20
+"""Bytes of the file: then it is put aside under a name ending in `.1`, and the one that was there before is gone."""
 
 
 class DeadLetters:
     """The file of one trigger. `trouble` says why it can't be written, "" if it can."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, limit: int = LIMIT) -> None:
+        self.path, self.older, self._limit = path, path.with_name(path.name + ".1"), limit
         self.trouble = ""
         self._there: set[tuple[int, int]] = set()
 
@@ -26,13 +29,14 @@ class DeadLetters:
         asked = set(keys)
         if not asked:
             return
-        try:
-            with open(self.path, encoding="utf-8", errors="replace") as file:
-                self._there = asked & {key for line in file for key in _keys(line)}
-        except FileNotFoundError:
-            return
-        except OSError as fault:
-            self._tell(fault)
+        for path in (self.older, self.path):
+            try:
+                with open(path, encoding="utf-8", errors="replace") as file:
+                    self._there |= asked & {key for line in file for key in _keys(line)}
+            except FileNotFoundError:
+                continue
+            except OSError as fault:
+                self._tell(fault)
 
     def keep(self, window: Window, lease: int, attempts: int, error: str, now: Now) -> None:
         """Write a window down."""
@@ -61,6 +65,9 @@ class DeadLetters:
     def _append(self, line: bytes) -> None:
         """A line that a kill or a full disk left torn ends before the new one begins."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            if self.path.stat().st_size >= self._limit:
+                os.replace(self.path, self.older)
         fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         try:
             size = os.fstat(fd).st_size

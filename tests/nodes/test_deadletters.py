@@ -74,3 +74,17 @@ def test_what_cannot_be_written_is_told_and_heals(tmp_path: Path) -> None:
     (tmp_path / "folder").unlink()
     letters.keep(window(1, 11), 1, 3, "boom", NOW)
     assert (letters.trouble, lines(path)) == ("", [11])
+
+
+def test_two_files_are_kept_at_most_and_both_are_known_to_the_next_life(tmp_path: Path) -> None:
+    path = tmp_path / "windows.jsonl"
+    letters = DeadLetters(path, limit=1)
+    for start in (10, 11, 12):
+        letters.keep(window(1, start), 1, 3, "boom", NOW)
+    older = path.with_name("windows.jsonl.1")
+    assert (lines(older), lines(path), len(list(tmp_path.iterdir()))) == ([11], [12], 2)
+    successor = DeadLetters(path)
+    successor.expect([(1, 11), (1, 12)])
+    for start in (11, 12):
+        successor.keep(window(1, start), 1, 3, "boom", NOW)
+    assert (lines(older), lines(path)) == ([11], [12])
