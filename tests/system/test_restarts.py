@@ -20,7 +20,7 @@ from commands._station import PrivateStation, free_port
 from protocol.clock import SECOND
 from protocol.messages import Verdict
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(180)]
 
 DEVICES = 4
 PATIENCE = 30.0
