@@ -66,7 +66,7 @@ chaos: setup
 # Rows that are done stand in build/matrix.jsonl and are not done again.
 ROWS :=
 matrix: setup
-	@$(BIN)/python -m tests.chaos.matrix $(ROWS)
+	@$(BIN)/python -m tests.chaos.matrix $(ROWS) $(if $(TIMES),--times $(TIMES))
 
 # Inputs that led somewhere new stay in build/fuzz/corpus; what broke something is in build/fuzz/found.
 EACH := 60

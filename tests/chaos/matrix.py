@@ -1,9 +1,10 @@
 """`make matrix`: every kind of fault in turn, for hours; a row that is done is not done again.
 
-    python -m tests.chaos.matrix [ROWS …] [--table] [--quick] [--list]
+    python -m tests.chaos.matrix [ROWS …] [--times N] [--table] [--quick] [--list]
 
 ROWS are beginnings of names, as `kill` or `stop.receiver`. Results go to build/matrix.jsonl, a line each; `--table`
-writes them into docs/reliability.md. `--quick` does each row once and short, and keeps nothing.
+writes them into docs/reliability.md. `--quick` does each row once and short, and keeps nothing. `--times` ends a row
+after so many faults: the table says how many of how many there were, and without `--times` the row is done again.
 """
 
 from __future__ import annotations
@@ -45,15 +46,15 @@ def commit() -> str:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip()
 
 
-def do(row: Row, quick: bool) -> dict[str, Any]:
+def do(row: Row, quick: bool, times: int) -> dict[str, Any]:
     """Runs of a row until its count is reached, or one went wrong."""
     folder = ROOT / "build" / "matrix" / row.name
     begun = time.time()
     outcomes: list[Outcome] = []
-    while not outcomes or (outcomes[-1].report.good and sum(each.count for each in outcomes) < row.count and not quick):
+    while not outcomes or (outcomes[-1].report.good and sum(each.count for each in outcomes) < times and not quick):
         outcome = row.act(row, folder, len(outcomes), quick)
         outcomes.append(outcome)
-        print(f"  {row.name} run {len(outcomes)}: {outcome.count} of {row.count}: {outcome.report}", flush=True)
+        print(f"  {row.name} run {len(outcomes)}: {outcome.count} of {times}: {outcome.report}", flush=True)
     return summed(row, outcomes) | {"row": row.name, "about": row.about, "commit": commit(),
                                     "begun": int(begun), "took": int(time.time() - begun)}  # fmt: skip
 
@@ -85,7 +86,8 @@ def table(done: list[dict[str, Any]]) -> str:
         back = f"{each['median']:.2f} s / {each['longest']:.2f} s" if each["median"] is not None else ""
         lost = f"{each['lost']}" + (f" (and {each['excused']} excused)" if each["excused"] else "")
         wrong = "" if each["good"] else " **not held**"
-        cells = (f"{row.about}{wrong}", each["count"], each["sent"], each["archived"], lost, each["duplicated"],
+        count = f"{each['count']}" + (f" of {row.count}" if each["count"] < row.count else "")
+        cells = (f"{row.about}{wrong}", count, each["sent"], each["archived"], lost, each["duplicated"],
                  each["unreadable"], each["windows"], each["missed"] + each["twice"], back,
                  f"`make matrix ROWS={row.name}`")  # fmt: skip
         lines.append(f"| {' | '.join(map(str, cells))} |")
@@ -107,6 +109,7 @@ def main() -> int:
         "--table", action="store_true", help="write the results into docs/reliability.md and do nothing else"
     )
     parser.add_argument("--list", action="store_true", help="print the names of the rows")
+    parser.add_argument("--times", type=int, metavar="N", help="end each row after so many faults")
     parser.add_argument("--quick", action="store_true", help="each row once and short; nothing is kept")
     asked = parser.parse_args()
     if asked.list:
@@ -115,17 +118,18 @@ def main() -> int:
     if asked.table:
         write_page(table(results()))
         return 0
-    done = {each["row"] for each in results() if each["good"]}
+    reached = {each["row"]: each["count"] for each in results() if each["good"]}
     bad = []
     for row in wanted(asked.rows):
-        if row.name in done and not asked.quick:
+        times = min(row.count, asked.times or row.count)
+        if reached.get(row.name, 0) >= times and not asked.quick:
             continue
         if row.name.startswith(NEED_ROOT) and os.geteuid():
             print(f"{row.name}: left out, it needs root (network namespaces, a mount)")
             continue
         print(f"{row.name}: {row.about}", flush=True)
         try:
-            result = do(row, asked.quick)
+            result = do(row, asked.quick, times)
         except Exception:  # the other rows are done all the same
             traceback.print_exc()
             bad.append(row.name)
