@@ -30,12 +30,12 @@ setup: .venv/.ready
 demo: setup
 	@$(BIN)/syms demo
 
-# Four files of tests at a time: most of them wait for other processes.
+# Three files of tests at a time: most of them wait for other processes.
 test: setup
-	$(BIN)/pytest -n 4 --dist loadfile
+	$(BIN)/pytest -n 3 --dist loadfile
 
 test-all: setup
-	$(BIN)/pytest -n 4 --dist loadfile -m ''
+	$(BIN)/pytest -n 3 --dist loadfile -m ''
 
 lint: setup
 	$(BIN)/ruff check .

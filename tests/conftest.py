@@ -20,6 +20,11 @@ settings.load_profile("ci" if os.environ.get("CI") else "house")
 os.environ.setdefault("SYMS_AS_ROOT", "1")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long ones first, so that none is left alone at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("system") is None)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real captures and labelled scenarios beside the checkout; the test is skipped without it."""

@@ -169,5 +169,7 @@ class Loop:
     def stop(self) -> None:
         """Stop the node, and let the station take what was on its way."""
         self.act(self.node.stop(self.station.now))
-        for _ in range(20):
+        for turn in range(500):  # the kernel may hold megabytes of a connection that is over
             self.station.turn()
+            if turn > 20 and not any(talk.open for talk in self.station.talks):
+                break
