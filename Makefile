@@ -32,10 +32,10 @@ demo: setup
 
 # Three files of tests at a time: most of them wait for other processes.
 test: setup
-	$(BIN)/pytest -n 3 --dist loadfile
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test-all: setup
-	$(BIN)/pytest -n 3 --dist loadfile -m ''
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m ''
 
 lint: setup
 	$(BIN)/ruff check .
