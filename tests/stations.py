@@ -72,7 +72,10 @@ class Station:
 
     def __init__(self, settings: MasterSettings | None = None) -> None:
         self.settings = settings or MasterSettings(pause=0)
-        self.door = socket.create_server(("127.0.0.1", 0))
+        self.door = socket.socket()
+        self.door.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)  # else as large as the kernel likes
+        self.door.bind(("127.0.0.1", 0))
+        self.door.listen()
         self.door.setblocking(False)
         self.port = int(self.door.getsockname()[1])
         self.talks: list[Conversation] = []

@@ -480,6 +480,12 @@ def test_a_thread_that_ends_is_told(folder: Path, disk: Troubled, capsys: pytest
     station.open()
     until(lambda: "no such luck" in station.keeper.trouble)
     assert "restart this process" in station.keeper.trouble
-    assert "no such luck" in capsys.readouterr().err
+    said: list[str] = []
+
+    def printed() -> bool:
+        said.append(capsys.readouterr().err)
+        return "no such luck" in "".join(said)
+
+    until(printed)
     assert station.say()
     station.keeper.close()
