@@ -40,6 +40,7 @@ def own_sent(board: Board) -> dict[int, int]:
     return {int(device) >> 16: int(row[column]) for device, row in zip(health.devices, health.counts, strict=True)}
 
 
+@pytest.mark.slow
 def test_every_row_of_every_life_once(tmp_path: Path) -> None:
     with PrivateStation(wiring(tmp_path), {"station": "test", "unknown": "admit"}) as station:
         board = station.board

@@ -217,6 +217,7 @@ def test_after_all_was_killed_it_goes_on(tmp_path: Path, run_folder: Path) -> No
         station.begin("down").communicate(timeout=120)
 
 
+@pytest.mark.slow
 def test_two_pipelines_that_share_a_thing(tmp_path: Path, run_folder: Path) -> None:
     """Archive, journals and port of another one: each fault names the thing and says what to do."""
     folder = tmp_path / "station"

@@ -145,6 +145,7 @@ def test_down_ends_those_whose_supervisord_was_killed(station: Station) -> None:
     assert station.leftovers() == []
 
 
+@pytest.mark.slow
 def test_up_says_why_a_process_does_not_start(station: Station) -> None:
     """Two pipelines on one port: the second can't start, says which process and why, and goes down again."""
     assert station.syms("up").returncode == 0
