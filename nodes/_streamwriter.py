@@ -220,8 +220,8 @@ class Writer:
 
     @property
     def safe(self) -> tuple[int, int]:
-        """(epoch, next): all below is safe with every reader that is needed."""
-        return min((self.durable.get(name, (0, 0)) for name in self.needed), default=(0, 0))
+        """(epoch, next): all below is safe with every reader that is needed; all, where none is."""
+        return min((self.durable.get(name, (0, 0)) for name in self.needed), default=(self.epoch, self.next))
 
     def _count_dropped(self, now: Now) -> None:
         """Rows of this epoch that the journal's bounds took from a reader."""

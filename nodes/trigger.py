@@ -193,8 +193,6 @@ class Trigger(Node):
     def _tell(self, now: Now) -> Iterator[Action]:
         """What was taken in earlier calls is in the journal: who said it may forget it."""
         keeper = self.writer.keeper
-        if keeper is not None and not self.writer.needed:
-            keeper.trim(self.writer.epoch, self.writer.next, now)
         if keeper is None or not keeper.trouble:
             yield from self.reader.durable(now)
 
