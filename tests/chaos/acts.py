@@ -19,15 +19,17 @@ from typing import Any
 
 from commands import _orphans, _supervise
 from tests.chaos import oracle, relay
-from tests.chaos.faults import SAME, Fault, plan
+from tests.chaos.faults import Fault, plan
 from tests.chaos.scene import Scene, without_datagrams
 from tests.chaos.shim import Shim, power_cut
 from tests.chaos.station import ROOT, devices
 from tests.chaos.truth import Device
 
 KINDS = ("balancer", "receiver", "concentrator", "trigger", "detector", "archiver")
-BATCH = 25
+BATCH = 50
 """Faults of one run of a station."""
+BETWEEN = (3.0, 4.5)
+"""Seconds between two kills of the same process: it has come back meanwhile."""
 STEPPED = 6
 """A device that has a table of its own, so that its clock leads no other's windows."""
 HOUR = 3600 * 1_000_000_000
@@ -80,7 +82,7 @@ def kill(row: Row, folder: Path, run: int, quick: bool) -> Outcome:
     names = kinds_of(scene, row.what)
     for number in range(4 if quick else BATCH):
         faults.append(Fault(round(at, 2), (names[number % len(names)],)))
-        at += dice.uniform(SAME, SAME + 2) / len(names)
+        at += dice.uniform(*BETWEEN) / len(names)
     report = scene.run(lambda scene: scene.perform(faults, quiet))
     return Outcome(report, sum(len(each.victims) for each in scene.done), tuple(scene.times_back().get(row.what, [])))
 
