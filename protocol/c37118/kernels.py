@@ -13,6 +13,7 @@ from protocol.c37118.common import CRC_START, MIN_FRAME, SYNC
 
 U1 = NDArray[np.uint8]
 I8 = NDArray[np.int64]
+U8 = np.uint64
 
 POLYNOMIAL = 0x1021
 """CRC-CCITT: x^16 + x^12 + x^5 + 1 (C37.118.2-2011 annex B)."""
@@ -38,29 +39,28 @@ TABLES = _tables()
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def check_word(block: U1, at: int, size: int) -> int:
+def check_word(block: U1, at: int, size: int) -> np.uint64:
     """CRC-CCITT of block[at : at + size], which the caller knows to be inside; 0 over a frame with its own CRC.
 
     Slicing by eight: Kounavis and Berry, "Novel table lookup-based algorithms for high-performance CRC generation",
-    IEEE Trans. Computers 57 (2008). The eight lookups of a step wait for each other only through the first two.
+    IEEE Trans. Computers 57 (2008). The two lookups that wait for the step before come last, so that the others
+    don't wait with them. Places are unsigned: numba would ask of each whether it is counted from the end.
     """
-    word = CRC_START
-    end = at + size
-    while at + SLICES <= end:
-        word = np.int64(
-            TABLES[7, block[at] ^ word >> 8]
-            ^ TABLES[6, block[at + 1] ^ word & 0xFF]
-            ^ TABLES[5, block[at + 2]]
-            ^ TABLES[4, block[at + 3]]
-            ^ TABLES[3, block[at + 4]]
-            ^ TABLES[2, block[at + 5]]
-            ^ TABLES[1, block[at + 6]]
-            ^ TABLES[0, block[at + 7]]
-        )
-        at += SLICES
-    while at < end:
-        word = np.int64(word << 8 & 0xFF00 ^ TABLES[0, block[at] ^ word >> 8])
-        at += 1
+    word, k, end = U8(CRC_START), U8(at), U8(at + size)
+    while k + U8(8) <= end:
+        later = TABLES[U8(5), block[k + U8(2)]] ^ TABLES[U8(4), block[k + U8(3)]] ^ TABLES[U8(3), block[k + U8(4)]]
+        later ^= TABLES[U8(2), block[k + U8(5)]] ^ TABLES[U8(1), block[k + U8(6)]] ^ TABLES[U8(0), block[k + U8(7)]]
+        first = TABLES[U8(7), block[k] ^ word >> U8(8)] ^ TABLES[U8(6), block[k + U8(1)] ^ word & U8(0xFF)]
+        word = U8(later ^ first)
+        k += U8(8)
+    if k + U8(4) <= end:
+        later = TABLES[U8(1), block[k + U8(2)]] ^ TABLES[U8(0), block[k + U8(3)]]
+        first = TABLES[U8(3), block[k] ^ word >> U8(8)] ^ TABLES[U8(2), block[k + U8(1)] ^ word & U8(0xFF)]
+        word = U8(later ^ first)
+        k += U8(4)
+    while k < end:
+        word = U8(word << U8(8) & U8(0xFF00) ^ TABLES[U8(0), block[k] ^ word >> U8(8)])
+        k += U8(1)
     return word
 
 
