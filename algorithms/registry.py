@@ -110,6 +110,8 @@ class Algorithm:
     judge: Callable[[WindowData, Any], Judgement]
     where: str
     """module or file"""
+    warm: Callable[[Any], None] | None = None
+    """given the settings: loads and compiles what its first window would wait for"""
 
     @property
     def summary(self) -> str:
@@ -170,13 +172,18 @@ _REGISTRY: dict[str, list[Algorithm]] = {}
 """Module -> the algorithms it registered."""
 
 
-def algorithm(name: str, version: int) -> Callable[[Callable[[WindowData, Any], Judgement]], Any]:
-    """Register `judge(window, settings)`; the type of its second argument is its settings model."""
+def algorithm(
+    name: str, version: int, warm: Callable[[Any], None] | None = None
+) -> Callable[[Callable[[WindowData, Any], Judgement]], Any]:
+    """Register `judge(window, settings)`; the type of its second argument is its settings model.
+
+    A detector calls `warm(settings)` once before its first window.
+    """
 
     def register(judge: Callable[[WindowData, Any], Judgement]) -> Callable[[WindowData, Any], Judgement]:
         settings = list(typing.get_type_hints(judge).values())[1]
         where = judge.__module__
-        _REGISTRY.setdefault(where, []).append(Algorithm(name, version, settings, judge, where))
+        _REGISTRY.setdefault(where, []).append(Algorithm(name, version, settings, judge, where, warm))
         return judge
 
     return register

@@ -75,6 +75,15 @@ class Detector(Node):
         self.slowest = 0
         self.last_error = ""
 
+    def start(self, now: Now) -> Actions:
+        """Load what the algorithm needs now, not when the first window waits for it."""
+        try:
+            if self.algorithm.warm:
+                self.algorithm.warm(self.settings)
+        except Exception as raised:
+            self._note(raised, "the algorithm can't warm up")
+        return ()
+
     def receive(self, message: Any, now: Now) -> Actions:
         """Windows wait their turn."""
         if isinstance(message, Window):
@@ -100,10 +109,13 @@ class Detector(Node):
         try:
             return self.algorithm.run(_data(window), self.settings), ""
         except Exception as raised:
-            self.last_error = f"{type(raised).__name__}: {raised}"
-            trace = traceback.format_exc()
-            structlog.get_logger().error("the algorithm failed", node=self.place.name, lease=window.lease, trace=trace)
+            self._note(raised, "the algorithm failed", lease=window.lease)
             return Judgement(False, 0.0), self.last_error
+
+    def _note(self, raised: Exception, event: str, **more: Any) -> None:
+        """Log it whole; its words stand in Health until the next one."""
+        self.last_error = f"{type(raised).__name__}: {raised}"
+        structlog.get_logger().error(event, node=self.place.name, trace=traceback.format_exc(), **more)
 
     def _count(self, error: str, judgement: Judgement, took: int) -> None:
         self.counters["windows"] += 1
@@ -137,7 +149,7 @@ class Detector(Node):
 
     def health(self, now: Now) -> dict[str, Any]:
         windows = max(1, self.counters["windows"])
-        last = f"the last window that failed: {self.last_error}"
+        last = f"the last fault of the algorithm: {self.last_error}"
         return {
             "counters": {
                 **self.counters,

@@ -14,7 +14,7 @@ from commands import app as syms
 ROOT = Path(__file__).parents[2]
 CASES = ROOT / "tests" / "pipelines"
 VERBS = (
-    *("algorithms", "check", "decode", "demo", "down", "draw", "events", "export", "finish"),
+    *("algorithms", "check", "compile", "decode", "demo", "down", "draw", "events", "export", "finish"),
     *("replay", "run", "schema", "simulate", "status", "try", "up"),
 )
 

@@ -145,6 +145,32 @@ def test_an_answer_that_is_none_is_the_windows_verdict(tmp_path: Path, answer: s
     assert error in verdict.error
 
 
+WARM = """
+from algorithms.registry import Judgement, Settings as Base, WindowData, algorithm
+
+class Settings(Base):
+    size: int = 1
+
+warmed = []
+
+def warm(settings: Settings) -> None:
+    warmed.append(1 / settings.size)
+
+@algorithm("warming", version=1, warm=warm)
+def judge(window: WindowData, settings: Settings) -> Judgement:
+    return Judgement(False, 0.0, None, {"warmed": warmed})
+"""
+
+
+@pytest.mark.parametrize(("size", "warmed", "alarms"), [(2, [0.5], 0), (0, [], 1)])
+def test_an_algorithm_warms_up_before_its_first_window(tmp_path: Path, size: int, warmed: list[float], alarms: int):
+    (tmp_path / "warming.py").write_text(WARM)
+    node = Detector(Settings(algorithm=str(tmp_path / "warming.py"), settings={"size": size}), PLACE)
+    assert list(node.start(NOW)) == []
+    assert len(node.health(NOW)["alarms"]) == alarms
+    assert judge(node, window(quiet()))[1].detail == {"warmed": warmed}
+
+
 def test_windows_wait_their_turn(mine: str):
     node = Detector(Settings(algorithm=mine), PLACE)
     for _ in range(3):
