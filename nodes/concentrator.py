@@ -302,12 +302,13 @@ class Concentrator(Node):
     def health(self, now: Now) -> dict[str, Any]:
         devices, table = columns(self.known, self.aligners, self.clock_off, self.watch)
         totals = {name: int(table[:, k].sum()) for k, name in enumerate(COLUMNS[:5])}
-        waited = float(np.median(self.latency)) / MILLISECOND if self.latency.size else 0.0
+        waited, longest = np.percentile(self.latency, (50, 99)) / MILLISECOND if self.latency.size else (0.0, 0.0)
         return {
             "counters": {
                 **self.counters,
                 **totals,
-                "release_ms": waited,
+                "release_ms": float(waited),
+                "release_p99_ms": float(longest),
                 "lost": self.reader.lost,
                 "fetched": self.reader.fetched,
             },
