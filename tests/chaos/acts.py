@@ -20,7 +20,7 @@ from typing import Any
 from commands import _orphans, _supervise
 from tests.chaos import oracle, relay
 from tests.chaos.faults import Fault, plan
-from tests.chaos.scene import Scene, without_datagrams
+from tests.chaos.scene import Scene, unchanging, without_datagrams
 from tests.chaos.shim import Shim, power_cut
 from tests.chaos.station import ROOT, devices
 from tests.chaos.truth import Device
@@ -99,7 +99,8 @@ def several(row: Row, folder: Path, run: int, quick: bool) -> Outcome:
 def stop(row: Row, folder: Path, run: int, quick: bool) -> Outcome:
     """One process of a kind is stopped for some seconds, and goes on."""
     kind, seconds, times = row.what
-    scene = Scene(folder, played=without_datagrams if seconds > 3 else devices)
+    played = devices if seconds <= 3 else without_datagrams if seconds <= 20 else unchanging
+    scene = Scene(folder, played=played)
     names, pause = kinds_of(scene, kind), seconds + 8.0
     faults = [Fault(2.0 + pause * at, (names[at % len(names)],), seconds) for at in range(1 if quick else times)]
     report = scene.run(lambda scene: scene.perform(faults, quiet))

@@ -37,6 +37,10 @@ MOST = 40
 """Missed windows that are named."""
 GONE = 256
 """After a silence of so many windows a device's windows begin anew."""
+DOOR = "front"
+"""The balancer's name."""
+MOMENT = 100_000_000
+"""ns: from the kernel's word to a device that it is connected, to the door's."""
 NEAR = 5_000_000_000
 """ns around a loss within which a fault is named with it."""
 
@@ -282,7 +286,7 @@ def judge(
         report.faults.append(f"rows of devices that there are not: {sorted(strangers)}")
     if (folder / "status.json").exists():
         judge_books(devices, sent, archive, json.loads((folder / "status.json").read_text()), report, excused)
-    broken = [link for link in links if link["what"] == "broken"
+    broken = [link for link in links if link["what"] == "broken" and not _came_to_a_dying_door(link, links, faults)
               and not any(low <= link["utc"] < high for low, high in may_break)]  # fmt: skip
     for link in broken[:FEW]:
         report.faults.append(f"Device {link['device']}: its connection broke ({link['why']}): "
@@ -291,6 +295,16 @@ def judge(
         report.faults.append(f"{len(broken)} connections broke, those above among them")
     report.notes += _tellings(sent, links, archive)
     return report
+
+
+def _came_to_a_dying_door(link: dict[str, Any], links: list[dict[str, Any]], faults: list[dict[str, Any]]) -> bool:
+    """Whether a connection broke that had not been told to send yet, as the balancer was killed that took it in."""
+    mine = [each for each in links if each["device"] == link["device"] and each["utc"] < link["utc"]]
+    since = max((each["utc"] for each in mine if each["what"] == "connected"), default=link["utc"])
+    started = any(each["what"] == "started" and each["utc"] >= since for each in mine)
+    killed = any(each["what"] == "kill" and DOOR in each["victims"] and since - MOMENT < each["utc"] <= link["utc"]
+                 for each in faults)  # fmt: skip
+    return killed and not started
 
 
 def _tellings(sent: NDArray[Any], links: list[dict[str, Any]], archive: Archive) -> Iterator[str]:

@@ -167,8 +167,7 @@ def without_datagrams(front: int) -> list[Device]:
     return [each for each in devices(front) if each.way != "udp"]
 
 
-def calm_devices(front: int) -> list[Device]:
-    """The usual devices without habits that connect or configure anew."""
-    calm = ("redials", "changes")
-    return [replace(each, habits={name: value for name, value in each.habits.items() if name not in calm})
-            for each in devices(front)]  # fmt: skip
+def unchanging(front: int) -> list[Device]:
+    """Those that keep their format, too: one that is given up before anybody could ask for it can't be known."""
+    return [replace(each, habits={name: value for name, value in each.habits.items() if name != "changes"})
+            for each in without_datagrams(front)]  # fmt: skip

@@ -167,3 +167,17 @@ def test_a_second_told_twice_is_wanted_twice(made: Made) -> None:
     report = made.judged()
     assert report.lost == 50
     assert any("never sent" in fault for fault in report.faults)
+
+
+@pytest.mark.parametrize(("killed", "started", "wrong"), [(5, False, False), (5, True, True), (None, False, True)])
+def test_a_connection_breaks_in_the_door_of_a_dying_balancer(
+    made: Made, killed: int | None, started: bool, wrong: bool
+) -> None:
+    link = {"device": DEVICE.number}
+    links = [link | {"utc": 10**9, "what": "connected"}, link | {"utc": 10**9 + 9, "what": "broken", "why": "reset"}]
+    if started:
+        links.insert(1, link | {"utc": 10**9 + 1, "what": "started"})
+    faults = [{"utc": 10**9 + killed, "what": "kill", "victims": ["front"]}] if killed else []
+    for name, lines in (("links", links), ("faults", faults)):
+        (made.folder / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert bool(made.judged().faults) == wrong
