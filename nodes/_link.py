@@ -52,8 +52,6 @@ class Link:
     """The last of them."""
     over: str = ""
     """Why its session gave up; "" while it has not."""
-    came: bool = False
-    """Whether DATA came in this tick."""
     beside: dict[int, Link] = field(default_factory=dict)
     """Further streams on the same connection, by IDCODE."""
     certificate: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.plausibility import Plausible
+from nodes._bulk import Taken
 from nodes._complaints import Complaints
 from nodes._handover import Balancers
 from nodes._link import Link
@@ -58,6 +59,8 @@ class Links:
         self.rows = Rows(self.books, self.plausible)
         self.changed: dict[Link, None] = {}
         """Links whose state is another than the journal knows, besides rows and stream positions."""
+        self.stirred: set[Link] = set()
+        """Links that something else than DATA happened to, since they were looked at last."""
         self.counts: Counter[str] = Counter()
         self.before: dict[int, list[int]] = {}
         """Device -> its counts in former lives."""
@@ -66,17 +69,20 @@ class Links:
         self.complaints = Complaints(each=REASONS_AT_MOST)
         self.used = self.idle = 0
         """Bytes of DATA that were taken, of DATA that were not."""
-        self._rates, self._configurations = rates, configurations
+        self.rates, self._configurations = rates, configurations
         self._oddities = Oddities()
+        self._came: dict[Link, None] = {}
+        """Links with DATA since the last flush, besides those read in bulk."""
 
     # ── who it is ───────────────────────────────────────────────────────────────────────────────────────────
 
     def introduce(self, link: Link, note: dict[str, Any], now: Now) -> Actions:
         """We know who it is: its configurations, its rows so far, its books."""
-        self.changed[link] = None
+        self._touch(link)
         link.identity, link.stream = note["device"], note["stream"]
         number = link.number = link.identity["number"]
         self.names[number] = link.identity["name"]
+        self._came[link] = None
         early, link.early = link.early, []
         for codec, frames in early:
             link.codec = compile_codec(codec.cfg, link.scales)
@@ -89,7 +95,7 @@ class Links:
 
     def ask(self, link: Link, stream: int) -> None:
         """Who is this? Until that is known, it is not told to send."""
-        self.changed[link] = None
+        self._touch(link)
         link.asked, link.muted = stream, True
         key: dict[str, Any] = {"connection": link.connection, "address": link.address, "stream": stream}
         if link.certificate:
@@ -103,7 +109,7 @@ class Links:
 
     def carry(self, link: Link, now: Now) -> Actions:
         """A link of a former life, with all that is known of it, goes on."""
-        self.changed[link] = None
+        self._touch(link)
         if not link.number:
             return
         self.carriers[link.number] = link
@@ -111,7 +117,7 @@ class Links:
         yield from self.say_configuration(link, now)
 
     def release(self, link: Link) -> None:
-        self.changed[link] = None
+        self._touch(link)
         if self.carriers.get(link.number) is link:
             self.rows.forget(link.number)
             del self.carriers[link.number]
@@ -126,7 +132,7 @@ class Links:
 
     def refuse(self, link: Link) -> None:
         """The balancer does not know it."""
-        self.changed[link] = None
+        self._touch(link)
         self.count(link, REFUSED, sum(len(frames) for _, frames in link.early))
         link.early, link.refused, link.kept = [], True, b""
 
@@ -140,10 +146,15 @@ class Links:
         """A link that ends unknown leaves its frames to the counts of nobody."""
         if link.number:
             return
-        self.changed[link] = None
+        self._touch(link)
         link.unbooked[REFUSED] += sum(len(frames) for _, frames in link.early)
         self.unknown = [total + owed for total, owed in zip(self.unknown, link.unbooked, strict=True)]
         link.early, link.unbooked = [], [0, 0, 0, 0]
+
+    def _touch(self, link: Link) -> None:
+        """It is another than before."""
+        self.changed[link] = None
+        self.stirred.add(link)
 
     # ── frames ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -186,7 +197,7 @@ class Links:
         """Whether the device may tell this configuration now; if not, nothing is decoded by the former one either."""
         if self._configurations.may_tell(link.address, frame, link.master.cfg, now):
             return True
-        self.changed[link] = None
+        self._touch(link)
         self.counts["configurations_refused"] += 1
         self.complain(link, "tells other configurations too often (`configurations`)", now)
         link.master.doubt()
@@ -197,7 +208,7 @@ class Links:
     def put(self, link: Link, frames: list[bytes], now: Now) -> None:
         if not frames:
             return
-        link.came = True
+        self._came[link] = None
         if link.number:
             frames = self._in_time(link, frames, now)
         if not frames:
@@ -206,7 +217,7 @@ class Links:
         if link.number:
             self.rows.add(link.number, frames)
             return
-        self.changed[link] = None
+        self._touch(link)
         if link.refused:
             self.count(link, REFUSED, len(frames))
             return
@@ -225,7 +236,7 @@ class Links:
         """Those of them that its rate allows; the others are refused."""
         assert link.codec
         rate = link.codec.cfg.rate
-        allowed = self._rates.allowed(link.number, rate, len(frames), now)
+        allowed = self.rates.allowed(link.number, rate, len(frames), now)
         if allowed < len(frames):
             self.count(link, REFUSED, len(frames) - allowed)
             self.counts["over_rate"] += len(frames) - allowed
@@ -234,6 +245,11 @@ class Links:
             why = f"DATA faster than `rate` allows, its configuration says {told}"
             self.complain(link, why, now, len(frames) - allowed)
         return frames[:allowed]
+
+    def take_bulk(self, taken: Taken) -> None:
+        """DATA of links whose sessions are steady, within their rates."""
+        self.used += taken.frames.size
+        self.rows.add_block(taken.layout, taken.frames, taken.links)
 
     def damage(self, link: Link, splitter: Splitter, now: Now) -> None:
         """Book what the splitter found to be damaged since the last look."""
@@ -251,7 +267,7 @@ class Links:
         if link.number:
             self.books.add(link.number, link.stations, column, frames)
         elif frames:
-            self.changed[link] = None
+            self._touch(link)
             link.unbooked[column] += frames
 
     def flush(self, now: Now) -> Actions:
@@ -264,21 +280,25 @@ class Links:
             for number, what, rows in self._oddities.of(message):
                 self.complaints.add(self.names.get(number, ""), what, now, rows, MANY_ROWS)
             changing.update(links[(message.status & CONFIGURATION_CHANGED) != 0].tolist())
-        for number, link in list(self.carriers.items()):
-            if link.came:
-                link.came = False
-                changes = number in changing
-                if changes != link.master.changing:
-                    self.changed[link] = None
-                for event in link.master.note_status(True, changes, now):
-                    if isinstance(event, Send):
-                        link.command(event.data)
+        came, self._came = self._came, {}
+        for link in [*came, *(self.carriers[number] for number in changing if number in self.carriers)]:
+            self._note_status(link, link.number in changing, now)
+
+    def _note_status(self, link: Link, changes: bool, now: Now) -> None:
+        """DATA came, with or without STAT bit 10."""
+        if not link.number:
+            return
+        if changes != link.master.changing:
+            self._touch(link)
+        for event in link.master.note_status(True, changes, now):
+            if isinstance(event, Send):
+                link.command(event.data)
 
     # ── sessions ────────────────────────────────────────────────────────────────────────────────────────────
 
     def events(self, link: Link, events: list[Event], now: Now) -> Actions:
         """Do what a session said after it was told something."""
-        self.changed[link] = None
+        self._touch(link)
         for event in events:
             if isinstance(event, Send):
                 link.command(event.data)

@@ -8,6 +8,10 @@ what is of no use is read in small bites; whoever sends nothing else is hung up 
 from __future__ import annotations
 
 import zlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nodes._peek import CHUNK
 from protocol.c37118 import ConfigurationFrame, FrameType, frame_type, stream_id
@@ -22,6 +26,8 @@ FORGIVEN = 10_000
 """Bytes of no use that a connection may bring a second, for ever."""
 TIMES = 4
 """DATA frames taken in the long run, in multiples of the device's own DATA_RATE: it may catch up."""
+_CREDIT = np.dtype([("own", "i8"), ("credit", "i8"), ("since", "i8")])
+"""Of a link: frames/s of its own, frames * 1e9 that it may bring at once, monotonic ns when that was so."""
 BURST = 10
 """Configurations of one device taken at once."""
 REMEMBERED = 10_000
@@ -61,19 +67,45 @@ class Rates:
     def __init__(self, rate: int, backlog: int) -> None:
         """`rate`: a second in the long run, or `TIMES` the device's DATA_RATE if that is less.
         `backlog` [ns]: what it may bring at once, in time of its own rate."""
-        self._rate, self._backlog = rate, backlog
-        self._credit: dict[int, tuple[int, int]] = {}
-        """Link number -> frames * 1e9 that it may bring at once, monotonic ns when that was so."""
+        self._rate = rate
+        self._span = max(backlog, 2 * TIMES * SECOND)
+        self._table = np.zeros(0, _CREDIT)
+        """By link number."""
 
     def allowed(self, link: int, declared: int, frames: int, now: Now) -> int:
         """How many of so many frames are taken; `declared` is DATA_RATE as in the configuration."""
         own = min(declared if declared > 0 else 1, self._rate)
-        most = max(own * self._backlog, 2 * TIMES * own * SECOND)
-        credit, since = self._credit.get(link, (most, now.monotonic))
-        credit = min(most, credit + (now.monotonic - since) * min(TIMES * own, self._rate))
+        self._grow(link + 1)
+        row = self._table[link]
+        if not row["own"]:
+            row["credit"], row["since"] = own * self._span, now.monotonic
+        row["own"] = own
+        credit = int(self._credit(np.array([link]), now)[0])
         taken = min(frames, credit // SECOND)
-        self._credit[link] = credit - taken * SECOND, now.monotonic
+        row["credit"], row["since"] = credit - taken * SECOND, now.monotonic
         return taken
+
+    def spend(self, links: NDArray[np.int64], frames: NDArray[np.integer[Any]], now: Now) -> NDArray[np.bool_]:
+        """[n] whether all of so many `frames` [n] of `links` [n] are taken; of a link whose are not, nothing is. Links
+        that `allowed` was not asked of have no credit yet."""
+        self._grow(int(links.max(initial=0)) + 1)
+        credit = self._credit(links, now) - frames.astype(np.int64) * SECOND
+        taken = credit >= 0
+        kept = links[taken]
+        self._table["credit"][kept] = credit[taken]
+        self._table["since"][kept] = now.monotonic
+        return taken
+
+    def _grow(self, size: int) -> None:
+        if size > self._table.size:
+            self._table = np.concatenate([self._table, np.zeros(size - self._table.size, _CREDIT)])
+
+    def _credit(self, links: NDArray[np.int64], now: Now) -> NDArray[np.int64]:
+        """[n] frames * 1e9 that each may bring now."""
+        rows = self._table[links]
+        passed = np.minimum(now.monotonic - rows["since"], self._span)
+        gained = passed * np.minimum(TIMES * rows["own"], self._rate)
+        return np.asarray(np.minimum(rows["own"] * self._span, rows["credit"] + gained))
 
 
 class Configurations:

@@ -71,11 +71,14 @@ class Notebook:
             frames = len(link.early[-1][1]) if link.early else 0
             self._told[link] = _Told(link.master.cfg, link.master.ever_held, link.early, len(link.early), frames)
 
-    def take(self, read: Iterable[Way], next: int, now: Now) -> bytes | None:
-        """The note of this tick; None if nothing happened. `next`: number of the stream's next word."""
+    def take(
+        self, read: Iterable[Way], next: int, now: Now, bulk: tuple[list[int], list[int]] = ([], [])
+    ) -> bytes | None:
+        """The note of this tick; None if nothing happened. `read`: connections that were read by themselves; `bulk`:
+        (slots, positions) of others; `next`: number of the stream's next word."""
         note: dict[str, Any] = {"n": self.state.tick + 1, "t": [now.utc, now.monotonic]}
         self._connections(note)
-        self._bytes(note, read)
+        self._bytes(note, read, bulk)
         self._streams(note)
         self._books(note, now)
         if len(note) == len(("n", "t")):
@@ -91,8 +94,8 @@ class Notebook:
                 note[key] = list(waiting)
                 waiting.clear()
 
-    def _bytes(self, note: dict[str, Any], read: Iterable[Way]) -> None:
-        slots, positions, splitters, datagrams = [], [], [], []
+    def _bytes(self, note: dict[str, Any], read: Iterable[Way], bulk: tuple[list[int], list[int]]) -> None:
+        (slots, positions), splitters, datagrams = bulk, [], []
         for way in read:
             if not isinstance(way, StreamWay):
                 datagrams.append([way.slot, way.last])

@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from nodes._bulk import Bulks, Loops, Plain, in_step
 from nodes._handover import Balancers
 from nodes._link import Link
 from nodes._links import Links
@@ -81,6 +82,9 @@ class Reading:
         """Connections that ended before the balancer said whose they were."""
         self.read_now: dict[Way, None] = {}
         """Read in this tick."""
+        self.bulks = Bulks()
+        self.loops: Loops = Plain()
+        """Compiled ones take their place when they are loaded."""
         self._closing: list[Way] = []
         self._ended: list[list[Any]] = []
         self._slot = 0
@@ -184,16 +188,49 @@ class Reading:
     def read(self, now: Now) -> Actions:
         """What the kernel has of all of them."""
         self.handshakes.renew()
+        yield from self._read_bulk(now)
         ended = 0
         for way in self._in_turn(self.machine.ready(self.ways)):
             if way.slot not in self.slots:
                 continue  # another one's word has ended it
             if ended >= ENDS_AT_MOST and not way.links[0].number:
                 continue
+            before = way.came
             yield from self._read(way, now)
             if way.over:
                 ended += 1
                 yield from self.end(way.slot, way.over, now)
+            elif way.came > before and isinstance(way, StreamWay) and in_step(way):
+                self._join(way, now)
+
+    def _read_bulk(self, now: Now) -> Actions:
+        """Connections in step; those that are not any more are read by themselves."""
+        for link in self.links.stirred:
+            for way in self.slots.get(link.slot, []):
+                self._part(way)
+        self.links.stirred.clear()
+        for taken, odd in self.bulks.look(self.loops, self.links.rates, now):
+            self.links.take_bulk(taken)
+            for way in odd:
+                self._part(way)
+                yield from self._read(way, now)
+                if way.over:
+                    yield from self.end(way.slot, way.over, now)
+
+    def _join(self, way: StreamWay, now: Now) -> None:
+        """It is read with others from now on."""
+        self.machine.forget(way.end.fileno())
+        del self.ways[way.end.fileno()]
+        self.bulks.join(way, now)
+
+    def _part(self, way: Way) -> None:
+        """It is read by itself from now on."""
+        if isinstance(way, StreamWay) and way.bulk is not None:
+            self.bulks.leave(way)
+            if way.looked:
+                self.read_now[way] = None
+            self.ways[way.end.fileno()] = way
+            self.machine.watch(way.end.fileno())
 
     def _in_turn(self, ready: Iterable[int]) -> list[Way]:
         """Who is read now: of those that waste our time, a few, who waited longest."""
@@ -222,8 +259,12 @@ class Reading:
 
     def look_around(self, now: Now) -> Actions:
         """Sessions whose time has come; commands that had no room; connections that waited long enough."""
+        for silent in self.bulks.silent(now):
+            self._part(silent)
         for slot in self._some_slots():
             ways = self.slots.get(slot, [])
+            if ways and isinstance(ways[0], StreamWay) and ways[0].bulk is not None:
+                continue
             for way in ways:
                 if isinstance(way, TlsWay):
                     way.end.wake(now)
@@ -270,6 +311,7 @@ class Reading:
         """End a connection: what is still held, the books; who else is to know hears of it in `settle`."""
         ways = self.slots.pop(slot, [])
         for way in ways:
+            self._part(way)
             if self.ways.pop(way.end.fileno(), None):
                 self.machine.forget(way.end.fileno())
         for way in ways:
@@ -330,6 +372,7 @@ class Reading:
 
     def settle(self) -> None:
         """All of this tick is safe: take it from the kernel, hang up what has ended, and say so."""
+        self.bulks.done(self.loops)
         for way in self.read_now:
             way.done()
         self.read_now.clear()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from protocol.clock import Now
 from protocol.messages import STATIONS_PER_LINK, Measurements, Table, Tally, device_number
 
 I8 = NDArray[np.int64]
+U1 = NDArray[np.uint8]
 
 RECEIVED, CORRUPT, REFUSED, LOST = range(4)
 COLUMNS = ("received", "corrupt", "refused", "lost")
@@ -34,6 +35,8 @@ class _Layout:
         self.frames: list[bytes] = []
         self.origin: list[int] = []
         """Link of each frame."""
+        self.blocks: list[tuple[U1, I8]] = []
+        """Frames [n, size] that came together, and their links [n]."""
         self._bank: Bank | None = None
         self._place = np.zeros(0, np.intp)
         """Link -> place in the bank."""
@@ -52,10 +55,17 @@ class _Layout:
             self._bank = Bank([source.codec for source in self.sources.values()])
             self._place = np.zeros(max(self.sources) + 1, np.intp)
             self._place[list(self.sources)] = np.arange(len(self.sources))
-        links = np.array(self.origin, np.int64)
-        batch = self._bank.decode(b"".join(self.frames), self._place[links])
-        self.frames, self.origin = [], []
+        links = np.concatenate([np.array(self.origin, np.int64), *(links for _, links in self.blocks)])
+        blocks: list[Any] = [frames.reshape(-1).data for frames, _ in self.blocks]
+        joined = b"".join([*self.frames, *blocks]) if self.frames or len(blocks) > 1 else blocks[0]
+        batch = self._bank.decode(joined, self._place[links])
+        self.frames, self.origin, self.blocks = [], [], []
         return batch, links, self._bank.codecs[0].tables
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there are frames."""
+        return bool(self.frames or self.blocks)
 
 
 class Rows:
@@ -88,15 +98,20 @@ class Rows:
         layout.frames += frames
         layout.origin += [link] * len(frames)
 
+    def add_block(self, layout: Hashable, frames: U1, links: I8) -> None:
+        """DATA frames [n, size] of configured links [n] whose codecs are of one layout; copied by `columns`."""
+        if links.size:
+            self._layouts[layout].blocks.append((frames, links))
+
     @property
     def waiting(self) -> bool:
         """Whether there are frames to take."""
-        return any(layout.frames for layout in self._layouts.values())
+        return any(layout.waiting for layout in self._layouts.values())
 
     def columns(self, now: Now) -> Iterator[tuple[Measurements, I8]]:
         """What was collected, decoded: (rows of one table, STAT bits seen per row's link as [n] links)."""
         tables: dict[Table, list[tuple[I8, Batch, int, NDArray[np.uint8]]]] = {}
-        for layout in [each for each in self._layouts.values() if each.frames]:
+        for layout in [each for each in self._layouts.values() if each.waiting]:
             batch, links, shapes = layout.decode()
             arrival = np.full(links.size, now.monotonic, np.int64)
             aside = self._plausible.judge(batch.time, arrival, links)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from nodes._link import Link
 from nodes._manners import DATAGRAM_BITE, Manners
@@ -15,6 +16,9 @@ from nodes._state import Handed
 from protocol.c37118 import Splitter, stream_id
 from protocol.c37118.common import MIN_FRAME
 from protocol.c37118.session import Master, MasterSettings
+
+if TYPE_CHECKING:
+    from nodes._bulk import Bulk
 
 UNSENT_AT_MOST = 4096
 """Bytes of commands that wait for a device which does not read; then the link is given up."""
@@ -37,6 +41,10 @@ class StreamWay:
         """Bytes of the stream that were worked on."""
         self.looked = 0
         """Those of them that are still queued."""
+        self.bulk: Bulk | None = None
+        """Where it is read with others; None: by itself."""
+        self.seat = 0
+        """Its place there."""
 
     @property
     def links(self) -> list[Link]:

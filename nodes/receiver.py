@@ -22,6 +22,7 @@ from nodes import _handover, _settings
 from nodes._keeper import Keeper
 from nodes._link import Link
 from nodes._links import Links
+from nodes._loading import Loading
 from nodes._manners import Configurations, Rates
 from nodes._node import Action, Actions, Node, Place, StartError
 from nodes._notes import Notebook
@@ -41,6 +42,8 @@ LOOK_AROUND = 50 * MILLISECOND
 TALLY_EVERY = SECOND
 SEGMENT = 8 << 20
 """Bytes of one file of the journal: what a restart reads."""
+MANY = 30
+"""Devices read in bulk from which on the loops over them are compiled ones."""
 NEEDED = ("archiver", "concentrator")
 """Kinds of readers that tell what is safe with them."""
 
@@ -81,6 +84,8 @@ class Receiver(Node):
         self.settings, self.place = settings, place
         self.log = structlog.get_logger().bind(node=place.name)
         self.machine = machine or Machine()
+        self.loading = Loading() if machine is None else None
+        """Of what works on sockets of the system alone."""
         self.balancers = _handover.Balancers(place.run, place.name, place.sources.get("balancer", []))
         self.tick_at = self.look_at = self.tally_at = 0
         self.keeper: Keeper | None = None
@@ -173,6 +178,7 @@ class Receiver(Node):
             self.tally_at = now.monotonic + TALLY_EVERY
             yield from self.reading.bound_held(now)
             yield from self._tell_tally()
+            self._load_loops()
         yield from self._note_down(now)
         yield from self.writer.wake(now)
 
@@ -197,6 +203,12 @@ class Receiver(Node):
         yield from self._note_down(now)
         yield self.writer.announce()
 
+    def _load_loops(self) -> None:
+        """Worth its memory for many devices."""
+        if self.loading and self.reading.bulks.count > MANY:
+            self.loading.begin()
+            self.reading.loops = self.loading.take() or self.reading.loops
+
     def _tell_tally(self) -> Iterator[Action]:
         tally = self.links.books.changed()
         if tally:
@@ -204,7 +216,11 @@ class Receiver(Node):
 
     def _note_down(self, now: Now) -> Iterator[Action]:
         """The last act of a group: what it changed."""
-        note = self.notebook.take(self.reading.read_now, self.writer.next, now) if self.notebook else None
+        note = (
+            self.notebook.take(self.reading.read_now, self.writer.next, now, self.reading.bulks.read_now())
+            if self.notebook
+            else None
+        )
         if note:
             self.writer.note(note)
         return iter(())

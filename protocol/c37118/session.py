@@ -110,6 +110,11 @@ class Master:
         return self._changing
 
     @property
+    def steady(self) -> bool:
+        """Whether a configuration is in force, nothing waits and nothing is asked: DATA is all that is to come."""
+        return self.state is State.RUNNING and self.cfg is not None and not (self._changing or self._held)
+
+    @property
     def held(self) -> int:
         """DATA frames that wait for a configuration."""
         return len(self._held)

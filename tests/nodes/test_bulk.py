@@ -1,0 +1,225 @@
+"""Streams in step, read all at once: the same rows and counts as one by one; who falls out of step loses nothing."""
+
+from __future__ import annotations
+
+import logging
+import select
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import structlog
+
+from nodes import _reading
+from nodes import receiver as module
+from nodes._bulk import BROKEN, NOTHING, Loops, Plain
+from nodes._bulkloops import Compiled
+from nodes._peek import StreamEnd
+from nodes._rows import CORRUPT, RECEIVED
+from nodes.receiver import Receiver
+from tests.crowds import damaged
+from tests.receivers import PlainKeeper, Socket, Steps, World, plain_keeper
+from tests.scenes import configuration, data, told
+
+__all__ = ["plain_keeper"]
+pytestmark = pytest.mark.usefixtures("plain_keeper")
+TURNS = 40
+ANSWER = 8
+"""Tick after the question for the configuration."""
+DEVICES = range(1, 6)
+PATIENCE = 5_000
+Play = Callable[[int, int], bytes]
+"""(device, tick) -> bytes that come in it"""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quiet() -> Iterator[None]:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.reset_defaults()
+
+
+def world_of(folder: Path, steps: Steps) -> World:
+    """Devices 1 to 5, of one layout, each known by its stream 10, 20, …"""
+    world = World(folder, steps, {10 * fd: fd for fd in DEVICES})
+    world.kernel.sockets = {fd: Socket() for fd in DEVICES}
+    for fd in DEVICES:
+        world.balancer.connect(100 + fd, "dials_in", (f"10.0.0.{fd}", 4712), [fd])
+    return world
+
+
+def in_step(fd: int, tick: int) -> bytes:
+    """The configuration, and again when it is asked for; else a frame a tick."""
+    cfg = configuration(10 * fd, name=f"Device {fd}")
+    return told(cfg) if tick in (0, ANSWER) else data(cfg, 1, tick)[0]
+
+
+def run(folder: Path, play: Play, steps: Steps, ends: dict[int, int] | None = None) -> tuple[World, list[int]]:
+    """(world, how many were read in bulk after each tick)"""
+    world, counts = world_of(folder, steps), []
+    for tick in range(TURNS):
+        for fd, device in world.kernel.sockets.items():
+            device.queue += play(fd, tick)
+            device.finished = tick >= (ends or {}).get(fd, TURNS)
+        world.turn()
+        counts.append(world.receiver.reading.bulks.count if world.receiver else 0)
+    world.stop()
+    return world, counts
+
+
+def receiver(world: World) -> Receiver:
+    assert world.receiver
+    return world.receiver
+
+
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is read in bulk."""
+    monkeypatch.setattr(_reading, "in_step", lambda way: False)
+
+
+def odd(fd: int, tick: int) -> bytes:
+    """Three devices do something that is not in step, at tick 20."""
+    if (fd, tick) == (2, 20):
+        return damaged(in_step(fd, tick))
+    if (fd, tick) == (3, 20):
+        return told(configuration(30, name="Device 3", phasors=4))
+    if fd == 3 and tick > 20:
+        return data(configuration(30, name="Device 3", phasors=4), 1, tick)[0]
+    if fd == 4 and 20 <= tick < 25:
+        return data(configuration(40, name="Device 4"), 1, tick, status=0x0400)[0]
+    if fd == 5 and tick in (20, 21, 22):  # a frame in three ticks
+        return data(configuration(50, name="Device 5"), 1, 20)[0][
+            (tick - 20) * 20 : (tick - 19) * 20 + 40 * (tick // 22)
+        ]
+    return in_step(fd, tick)
+
+
+def test_streams_in_step_are_read_in_bulk(tmp_path: Path) -> None:
+    world, counts = run(tmp_path, in_step, Steps())
+    assert counts[15:] == [5] * (TURNS - 15)
+    seen = world.outcome([])
+    assert seen.rows.total() == 5 * (TURNS - 2)
+    assert {count[RECEIVED] for count in seen.books.values()} == {TURNS - 2}
+
+
+@pytest.mark.parametrize("play", [in_step, odd])
+def test_the_same_comes_of_it_as_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, play: Play) -> None:
+    ends = {1: 30}
+    world, counts = run(tmp_path / "bulk", play, Steps(), ends)
+    together = world.outcome(receiver(world).links.unknown)
+    assert max(counts) == 5
+    alone(monkeypatch)
+    other, none = run(tmp_path / "alone", play, Steps(), ends)
+    assert max(none) == 0
+    one_by_one = other.outcome(receiver(other).links.unknown)
+    assert (together.rows, together.books, together.unknown) == (one_by_one.rows, one_by_one.books, one_by_one.unknown)
+
+
+def test_who_falls_out_of_step_is_read_by_itself_and_comes_back(tmp_path: Path) -> None:
+    world, counts = run(tmp_path, odd, Steps())
+    assert counts[19] == 5
+    assert min(counts[20:25]) <= 3
+    assert counts[-1] >= 4
+    assert world.outcome([]).books[2 << 16][CORRUPT] == 1
+
+
+def test_who_is_silent_is_read_by_itself(tmp_path: Path) -> None:
+    world = world_of(tmp_path, Steps())
+    for tick in range(20):
+        for fd, device in world.kernel.sockets.items():
+            device.queue += in_step(fd, tick)
+        world.turn()
+    assert receiver(world).reading.bulks.count == 5
+    for tick in range(20, 80):
+        world.kernel.sockets[1].queue += in_step(1, tick)
+        world.turn()
+    assert receiver(world).reading.bulks.count == 1
+    assert len(receiver(world).reading.ways) == 4
+
+
+def test_more_than_its_rate_is_refused_as_ever(tmp_path: Path) -> None:
+    """A burst beyond the credit goes the way of one by one, which counts what it refuses."""
+    cfg = configuration(10, name="Device 1")
+    world = world_of(tmp_path, Steps())
+    for tick in range(20):
+        world.kernel.sockets[1].queue += in_step(1, tick)
+        world.turn()
+    assert receiver(world).reading.bulks.count == 1
+    receiver(world).links.rates._table["credit"][1] = 0
+    receiver(world).links.rates._table["since"][1] = world.now.monotonic
+    world.kernel.sockets[1].queue += b"".join(data(cfg, 10, 20))
+    world.turn()
+    assert receiver(world).links.totals() == {"received": 28, "corrupt": 0, "refused": 6, "lost": 0}
+
+
+@pytest.mark.parametrize("play", [in_step, odd])
+def test_killed_at_any_step_nothing_is_lost_or_twice(tmp_path: Path, play: Play) -> None:
+    steps = Steps()
+    world, _ = run(tmp_path / "whole", play, steps)
+    whole = world.outcome(receiver(world).links.unknown)
+    for at in range(40, steps.count, 61):
+        other, _ = run(tmp_path / str(at), play, Steps({at, at + 90}))
+        seen = other.outcome(receiver(other).links.unknown)
+        assert other.deaths
+        assert (seen.rows, seen.books, seen.unknown) == (whole.rows, whole.books, whole.unknown), f"killed at {at}"
+
+
+# the compiled loops and their plain twin, against the kernel's own sockets
+
+
+@pytest.fixture
+def pairs() -> Iterator[tuple[list[socket.socket], list[StreamEnd]]]:
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        devices, ends = [], []
+        for _ in range(6):
+            devices.append(socket.create_connection(door.getsockname()))
+            ends.append(StreamEnd(door.accept()[0]))
+    yield devices, ends
+    for each in [*devices, *ends]:
+        each.close()
+
+
+def wait(end: StreamEnd, least: int = 0) -> None:
+    poll = select.poll()
+    poll.register(end.fileno(), select.POLLIN | select.POLLRDHUP)
+    assert poll.poll(PATIENCE)
+    while end.queued() < least:
+        assert poll.poll(PATIENCE)
+
+
+@pytest.mark.parametrize("loops", [Plain(), Compiled()], ids=["plain", "compiled"])
+def test_looking_and_taking(loops: Loops, pairs: tuple[list[socket.socket], list[StreamEnd]]) -> None:
+    devices, ends = pairs
+    fds = np.array([end.fileno() for end in ends], np.int32)
+    devices[0].sendall(b"a" * 100)
+    devices[1].sendall(b"b" * 30)
+    devices[3].close()
+    devices[4].sendall(b"c" * 200)
+    devices[5].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    devices[5].close()  # a reset
+    for k, least in ((0, 100), (1, 30), (3, 0), (4, 200), (5, 0)):
+        wait(ends[k], least)
+    block = np.zeros(6 * 120, np.uint8)
+    assert loops.look(ends, fds, 40, 120, block).tolist() == [100, 30, NOTHING, 0, 120, BROKEN]
+    assert bytes(block[:200]) == b"a" * 80 + b"c" * 120
+    assert ends[0].queued() == 100
+    loops.take(ends[:5], fds[:5], np.array([80, 0, 0, 0, 120], np.int32))
+    assert [end.queued() for end in ends[:5]] == [20, 30, 0, 0, 80]
+    assert loops.look(ends[:5], fds[:5], 40, 120, block).tolist() == [20, 30, NOTHING, 0, 80]
+
+
+@pytest.mark.parametrize("loops", [Plain(), Compiled()], ids=["plain", "compiled"])
+def test_good_frames(loops: Loops) -> None:
+    frames = data(configuration(7), 5)
+    other_size = frames[1][:3] + bytes([frames[1][3] ^ 1]) + frames[1][4:]
+    block = b"".join([frames[0], damaged(frames[1]), frames[2], b"\xab" + frames[3][1:], other_size])
+    columns = np.frombuffer(block, np.uint8).reshape(5, -1).copy()
+    assert loops.good(columns).tolist() == [True, False, True, False, False]
+    assert loops.good(columns[:0]).tolist() == []
+
+
+def test_keeper_without_threads_is_used() -> None:
+    """Else the kills above would be others than those meant."""
+    assert module.Keeper is PlainKeeper  # type: ignore[comparison-overlap]
