@@ -20,6 +20,7 @@ class _Lease(Generic[T]):
     number: int
     attempt: int = 0
     worker: str = ""
+    urgent: bool = False
     until: int = 0
     """monotonic ns"""
     error: str = ""
@@ -54,6 +55,8 @@ class Leases(Generic[T]):
         """At most `in_flight` pieces out, `each` per worker; `timeout` [ns]; numbers begin at `first`."""
         self._in_flight, self._timeout, self._attempts, self._each = in_flight, timeout, attempts, each
         self._waiting: deque[_Lease[T]] = deque()
+        self._urgent: deque[_Lease[T]] = deque()
+        """Goes before what is in `_waiting`."""
         self._out: dict[int, _Lease[T]] = {}
         self._load: OrderedDict[str, int] = OrderedDict((worker, 0) for worker in workers)
         """Worker -> pieces it has; in order of their last turn."""
@@ -64,31 +67,37 @@ class Leases(Generic[T]):
 
     @property
     def waiting(self) -> int:
-        return len(self._waiting)
+        return len(self._waiting) + len(self._urgent)
+
+    @property
+    def urgent(self) -> int:
+        """Urgent pieces that have no answer yet."""
+        return len(self._urgent) + sum(lease.urgent for lease in self._out.values())
 
     @property
     def out(self) -> int:
         return len(self._out)
 
-    def add(self, work: T) -> int:
-        """Put work at the end of the queue; returns its lease number."""
-        self._waiting.append(_Lease(work, self._next))
+    def add(self, work: T, urgent: bool = False) -> int:
+        """Put work at the end of the queue, or before all that is not urgent; returns its lease number."""
+        (self._urgent if urgent else self._waiting).append(_Lease(work, self._next, urgent=urgent))
         self._next += 1
         return self._next - 1
 
     def pending(self) -> list[tuple[int, T]]:
         """(lease number, work) of all that has no answer yet, oldest first."""
-        both = [*self._out.values(), *self._waiting]
-        return sorted(((lease.number, lease.work) for lease in both), key=lambda one: one[0])
+        every = [*self._out.values(), *self._urgent, *self._waiting]
+        return sorted(((lease.number, lease.work) for lease in every), key=lambda one: one[0])
 
     def send(self, mono: int) -> Iterator[Sent[T]]:
         """Give out what may be given out now."""
-        while self._waiting and len(self._out) < self._in_flight:
-            lease = self._waiting[0]
+        while self.waiting and len(self._out) < self._in_flight:
+            queue = self._urgent or self._waiting
+            lease = queue[0]
             worker = self._freest(lease.worker)
             if worker is None:
                 return
-            self._waiting.popleft()
+            queue.popleft()
             lease.attempt, lease.worker, lease.until = lease.attempt + 1, worker, mono + self._timeout
             self._load[worker] += 1
             self._load.move_to_end(worker)
@@ -103,10 +112,11 @@ class Leases(Generic[T]):
         if lease is not None:
             self._load[lease.worker] -= 1
             return lease.work
-        for waiting in self._waiting:
-            if waiting.number == number:
-                self._waiting.remove(waiting)
-                return waiting.work
+        for queue in (self._urgent, self._waiting):
+            for waiting in queue:
+                if waiting.number == number:
+                    queue.remove(waiting)
+                    return waiting.work
         return None
 
     def failed(self, number: int, attempt: int, worker: str, error: str) -> Dead[T] | None:
@@ -136,7 +146,7 @@ class Leases(Generic[T]):
         self._load[lease.worker] -= 1
         if lease.attempt >= self._attempts:
             return Dead(lease.work, lease.number, lease.attempt, lease.error)
-        self._waiting.appendleft(lease)
+        (self._urgent if lease.urgent else self._waiting).appendleft(lease)
         return None
 
     def _freest(self, last: str) -> str | None:

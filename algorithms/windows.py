@@ -82,7 +82,7 @@ class Samples:
         was started anew and fetched what it could): what was missing is filled in, no window is cut twice.
         `now`: any time; a cut tells that of its oldest slot.
         """
-        column = self._columns(device)
+        column = self.columns(device)
         at = 0
         while at < slot.size:
             to = int(np.searchsorted(slot, slot[at] + self._room))
@@ -126,16 +126,25 @@ class Samples:
             device, end, heard = int(self._devices[one]), int(self._end[one]), int(self._heard[one])
             while end <= limit and end - self.length <= heard:
                 if not any(first <= end <= last for first, last in self._spent.get(device, ())):
-                    yield self._cut(device, one, end - self.length)
+                    yield self.cut(device, end - self.length)
                 end += self.every
                 self._end[one] = end
 
-    def _cut(self, device: int, column: int, first: int) -> Cut:
+    def cut(self, device: int, first: int) -> Cut:
+        """The window of a device that begins at a slot, of what is held of it."""
         slots = np.arange(first, first + self.length)
         at = slots % self._size
         held = self._slot[at] == slots
-        values = np.where(held, self._values[column, at], np.float32(np.nan))
+        column = self._column.get(device)
+        measured = self._values[column, at] if column is not None else np.float32(np.nan)
+        values = np.where(held, measured, np.float32(np.nan))
         return Cut(device, first, values, int(self._came[at].min(where=held, initial=NEVER)))
+
+    def unscheduled(self, device: int, end: int) -> int | None:
+        """The first end from `end` on that no window of the schedule has; None if there is no such."""
+        if self.every == 1:
+            return None
+        return end + ((end - self._phase(device)) % self.every == 0)
 
     def _rewind(self, slot: int, late: int) -> None:
         """If slots went back (a wrong clock had led the way), windows begin anew there.
@@ -160,10 +169,23 @@ class Samples:
 
     def _first_end(self, device: int, first: int) -> int:
         """End of the first window that begins at slot `first` or later."""
-        phase = int(device * GOLDEN % 1.0 * self.every) if self.stagger else 0
-        return first + self.length + (phase - first - self.length) % self.every
+        return first + self.length + (self._phase(device) - first - self.length) % self.every
 
-    def _columns(self, device: U4) -> I8:
+    def _phase(self, device: int) -> int:
+        return int(device * GOLDEN % 1.0 * self.every) if self.stagger else 0
+
+    @property
+    def top(self) -> int:
+        """The newest slot."""
+        return self._top
+
+    @property
+    def devices(self) -> U4:
+        """[m] Device of each column."""
+        return self._devices
+
+    def columns(self, device: U4) -> I8:
+        """[n] Columns of devices, new ones where they are new."""
         if np.array_equal(device, self._last[0]):
             return self._last[1]
         self._add([number for number in device.tolist() if number not in self._column])
@@ -183,11 +205,13 @@ class Samples:
             wider = np.full((max(want, 2 * have) - have, self._size), np.nan, dtype=np.float32)
             self._values = np.concatenate([self._values, wider])
 
-    def since(self) -> int:
-        """When the oldest slot that a next window needs was pushed; NEVER if there is none."""
+    def since(self, any_end: bool = False) -> int:
+        """When the oldest slot that a next window needs was pushed, NEVER if there is none; `any_end`: also one that
+        the schedule does not have.
+        """
         begun = self._end - self.length
         needed = begun[(self._heard >= begun) & (self._end < NEVER)]
-        held = self._slot >= needed.min(initial=NEVER)
+        held = self._slot >= needed.min(initial=self._top - self.length if any_end else NEVER)
         return int(self._came.min(where=held, initial=NEVER))
 
     def schedule(self) -> dict[str, Any]:

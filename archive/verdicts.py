@@ -24,7 +24,7 @@ from archive.disk import Disk
 from archive.folder import ArchiveError
 from archive.parts import Cells
 from archive.sources import open_finished
-from protocol.messages import Verdict
+from protocol.messages import Cause, Verdict
 
 GROUP = "verdicts"
 Verdicts = dict[str, NDArray[Any]]
@@ -77,7 +77,8 @@ def rows_of(verdict: Verdict, name_of: Callable[[int], str]) -> Iterator[dict[st
     said = {name: getattr(verdict, name, 0) for name in layout.VERDICT_FIELDS}
     for name in ("outcome", "algorithm", "trigger", "worker", "error"):
         said[name] = fitting(str(said[name]), name)
-    said["detail"] = detail_text(verdict.detail)
+    cause = {} if verdict.cause == Cause.SCHEDULE else {"cause": str(verdict.cause)}
+    said["detail"] = detail_text(cause | verdict.detail)
     for device in verdict.device.tolist():
         yield said | {"device": device, "name": fitting(name_of(device), "name")}
 

@@ -60,4 +60,5 @@ def unjudged(task: Task, lease: int, attempt: int, outcome: Outcome, error: str)
         detail={},
         completeness=window.completeness,
         error=error,
+        cause=task.due.cause,
     )

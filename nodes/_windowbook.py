@@ -7,7 +7,7 @@ So a trigger that was killed finds its windows again by taking the words of its 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -15,11 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.windows import NEVER, RULES, Cut, Samples
+from nodes._screen import Screen, Watch
 from protocol import clock
-from protocol.messages import FIXED_CHANNELS, Configuration, Snapshots, Table
+from protocol.messages import FIXED_CHANNELS, Cause, Configuration, Snapshots, Table
 
 LEAST_SAMPLES = 16
 """A shorter window is none: seconds-per-frame tables have no windows of seconds."""
+PIECE = 64
+"""Slots taken at a time where early windows are cut: their samples are still held then."""
+LEAST_RATE = 10
+"""Samples per second below which there are no early windows."""
 QUANTITY = re.compile(r"frequency|rocof|(magnitude|angle|analog) ([1-9]\d{0,2})")
 
 
@@ -59,6 +64,7 @@ class Due(NamedTuple):
     of: str
     table: Table
     cut: Cut
+    cause: Cause = Cause.SCHEDULE
 
     @property
     def start(self) -> int:
@@ -107,6 +113,9 @@ class Book:
     names: dict[int, str] = field(default_factory=dict)
     samples: dict[tuple[str, Table], Samples | None] = field(default_factory=dict)
     """(writer, table) -> None: no windows are cut of it."""
+    watch: Watch | None = None
+    """None: no early windows."""
+    screens: dict[tuple[str, Table], Screen] = field(default_factory=dict)
 
     def configure(self, word: Configuration) -> None:
         """The name of a device."""
@@ -125,17 +134,34 @@ class Book:
         device = word.device if needed else word.device[:0]
         return Took(word.node, word.epoch, word.number + 1, table, late, utc, device, word.slot[:needed], values)
 
-    def take(self, took: Took) -> Iterator[Due]:
-        """Windows that are due now."""
+    def take(self, took: Took, room: Callable[[], bool] | None = None) -> Iterator[Due]:
+        """Windows that are due now; early ones as long as there is room for them."""
         self.standing[took.writer] = (took.epoch, took.next)
         samples = self._samples(took.writer, took.table)
-        if samples is not None and took.slot.size:
-            for cut in samples.push(took.slot, took.device, took.values, took.late, took.utc):
+        if samples is None or not took.slot.size:
+            return
+        screen = self.screens.get((took.writer, took.table))
+        for piece in _pieces(took.slot.size, PIECE if screen else took.slot.size):
+            slot, values = took.slot[piece], took.values[piece]
+            for cut in samples.push(slot, took.device, values, took.late, took.utc):
                 yield Due(self.shape.of, took.table, cut)
+            if screen:
+                for cut in screen.push(samples, slot, took.device, values, room):
+                    yield Due(self.shape.of, took.table, cut, Cause.ALARM)
+
+    def early(self, writer: str, table: Table, device: int, first: int) -> Due | None:
+        """An early window that an earlier life cut; None if no windows are cut of its table."""
+        samples = self._samples(writer, table)
+        if samples is None:
+            return None
+        screen = self.screens.get((writer, table))
+        if screen:
+            screen.hold(samples, device, first)
+        return Due(self.shape.of, table, samples.cut(device, first), Cause.ALARM)
 
     def shaped(self, shape: Shape) -> Book:
         """Itself; if other windows are wanted, one that begins them with the next samples."""
-        return self if shape == self.shape else Book(shape, self.standing, self.names)
+        return self if shape == self.shape else Book(shape, self.standing, self.names, watch=self.watch)
 
     def resume(self, writer: str, table: Table, schedule: dict[str, Any]) -> None:
         """Go on with a schedule of an earlier life."""
@@ -145,10 +171,17 @@ class Book:
 
     def since(self) -> int:
         """UTC [ns] of the oldest word whose samples are still needed; NEVER if none is."""
-        return min((each.since() for each in self.samples.values() if each is not None), default=NEVER)
+        early = self.watch is not None
+        return min((each.since(early) for each in self.samples.values() if each is not None), default=NEVER)
 
     def _samples(self, writer: str, table: Table) -> Samples | None:
         key = (writer, table)
         if key not in self.samples:
-            self.samples[key] = self.shape.samples(table)
+            samples = self.samples[key] = self.shape.samples(table)
+            if samples is not None and self.watch is not None and table.rate >= LEAST_RATE:
+                self.screens[key] = Screen(table.rate, self.watch)
         return self.samples[key]
+
+
+def _pieces(size: int, most: int) -> Iterator[slice]:
+    return (slice(at, at + most) for at in range(0, size, most))

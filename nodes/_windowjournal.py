@@ -2,10 +2,12 @@
 
     took   what is kept of a word of snapshots
     named  the name of a device
+    early  an early window was cut
     state  at the head of each segment: standing, names, schedules, and the windows without a verdict
 
-A window is due by what was taken, so no note says so; it is open until its verdict stands in the journal. The samples
-of the open windows and of the next ones are in the segments since `state`'s last field; those are read again.
+A window of the schedule is due by what was taken, so no note says so; it is open until its verdict stands in the
+journal. An early one also follows from what the pre-screen had learned long before, so it is noted. The samples of
+the open windows and of the next ones are in the segments since `state`'s last field; those are read again.
 """
 
 from __future__ import annotations
@@ -20,13 +22,15 @@ import numpy as np
 from algorithms.windows import NEVER, Cut
 from archive.journal import Note, Record, Word
 from nodes._keeper import Keeper
+from nodes._screen import Watch
 from nodes._windowbook import Book, Due, Shape, Took
 from protocol import wire
 from protocol.clock import Now
-from protocol.messages import Configuration, Table, Verdict
+from protocol.messages import Cause, Configuration, Table, Verdict
 
-FORMAT = 1
-TOOK, NAMED, STATE = 1, 2, 3
+FORMAT = 2
+"""2: early windows."""
+TOOK, NAMED, STATE, EARLY = 1, 2, 3, 4
 SLOTS_AT_ONCE = 512
 """Notes are taken together up to so many slots: a push costs more than a slot."""
 
@@ -60,10 +64,16 @@ def named(word: Configuration) -> bytes:
     return _pack(NAMED, word.node, word.epoch, word.number + 1, word.device, word.name)
 
 
+def early(writer: str, due: Due) -> bytes:
+    """The note of an early window."""
+    return _pack(EARLY, writer, list(due.table), due.cut.device, due.cut.first)
+
+
 def state(book: Book, open_: Iterable[Due]) -> bytes:
     """The note that a segment begins with."""
     waiting: list[list[Any]] = [
-        [due.of, list(due.table), due.cut.device, due.cut.first, due.cut.values.size, due.cut.came] for due in open_
+        [due.of, list(due.table), due.cut.device, due.cut.first, due.cut.values.size, due.cause, due.cut.came]
+        for due in open_
     ]
     schedules = [
         [writer, list(table), samples.schedule()] for (writer, table), samples in book.samples.items() if samples
@@ -92,13 +102,16 @@ def _unpack(note: Any) -> list[Any]:
     return parts
 
 
-def read(records: Callable[[int], Iterator[Record]], shape: Shape) -> tuple[Book, list[Due]]:
-    """What the records of a journal make, and the windows without a verdict; `shape`: of a trigger without any.
+def read(
+    records: Callable[[int], Iterator[Record]], shape: Shape, watch: Watch | None = None
+) -> tuple[Book, list[Due]]:
+    """What the records of a journal make, and the windows without a verdict; `shape`: of a trigger without any;
+    `watch`: for early ones from now on.
 
     Raises NoteError, JournalError.
     """
     since = _needed_since(records(0))
-    fold = Fold(shape)
+    fold = Fold(shape, watch)
     for record in records(since if since < NEVER else 0):
         if isinstance(record, Note):
             fold.note(record.data)
@@ -129,6 +142,7 @@ class Fold:
     """A trigger's state out of its journal: give it all records, then ask."""
 
     shape: Shape
+    watch: Watch | None = None
     book: Book = field(init=False)
     _due: dict[tuple[int, int], Due] = field(default_factory=dict)
     """Windows that fell due; those of a state whose samples were not found yet have no values."""
@@ -139,7 +153,7 @@ class Fold:
     """Of these."""
 
     def __post_init__(self) -> None:
-        self.book = Book(self.shape)
+        self.book = Book(self.shape, watch=self.watch)
 
     def note(self, data: Any) -> None:
         """A note, in the order of writing."""
@@ -151,6 +165,12 @@ class Fold:
             self._flush()
             self.book.names[device] = name
             self.book.standing[writer] = (epoch, next_)
+        elif kind == EARLY:
+            writer, table, device, first = parts
+            self._flush()
+            due = self.book.early(writer, Table(*table), device, first)
+            if due is not None:
+                self._due[due.key] = due
         elif kind == STATE:
             self._flush()
             self._state(*parts[1:])
@@ -189,14 +209,15 @@ class Fold:
     ) -> None:
         """What the trigger knew then is right, whatever can be made of the notes that are still there."""
         if self.book.shape != Shape(*shape):
-            self.book = Book(Shape(*shape))
+            self.book = Book(Shape(*shape), watch=self.watch)
         self.book.standing = {writer: (epoch, next_) for writer, (epoch, next_) in standing.items()}
         self.book.names = dict(names)
         for writer, table, schedule in schedules:
             self.book.resume(writer, Table(*table), schedule)
         found, self._due = self._due, {}
-        for of, table, device, first, length, came in waiting:
-            due = Due(of, Table(*table), Cut(device, first, np.full(length, np.nan, np.float32), came))
+        for of, table, device, first, length, *cause, came in waiting:
+            cut = Cut(device, first, np.full(length, np.nan, np.float32), came)
+            due = Due(of, Table(*table), cut, *map(Cause, cause))
             self._due[due.key] = found.get(due.key, due)
 
 

@@ -3,12 +3,14 @@
 A window is due when its last slot was released. It is leased to the freest detector, at most two at each; a
 detector that fails or falls silent loses it to another; after the last attempt it goes to the dead-letter file and
 the verdict is `failed`. A window that is too incomplete to judge gets its verdict without work. Every verdict is
-said as a numbered word, once.
+said as a numbered word, once. With `alarm` a pre-screen watches all devices, and one that leaves its quiet ways has
+its latest window judged at once, before those of the schedule.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,17 +18,19 @@ import numpy as np
 from pydantic import AfterValidator, Field, model_validator
 
 from algorithms.leases import Dead, Leases
+from algorithms.prescreen import Limits
 from archive.journal import JournalError
 from nodes._deadletters import DeadLetters
 from nodes._node import Action, Actions, Letter, Node, Place, StartError
+from nodes._screen import Watch
 from nodes._settings import Duration, FilePath, Share, Size, fault
 from nodes._settings import Settings as Base
 from nodes._stream import Reader, Writer
 from nodes._task import Task, make, unjudged
 from nodes._windowbook import QUANTITY, Book, Due, Shape
-from nodes._windowjournal import Journal, NoteError, named, read, state, took
+from nodes._windowjournal import Journal, NoteError, early, named, read, state, took
 from protocol.clock import MILLISECOND, SECOND, Now
-from protocol.messages import Configuration, Durable, Fetch, Outcome, Snapshots, Verdict, Window
+from protocol.messages import Cause, Configuration, Durable, Fetch, Outcome, Snapshots, Verdict, Window
 
 SEGMENT = 4 << 20
 """Bytes of one file of the journal: a restart reads about one more than it needs."""
@@ -73,6 +77,16 @@ class Settings(Base):
     """Disk for the journal: verdicts that the archive lacks, and what the next windows need after a restart."""
     age: Duration = 24 * HOUR
     """The journal keeps nothing longer than this."""
+    alarm: bool = False
+    """Have a device's latest window judged at once when it leaves its quiet ways, besides the schedule."""
+    alarm_limit: Annotated[float, Field(gt=1)] = Limits.limit
+    """Change of the frequency within 0.4 s, in multiples of the device's usual peak, that is out of its ways."""
+    alarm_after: Annotated[Duration, Field(ge=0, le=10 * SECOND)] = 500 * MILLISECOND
+    """So much of an early window lies after the alarm."""
+    alarm_hold: Annotated[Duration, Field(ge=SECOND)] = 30 * SECOND
+    """From an alarm of a device to its next."""
+    alarm_waiting: Annotated[int, Field(ge=1)] = 16
+    """Early windows without a verdict at a time; when all devices alarm, the first of them tell what there is."""
 
     @model_validator(mode="after")
     def _rebuildable(self) -> Settings:
@@ -80,10 +94,22 @@ class Settings(Base):
             raise fault("`age` of the journal is below `window` + `every`", "a restart needs the samples of a window")
         return self
 
+    @model_validator(mode="after")
+    def _watchable(self) -> Settings:
+        if self.alarm and self.of != "frequency":
+            raise fault(f"`alarm` watches frequency, not {self.of}", "leave it out, or cut windows of frequency")
+        return self
+
     @property
     def shape(self) -> Shape:
         """Which windows are cut."""
         return Shape(self.of, self.window, self.every, self.stagger)
+
+    @property
+    def watch(self) -> Watch | None:
+        """What early windows are cut for; None if none are."""
+        limits = Limits(limit=self.alarm_limit, hold=self.alarm_hold / SECOND)
+        return Watch(limits, self.alarm_after) if self.alarm else None
 
 
 class Trigger(Node):
@@ -95,14 +121,14 @@ class Trigger(Node):
         self.settings, self.place = settings, place
         self.reader = Reader(place.name)
         self.writer = Writer(place.name, 0, settings.memory)
-        self.book = Book(settings.shape)
+        self.book = Book(settings.shape, watch=settings.watch)
         self.leases = self._leases(0)
         self.again: dict[tuple[int, int], int] = {}
         """Windows that were open when our predecessor ended: (device, start) -> lease."""
         self.judged: dict[int, list[float]] = {}
         """Device -> [windows judged, suspicious ones, last score]"""
         names = ("windows", "sent", "ok", "incomplete", "failed", "dead", "suspicious", "twins", "attempts_failed")
-        self.counters = dict.fromkeys((*names, "reopened", "untold"), 0)
+        self.counters = dict.fromkeys((*names, "reopened", "untold", "early", "early_passed", "early_incomplete"), 0)
         self.letters = DeadLetters(settings.dead_letters / f"{place.name}.jsonl")
         self._inherited: list[Due] = []
         """Windows that our predecessor left open, until they are leased again."""
@@ -127,7 +153,7 @@ class Trigger(Node):
         try:
             keeper = Journal(self.place.journal, keep=s.keep, age=s.age, segment=SEGMENT)
             keeper.needed_since = self._since
-            book, open_ = read(keeper.records, s.shape)
+            book, open_ = read(keeper.records, s.shape, s.watch)
         except (JournalError, NoteError) as fault:
             raise StartError(str(fault)) from fault
         self.book = book.shaped(s.shape)
@@ -210,8 +236,11 @@ class Trigger(Node):
         elif isinstance(word, Snapshots):
             note = self.book.reduce(word, now.utc)
             self.writer.note(took(note))
-            for due in self.book.take(note):
-                yield from self._due(due, now)
+            for due in self.book.take(note, self._room):
+                if due.cause == Cause.ALARM:
+                    self._early(word.node, due)
+                else:
+                    yield from self._due(due, now)
 
     def _out_of_turn(self, word: Any) -> bool:
         """Words beyond a gap that were handed on because their writer's life is over: its successor says them again,
@@ -226,12 +255,32 @@ class Trigger(Node):
         """A window is complete enough and goes to the queue, or has its verdict now."""
         self.counters["windows"] += 1
         task = make(due, self.place.name, self.settings.gap)
-        if not task.window.values.size or task.window.completeness < self.settings.completeness:
+        if not self._complete(task):
             yield self._incomplete(task)
         elif self.leases.waiting >= self.settings.waiting:
             yield from self._bury(Dead(task, 0, 0, "too many windows wait for a detector"), now)
         else:
-            self.leases.add(task)
+            self.leases.add(task, urgent=due.cause == Cause.ALARM)
+
+    def _complete(self, task: Task) -> bool:
+        return task.window.values.size > 0 and task.window.completeness >= self.settings.completeness
+
+    def _room(self) -> bool:
+        """Whether another early window may be cut."""
+        room = self.leases.urgent < self.settings.alarm_waiting and self.leases.waiting < self.settings.waiting
+        self.counters["early_passed"] += not room
+        return room
+
+    def _early(self, writer: str, due: Due) -> None:
+        """An early window is complete enough and goes to the head of the queue, or there is none."""
+        task = make(due, self.place.name, self.settings.gap)
+        if not self._complete(task):
+            self.counters["early_incomplete"] += 1
+            return
+        self.counters["windows"] += 1
+        self.counters["early"] += 1
+        self.writer.note(early(writer, due))
+        self.leases.add(task, urgent=True)
 
     def _send(self, now: Now) -> Iterator[Action]:
         for sent in self.leases.send(now.monotonic):
@@ -255,7 +304,7 @@ class Trigger(Node):
         if task is None:
             self.counters["twins"] += 1
             return
-        yield self._say(verdict)
+        yield self._say(replace(verdict, cause=task.due.cause))
 
     def _say(self, verdict: Verdict) -> Action:
         """A window's one and last verdict."""
@@ -291,7 +340,12 @@ class Trigger(Node):
                 "fetched": self.reader.fetched,
                 **self.writer.counters,
             },
-            "queues": {"waiting": self.leases.waiting, "in_flight": self.leases.out, "behind": self.reader.behind},
+            "queues": {
+                "waiting": self.leases.waiting,
+                "in_flight": self.leases.out,
+                "early": self.leases.urgent,
+                "behind": self.reader.behind,
+            },
             "columns": ["windows", "suspicious", "score"],
             "devices": np.array(devices, dtype=np.uint32),
             "labels": [names.get(device, "") for device in devices],

@@ -282,6 +282,14 @@ class Outcome(StrEnum):
     """The algorithm raised; or, as the trigger's last word, every attempt failed or fell silent (dead letter)."""
 
 
+class Cause(StrEnum):
+    """Why a window was cut."""
+
+    SCHEDULE = "schedule"
+    ALARM = "alarm"
+    """The pre-screen saw the device leave its quiet ways; its `start` is never that of a window of the schedule."""
+
+
 @message(b"VER")
 @dataclass(frozen=True)
 class Verdict(Numbered):
@@ -312,6 +320,8 @@ class Verdict(Numbered):
     error: str = ""
     took: int = 0
     """ns of work."""
+    cause: str = "schedule"
+    """A `Cause`: why there was this window."""
 
 
 @message(b"ANN")

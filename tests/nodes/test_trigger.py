@@ -266,7 +266,7 @@ def test_one_detector_that_is_slow_holds_up_its_own_windows_only(bench: Bench):
     while windows := [window for window in windows if bench.sent_to[window.lease] != "prejudge.1"]:
         windows = windows[1:] + bench.answer(windows[0], bench.sent_to[windows[0].lease])
     assert (len(slow), len(bench.verdicts)) == (2, 13)
-    assert bench.node.health(START)["queues"] == {"waiting": 0, "in_flight": 2, "behind": 0}
+    assert bench.node.health(START)["queues"] == {"waiting": 0, "in_flight": 2, "early": 0, "behind": 0}
 
 
 def test_a_late_answer_to_an_earlier_life_counts_once(tmp_path: Path):

@@ -105,7 +105,7 @@ def test_a_window_whose_samples_are_gone_is_still_open() -> None:
 
 def test_a_newer_format_is_refused() -> None:
     newer = Note(msgpack.packb([3, 99, "whatever"]))
-    with pytest.raises(NoteError, match="format 99, this release knows up to 1; use a newer one"):
+    with pytest.raises(NoteError, match="format 99, this release knows up to 2; use a newer one"):
         read(lambda since: iter([Head(1, 0, 0, 1), newer]), SHAPE)
 
 
