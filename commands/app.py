@@ -1,16 +1,18 @@
-"""The `syms` command: a verb is a module beside this one, with `register(app)`."""
+"""The `syms` command: a verb is a module beside this one, with `register(app)`.
+
+Its first line is "`syms verb`: what it does", which `syms --help` shows.
+"""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
 import sys
+from pathlib import Path
 
 import typer
 
 import commands
-from nodes._faults import Faulty
-from nodes._node import StartError
 
 ORDER = ("demo", "up", "down", "status", "check", "draw", "decode", "try_", "simulate", "replay", "export", "events")
 """How `syms --help` lists the verbs; others follow by name."""
@@ -25,6 +27,31 @@ def verbs() -> list[str]:
 
 def make_app(modules: list[str]) -> typer.Typer:
     """The command with the verbs of these modules."""
+    app = _without_verbs()
+    for module in modules:
+        importlib.import_module(f"commands.{module}").register(app)
+    return app
+
+
+def make_contents() -> typer.Typer:
+    """The command with all verbs by name and summary only: importing what they need would take a second."""
+    app = _without_verbs()
+    for module in verbs():
+        app.command(module.rstrip("_"), short_help=summary(module))(_nothing)
+    return app
+
+
+def summary(module: str) -> str:
+    """What a verb does: the first line of its file."""
+    with open(Path(commands.__path__[0], f"{module}.py"), encoding="utf-8") as source:
+        return source.readline().partition("`: ")[2].rstrip('"\n')
+
+
+def _nothing() -> None:
+    """In the place of a verb that nobody has asked for."""
+
+
+def _without_verbs() -> typer.Typer:
     app = typer.Typer(
         name="syms",
         no_args_is_help=True,
@@ -34,8 +61,6 @@ def make_app(modules: list[str]) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
-    for module in modules:
-        importlib.import_module(f"commands.{module}").register(app)
     return app
 
 
@@ -48,10 +73,19 @@ def _root() -> None:
 def main() -> None:
     """Entry point. Exit codes: 0 done, 1 it went wrong, 2 what was asked for is faulty (a file, an option)."""
     asked = sys.argv[1] if len(sys.argv) > 1 else ""
-    known = verbs()
-    module = next((verb for verb in known if verb.rstrip("_") == asked), None)
-    # Only the module that is asked for: a verb that needs no HDF5 does not wait for its import.
-    app = make_app([module] if module else known)
+    module = next((verb for verb in verbs() if verb.rstrip("_") == asked), None)
+    if module is None:
+        make_contents()(prog_name="syms")
+    else:
+        _do(module)
+
+
+def _do(module: str) -> None:
+    """Only the module that is asked for is imported: a verb that needs no HDF5 does not wait for it."""
+    from nodes._faults import Faulty
+    from nodes._node import StartError
+
+    app = make_app([module])
     try:
         app(prog_name="syms")
     except Faulty as faulty:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -45,6 +46,22 @@ def test_the_list_of_verbs_is_whole() -> None:
     listed = [line.split()[0] for line in output.partition("Commands:")[2].splitlines() if line.strip()]
     assert code == 0
     assert sorted(set(listed) & set(VERBS)) == sorted(VERBS)
+
+
+def test_help_lists_every_verb_without_importing_it() -> None:
+    output = CliRunner().invoke(syms.make_contents(), ["--help"]).output
+    listed = output.partition("Commands:")[2]
+    for module in syms.verbs():
+        first = " ".join(syms.summary(module).split()[:2])
+        assert first, f"the first line of commands/{module}.py is to be `syms verb`: what it does"
+        assert module.rstrip("_") in listed
+        assert first in listed
+
+
+def test_help_does_not_wait_for_numpy() -> None:
+    ask = "import sys; from commands import app; app.make_contents(); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"numpy", "pydantic", "zmq", "h5py", "numba"} & set(loaded)
 
 
 def test_faults_go_to_stderr_with_exit_code_2(
