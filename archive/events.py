@@ -22,9 +22,10 @@ from archive import folder, layout
 from archive.configurations import NUMBERING
 from archive.disk import Disk, make_folder
 from archive.folder import ArchiveError
-from archive.groups import write_root, write_table
+from archive.groups import write_root
 from archive.reading import Extract
 from archive.sources import open_finished
+from archive.tables import write_table
 from protocol.clock import SECOND
 from protocol.messages import Outcome, Verdict
 

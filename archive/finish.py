@@ -3,10 +3,10 @@
     python -m archive.finish DIR [PARENT]   merge what is sealed (a niced child of the archiver does this, and ends with
                                             it: PARENT is its process id)
 
-A finished file has one group per table, device-major (`values [device, channel, time]`), in chunks of one device x all
-channels x one minute, shuffled and gzipped; absent values are NaN; and the group `verdicts`. It appears under its name
-complete and on disk before its parts are deleted. Parts that are found with a file which holds them already are
-deleted; late rows come as new parts and are merged with the file that is there.
+A finished file has one group per table, device-major (`values [device, channel, time]`), in chunks of one channel of
+one device, shuffled and gzipped, absent values NaN, with an overview by seconds; and the group `verdicts`. It appears
+under its name complete and on disk before its parts are deleted. Parts that are found with a file which holds them
+already are deleted; late rows come as new parts and are merged with the file that is there.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ import h5py
 
 from archive import folder, layout
 from archive.disk import Disk, make_folder
-from archive.groups import write_aside, write_root, write_table
+from archive.groups import write_aside, write_root
 from archive.merging import joined, joined_aside
 from archive.parts import Cells, Part
 from archive.shelves import seal_part
 from archive.sources import open_finished, open_part
+from archive.tables import write_index, write_table
 from archive.verdicts import joined as joined_verdicts
 from archive.verdicts import of_file, of_part, write_group
 from archive.watermark import Watermark
@@ -67,7 +68,8 @@ def _write(root: Path, hour: int, path: Path, file: Any, parts: list[Part], judg
         for table, rows in joined(file, parts):
             span = rows.crop()
             if span is not None:
-                write_table(out.create_group(table.name), rows, *span)
+                write_table(out.create_group(table.name), rows, *span, overview=True)
+        write_index(out)
         for table, aside in joined_aside(file, parts):
             write_aside(out.create_group(f"aside/{table.name}"), table, aside)
         verdicts = joined_verdicts(([of_file(file)] if file is not None else []) + [of_part(part) for part in judged])

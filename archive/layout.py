@@ -20,6 +20,7 @@ A finished file always covers one hour: parts are shorter where an hour would be
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -29,8 +30,8 @@ import numpy as np
 from protocol import clock
 from protocol.messages import FIXED_CHANNELS, Table
 
-FORMAT = 2
-"""Of the whole folder; a newer release reads an older one's. 1: no verdicts."""
+FORMAT = 3
+"""Of the whole folder; a newer release reads an older one's. 1: no verdicts; 2: no overviews."""
 SPAN = 3600 * clock.SECOND
 """Of a finished file [ns]."""
 PART_SPANS = tuple(minutes * 60 * clock.SECOND for minutes in (60, 30, 20, 10, 5, 1))
@@ -43,6 +44,8 @@ VERDICT_ROWS = 8192
 """Capacity of one part of verdicts."""
 PART, SEALED = ".part.h5", ".sealed.h5"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LAST_DAY = 253_402_300_799 * clock.SECOND
+"""Of the years that have four digits [ns]."""
 
 
 class Field(NamedTuple):
@@ -189,6 +192,11 @@ def live_folder(root: Path, hour: int) -> Path:
     return root / "live" / hour_name(hour)
 
 
+def has_parts(root: Path, hour: int) -> bool:
+    """Whether there are parts of an hour."""
+    return any(live_folder(root, hour).glob("*.h5"))
+
+
 def finished_path(root: Path, hour: int) -> Path:
     """The finished file of an hour."""
     return root / f"{moment(hour):%Y/%m/%d}" / f"syms_{hour_name(hour)}.h5"
@@ -214,11 +222,31 @@ def holds_verdicts(path: Path) -> bool:
     return path.name.startswith("verdicts.")
 
 
-def finished_hours(root: Path) -> dict[int, Path]:
-    """Hour [ns] to path of every finished file, in order of time."""
-    paths = root.glob("[0-9]*/[0-9][0-9]/[0-9][0-9]/syms_*.h5")
+def finished_hours(root: Path, start: int | None = None, end: int | None = None) -> dict[int, Path]:
+    """Hour [ns] to path of every finished file, in order of time; of days that touch [start, end) ns if given."""
+    low = () if start is None else _day(start)
+    high = () if end is None else _day(end)
+    paths = (path for day in _days(root, low, high, 3) for path in day.glob("syms_*.h5"))
     hours = ((hour_from(path.stem.removeprefix("syms_")), path) for path in paths)
     return dict(sorted((hour, path) for hour, path in hours if hour is not None))
+
+
+def _day(time: int) -> tuple[str, ...]:
+    """Year, month and day as folders are called; of an instant before or after all years, the first or last one."""
+    inside = min(max(time, 0), LAST_DAY)
+    return tuple(f"{moment(inside):%Y %m %d}".split())
+
+
+def _days(folder: Path, low: tuple[str, ...], high: tuple[str, ...], depth: int) -> Iterator[Path]:
+    """Folders `depth` below one, whose names lie between two; low and high are empty where there is no limit."""
+    if not depth:
+        yield folder
+        return
+    for path in folder.glob("[0-9]*"):
+        if (not low or low[0] <= path.name) and (not high or path.name <= high[0]):
+            below_low = low[1:] if low and path.name == low[0] else ()
+            below_high = high[1:] if high and path.name == high[0] else ()
+            yield from _days(path, below_low, below_high, depth - 1)
 
 
 def live_hours(root: Path) -> dict[int, Path]:

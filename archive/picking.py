@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NamedTuple
 
 from archive import layout
 from archive.folder import ArchiveError
 from protocol.messages import Configuration, Table
 
 
-def picker(configuration: Configuration, quantity: str, name: str | None) -> Any:
-    """A function from the fields of some rows [n, …] to one quantity [n]."""
+class Pick(NamedTuple):
+    """One quantity among the fields of rows."""
+
+    field: str
+    at: int | None = None
+    """Channel of `values`, word of `digital`; None for the fields that have one value a row."""
+
+
+def picked(configuration: Configuration, quantity: str, name: str | None) -> Pick:
+    """Where a quantity of a station stands. Raises ArchiveError if it has none of that name."""
     table = Table(*configuration.table)
     if quantity in ("status", "quality"):
-        return lambda fields: fields[quantity]
+        return Pick(quantity)
     names = {
         "frequency": [""], "rocof": [""], "magnitude": configuration.phasors, "angle": configuration.phasors,
         "analog": configuration.analogs, "digital": [f"word {word + 1}" for word in range(table.digitals)],
@@ -28,9 +36,8 @@ def picker(configuration: Configuration, quantity: str, name: str | None) -> Any
         raise ArchiveError(f"{configuration.name}: name one of its {quantity} channels: {', '.join(names) or 'none'}")
     index = names.index(wanted)
     if quantity == "digital":
-        return lambda fields: fields["digital"][:, index]
-    channel = layout.channel_of(table, quantity, index)
-    return lambda fields: fields["values"][:, channel]
+        return Pick("digital", index)
+    return Pick("values", layout.channel_of(table, quantity, index))
 
 
 def _told_apart(names: list[str]) -> list[str]:

@@ -4,6 +4,7 @@
         found.devices                                   # names of the stations
         time, hertz = found.get("Blue PMU", "frequency")
         time, volts = found.get("Blue PMU", "magnitude", "VA")
+        seconds = found.overview("Blue PMU", "frequency")  # minimum, mean, maximum, count of each second
         found.to_xarray("rate50_ph4_an0_dg1")           # values [device, channel, time]
 
 Times are ns UTC since 1970 (int), datetimes, or ISO 8601 text; the interval is half-open; None = no limit.
@@ -24,10 +25,12 @@ from numpy.typing import NDArray
 
 from archive import folder, layout
 from archive.folder import ArchiveError
+from archive.glances import Glances, joined
 from archive.groups import labels
 from archive.hours import opened_hour
 from archive.longrows import Rows as LongRows
-from archive.picking import picker
+from archive.overviews import Overview
+from archive.picking import Pick, picked
 from archive.sources import AsideRows, Joined
 from archive.verdicts import Verdicts, between, empty, some
 from protocol import clock
@@ -37,6 +40,8 @@ Moment = int | str | datetime | None
 FIRST, LAST = -(1 << 62), 1 << 62
 BLOCK = 32 << 20
 """Bytes read at a time."""
+MINUTE = 60
+HOUR = 3600
 
 
 def instant(moment: Moment, default: int) -> int:
@@ -79,6 +84,7 @@ class Extract:
         self.root, self.start, self.end = root, start, end
         self._known: dict[str, list[Configuration]] | None = None
         self._strayed: list[Configuration] = []
+        self._glances = Glances()
 
     def __enter__(self) -> Extract:
         return self
@@ -91,23 +97,36 @@ class Extract:
     @property
     def hours(self) -> list[int]:
         """Starts [ns] of the hours that have files and touch the interval, or hold strays that do."""
-        found = layout.finished_hours(self.root).keys() | layout.live_hours(self.root).keys()
-        low, high, slack = self.start - layout.SPAN, self.end, folder.slack(self.root)
+        slack = folder.slack(self.root)
+        low, high = self.start - layout.SPAN - slack, self.end + slack
         strays = folder.strays(self.root).items()
         strayed = {hour for hour, (first, stop) in strays if first < self.end and self.start < stop}
-        return sorted(hour for hour in found if low - slack < hour < high + slack or hour in strayed)
+        found = layout.finished_hours(self.root, low, high).keys() | layout.live_hours(self.root).keys()
+        found |= {hour for hour in strayed if layout.finished_path(self.root, hour).exists()}
+        return sorted(hour for hour in found if low < hour < high or hour in strayed)
 
     @property
     def configurations(self) -> dict[str, list[Configuration]]:
         """Table name to every configuration that has rows in it, in order."""
         if self._known is None:
             self._known, self._strayed = {}, []
-            for _, tables, aside in self._each_hour():
-                for rows in tables:
-                    held = self._known.setdefault(rows.table.name, [])
-                    held += [each for each in rows.configurations if each not in held]
-                self._strayed += [block.configuration for _, found in aside for block in self._aside(found, None)]
+            for hour in self.hours:
+                for table, configurations in self._held(hour):
+                    held = self._known.setdefault(table.name, [])
+                    if held != configurations:
+                        held += [each for each in configurations if each not in held]
         return self._known
+
+    def _held(self, hour: int) -> Iterator[tuple[Table, list[Configuration]]]:
+        """(table, its configurations) of an hour that have rows in the interval; notes those set aside."""
+        glances = self._glances.held(self.root, hour)
+        if glances is not None:
+            touched = (each for each in glances if self._touches(each.table, (each.first, each.stop)))
+            yield from ((each.table, each.configurations) for each in touched)
+            return
+        with opened_hour(self.root, hour) as (tables, aside):
+            yield from ((rows.table, rows.configurations) for rows in tables if self._touches(rows.table, rows.crop()))
+            self._strayed += [block.configuration for _, found in aside for block in self._aside(found, None)]
 
     def _all(self) -> list[Configuration]:
         """Every configuration that has rows, at their places or aside."""
@@ -160,11 +179,11 @@ class Extract:
     def _each_hour(self) -> Iterator[tuple[int, list[Joined], list[tuple[Table, AsideRows]]]]:
         for hour in self.hours:
             with opened_hour(self.root, hour) as (tables, aside):
-                yield hour, [rows for rows in tables if self._touches(rows)], aside
+                yield hour, [rows for rows in tables if self._touches(rows.table, rows.crop())], aside
 
-    def _touches(self, rows: Joined) -> bool:
-        """Whether a table may have rows in the interval."""
-        return next(_steps(rows, 1, self.start, self.end), None) is not None
+    def _touches(self, table: Table, span: tuple[int, int] | None) -> bool:
+        """Whether a table with rows in these slots may have some in the interval."""
+        return _inside(table, span, self.start, self.end) is not None
 
     # arrays
 
@@ -181,13 +200,13 @@ class Extract:
         for rows in (rows for _, tables, _ in self._each_hour() for rows in tables):
             for column in _chosen(rows.configurations, wanted):
                 try:
-                    pick = picker(rows.configurations[column], quantity, name)
+                    pick = picked(rows.configurations[column], quantity, name)
                 except ArchiveError as fault:  # it may have had that channel before, or after
                     faults.append(fault)
                     continue
-                for own, block in self._blocks(rows, [column]):
+                for own, block in self._blocks(rows, [column], pick):
                     times.append(own[0])
-                    values.append(pick({field: array[0] for field, array in block.items()}))
+                    values.append(block[pick.field][0])
         if faults and not times:
             raise faults[0]
         if not times:
@@ -196,16 +215,43 @@ class Extract:
         order = np.argsort(time, kind="stable")
         return time[order], value[order]
 
-    def _blocks(self, rows: Joined, columns: Sequence[int]) -> Iterator[tuple[list[Any], dict[str, list[Any]]]]:
+    def overview(self, device: str, quantity: str, name: str | None = None) -> Overview:
+        """Minimum, mean and maximum of every second that begins in the interval and has valid values.
+
+        Called as `get`, for frequency, rocof, magnitude, angle and analog. The mean of an angle says nothing in a
+        second in which it turns over at 180 degrees. Finished files keep it; else it is made from the rows. Raises
+        ArchiveError.
+        """
+        wanted, faults = self._only(device), []
+
+        def choose(configurations: Sequence[Configuration]) -> list[tuple[int, Pick]]:
+            chosen = []
+            for column in _chosen(configurations, wanted):
+                try:
+                    chosen.append((column, picked(configurations[column], quantity, name)))
+                except ArchiveError as fault:
+                    faults.append(fault)
+            return chosen
+
+        if quantity in ("status", "quality", "digital"):
+            raise ArchiveError(f"there is no overview of {quantity}: use get()")
+        pieces = [piece for hour in self.hours for piece in self._glances.seconds(self.root, hour, choose)]
+        if faults and not pieces:
+            raise faults[0]
+        return joined(pieces, self.start, self.end)
+
+    def _blocks(self, rows: Joined, columns: Sequence[int], pick: Pick | None = None
+                ) -> Iterator[tuple[list[Any], dict[str, list[Any]]]]:  # fmt: skip
         """Rows present in the interval: (per column [n] own times, field -> per column [n, …])."""
-        for first, stop in _steps(rows, len(columns), self.start, self.end):
-            block = rows.block(columns, first, stop)
+        limit = MINUTE if pick is None else HOUR
+        for first, stop in _steps(rows, len(columns), self.start, self.end, limit):
+            block = rows.block(columns, first, stop, pick)
             slot_time = clock.slot_time(np.arange(first, stop, dtype=np.int64), rows.table.rate)
             time = slot_time + block["offset"]
-            here = (block.pop("present") != 0) & (time >= self.start) & (time < self.end)
+            here = (block["present"] != 0) & (time >= self.start) & (time < self.end)
             if here.any():
-                picked = {name: [array[at][here[at]] for at in range(len(columns))] for name, array in block.items()}
-                yield [time[at][here[at]] for at in range(len(columns))], picked
+                taken = {name: [array[at][here[at]] for at in range(len(columns))] for name, array in block.items()}
+                yield [time[at][here[at]] for at in range(len(columns))], taken
 
     # rows, as `syms export` prints them
 
@@ -283,24 +329,30 @@ class Extract:
         with ExitStack() as stack:
             opened = [stack.enter_context(opened_hour(self.root, hour))[0] for hour in self.hours]
             mine = [rows for tables in opened for rows in tables if rows.table.name == table]
-            found = [rows for rows in mine if self._touches(rows)]
+            found = [rows for rows in mine if self._touches(rows.table, rows.crop())]
             if not found:
                 raise ArchiveError(f"{self.root}: nothing in table {table} in that time")
             yield Joined(found[0].table, [source for rows in found for source in rows.sources])
 
 
-def _steps(rows: Joined, columns: int, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Slot intervals of some megabytes each that cover what there is between two instants."""
-    span = rows.crop()
+def _inside(table: Table, span: tuple[int, int] | None, start: int, end: int) -> tuple[int, int] | None:
+    """Slots of a span whose rows may be of [start, end) ns, None if there are none."""
     if span is None:
+        return None
+    low = max(span[0], int(clock.slot_of(max(start, 0), table.rate)) - 1)
+    high = min(span[1], int(clock.slot_of(min(end, LAST), table.rate)) + 2)
+    return (low, high) if low < high else None
+
+
+def _steps(rows: Joined, columns: int, start: int, end: int, seconds: int) -> Iterator[tuple[int, int]]:
+    """Slot intervals of so many seconds, some megabytes at most, that cover what there is between two instants."""
+    inside, rate = _inside(rows.table, rows.crop(), start, end), rows.table.rate
+    if inside is None:
         return
-    rate = rows.table.rate
-    low = max(span[0], int(clock.slot_of(max(start, 0), rate)) - 1)
-    high = min(span[1], int(clock.slot_of(min(end, LAST), rate)) + 2)
-    minute = 60 * rate if rate > 0 else max(1, 60 // -rate)
-    step = max(1, min(minute, BLOCK // (layout.row_bytes(rows.table) * max(columns, 1))))
-    for first in range(low, high, step):
-        yield first, min(first + step, high)
+    slots = seconds * rate if rate > 0 else max(1, seconds // -rate)
+    step = max(1, min(slots, BLOCK // (layout.row_bytes(rows.table) * max(columns, 1))))
+    for first in range(*inside, step):
+        yield first, min(first + step, inside[1])
 
 
 def _chosen(configurations: Sequence[Configuration], wanted: set[_Key] | None) -> list[int]:

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archive import folder, layout
-from archive.configurations import from_json, identity
+from archive.configurations import from_json, identity, recognised
 from archive.disk import Disk
 from archive.parts import Part, Rows
+from archive.picking import Pick
 from protocol.messages import Configuration, Table
 
 SCAN = 16 << 20
@@ -33,9 +34,20 @@ class Source(Protocol):
     """Identity of a configuration to the column that holds its rows."""
     configurations: dict[str, Configuration]
 
-    def block(self, columns: Sequence[int], first: int, stop: int) -> Rows:
-        """Fields of some columns for the slots [first, stop), which must lie within the source."""
+    def block(self, columns: Sequence[int], first: int, stop: int, pick: Pick | None = None) -> Rows:
+        """Fields of some columns for the slots [first, stop), which must lie within the source; see `wanted`."""
         ...
+
+
+def wanted(table: Table, pick: Pick | None) -> dict[str, layout.Field]:
+    """What a block holds: all fields, or presence, offset and one quantity, picked from its channels or words."""
+    fields = layout.row_fields(table) | {"present": layout.Field("|u1")}
+    if pick is None:
+        return fields
+    return {
+        name: layout.Field(field.dtype, () if name == pick.field else field.tail)
+        for name, field in fields.items() if name in ("present", "offset", pick.field)
+    }  # fmt: skip
 
 
 class PartSource:
@@ -49,9 +61,12 @@ class PartSource:
         self.configurations = {identity(each): each for each in held.values()}
         self._views = {name: part.view(name) for name in (*part.fields, "present")}
 
-    def block(self, columns: Sequence[int], first: int, stop: int) -> Rows:
-        slots = slice(first - self.first, stop - self.first)
-        return {name: view[slots][:, list(columns)].swapaxes(0, 1) for name, view in self._views.items()}
+    def block(self, columns: Sequence[int], first: int, stop: int, pick: Pick | None = None) -> Rows:
+        slots, which = slice(first - self.first, stop - self.first), _run(columns)
+        found = {name: self._views[name][slots][:, which].swapaxes(0, 1) for name in wanted(self.part.table, pick)}
+        if pick is not None and pick.at is not None:
+            found[pick.field] = found[pick.field][..., pick.at]
+        return found
 
     def crop(self) -> tuple[int, int] | None:
         """[first, stop) of the slots with any row, None if there is none."""
@@ -64,25 +79,38 @@ class PartSource:
         return (self.first + int(taken[0]), self.first + int(taken[-1]) + 1) if len(taken) else None
 
 
+def _run(columns: Sequence[int]) -> slice | list[int]:
+    """Columns as an index that copies nothing if they follow each other."""
+    if list(columns) == list(range(columns[0], columns[0] + len(columns))):
+        return slice(columns[0], columns[0] + len(columns))
+    return list(columns)
+
+
 class FinishedSource:
     """One table's group in a finished file; the file stays open as long as the source is used."""
 
     def __init__(self, group: Any, table: Table) -> None:
-        self._group = group
+        self._group, self._table = group, table
+        self._data: dict[str, Any] = {}
         self.first = int(group.attrs["first_slot"])
         self.stop = self.first + int(group["time"].shape[0])
-        held = [from_json(text) for text in group["configuration"].asstr()[:]]
-        self.columns = {identity(each): column for column, each in enumerate(held)}
-        self.configurations = {identity(each): each for each in held}
-        self._fields = (*layout.row_fields(table), "present")
+        held = [recognised(text) for text in group["configuration"].asstr()[:]]
+        self.columns = {key: column for column, (key, _) in enumerate(held)}
+        self.configurations = dict(held)
 
-    def block(self, columns: Sequence[int], first: int, stop: int) -> Rows:
+    def block(self, columns: Sequence[int], first: int, stop: int, pick: Pick | None = None) -> Rows:
         slots = slice(first - self.first, stop - self.first)
         found: Rows = {}
-        for name in self._fields:
-            rows = [self._group[name][column, ..., slots] for column in columns]
-            found[name] = np.moveaxis(np.stack(rows), -1, 1)
+        for name in wanted(self._table, pick):
+            middle = (pick.at,) if pick is not None and name == pick.field and pick.at is not None else (...,)
+            data = self._opened(name)
+            found[name] = np.moveaxis(np.stack([data[column, *middle, slots] for column in columns]), -1, 1)
         return found
+
+    def _opened(self, name: str) -> Any:
+        if name not in self._data:
+            self._data[name] = self._group[name]
+        return self._data[name]
 
     def crop(self) -> tuple[int, int] | None:
         """[first, stop) of the slots with any row."""
@@ -105,28 +133,32 @@ class Joined:
         spans = [span for source in self.sources if (span := source.crop()) is not None]
         return (min(first for first, _ in spans), max(stop for _, stop in spans)) if spans else None
 
-    def block(self, columns: Sequence[int], first: int, stop: int) -> Rows:
-        """Fields of some columns (of this join) for the slots [first, stop); holes are zero and not present."""
-        fields = layout.row_fields(self.table) | {"present": layout.Field("|u1")}
+    def block(self, columns: Sequence[int], first: int, stop: int, pick: Pick | None = None) -> Rows:
+        """Fields (see `wanted`) of some columns of this join for the slots [first, stop); holes are zero."""
         block: Rows = {
             name: np.zeros((len(columns), stop - first, *field.tail), dtype=field.dtype)
-            for name, field in fields.items()
+            for name, field in wanted(self.table, pick).items()
         }
         for source in self.sources:
-            self._fill(block, source, columns, first, stop)
+            self._fill(block, source, columns, first, stop, pick)
         return block
 
-    def _fill(self, block: Rows, source: Source, columns: Sequence[int], first: int, stop: int) -> None:
+    def _fill(self, block: Rows, source: Source, columns: Sequence[int], first: int, stop: int,
+              pick: Pick | None) -> None:  # fmt: skip
         a, b = max(first, source.first), min(stop, source.stop)
         theirs = [(at, source.columns[self.keys[column]]) for at, column in enumerate(columns)
                   if self.keys[column] in source.columns]  # fmt: skip
         if a >= b or not theirs:
             return
-        found = source.block([column for _, column in theirs], a, b)
+        found = source.block([column for _, column in theirs], a, b, pick)
+        slots = slice(a - first, b - first)
+        present = found["present"].astype(bool)
         for row, (at, _) in enumerate(theirs):
-            new = found["present"][row].astype(bool) & ~block["present"][at, a - first : b - first].astype(bool)
+            taken = block["present"][at, slots].astype(bool)
+            alone = present[row].all() and not taken.any()  # nearly always
+            new = slice(None) if alone else present[row] & ~taken
             for name, values in found.items():
-                block[name][at, a - first : b - first][new] = values[row][new]
+                block[name][at, slots][new] = values[row][new]
 
 
 def lookup(source: Source, column: int, slots: NDArray[np.int64]) -> tuple[NDArray[np.bool_], Rows]:

@@ -1,0 +1,142 @@
+"""Rows of one table in a finished file or an event file: device-major, a channel's minutes together, packed.
+
+A chunk of `values` is one channel of one device over some minutes: one quantity is read without the others, and what
+is packed together is alike. Whatever a chunk holds of its fill value only is not written at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archive import layout
+from archive.groups import TIME_UNITS, describe, write_devices
+from archive.overviews import Overviews
+from archive.packing import FILTERS, Packer, planes
+from archive.parts import Rows
+from archive.sources import Joined
+from protocol import clock
+from protocol.messages import Table
+
+CHUNK = 15_000
+"""Slots of a chunk: five minutes of 50 a second. Fewer pack worse, more make short looks slow."""
+MEMORY = 64 << 20
+"""Bytes of rows merged at a time."""
+
+
+def write_table(group: Any, rows: Joined, first: int, stop: int, overview: bool = False) -> None:
+    """One table for the slots [first, stop); with an overview, these are widened to whole seconds."""
+    table = rows.table
+    per_second = overview and table.rate > 1
+    if per_second:
+        first, stop = first // table.rate * table.rate, -(-stop // table.rate) * table.rate
+    group.attrs["first_slot"] = first
+    group.attrs["rate"] = table.rate
+    group.attrs["about"] = "rate > 0: frames per second, < 0: seconds per frame"
+    _write_time(group, table, first, stop - first)
+    write_devices(group, table, rows.configurations)
+    steps = _steps(table, stop - first)
+    _create(group, table, stop - first, steps)
+    start = int(clock.slot_time(first, table.rate))
+    seconds = Overviews(group, table, start, (stop - first) // table.rate) if per_second else None
+    batch = max(1, MEMORY // (layout.row_bytes(table) * steps))
+    for low in range(0, len(rows.configurations), batch):
+        _write_devices(group, rows, range(low, min(low + batch, len(rows.configurations))), steps, seconds)
+
+
+def _write_devices(group: Any, rows: Joined, columns: range, steps: int, seconds: Overviews | None) -> None:
+    first = int(group.attrs["first_slot"])
+    stop = first + group["time"].shape[0]
+    packers = [Packer() for _ in columns]
+    if seconds is not None:
+        seconds.begin(len(columns))
+    for at in range(first, stop, steps):
+        block = rows.block(columns, at, min(at + steps, stop))
+        _write_block(group, block, columns[0], at - first, packers)
+        if seconds is not None:
+            seconds.add(block["values"], (at - first) // rows.table.rate)
+    if seconds is not None:
+        seconds.write(columns[0])
+
+
+def write_index(out: Any) -> None:
+    """The tables of a finished file, told in one dataset: readers of many files look there first."""
+    tables = {}
+    for name in (name for name in out if layout.table_of(name)):
+        group = out[name]
+        texts = "\n".join(group["configuration"].asstr()[:])
+        tables[name] = {
+            "configurations": hashlib.sha256(texts.encode()).hexdigest(),
+            "first_slot": int(group.attrs["first_slot"]), "slots": group["time"].shape[0],
+        }  # fmt: skip
+    data = out.create_dataset("tables", data=np.bytes_(json.dumps(tables)))
+    data.attrs["long_name"] = "what stands in the tables of this file (JSON)"
+
+
+def _steps(table: Table, count: int) -> int:
+    """Slots of a chunk, whole seconds of them."""
+    second = max(1, table.rate)
+    return max(1, min(count, max(1, CHUNK // second) * second))
+
+
+def _create(group: Any, table: Table, count: int, steps: int) -> None:
+    for name, (dtype, dimensions, about) in _fields(table).items():
+        shape = [group[dimension].shape[0] for dimension in dimensions[:-1]]
+        fill = np.nan if name == "values" else 0
+        chunks = (*[1] * len(shape), steps)
+        data = group.create_dataset(name, (*shape, count), dtype, chunks=chunks, fillvalue=fill, **FILTERS)
+        describe(data, group, dimensions, about)
+    group["values"].attrs["coordinates"] = "latitude longitude elevation"
+
+
+def _fields(table: Table) -> dict[str, tuple[str, tuple[str, ...], str]]:
+    fields = {
+        "values": ("<f4", ("device", "channel", "time"), "measurements; see names and units; NaN = absent or invalid"),
+        "status": ("<u2", ("device", "time"), "STAT word of C37.118; only where present"),
+        "quality": ("|u1", ("device", "time"), "time quality byte of FRACSEC; only where present"),
+        "offset": (layout.offset_type(table.rate), ("device", "time"), "time of the row minus `time`, in ns"),
+        "present": ("|u1", ("device", "time"), "1 = there is a row, 0 = none came"),
+        "digital": ("<u2", ("device", "word", "time"), "digital words as received; only where present"),
+    }
+    if not table.digitals:
+        del fields["digital"]
+    return fields
+
+
+def _write_time(group: Any, table: Table, first: int, count: int) -> None:
+    data = group.create_dataset("time", (count,), "<i8", chunks=(min(count, 1 << 20),), **FILTERS)
+    for at in range(0, count, 1 << 20):
+        slots = np.arange(at, min(at + (1 << 20), count), dtype=np.int64) + first
+        data[at : at + len(slots)] = clock.slot_time(slots, table.rate)
+    data.attrs["units"] = TIME_UNITS
+    data.attrs["calendar"] = "proleptic_gregorian"
+    data.attrs["standard_name"] = "time"
+    data.make_scale("time")
+
+
+def _write_block(group: Any, block: Rows, low: int, slot: int, packers: list[Packer]) -> None:
+    """Fields of some devices from device `low` on, one chunk of slots from `slot` on."""
+    block["values"][block["present"] == 0] = np.nan
+    there = np.flatnonzero(block["present"].any(axis=1)).tolist()
+    for name, values in block.items():
+        data = group[name]
+        for row in there:
+            _write_chunks(data, values[row], low + row, slot, packers[row] if name == "values" else Packer())
+
+
+def _write_chunks(data: Any, rows: NDArray[Any], device: int, slot: int, packer: Packer) -> None:
+    """[n, …] of one device: a chunk for each channel, filled up at the end of the file."""
+    size, steps = data.dtype.itemsize, data.chunks[-1]
+    if len(rows) < steps:
+        rows = np.concatenate([rows, np.full((steps - len(rows), *rows.shape[1:]), data.fillvalue, rows.dtype)])
+    empty = np.frombuffer(data.fillvalue.tobytes(), np.uint8)[:, None]
+    both = planes(rows)
+    for channel in range(len(both) // size):
+        chunk = both[channel * size : (channel + 1) * size]
+        if (chunk[:, :1] != empty).any() or (chunk != empty).any():
+            place = (device, slot) if data.ndim == 2 else (device, channel, slot)
+            data.id.write_direct_chunk(place, packer.pack(chunk, channel))
