@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -78,19 +78,22 @@ class Program:
         """`load`: no more data; connections stay."""
         self.process.send_signal(signal.SIGUSR1)
 
-    def end(self, patience: float = 30.0) -> dict[str, Any]:
-        """SIGTERM, and its last line."""
-        if self.process.poll() is None:
-            self.process.terminate()
+    def end_by_itself(self, patience: float = 300.0) -> dict[str, Any]:
+        """Wait until it has ended; its last line."""
         self.process.wait(patience)
         self._reader.join(patience)
         return self.said
 
+    def end(self, patience: float = 30.0) -> dict[str, Any]:
+        """SIGTERM, and its last line."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        return self.end_by_itself(patience)
+
 
 def cpu(pid: int) -> float:
-    """Seconds of CPU, user and system, that a living process used so far."""
-    fields = _stat(pid)
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    """Seconds of CPU, user and system, that a living process and its children that have ended used so far."""
+    return sum(int(field) for field in _stat(pid)[11:15]) / TICKS
 
 
 def memory(pid: int) -> int:
@@ -102,16 +105,3 @@ def memory(pid: int) -> int:
 def _stat(pid: int) -> list[str]:
     """Fields of /proc/PID/stat behind the name, which may have blanks in it."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-
-
-def children(pids: Iterable[int]) -> dict[int, int]:
-    """Process -> parent, of all processes of the machine whose parent is one of these."""
-    wanted, found = set(pids), {}
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int(_stat(int(path.name))[1])
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # it has just ended
-        if parent in wanted:
-            found[int(path.name)] = parent
-    return found
