@@ -78,12 +78,16 @@ def snap_tolerance(time_base: int) -> int:
     return 2 * SECOND // time_base + MICROSECOND
 
 
+def snap_limit(rate: int, time_base: int) -> int:
+    """How far [ns] `snap` moves a stamp at most."""
+    return min(snap_tolerance(time_base), period(rate) // 4)
+
+
 def snap(time: Times, rate: int, time_base: int) -> tuple[Times, NDArray[np.int32]]:
     """Stamps [ns] put on their reporting grid where law 7 says they belong there.
 
     Returns (times [ns], how far each was moved [ns]); 0 moved = on the grid already, or left alone.
     """
     moved = slot_time(slot_of(time, rate), rate) - time
-    limit = min(snap_tolerance(time_base), period(rate) // 4)
-    moved = np.where(np.abs(moved) <= limit, moved, 0)
+    moved = np.where(np.abs(moved) <= snap_limit(rate, time_base), moved, 0)
     return time + moved, moved.astype(np.int32)

@@ -13,6 +13,7 @@ from protocol.c37118.codec import (
     decode,
     encode_data,
     fractions,
+    use_kernels,
 )
 from protocol.c37118.describe import configurations
 from protocol.c37118.device import Device
@@ -92,4 +93,5 @@ __all__ = [
     "sound",
     "stream_id",
     "usable",
+    "use_kernels",
 ]

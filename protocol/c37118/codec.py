@@ -25,7 +25,7 @@ from __future__ import annotations
 from binascii import crc_hqx
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -38,14 +38,14 @@ from protocol.c37118.configuration import (
     FLOAT_PHASORS,
     POLAR,
     ConfigurationFrame,
-    Station,
 )
-from protocol.c37118.conversion import Scales
+from protocol.c37118.conversion import ABSENT, Scales, station_scales
 from protocol.clock import SECOND, Times, from_soc, snap
 from protocol.messages import FIXED_CHANNELS, Table
 
-ABSENT = 0b10
-"""STAT bits 15-14: absent data or test mode."""
+if TYPE_CHECKING:
+    from protocol.c37118.kernels import Decoder
+
 FORMAT_BITS = POLAR | FLOAT_PHASORS | FLOAT_ANALOGS | FLOAT_FREQUENCY
 
 
@@ -127,7 +127,7 @@ def compile_codec(cfg: ConfigurationFrame, analog_scales: Mapping[str, float] | 
         layout=(cfg.rate, cfg.time_base, shapes),
         tables=[Table(cfg.rate, shape.phasors, shape.analogs, shape.digitals) for shape in shapes],
         shapes=shapes,
-        scales=tuple(_station_scales(station, analog_scales or {}) for station in cfg.stations),
+        scales=tuple(station_scales(station, analog_scales or {}) for station in cfg.stations),
         dtype=_frame_dtype(shapes),
     )
 
@@ -147,30 +147,20 @@ def _frame_dtype(shapes: Sequence[Shape]) -> np.dtype[Any]:
     return np.dtype(fields)
 
 
-def _station_scales(station: Station, analog_scales: Mapping[str, float]) -> Scales:
-    """Factors for this station's formats: 1 and 0 for what comes as float.
+_with_kernels = False
 
-    A negative factor (CFG-3 can say it) is a turn by 180 degrees: X' = Y * X * e^(-j theta).
+
+def use_kernels(yes: bool = True) -> None:
+    """Whether this process decodes with compiled loops, which take some 0.4 s to load, or with numpy.
+
+    The results are the same, but for the last bit of an angle of a rectangular phasor in rare cases.
     """
-    factor = np.array([phasor.scale for phasor in station.phasors], np.float64)
-    theta = np.degrees(np.array([phasor.offset for phasor in station.phasors], np.float64))
-    if station.format & FLOAT_PHASORS:
-        factor, theta = np.ones_like(factor), np.zeros_like(theta)
-    analog = np.ones(len(station.analogs))
-    shift = np.zeros(len(station.analogs))
-    for place, each in enumerate(station.analogs):
-        if each.name in analog_scales:
-            analog[place] = analog_scales[each.name]
-        elif not station.format & FLOAT_ANALOGS:
-            analog[place] = each.scale or 1.0
-            shift[place] = each.offset
-    return Scales(
-        nominal=np.array(0.0 if station.format & FLOAT_FREQUENCY else float(station.nominal)),
-        phasor=np.abs(factor),
-        offset=theta + np.where(factor < 0, 180.0, 0.0),
-        analog=analog,
-        analog_offset=shift,
-    )
+    global _with_kernels
+    if yes:
+        from protocol.c37118 import kernels
+
+        kernels.warm()
+    _with_kernels = yes
 
 
 class Bank:
@@ -181,6 +171,8 @@ class Bank:
         if len({codec.layout for codec in self.codecs}) != 1:
             raise ValueError("a bank holds codecs of one layout, at least one")
         self._stacks: list[Scales] = []
+        self._decoder: Decoder | None = None
+        self._scale_rows: NDArray[np.float64] | None = None
 
     @property
     def frame_size(self) -> int:
@@ -192,7 +184,7 @@ class Bank:
         if codec.layout != self.codecs[0].layout:
             raise ValueError("codec of another layout")
         self.codecs.append(codec)
-        self._stacks = []
+        self._forget_scales()
         return len(self.codecs) - 1
 
     def replace(self, index: int, codec: Codec) -> None:
@@ -200,7 +192,10 @@ class Bank:
         if codec.layout != self.codecs[0].layout:
             raise ValueError("codec of another layout")
         self.codecs[index] = codec
-        self._stacks = []
+        self._forget_scales()
+
+    def _forget_scales(self) -> None:
+        self._stacks, self._scale_rows = [], None
 
     def _scales(self, station: int) -> Scales:
         """Scales of a station of all codecs, stacked along a first axis."""
@@ -209,15 +204,30 @@ class Bank:
             self._stacks = [Scales(*(np.stack(column) for column in zip(*row, strict=True))) for row in rows]
         return self._stacks[station]
 
+    def _compiled(self, block: bytes | memoryview, index: NDArray[np.int64]) -> Batch:
+        """`decode` by compiled loops."""
+        if self._decoder is None:
+            from protocol.c37118.kernels import Decoder
+
+            first = self.codecs[0]
+            self._decoder = Decoder(first.frame_size, first.cfg.rate, first.cfg.time_base, first.shapes)
+        if self._scale_rows is None:
+            raw = [[np.ravel(each) for scales in codec.scales for each in scales] for codec in self.codecs]
+            self._scale_rows = np.array([np.concatenate([np.zeros(0), *row]) for row in raw])
+        time, snapped, quality, stations = self._decoder.decode(block, self._scale_rows, index)
+        return Batch(time, snapped, quality, [StationRows(*station) for station in stations])
+
     def decode(self, frames: bytes | Sequence[bytes], which: ArrayLike | None = None) -> Batch:
         """Columns of n frames, each of `frame_size` bytes and with a good check word (neither is looked at again).
 
         frames: the frames, or all of them joined. which: [n] index of each frame's codec; None = all of the first.
         """
         block = frames if isinstance(frames, bytes | bytearray | memoryview) else b"".join(frames)
+        index = np.zeros(1, np.intp) if which is None else np.asarray(which, np.intp)
+        if _with_kernels:
+            return self._compiled(block, index)
         first = self.codecs[0]
         raw = np.frombuffer(block, first.dtype)
-        index = np.zeros(1, np.intp) if which is None else np.asarray(which, np.intp)
         fraction = raw["fracsec"].astype(np.int64)
         own = from_soc(raw["soc"].astype(np.int64), fraction & COUNT_MASK, first.cfg.time_base)
         time, snapped = snap(own, first.cfg.rate, first.cfg.time_base)

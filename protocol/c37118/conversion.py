@@ -6,12 +6,13 @@ Decoders expect `np.errstate(invalid="ignore", over="ignore")` around them: sign
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from protocol.c37118.configuration import FLOAT_ANALOGS, FLOAT_FREQUENCY, FLOAT_PHASORS, POLAR
+from protocol.c37118.configuration import FLOAT_ANALOGS, FLOAT_FREQUENCY, FLOAT_PHASORS, POLAR, Station
 
 F8 = NDArray[np.float64]
 Raw = NDArray[Any]
@@ -20,6 +21,8 @@ Mask = NDArray[np.bool_]
 
 INVALID = -0x8000
 """int16 marker of what is not there."""
+ABSENT = 0b10
+"""STAT bits 15-14: absent data or test mode."""
 HIGHEST = 0x7FFF
 ANGLE_STEP = 1e-4
 """Radians per bit of an int16 angle."""
@@ -43,6 +46,32 @@ class Scales(NamedTuple):
     """[a] per bit."""
     analog_offset: F8
     """[a]"""
+
+
+def station_scales(station: Station, analog_scales: Mapping[str, float]) -> Scales:
+    """Factors for this station's formats: 1 and 0 for what comes as float.
+
+    A negative factor (CFG-3 can say it) is a turn by 180 degrees: X' = Y * X * e^(-j theta).
+    """
+    factor = np.array([phasor.scale for phasor in station.phasors], np.float64)
+    theta = np.degrees(np.array([phasor.offset for phasor in station.phasors], np.float64))
+    if station.format & FLOAT_PHASORS:
+        factor, theta = np.ones_like(factor), np.zeros_like(theta)
+    analog = np.ones(len(station.analogs))
+    shift = np.zeros(len(station.analogs))
+    for place, each in enumerate(station.analogs):
+        if each.name in analog_scales:
+            analog[place] = analog_scales[each.name]
+        elif not station.format & FLOAT_ANALOGS:
+            analog[place] = each.scale or 1.0
+            shift[place] = each.offset
+    return Scales(
+        nominal=np.array(0.0 if station.format & FLOAT_FREQUENCY else float(station.nominal)),
+        phasor=np.abs(factor),
+        offset=theta + np.where(factor < 0, 180.0, 0.0),
+        analog=analog,
+        analog_offset=shift,
+    )
 
 
 def frequency(raw: Raw, form: int, scales: Scales, index: Index) -> F8:
@@ -76,7 +105,8 @@ def phasors(raw: Raw, form: int, scales: Scales, index: Index, absent: Mask) -> 
         magnitude, angle = raw[..., 0].astype(np.float64), np.degrees(raw[..., 1].astype(np.float64))
     else:
         real, imaginary = raw[..., 0].astype(np.float64), raw[..., 1].astype(np.float64)
-        magnitude, angle = np.hypot(real, imaginary), np.degrees(np.arctan2(imaginary, real))
+        # Squares of a float32 can't overflow here, and no library's hypot has to be rounded as another's.
+        magnitude, angle = np.sqrt(real * real + imaginary * imaginary), np.degrees(np.arctan2(imaginary, real))
         missing = np.isnan(real) | np.isnan(imaginary) if floats else (raw == INVALID).any(axis=-1)
     if not floats:
         magnitude *= scales.phasor[index]

@@ -1,20 +1,36 @@
-"""Compiled loops over frames (numba): check words. Their plain twins: `binascii.crc_hqx`, and `codec`.
+"""Compiled loops over frames (numba): check words, and DATA decoded. Their plain twins: `binascii.crc_hqx` and `codec`.
 
-Importing this costs 0.3 s, and compiling what is not in the cache seconds: only those who decode much do it.
+What a value is, and when it is NaN, is told in `codec` and `conversion`; here is the same once more, frame by frame.
+Bytes are read at unsigned places: of a signed one numba would ask whether it is counted from the end.
+
+Importing this costs 0.3 s, and compiling what is not in numba's cache seconds: only those who decode much do it.
 """
 
 from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from protocol.c37118.common import CRC_START, MIN_FRAME, SYNC
+from protocol.c37118.common import COUNT_MASK, CRC_START, HEAD_SIZE, MIN_FRAME, SYNC
+from protocol.c37118.configuration import FLOAT_ANALOGS, FLOAT_FREQUENCY, FLOAT_PHASORS, POLAR
+from protocol.c37118.conversion import ABSENT, ANGLE_STEP, INVALID
+from protocol.clock import SECOND, snap_limit
+from protocol.messages import FIXED_CHANNELS
 
 U1 = NDArray[np.uint8]
+U2 = NDArray[np.uint16]
+I4 = NDArray[np.int32]
 I8 = NDArray[np.int64]
-U8 = np.uint64
+F4 = NDArray[np.float32]
+F8 = NDArray[np.float64]
+Word = np.uint64
 
+DEGREES = 180.0 / math.pi
 POLYNOMIAL = 0x1021
 """CRC-CCITT: x^16 + x^12 + x^5 + 1 (C37.118.2-2011 annex B)."""
 SLICES = 8
@@ -35,7 +51,7 @@ def _tables() -> NDArray[np.uint16]:
     return table
 
 
-TABLES = _tables()
+TABLES: Any = _tables()
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
@@ -44,23 +60,31 @@ def check_word(block: U1, at: int, size: int) -> np.uint64:
 
     Slicing by eight: Kounavis and Berry, "Novel table lookup-based algorithms for high-performance CRC generation",
     IEEE Trans. Computers 57 (2008). The two lookups that wait for the step before come last, so that the others
-    don't wait with them. Places are unsigned: numba would ask of each whether it is counted from the end.
+    don't wait with them.
     """
-    word, k, end = U8(CRC_START), U8(at), U8(at + size)
-    while k + U8(8) <= end:
-        later = TABLES[U8(5), block[k + U8(2)]] ^ TABLES[U8(4), block[k + U8(3)]] ^ TABLES[U8(3), block[k + U8(4)]]
-        later ^= TABLES[U8(2), block[k + U8(5)]] ^ TABLES[U8(1), block[k + U8(6)]] ^ TABLES[U8(0), block[k + U8(7)]]
-        first = TABLES[U8(7), block[k] ^ word >> U8(8)] ^ TABLES[U8(6), block[k + U8(1)] ^ word & U8(0xFF)]
-        word = U8(later ^ first)
-        k += U8(8)
-    if k + U8(4) <= end:
-        later = TABLES[U8(1), block[k + U8(2)]] ^ TABLES[U8(0), block[k + U8(3)]]
-        first = TABLES[U8(3), block[k] ^ word >> U8(8)] ^ TABLES[U8(2), block[k + U8(1)] ^ word & U8(0xFF)]
-        word = U8(later ^ first)
-        k += U8(4)
+    word, k, end = Word(CRC_START), Word(at), Word(at + size)
+    while k + Word(8) <= end:
+        later = (
+            TABLES[Word(5), block[k + Word(2)]]
+            ^ TABLES[Word(4), block[k + Word(3)]]
+            ^ TABLES[Word(3), block[k + Word(4)]]
+        )
+        later ^= (
+            TABLES[Word(2), block[k + Word(5)]]
+            ^ TABLES[Word(1), block[k + Word(6)]]
+            ^ TABLES[Word(0), block[k + Word(7)]]
+        )
+        first = TABLES[Word(7), block[k] ^ word >> Word(8)] ^ TABLES[Word(6), block[k + Word(1)] ^ word & Word(0xFF)]
+        word = Word(later ^ first)
+        k += Word(8)
+    if k + Word(4) <= end:
+        later = TABLES[Word(1), block[k + Word(2)]] ^ TABLES[Word(0), block[k + Word(3)]]
+        first = TABLES[Word(3), block[k] ^ word >> Word(8)] ^ TABLES[Word(2), block[k + Word(1)] ^ word & Word(0xFF)]
+        word = Word(later ^ first)
+        k += Word(4)
     while k < end:
-        word = U8(word << U8(8) & U8(0xFF00) ^ TABLES[U8(0), block[k] ^ word >> U8(8)])
-        k += U8(1)
+        word = Word(word << Word(8) & Word(0xFF00) ^ TABLES[Word(0), block[k] ^ word >> Word(8)])
+        k += Word(1)
     return word
 
 
@@ -71,7 +95,7 @@ def frame_is_good(block: U1, at: int, size: int) -> bool:
         return False
     if block[at] != SYNC or (np.int64(block[at + 2]) << 8 | block[at + 3]) != size:
         return False
-    return check_word(block, at, size) == 0
+    return bool(check_word(block, at, size) == 0)
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
@@ -83,6 +107,285 @@ def check_words(block: U1, at: I8, size: I8) -> NDArray[np.bool_]:
     return good
 
 
+@njit(cache=True, error_model="numpy", nogil=True)
+def _u2(block: U1, at: np.uint64) -> np.uint64:
+    return Word(block[at]) << Word(8) | Word(block[at + Word(1)])
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _i2(block: U1, at: np.uint64) -> np.int64:
+    return np.int64(np.int16(_u2(block, at)))
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _u4(block: U1, at: np.uint64) -> np.uint64:
+    return _u2(block, at) << Word(16) | _u2(block, at + Word(2))
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _f4(block: U1, at: np.uint64) -> np.float32:
+    """A float; of a signalling NaN the quiet one, as a way through float64 makes it."""
+    bits = _u4(block, at)
+    signalling = Word((bits & Word(0x7FFFFFFF)) > Word(0x7F800000))
+    quiet: np.float32 = np.uint32(bits | signalling << Word(22)).view(np.float32)
+    return quiet
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _angle(degrees: float) -> np.float32:
+    """`conversion.wrapped`, rounded; -180 that rounding made is 180."""
+    if degrees <= -180.0 or degrees > 180.0:
+        degrees = 180.0 - (180.0 - degrees) % 360.0
+    angle = np.float32(degrees)
+    return np.float32(180.0) if angle <= np.float32(-180.0) else angle
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _polar_floats(block: U1, at: np.uint64, row: F4) -> None:
+    for k in range(0, row.size, 2):
+        place = at + Word(4 * k)
+        row[k] = _f4(block, place)
+        row[k + 1] = _angle(np.float64(_f4(block, place + Word(4))) * DEGREES)
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _rectangular_floats(block: U1, at: np.uint64, row: F4) -> None:
+    for k in range(0, row.size, 2):
+        place = at + Word(4 * k)
+        real, imaginary = np.float64(_f4(block, place)), np.float64(_f4(block, place + Word(4)))
+        if math.isnan(real) or math.isnan(imaginary):
+            row[k] = row[k + 1] = np.nan
+        else:
+            row[k] = math.sqrt(real * real + imaginary * imaginary)
+            row[k + 1] = _angle(math.atan2(imaginary, real) * DEGREES)
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _polar_integers(block: U1, at: np.uint64, row: F4, factor: F8, offset: F8, absent: bool) -> None:
+    for k in range(factor.size):
+        magnitude, angle = _i2(block, at + Word(4 * k)), _i2(block, at + Word(4 * k + 2))
+        if angle == INVALID or (absent and magnitude == INVALID):
+            row[2 * k] = row[2 * k + 1] = np.nan
+        else:
+            row[2 * k] = np.float64(magnitude & 0xFFFF) * factor[k]
+            row[2 * k + 1] = _angle(np.float64(angle) * ANGLE_STEP * DEGREES - offset[k])
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _rectangular_integers(block: U1, at: np.uint64, row: F4, factor: F8, offset: F8) -> None:
+    for k in range(factor.size):
+        real, imaginary = _i2(block, at + Word(4 * k)), _i2(block, at + Word(4 * k + 2))
+        if real == INVALID or imaginary == INVALID:
+            row[2 * k] = row[2 * k + 1] = np.nan
+        else:
+            square = np.float64(real * real + imaginary * imaginary)
+            row[2 * k] = math.sqrt(square) * factor[k]
+            row[2 * k + 1] = _angle(math.atan2(np.float64(imaginary), np.float64(real)) * DEGREES - offset[k])
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _frequency(block: U1, at: np.uint64, row: F4, nominal: float) -> None:
+    deviation, rocof = _i2(block, at), _i2(block, at + Word(2))
+    row[0] = np.nan if deviation == INVALID else nominal + np.float64(deviation) / 1000.0
+    row[1] = np.nan if rocof == INVALID else np.float64(rocof) / 100.0
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _analogs(block: U1, at: np.uint64, row: F4, form: int, factor: F8, offset: F8, absent: bool) -> None:
+    for k in range(row.size):
+        if form & FLOAT_ANALOGS:
+            row[k] = np.float64(_f4(block, at + Word(4 * k))) * factor[k] + offset[k]
+        else:
+            raw = _i2(block, at + Word(2 * k))
+            row[k] = np.nan if absent and raw == INVALID else np.float64(raw) * factor[k] + offset[k]
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _filled(block: U1, at: np.uint64, end: np.uint64, form: int, nominal: float) -> bool:
+    """See `conversion.filled`; phasors from `at` to FREQ at `end`."""
+    if at == end or _u2(block, end) != Word(np.int64(-1000.0 * nominal) & 0xFFFF):
+        return False
+    if form & FLOAT_PHASORS:
+        while at < end and _u4(block, at) & Word(0x7FFFFFFF) == Word(0):  # -0.0 is zero too
+            at += Word(4)
+    else:
+        while at < end and _u2(block, at) == Word(0):
+            at += Word(2)
+    return bool(at == end)
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _station(block: U1, at: np.uint64, shape: I8, scale: F8, row: F4, digital: U2) -> np.uint64:
+    """One station of one frame from its STAT on, which is returned."""
+    form, phasors, analogs, digitals = shape[0], shape[1], shape[2], shape[3]
+    status = _u2(block, at)
+    absent = status >> Word(14) == Word(ABSENT)
+    at += Word(2)
+    end = 2 + 2 * phasors
+    factor, offset = scale[1 : 1 + phasors], scale[1 + phasors : 1 + 2 * phasors]
+    begin = at
+    if form & FLOAT_PHASORS:
+        if form & POLAR:
+            _polar_floats(block, at, row[2:end])
+        else:
+            _rectangular_floats(block, at, row[2:end])
+        at += Word(8 * phasors)
+    else:
+        if form & POLAR:
+            _polar_integers(block, at, row[2:end], factor, offset, absent)
+        else:
+            _rectangular_integers(block, at, row[2:end], factor, offset)
+        at += Word(4 * phasors)
+    filled = False
+    if form & FLOAT_FREQUENCY:
+        row[0], row[1] = _f4(block, at), _f4(block, at + Word(4))
+        at += Word(8)
+    else:
+        _frequency(block, at, row, scale[0])
+        filled = _filled(block, begin, at, form, scale[0])
+        at += Word(4)
+    scale = scale[1 + 2 * phasors :]
+    _analogs(block, at, row[end:], form, scale[:analogs], scale[analogs : 2 * analogs], absent)
+    at += Word(analogs * (4 if form & FLOAT_ANALOGS else 2))
+    if filled:
+        row[:] = np.nan
+    for k in range(digitals):
+        digital[k] = _u2(block, at + Word(2 * k))
+    return status
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _time(own: int, rate: int, limit: int) -> int:
+    """What `clock.snap` adds to an instant [ns]."""
+    if rate > 0:
+        slot = own // SECOND * rate + (own % SECOND * rate + SECOND // 2) // SECOND
+        moved = slot // rate * SECOND + (slot % rate * SECOND + rate // 2) // rate - own
+    else:
+        step = -rate * SECOND
+        moved = (own + step // 2) // step * step - own
+    return moved if abs(moved) <= limit else 0
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _times(block: U1, size: int, clock: I8, time: I8, snapped: I4, quality: U1) -> None:
+    """clock: rate, TIME_BASE, limit of what snapping moves [ns]."""
+    rate, time_base, limit = clock[0], clock[1], clock[2]
+    for k in range(time.size):
+        at = Word(k * size)
+        soc, fraction = np.int64(_u4(block, at + Word(6))), np.int64(_u4(block, at + Word(10)))
+        own = soc * SECOND + ((fraction & COUNT_MASK) * SECOND + time_base // 2) // time_base
+        moved = _time(own, rate, limit)
+        time[k], snapped[k], quality[k] = own + moved, moved, fraction >> 24
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _stations(block: U1, size: int, shapes: I8, scales: F8, which: I8, status: U2, values: F4, digital: U2) -> None:
+    """All stations, one after the other; values and digital hold [n, c] and [n, d] of each, end to end."""
+    count = status.shape[1]
+    at, first, value, word = HEAD_SIZE, 0, 0, 0
+    for s in range(shapes.shape[0]):
+        shape = shapes[s]
+        form, phasors, analogs, digitals = shape[0], shape[1], shape[2], shape[3]
+        channels = 2 + 2 * phasors + analogs
+        for k in range(count):
+            codec = which[k] if which.size > 1 else which[0]
+            status[s, k] = _station(
+                block,
+                Word(k * size + at),
+                shape,
+                scales[codec, first:],
+                values[value + k * channels : value + (k + 1) * channels],
+                digital[word + k * digitals : word + (k + 1) * digitals],
+            )
+        value += count * channels
+        word += count * digitals
+        first += 1 + 2 * phasors + 2 * analogs
+        at += 2 + phasors * (8 if form & FLOAT_PHASORS else 4) + (8 if form & FLOAT_FREQUENCY else 4)
+        at += analogs * (4 if form & FLOAT_ANALOGS else 2) + 2 * digitals
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _decode(
+    block: U1,
+    size: int,
+    clock: I8,
+    shapes: I8,
+    scales: F8,
+    which: I8,
+    time: I8,
+    snapped: I4,
+    quality: U1,
+    status: U2,
+    values: F4,
+    digital: U2,
+) -> bool:
+    """False, and nothing done, if a frame is of a codec that isn't there."""
+    for k in range(which.size):
+        if which[k] < 0 or which[k] >= scales.shape[0]:
+            return False
+    _times(block, size, clock, time, snapped, quality)
+    _stations(block, size, shapes, scales, which, status, values, digital)
+    return True
+
+
+class Columns(NamedTuple):
+    """What n frames say; see `codec.Batch`."""
+
+    time: I8
+    snapped: I4
+    quality: U1
+    stations: list[tuple[U2, F4, U2]]
+    """STAT [n], values [n, c], digital [n, d] of each."""
+
+
+class Decoder:
+    """Decodes frames of one layout.
+
+    shapes: FORMAT, number of phasors, analogs and digital words of each station.
+    """
+
+    def __init__(self, size: int, rate: int, time_base: int, shapes: Sequence[tuple[int, int, int, int]]) -> None:
+        self._size = size
+        self._clock = np.array([rate, time_base, snap_limit(rate, time_base)], np.int64)
+        self._shapes = np.array(shapes, np.int64).reshape(-1, 4)
+        self._channels = [FIXED_CHANNELS + 2 * phasors + analogs for _, phasors, analogs, _ in shapes]
+        self._words = [shape[3] for shape in shapes]
+
+    def decode(self, block: bytes | memoryview, scales: F8, which: I8) -> Columns:
+        """n frames, end to end.
+
+        scales: [codecs, …] `conversion.Scales` of each station, end to end. which: [n], or [1] for all frames.
+        Raises IndexError if there is no such codec, ValueError if sizes don't fit.
+        """
+        which = np.ascontiguousarray(which)
+        raw = np.frombuffer(block, np.uint8)
+        raw.flags.writeable = False  # compiled for this kind of array only
+        count, rest = divmod(raw.size, self._size)
+        if rest:
+            raise ValueError(f"{raw.size} bytes are not frames of one size, {self._size}")
+        if which.size not in (1, count):
+            raise ValueError(f"{which.size} codecs are named for {count} frames")
+        time, snapped, quality = np.empty(count, np.int64), np.empty(count, np.int32), np.empty(count, np.uint8)
+        status = np.empty((len(self._words), count), np.uint16)
+        values = np.empty(count * sum(self._channels), np.float32)
+        digital = np.empty(count * sum(self._words), np.uint16)
+        if not _decode(
+            raw, self._size, self._clock, self._shapes, scales, which, time, snapped, quality, status, values, digital
+        ):
+            raise IndexError(f"a frame is of a codec that isn't among the {len(scales)}")
+        return Columns(time, snapped, quality, self._split(status, values, digital))
+
+    def _split(self, status: U2, values: F4, digital: U2) -> list[tuple[U2, F4, U2]]:
+        count = status.shape[1]
+        stations, value, word = [], 0, 0
+        for row, channels, words in zip(status, self._channels, self._words, strict=True):
+            mine = values[value : value + count * channels].reshape(count, channels)
+            stations.append((row, mine, digital[word : word + count * words].reshape(count, words)))
+            value += count * channels
+            word += count * words
+        return stations
+
+
 def warm() -> None:
     """Compile all for blocks that may be written to and those that may not (`bytes`)."""
     none = np.zeros(0, np.int64)
@@ -90,3 +393,4 @@ def warm() -> None:
         check_word(block, 0, MIN_FRAME)
         frame_is_good(block, 0, MIN_FRAME)
         check_words(block, none, none)
+    Decoder(1, 1, 1, []).decode(b"", np.zeros((1, 0)), np.zeros(1, np.int64))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +24,7 @@ from protocol.c37118 import (
     decode,
     encode_data,
     fractions,
+    use_kernels,
 )
 from protocol.c37118.common import Frame, seal
 from protocol.clock import SECOND, from_soc, slot_time, to_soc
@@ -30,6 +32,14 @@ from tests.protocol.c37118 import strategies as make
 
 FORMATS = range(16)
 SOC = 1_700_000_000
+
+
+@pytest.fixture(autouse=True, scope="module", params=["numpy", "compiled"])
+def way(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every test here holds for both."""
+    use_kernels(request.param == "compiled")
+    yield
+    use_kernels(False)
 
 
 def data(body: bytes, count: int = 0, quality: int = 0, stream: int = 60, soc: int = SOC) -> bytes:
