@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.fuzz_c37118 import configuration
 from protocol import wire
 from protocol.c37118 import (
     Analog,
@@ -37,6 +36,7 @@ from protocol.c37118.configuration import recalled, remembered
 from protocol.c37118.splitter import piece_index
 from protocol.clock import SECOND, Now
 from tests.fuzz import plain
+from tests.fuzz.mutated import configuration
 from tests.fuzz.source import Source
 
 MAX_BODY = 65_000

@@ -1,10 +1,10 @@
-"""A small share of the fuzz run (`python -m benchmarks.fuzz_c37118` does a million)."""
+"""Mutated frames, some at every run and a million where time is."""
 
 from __future__ import annotations
 
 import pytest
 
-from benchmarks.fuzz_c37118 import fuzz
+from tests.fuzz.mutated import fuzz
 
 
 @pytest.mark.parametrize("seed", [1, 2])

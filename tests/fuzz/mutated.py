@@ -1,7 +1,5 @@
 """Mutated C37.118 frames through splitter, parser, session and codec: no exception, no hang, bounded memory.
 
-    python -m benchmarks.fuzz_c37118 --count 1000000 [--seed 1] [--json]
-
 Frames of every type and FORMAT are damaged (bits, bytes, cuts, counts, sizes); half of them get a good check word
 again, so that the damage reaches the parsers. They go as one stream in random pieces through the splitter; what comes
 out is parsed, told to a `Master` and a `Device`, and decoded where its size fits. Anything but FrameError ends the run.
@@ -9,8 +7,6 @@ out is parsed, told to a `Master` and a `Device`, and decoded where its size fit
 
 from __future__ import annotations
 
-import argparse
-import json
 import random
 import resource
 import time
@@ -207,21 +203,3 @@ def fuzz(count: int, seed: int) -> dict[str, float]:
         "slowest_batch_cpu_s": round(slowest, 3),
         "seconds": round(time.perf_counter() - start, 1),
     }
-
-
-def main() -> None:
-    """The command."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=1_000_000, help="mutated frames")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--json", action="store_true", help="one JSON object")
-    options = parser.parse_args()
-    result = fuzz(options.count, options.seed)
-    if options.json:
-        print(json.dumps(result))
-    else:
-        print("\n".join(f"{name:24}{value:>14,}" for name, value in result.items()))
-
-
-if __name__ == "__main__":
-    main()
