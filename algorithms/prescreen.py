@@ -30,7 +30,7 @@ I8 = NDArray[np.int64]
 BLOCK = 1.0
 """Seconds; one peak is taken of each."""
 HELD = 0.1
-"""Seconds; a shorter gap is bridged with the value before it."""
+"""Seconds; a shorter gap is bridged with the median before it."""
 LEARN = 0.01
 """Step of the logarithm of a usual peak, once it is known about: it follows a factor of e in 100 blocks."""
 FIRST_LEARN = 0.5
@@ -79,6 +79,8 @@ class Prescreen:
         """[reach, m] running sums of the values, a ring"""
         self._two = np.zeros((2, 0))
         """[2, m] the values before"""
+        self._level = np.zeros(0)
+        """[m] the last median"""
         self._gap = np.zeros(0, np.int64)
         """[m] slots since the last value"""
         self._blind = np.zeros(0, np.int64)
@@ -105,7 +107,7 @@ class Prescreen:
             return np.concatenate([before, new], axis=-1)
 
         for name, value in {
-            "_sums": 0, "_two": 0, "_gap": self._held, "_blind": self.top + self.reach, "_free": LONG_AGO,
+            "_sums": 0, "_two": 0, "_level": 0, "_gap": self._held, "_blind": self.top + self.reach, "_free": LONG_AGO,
             "_peak": 0, "_usual": 0, "_blocks": 0, "_most": np.inf,
         }.items():  # fmt: skip
             setattr(self, name, add(getattr(self, name), value))
@@ -143,19 +145,20 @@ class Prescreen:
             yield from self._alarms(slot, change)
 
     def _take(self, row: F8, slot: int) -> None:
-        """Add a value, or the one before it in a short gap, to the sums."""
+        """Add a value, or the level before it in a short gap, to the sums."""
         there = np.isfinite(row)
         if there.all():
             self._gap[:] = 0
         else:
             self._gap = np.where(there, 0, self._gap + 1)
-            row = np.where(there, row, self._two[1])
+            row = np.where(there, row, self._level)
             self._be_blind(self._gap > self._held, slot)
         low, high = np.minimum(self._two[0], self._two[1]), np.maximum(self._two[0], self._two[1])
         self._two[0], self._two[1] = self._two[1], row
+        self._level = np.maximum(low, np.minimum(high, row))
         last = self._sums[self._count % self.reach]
         self._count += 1
-        np.add(last, np.maximum(low, np.minimum(high, row)), out=self._sums[self._count % self.reach])
+        np.add(last, self._level, out=self._sums[self._count % self.reach])
 
     def _be_blind(self, which: NDArray[np.bool_], slot: int) -> None:
         self._blind[which] = slot + self.reach

@@ -65,6 +65,8 @@ def test_it_does_not_see_how_slots_come(sizes: list[int]) -> None:
 def test_lone_spikes_gaps_and_nonsense_alarm_nobody() -> None:
     values = quiet()
     values[EVENT, 0] += 5.0
+    values[EVENT + 100, 0] += 5.0
+    values[EVENT + 101, 0] = np.nan
     values[EVENT : EVENT + 100, 1] = np.nan
     values[EVENT + 100 :, 1] += 0.2  # elsewhere when it comes back: nobody saw how
     values[EVENT, 2] = np.inf
