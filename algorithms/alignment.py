@@ -8,7 +8,7 @@ A ring holds the slots that are still open. A slot is released, with what has co
   A slot that is already older than that when it opens (a capture of 2008 is played) has its relative wait only.
 
 Slots are released in ascending order and once; when the wait of one is over, the older ones go with it. What comes
-for a slot that was released, or passed over, is late. The first row of a device for a slot counts, a second one
+for a slot that was released, or passed over, is late (`take_late`). The first row of a device for a slot counts, a second one
 is a duplicate. A device is expected as long as it was heard within `silent`; what an expected device did not
 bring in time is missing.
 
@@ -169,6 +169,7 @@ class Aligner:
         """First slot that can have been released since the frontier last jumped by more than the ring."""
         self._spent: list[tuple[int, int]] = []
         self._done: list[Released] = []
+        self._late: list[Rows] = []
 
     def expect(self, device: int, mono: int) -> None:
         """A device is there, though it has not sent yet: it is waited for during `silent`."""
@@ -202,6 +203,17 @@ class Aligner:
         self._release(now.monotonic, everything)
         done, self._done = self._done, []
         return done
+
+    def take_late(self, oldest: int) -> Released | None:
+        """Rows that came late since the last time, of slots from `oldest` on; None if there are none.
+
+        Of a device that comes twice for a slot the first row counts.
+        """
+        late, self._late = self._late, []
+        rows = Rows(*(np.concatenate(column) for column in zip(*map(_columns_of, late), strict=True))) if late else None
+        if rows is None or not (near := rows.slot >= oldest).any():
+            return None
+        return _gathered(rows.take(np.flatnonzero(near)[::-1]))
 
     def wake_at(self) -> int | None:
         """Monotonic ns when the next wait is over."""
@@ -252,6 +264,8 @@ class Aligner:
         again = self._repeated(column, rows.slot) | (held & ring.present[at, column])
         self._count("duplicate", column[again])
         self._count("late", column[late & ~again])
+        if late.any():
+            self._late.append(rows.take(late & ~again))
         ring.present[at[late & held], column[late & held]] = True
         good = ~late & ~again
         ring.store(at[good], column[good], rows.take(good))
@@ -342,3 +356,22 @@ class Aligner:
 
     def _count(self, name: str, column: I8) -> None:
         self.counts[name] += np.bincount(column, minlength=self.devices.size)
+
+
+def _columns_of(rows: Rows) -> list[NDArray[Any]]:
+    return [getattr(rows, name) for name in rows.__dataclass_fields__]
+
+
+def _gathered(rows: Rows) -> Released:
+    """Rows in any order as slots x devices; of two for one place the last counts."""
+    slot, at = np.unique(rows.slot, return_inverse=True)
+    device, column = np.unique(rows.device, return_inverse=True)
+    shape = slot.size, device.size
+    values = np.full((*shape, rows.values.shape[1]), np.nan, np.float32)
+    digital = np.zeros((*shape, rows.digital.shape[1]), np.uint16)
+    present, quality, status = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8), np.zeros(shape, np.uint16)
+    arrival = np.zeros(slot.size, np.int64)
+    np.maximum.at(arrival, at, rows.arrival)
+    present[at, column], quality[at, column], status[at, column] = 1, rows.quality, rows.status
+    values[at, column], digital[at, column] = rows.values, rows.digital
+    return Released(slot, device, present, quality, status, values, digital, arrival)

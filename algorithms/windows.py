@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 F4 = NDArray[np.float32]
 I8 = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 U1 = NDArray[np.uint8]
 U4 = NDArray[np.uint32]
 
@@ -89,6 +90,18 @@ class Samples:
             yield from self._push(slot[at:to], column, values[at:to], max(late, 0), now)
             at = to
 
+    def add(self, slot: I8, device: U4, values: F4, now: int = 0) -> Iterator[Cut]:
+        """Samples [k, m] of slots [k] that were released without them; yields windows that are due by that.
+
+        A device whose samples all come late is there as well: its windows are cut, if with gaps.
+        """
+        column = self.columns(device)
+        held = (slot > self._top - self._size) & (slot <= self._top)
+        if held.any():
+            self._store(slot[held], column, values[held], now)
+        self._hear(slot, column, ~np.isnan(values))
+        yield from self._due(self._top + 1)
+
     def _push(self, slot: I8, column: I8, values: F4, late: int, now: int) -> Iterator[Cut]:
         self._rewind(int(slot[0]), late)
         if slot[0] > self._top + 1:  # a leap: the windows that end before it, while their samples are there
@@ -106,17 +119,18 @@ class Samples:
         self._slot[at], self._came[at[fresh]] = slot, now
         there = ~np.isnan(values)
         cells = np.ix_(column, at)
-        self._values[cells] = np.where(there.T, values.T, self._values[cells])
-        heard = there.any(axis=0)
-        first, last = slot[there.argmax(axis=0)], slot[slot.size - 1 - there[::-1].argmax(axis=0)]
-        self._hear(column[heard], first[heard], last[heard])
+        self._values[cells] = np.where(there.T & np.isnan(self._values[cells]), values.T, self._values[cells])
+        self._hear(slot, column, there)
 
-    def _hear(self, column: I8, first: I8, last: I8) -> None:
-        """Samples came of these devices: the schedule of one that is new, or was gone, begins."""
+    def _hear(self, slot: I8, column: I8, there: Bools) -> None:
+        """Samples came [k, m] of these devices: the schedule of one that is new, or was gone, begins."""
+        heard = there.any(axis=0)
+        column, there = column[heard], there[:, heard]
+        first, last = slot[there.argmax(axis=0)], slot[slot.size - 1 - there[::-1].argmax(axis=0)]
         gone = first - self._heard[column] > self._size + GONE * self.every
-        for one, slot in zip(column[gone].tolist(), first[gone].tolist(), strict=True):
+        for one, begin in zip(column[gone].tolist(), first[gone].tolist(), strict=True):
             self._forget(one)
-            self._begin[one] = self._end[one] = self._first_end(int(self._devices[one]), slot)
+            self._begin[one] = self._end[one] = self._first_end(int(self._devices[one]), begin)
         self._heard[column] = np.maximum(self._heard[column], last)
 
     def _due(self, limit: int) -> Iterator[Cut]:

@@ -19,6 +19,7 @@ from nodes._screen import Screen, Watch
 from protocol import clock
 from protocol.messages import FIXED_CHANNELS, Cause, Configuration, Snapshots, Table
 
+ADDED = 1 << 40
 LEAST_SAMPLES = 16
 """A shorter window is none: seconds-per-frame tables have no windows of seconds."""
 PIECE = 64
@@ -92,7 +93,8 @@ class Took:
     """The number of the word after it."""
     table: Table
     late: int
-    """How long ago the slots should have been released, in slots, if that is longer than a window; else 0."""
+    """How long ago the slots should have been released, in slots, if that is longer than a window; else 0. `ADDED`:
+    they had been, these are rows that came late."""
     utc: int
     """When it was taken, ns."""
     device: NDArray[np.uint32]
@@ -129,7 +131,7 @@ class Book:
         samples, at = self._samples(word.node, table), channel(self.shape.of, table)
         needed = word.slot.size if samples is not None else 0
         late = int(word.latency[0]) // clock.period(table.rate) if needed else 0
-        late = late if samples is not None and late > samples.length else 0
+        late = ADDED if word.late else late if samples is not None and late > samples.length else 0
         values = word.values[:needed, :, at or 0]
         device = word.device if needed else word.device[:0]
         return Took(word.node, word.epoch, word.number + 1, table, late, utc, device, word.slot[:needed], values)
@@ -139,6 +141,10 @@ class Book:
         self.standing[took.writer] = (took.epoch, took.next)
         samples = self._samples(took.writer, took.table)
         if samples is None or not took.slot.size:
+            return
+        if took.late == ADDED:
+            for cut in samples.add(took.slot, took.device, took.values, took.utc):
+                yield Due(self.shape.of, took.table, cut)
             return
         screen = self.screens.get((took.writer, took.table))
         for piece in _pieces(took.slot.size, PIECE if screen else took.slot.size):

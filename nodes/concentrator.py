@@ -35,6 +35,8 @@ from protocol.messages import Configuration, Durable, Fetch, Measurements, Numbe
 JUDGE_EVERY = 200 * MILLISECOND
 STANDSTILL = SECOND
 """We are called every `ANNOUNCE_EVERY` at the latest; one that was not for so long was stopped."""
+LATE = 600 * SECOND
+"""Rows that come later than this are for the archive alone."""
 DEPTHS = (64, 4096)
 """Least and most slots of an aligner's ring."""
 
@@ -278,26 +280,19 @@ class Concentrator(Node):
     def _release(self, then: Now, now: Now, everything: bool = False) -> Iterator[Action]:
         """What is due at `then`, which is now unless we are catching up."""
         for table, aligner in self.aligners.items():
-            for part in aligner.release(then, everything):
-                yield self.writer.say(self._snapshots(table, part, now))
+            done = aligner.release(then, everything)
+            late = aligner.take_late(aligner.frontier - LATE // clock.period(table.rate))
+            if late is not None:
+                yield self.writer.say(_snapshots(table, late, now, late=True))
+            for part in done:
+                self._count(part, now)
+                yield self.writer.say(_snapshots(table, part, now))
 
-    def _snapshots(self, table: Table, part: Released, now: Now) -> Snapshots:
-        latency = now.utc - part.arrival
+    def _count(self, part: Released, now: Now) -> None:
         if not self._catchup.active:
-            self.latency = np.concatenate([self.latency, latency])[-500:]
+            self.latency = np.concatenate([self.latency, now.utc - part.arrival])[-500:]
         self.counters["slots"] += part.slot.size
         self.counters["snapshots"] += 1
-        return Snapshots(
-            table=table,
-            slot=part.slot,
-            device=part.device,
-            present=part.present,
-            quality=part.quality,
-            status=part.status,
-            values=part.values,
-            digital=part.digital,
-            latency=latency,
-        )
 
     def health(self, now: Now) -> dict[str, Any]:
         devices, table = columns(self.known, self.aligners, self.clock_off, self.watch)
@@ -319,3 +314,18 @@ class Concentrator(Node):
             "counts": table,
             "alarms": [*alarms(self.known, self.watch), *filter(None, [self._mark.trouble if self._mark else ""])],
         }
+
+
+def _snapshots(table: Table, part: Released, now: Now, late: bool = False) -> Snapshots:
+    return Snapshots(
+        table=table,
+        slot=part.slot,
+        device=part.device,
+        present=part.present,
+        quality=part.quality,
+        status=part.status,
+        values=part.values,
+        digital=part.digital,
+        latency=now.utc - part.arrival,
+        late=late,
+    )

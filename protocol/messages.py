@@ -228,7 +228,7 @@ class Snapshots(Numbered):
 
     table: TableKey
     slot: Annotated[I8, "k"]
-    """[k] `clock.slot_of`, in ascending order; a slot of a table is released once."""
+    """[k] `clock.slot_of`, in ascending order; a slot of a table is released once, but see `late`."""
     device: Annotated[U4, "m"]
     """[m]"""
     present: Annotated[U1, "k", "m"]
@@ -243,6 +243,8 @@ class Snapshots(Numbered):
     """[k, m, d]"""
     latency: Annotated[I8, "k"]
     """[k] ns from the slot's last arrival to its release."""
+    late: bool = False
+    """Nothing is released: these rows came when their slots had been."""
 
 
 @message(b"WIN")

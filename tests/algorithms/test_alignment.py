@@ -280,3 +280,19 @@ def test_the_span_of_open_slots():
     assert aligner.span == (5, 7)
     aligner.release(Instant(200_000_000, 0))
     assert aligner.span is None
+
+
+def test_what_came_late_is_handed_on_apart():
+    a = aligner(devices=(1, 2))
+    a.push(rows((1, 5), (1, 6), (1, 7)), at(0))
+    a.release(at(0), everything=True)
+    assert a.take_late(0) is None
+    a.push(rows((2, 5), (2, 7), (2, 8), arrival=9), at(10))
+    a.push(rows((3, 6), arrival=11), at(11))
+    late = a.take_late(6)
+    assert late is not None
+    assert cells([late]) == {(2, 7): (2.0, 7.0), (3, 6): (3.0, 6.0)}
+    assert (late.slot.tolist(), late.arrival.tolist()) == ([6, 7], [11, 9])
+    assert a.take_late(0) is None
+    assert cells(a.release(at(10), everything=True)) == {(2, 8): (2.0, 8.0)}
+    assert a.counts["late"].tolist() == [0, 2, 1]

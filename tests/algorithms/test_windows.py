@@ -238,3 +238,32 @@ def test_short_gaps_are_interpolated(given: str, filled: str, mask: str):
 @pytest.mark.parametrize("values", ["1...5", "...45", "12...", "....."])
 def test_long_gaps_are_not(values: str):
     assert fill(nan(values), 2) is None
+
+
+def test_a_device_whose_samples_are_all_late_has_its_windows_too():
+    samples = Samples(10, 5, stagger=False)
+    assert [cut.device for cut in feed(samples, range(100, 130))] == [1] * 5
+    late = np.arange(100, 126)
+    cuts = list(samples.add(late, u4(2), late[:, None].astype(np.float32)))
+    assert [(cut.device, cut.first) for cut in cuts] == [(2, first) for first in (100, 105, 110, 115, 120)]
+    assert cuts[-1].values[:6].tolist() == list(range(120, 126))
+    assert np.isnan(cuts[-1].values[6:]).all()
+    assert list(samples.add(late, u4(2), late[:, None].astype(np.float32))) == []
+
+
+def test_late_samples_fill_what_is_missing_and_change_nothing_else():
+    samples = Samples(10, 5, stagger=False)
+    values = np.arange(100, 109, dtype=np.float32)[:, None].copy()
+    values[3:5] = np.nan
+    assert list(samples.push(np.arange(100, 109), u4(1), values)) == []
+    assert list(samples.add(np.arange(102, 105), u4(1), np.full((3, 1), 7, np.float32))) == []
+    [cut] = feed(samples, range(109, 110))
+    assert cut.values.tolist() == [100, 101, 102, 7, 7, 105, 106, 107, 108, 109]
+
+
+def test_samples_of_a_device_too_late_for_any_window_say_that_it_is_there():
+    samples = Samples(10, 5, stagger=False)
+    feed(samples, range(100, 300))
+    cuts = list(samples.add(np.arange(110, 131), u4(2), np.ones((21, 1), np.float32)))
+    assert [cut.first for cut in cuts] == [110, 115, 120, 125, 130]
+    assert all(np.isnan(cut.values).all() for cut in cuts)

@@ -245,3 +245,24 @@ def test_health_has_a_row_for_each_device(bench: Bench):
         "clock_off": 0,
         "latency_ms": 20,
     }
+
+
+def test_rows_that_come_late_are_said_apart(bench: Bench):
+    times = [START.utc + k * 20 * MILLISECOND for k in range(3)]
+    for time in times:
+        bench.send({1: time, 2: time}, START)
+    bench.note(bench.node.wake(later(100 * MILLISECOND)))
+    said = bench.send({3: times[1]}, later(110 * MILLISECOND))
+    [late] = [word for word in said if isinstance(word, Snapshots)]
+    assert late.late
+    assert (late.slot.tolist(), late.device.tolist()) == ([clock.slot_of(times[1], 50)], [3])
+    assert late.values.tolist() == np.ones((1, 1, TABLE.channels)).tolist()
+    assert bench.columns()[3]["late"] == 1
+    assert sum(word.slot.size for word in bench.said if isinstance(word, Snapshots) and not word.late) == 3
+
+
+def test_what_is_older_than_ten_minutes_is_for_the_archive_alone(bench: Bench):
+    bench.send({1: START.utc, 2: START.utc}, START)
+    bench.note(bench.node.wake(later(100 * MILLISECOND)))
+    said = bench.send({3: START.utc - 601 * SECOND}, later(110 * MILLISECOND))
+    assert [word for word in said if isinstance(word, Snapshots)] == []

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,10 @@ FIRST = clock.slot_of(START.utc, 50)
 
 def later(seconds: float) -> Now:
     return Now(START.monotonic + int(seconds * SECOND), START.utc + int(seconds * SECOND))
+
+
+LATE = 9 << 16
+"""A device whose rows come late."""
 
 
 class Bench:
@@ -295,3 +300,19 @@ def test_a_late_answer_to_an_earlier_life_counts_once(tmp_path: Path):
 def test_a_journal_too_short_for_a_window_is_a_fault():
     with pytest.raises(ValidationError, match="`age` of the journal is below"):
         Settings.model_validate({"window": "3 h", "age": "2 h"})
+
+
+def test_a_device_whose_rows_are_all_late_is_judged_once_all_the_same(bench: Bench):
+    bench.feed(6)
+    late = replace(bench.snapshots(np.full((300, 1, TABLE.channels), 50, np.float32)), late=True,
+                   slot=np.arange(FIRST, FIRST + 300), device=np.array([LATE], np.uint32))  # fmt: skip
+
+    def judged() -> list[int]:
+        sent = [lease for lease, task in bench.node.leases.pending() if task.window.device[0] == LATE]
+        return [*sent, *(int(verdict.start) for verdict in bench.verdicts if verdict.device[0] == LATE)]
+
+    bench.split(bench.node.receive(late, START))
+    assert len(judged()) == 2
+    before = judged()
+    bench.split(bench.node.receive(replace(late, number=bench.number), START))
+    assert judged() == before
