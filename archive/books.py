@@ -86,14 +86,13 @@ class Books:
 
     def came(self, node: str, epoch: int, device: U4) -> None:
         """Rows [n] of these devices came in a stream."""
-        rows = self._rows(device)
-        stream = self.stream(node, epoch)
-        stream.seen += np.bincount(rows, minlength=len(stream.seen))
+        rows, counts = self._counted(device)
+        self.stream(node, epoch).seen[rows] += counts
 
     def count(self, what: str, device: U4) -> None:
         """Rows [n] of these devices ended as one of `OWN`."""
-        rows = self._rows(device)
-        self.own[:, OWN.index(what)] += np.bincount(rows, minlength=len(self.own))
+        rows, counts = self._counted(device)
+        self.own[rows, OWN.index(what)] += counts
 
     def tally(self, node: str, epoch: int, tally: Tally) -> None:
         """A writer's own counts. They only grow."""
@@ -128,18 +127,22 @@ class Books:
         """Sums over all devices, by name."""
         return dict(zip(COLUMNS, self.standing().sum(axis=0).tolist(), strict=True))
 
+    def _counted(self, device: NDArray[Any]) -> tuple[Counts, Counts]:
+        """([k] index, [k] how often) of the k different devices among [n]; new ones are added."""
+        unique, counts = np.unique(device, return_counts=True)
+        return self._rows(unique), counts
+
     def _rows(self, device: NDArray[Any]) -> Counts:
-        """[n] index of each device; new ones are added."""
-        unique, inverse = np.unique(device, return_inverse=True)
+        """[n] index of each device, none twice; new ones are added."""
         known = {device: row for row, device in enumerate(self.devices)}
-        for each in unique.tolist():
+        for each in device.tolist():
             if each not in known:
                 known[each] = len(self.devices)
                 self.devices.append(each)
-        missing = len(self.devices) - len(self.own)
-        self.own = np.pad(self.own, ((0, missing), (0, 0)))
-        self.closed = np.pad(self.closed, ((0, missing), (0, 0)))
-        return np.array([known[each] for each in unique.tolist()], dtype=np.int64)[inverse]
+        if missing := len(self.devices) - len(self.own):
+            self.own = np.pad(self.own, ((0, missing), (0, 0)))
+            self.closed = np.pad(self.closed, ((0, missing), (0, 0)))
+        return np.array([known[each] for each in device.tolist()], dtype=np.int64)
 
     def sum_up(self) -> None:
         """All but the last few epochs of each writer into one sum."""

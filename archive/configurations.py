@@ -31,6 +31,9 @@ POSITION = {"latitude", "longitude", "elevation"}
 """Fields where JSON's null is NaN."""
 
 
+NO_DEVICES, NO_NUMBERS = np.zeros(0, np.uint32), np.zeros(0, np.int64)
+
+
 def to_json(configuration: Configuration) -> str:
     """All fields but the numbering; the same text for the same content."""
     fields = {key: value for key, value in vars(configuration).items() if key not in NUMBERING}
@@ -98,8 +101,11 @@ class Register:
         self.all: list[Configuration] = []
         self.keys: list[str] = []
         """Identity of each."""
+        self._texts: dict[int, bytes] = {}
         self._number: dict[str, int] = {}
         self._current: dict[int, int] = {}
+        self._looked: dict[tuple[Table, tuple[str, int]], tuple[NDArray[Any], NDArray[np.int64]]] = {}
+        """(table, (writer, epoch)) -> (devices asked for, ascending; their numbers) since the last configuration."""
         self._said: dict[tuple[str, int, int], int] = {}
         """(writer, epoch, device) -> the last one in that stream; older ones are known by device alone."""
         self._disk = disk
@@ -126,6 +132,7 @@ class Register:
         """This configuration holds from now on for its device. Returns its number."""
         before = self._current.get(configuration.device)
         number = self._take(configuration)
+        self._looked.clear()
         self._said[configuration.node, configuration.epoch, configuration.device] = number
         if number != before:
             text = to_json(configuration).encode()
@@ -141,11 +148,22 @@ class Register:
             self.keys.append(key)
         return number
 
+    def text(self, number: int) -> bytes:
+        """JSON of a configuration, made once: every new part needs that of every device."""
+        if number not in self._texts:
+            self._texts[number] = to_json(self.all[number]).encode()
+        return self._texts[number]
+
     def numbers(self, device: U4, table: Table, writer: tuple[str, int] = ("", 0)) -> NDArray[np.int64]:
         """[n] Number of the configuration in force for each row of a table in a (writer, epoch)'s stream."""
-        devices, inverse = np.unique(device, return_inverse=True)
-        numbers = [self._in_force(int(each), table, writer) for each in devices]
-        return np.array(numbers, dtype=np.int64)[inverse]
+        known, numbers = self._looked.get((table, writer), (NO_DEVICES, NO_NUMBERS))
+        at = np.searchsorted(known, device)
+        if not len(known) or (known[np.minimum(at, len(known) - 1)] != device).any():
+            known = np.union1d(known, device)
+            numbers = np.array([self._in_force(each, table, writer) for each in known.tolist()], dtype=np.int64)
+            self._looked[table, writer] = known, numbers
+            at = np.searchsorted(known, device)
+        return numbers[at]
 
     def _in_force(self, device: int, table: Table, writer: tuple[str, int]) -> int:
         number = self._said.get((*writer, device), self._current.get(device))

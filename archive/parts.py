@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archive import folder, layout
-from archive.configurations import from_json, to_json
+from archive.configurations import from_json
 from archive.disk import Disk
 from archive.layout import Field
 from protocol import clock
@@ -182,6 +182,8 @@ class Part(Cells):
         self.fields = layout.aside_fields(self.table) if self.is_aside else layout.row_fields(self.table)
         self.capacity = self.extents["columns"].shape[0]
         self.configurations: list[Configuration | None] = self._read_columns()
+        self._free = 0
+        """No column before this one is free."""
 
     @property
     def first(self) -> int:
@@ -207,15 +209,16 @@ class Part(Cells):
                 columns[column] = from_json(text.decode())
         return columns
 
-    def free_column(self, configuration: Configuration) -> int | None:
-        """A column that can take this configuration, None if the part is full or its JSON too long for it."""
-        if len(to_json(configuration).encode()) > self.extents["configuration"].dtype.itemsize:
+    def free_column(self, text: bytes) -> int | None:
+        """A column that can take a configuration of this JSON, None if the part is full or the JSON too long for it."""
+        if len(text) > self.extents["configuration"].dtype.itemsize:
             return None
-        return next((column for column, held in enumerate(self.configurations) if held is None), None)
+        while self._free < self.capacity and self.configurations[self._free] is not None:
+            self._free += 1
+        return self._free if self._free < self.capacity else None
 
-    def assign(self, column: int, configuration: Configuration) -> None:
-        """Say what a free column is, from now on."""
-        text = to_json(configuration).encode()
+    def assign(self, column: int, configuration: Configuration, text: bytes) -> None:
+        """Say what a free column is, from now on; `text` is its JSON."""
         size = self.extents["configuration"].dtype.itemsize
         self._disk.pwrite(self.fd, text.ljust(size, b"\0"), self.extents["configuration"].offset + column * size)
         record = np.array([(configuration.device, configuration.version, len(text), zlib.crc32(text))], layout.COLUMN)

@@ -43,7 +43,9 @@ class Lot(NamedTuple):
     """The fields of `layout.row_fields`."""
 
     def pick(self, which: NDArray[Any]) -> Lot:
-        """Some of the rows."""
+        """Some of the rows; itself for all of them in their order."""
+        if len(which) == len(self.time) and (which.all() if which.dtype == bool else (np.diff(which) == 1).all()):
+            return self
         picked = {name: values[which] for name, values in self.rows.items()}
         device, number, time = self.device[which], self.number[which], self.time[which]
         return Lot(self.table, device, number, time, self.slot[which], self.aside[which], picked)
@@ -86,15 +88,17 @@ def settle(part: Part, cells: Index, lot: Lot, taken: Taken) -> Outcome:
     first = np.concatenate([[True], sorted_cells[1:] != sorted_cells[:-1]])
     group = np.cumsum(first) - 1
     leaders = order[first]
-    mine = packed(lot.table, lot.rows)
-    standing = mine[leaders]
     places = sorted_cells[first]
     full = part.take("present", places).astype(bool)
+    empty = np.flatnonzero(~full)
+    held, rows = taken(lot.number[leaders[empty]], lot.slot[leaders[empty]])
+    if first.all() and not full.any() and not held.any():
+        return Outcome(order, order[:0], order[:0])  # nearly always: nothing to compare
+    mine = packed(lot.table, lot.rows)
+    standing = mine[leaders]
     if full.any():
         standing[full] = packed(lot.table, {name: part.take(name, places[full]) for name in lot.rows})
-    empty = np.flatnonzero(~full)
-    if len(empty):
-        held, rows = taken(lot.number[leaders[empty]], lot.slot[leaders[empty]])
+    if held.any():
         standing[empty[held]] = packed(lot.table, rows)[held]
         full[empty[held]] = True
     new = first & ~full[group]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archive import layout
-from archive.configurations import Register, to_json
+from archive.configurations import Register
 from archive.disk import Disk, make_folder
 from archive.parts import BLOB, Part, Rows, create_aside_part, create_table_part
 from archive.sources import FinishedSource, PartSource, Source, aside_of_group, aside_of_part, lookup, open_finished
@@ -96,15 +96,17 @@ class Shelf:
         """(parts, [n] index of each row's part, [n] its cell) for configuration numbers and slots of rows."""
         span = self._span(len(np.unique(number)))
         start = clock.slot_time(slot, self.table.rate) // span * span
-        keys, inverse = np.unique(np.stack([start, number]), axis=1, return_inverse=True)
+        begin = start.min(initial=self.hour)
+        width = int(number.max(initial=0)) + 1
+        keys, inverse = _distinct((start - begin) // span * width + number)
         parts: list[Part] = []
-        where = np.empty((2, keys.shape[1]), dtype=np.int64)
-        for at, (begin, each) in enumerate(keys.T.tolist()):
-            part, column = self._column(each, begin, span)
+        where = np.empty((2, len(keys)), dtype=np.int64)
+        for at, key in enumerate(keys.tolist()):
+            part, column = self._column(key % width, int(begin) + key // width * span, span)
             if part not in parts:
                 parts.append(part)
             where[:, at] = parts.index(part), column
-        index, column = where[:, inverse.reshape(-1)]
+        index, column = where[:, inverse]
         first = np.array([part.first for part in parts])[index]
         capacity = np.array([part.capacity for part in parts])[index]
         return parts, index, (slot - first) * capacity + column
@@ -122,11 +124,11 @@ class Shelf:
         """The part and column of a configuration; taken, or made, when it is new."""
         found = self._columns.get((number, start))
         if found is None:
-            configuration = self._register.all[number]
+            configuration, text = self._register.all[number], self._register.text(number)
             parts = [part for part in self.parts if part.attributes["start"] == start]
-            free = ((part, column) for part in parts if (column := part.free_column(configuration)) is not None)
+            free = ((part, column) for part in parts if (column := part.free_column(text)) is not None)
             part, column = next(free, None) or (self._new_part(number, start, span), 0)
-            part.assign(column, configuration)
+            part.assign(column, configuration, text)
             found = self._columns[number, start] = (part, column)
         return found
 
@@ -147,7 +149,7 @@ class Shelf:
 
     def _blob(self, number: int) -> int:
         """Room for the JSON of configurations like this one."""
-        return max(BLOB, len(to_json(self._register.all[number]).encode()) * 3 // 2)
+        return max(BLOB, len(self._register.text(number)) * 3 // 2)
 
     def taken(self, number: Places, slot: Places) -> tuple[NDArray[np.bool_], Rows]:
         """([n] whether a place is taken in a sealed part or the finished file, [n, …] what stands there)."""
@@ -221,10 +223,10 @@ class Shelf:
         known = self._aside_columns.get((part.path, number))
         if known is not None:
             return known
-        configuration = self._register.all[number]
-        column = part.free_column(configuration)
+        text = self._register.text(number)
+        column = part.free_column(text)
         if column is not None:
-            part.assign(column, configuration)
+            part.assign(column, self._register.all[number], text)
             self._aside_columns[part.path, number] = column
         return column
 
@@ -233,6 +235,12 @@ class Shelf:
             opened.close()
         self._closing, self._older, self.parts, self.asides = [], [], [], []
         self._columns, self.digests = {}, set()
+
+
+def _distinct(keys: Places) -> tuple[Places, Places]:
+    """(distinct keys, ascending; [n] which of them each is) of small numbers from 0 on."""
+    there = np.bincount(keys) > 0
+    return np.flatnonzero(there), (np.cumsum(there) - 1)[keys]
 
 
 def seal_part(path: Path) -> None:

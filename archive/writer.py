@@ -16,6 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from archive import folder, layout
 from archive.books import Books
 from archive.configurations import Register
@@ -215,8 +217,11 @@ class Archive:
         marks: Marks = []
         hours: set[int] = set()
         for table, batches in self._rows.items():
+            streams: dict[tuple[str, int], list[Any]] = {}
             for _, word in batches:
-                books.came(word.node, word.epoch, word.device)
+                streams.setdefault((word.node, word.epoch), []).append(word.device)
+            for stream, devices in streams.items():
+                books.came(*stream, np.concatenate(devices))
             lot = without_copies(lot_of(table, batches), partial(self._known_shelf, table), books, self.register)
             for hour, some in by_hour(lot, last):
                 self._note_strays(hour, strayed(hour, some))
