@@ -29,7 +29,7 @@ NEED_ROOT = ("link.", "disk.full")
 PAGE = ROOT / "docs" / "reliability.md"
 HEAD = (
     "| fault | times | sent | archived | lost | doubled | unreadable | windows | missed or twice "
-    "| flowing again: median / longest | command |"
+    "| flowing again: median / longest | command | at |"
 )
 
 
@@ -80,7 +80,7 @@ def summed(row: Row, outcomes: list[Outcome]) -> dict[str, Any]:
 def table(done: list[dict[str, Any]]) -> str:
     """The newest result of each row, as Markdown."""
     newest = {each["row"]: each for each in done}
-    lines = [HEAD, "|---|--:|--:|--:|--:|--:|--:|--:|--:|---|---|"]
+    lines = [HEAD, "|---|--:|--:|--:|--:|--:|--:|--:|--:|---|---|---|"]
     for row in [row for row in ROWS if row.name in newest]:
         each = newest[row.name]
         back = f"{each['median']:.2f} s / {each['longest']:.2f} s" if each["median"] is not None else ""
@@ -89,7 +89,7 @@ def table(done: list[dict[str, Any]]) -> str:
         count = f"{each['count']}" + (f" of {row.count}" if each["count"] < row.count else "")
         cells = (f"{row.about}{wrong}", count, each["sent"], each["archived"], lost, each["duplicated"],
                  each["unreadable"], each["windows"], each["missed"] + each["twice"], back,
-                 f"`make matrix ROWS={row.name}`")  # fmt: skip
+                 f"`make matrix ROWS={row.name}`", each["commit"])  # fmt: skip
         lines.append(f"| {' | '.join(map(str, cells))} |")
     missing = [f"`{row.name}`" for row in ROWS if row.name not in newest]
     return "\n".join([*lines, "", f"Not measured yet: {', '.join(missing)}."] if missing else lines)
