@@ -15,10 +15,12 @@ COLOURS = ("#1b6ca8", "#d1495b", "#2e8b57", "#edae49", "#6a4c93", "#5c5c5c", "#0
 Points = Sequence[tuple[float, float]]
 
 
-def chart(name: str, title: str, x: str, y: str, lines: Mapping[str, Points], marks: bool = True) -> Path:
-    """Write `plots/NAME.svg` with a line per entry of `lines`; axes begin at 0. Returns its path."""
+def chart(
+    name: str, title: str, x: str, y: str, lines: Mapping[str, Points], marks: bool = True, top: float = 0
+) -> Path:
+    """Write `plots/NAME.svg` with a line per entry of `lines`; axes begin at 0, y reaches `top`. Returns its path."""
     across = _steps(max((point[0] for line in lines.values() for point in line), default=1.0))
-    up = _steps(max((point[1] for line in lines.values() for point in line), default=1.0))
+    up = _steps(max([top, *(point[1] for line in lines.values() for point in line)]) or 1.0)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-size="12">',
         "<style>text {font-family: sans-serif}</style>",

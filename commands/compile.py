@@ -13,7 +13,7 @@ from commands._output import AsJson, notes, print_json
 
 FOLDER = "algorithms.kernels"
 """Every module in it is compiled."""
-OTHERS = ("protocol.c37118.kernels",)
+OTHERS = ("nodes._bulkloops", "protocol.c37118.kernels")
 """Modules elsewhere with compiled loops."""
 
 

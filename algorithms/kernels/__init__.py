@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -23,13 +23,10 @@ def compiled(function: Function) -> Function:
     """Compile a function when it is first called, and keep the compiled code on disk if there is a place for it."""
     from numba import njit
 
-    how = njit(error_model="numpy", nogil=True)
     try:
-        kept: Function = njit(cache=True, error_model="numpy", nogil=True)(function)
-        return kept
+        return cast(Function, njit(cache=True, error_model="numpy", nogil=True)(function))
     except RuntimeError as error:  # numba's only word for "no folder can be written"
         if "no locator" not in str(error):
             raise
         warnings.warn(NO_FOLDER, RuntimeWarning, stacklevel=2)
-        made: Function = how(function)
-        return made
+        return cast(Function, njit(error_model="numpy", nogil=True)(function))

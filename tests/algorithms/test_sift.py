@@ -16,7 +16,7 @@ from algorithms import emd, kernels
 from algorithms.emd import intrinsic_modes
 from algorithms.kernels import sift
 from algorithms.windows import fill
-from benchmarks.emd import KINDS, signal
+from benchmarks._signals import KINDS, signal
 
 MAX_MODES, MAX_SIFTS = 12, 100
 
@@ -74,7 +74,7 @@ def test_modes_of_labelled_scenarios_are_those_of_pyemd(shared: Path):
 STEPS = st.lists(st.integers(-3, 3), min_size=2, max_size=60)
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(STEPS, st.integers(1, 3))
 def test_extrema_and_crossings_of_plateaus_and_ties_are_those_of_pyemd(steps: list[int], long: int):
     x = np.repeat(np.array(steps, dtype=np.float64), long)
@@ -86,7 +86,7 @@ def test_extrema_and_crossings_of_plateaus_and_ties_are_those_of_pyemd(steps: li
     assert sift.crossings(x) == len(zeros)
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(st.integers(0, 1 << 32), st.integers(4, 80), st.sampled_from(["normal", "rounded", "flat"]))
 def test_short_signals_have_the_modes_of_pyemd(seed: int, n: int, kind: str):
     rng = np.random.default_rng(seed)
