@@ -1,6 +1,6 @@
 """How well does `emd` tell disturbed windows from quiet ones? On labelled scenarios, device by device.
 
-    python -m benchmarks.emd_scenarios [--folder ../shared/data/scenarios] [--seconds 180] [--every N]
+    python -m benchmarks.emd_scenarios [--folder DIR] [--seconds 180] [--every N] [--quick]
 
 The scenarios (windows of 180 s with labels, and their reader `load.py`) are no part of this project; without them
 the benchmark says so and ends. `--seconds 20` cuts windows as short as the demo's, with the event at a random place.
@@ -20,12 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from algorithms.emd import Settings, judge
 from algorithms.registry import Judgement, WindowData
 from algorithms.windows import fill
+from benchmarks._report import progress, section, table
 
 RATE = 50
 CHECKOUT = Path(__file__).parents[1]
@@ -104,7 +103,7 @@ def judged(values: np.ndarray[Any, Any], settings: Settings) -> Judgement | None
     return judgement
 
 
-def row(table: Table, name: str, some: list[Case]) -> None:
+def row(name: str, some: list[Case]) -> tuple[str, ...]:
     """One line: how many were suspicious, and how far off the onset was."""
     done = [case for case in some if case.judgement is not None]
     said = [case for case in done if case.judgement is not None and case.judgement.suspicious]
@@ -115,7 +114,7 @@ def row(table: Table, name: str, some: list[Case]) -> None:
         for case in said
         if case.judgement is not None and case.judgement.onset is not None and case.onset is not None
     ]
-    table.add_row(
+    return (
         name,
         str(len(done)),
         str(len(some) - len(done)),
@@ -126,42 +125,42 @@ def row(table: Table, name: str, some: list[Case]) -> None:
 
 
 def show(all_cases: list[Case], took: float) -> None:
-    """The table."""
-    table = Table(title="emd on labelled scenarios, frequency of one device at a time")
+    """The section."""
     heads = ("windows", "judged", "incomplete", "suspicious", "by any device", "onset error s: median (90 %)")
-    for k, head in enumerate(heads):
-        table.add_column(head, justify="left" if k == 0 else "right")
     groups = defaultdict(list)
     for case in all_cases:
         groups[case.group].append(case)
     quiet = [name for name in groups if name.startswith(("quiet", "bad"))]
-    for name in sorted(groups.keys() - set(quiet)):
-        row(table, name, groups[name])
-    table.add_section()
     events = [case for name, some in groups.items() if name not in quiet for case in some]
-    for low, high in SIZES:
-        row(table, f"events of {low} to {high:g} mHz", [case for case in events if low <= case.size < high])
-    row(table, "all events", events)
-    table.add_section()
-    for name in sorted(quiet):
-        row(table, name, groups[name])
-    Console(width=120).print(table)
-    print(f"{len(all_cases)} windows, {1e3 * took / max(1, len(all_cases)):.0f} ms each")
+    sizes = {
+        f"events of {low} to {high:g} mHz": [each for each in events if low <= each.size < high] for low, high in SIZES
+    }
+    shown = {name: groups[name] for name in sorted(groups.keys() - set(quiet))}
+    shown |= sizes | {"all events": events} | {name: groups[name] for name in sorted(quiet)}
+    section(
+        "Detection on labelled scenarios",
+        "benchmarks.emd_scenarios",
+        "Frequency of one device at a time.",
+        table(heads, [row(name, some) for name, some in shown.items()]),
+        f"{len(all_cases)} windows, {1e3 * took / max(1, len(all_cases)):.0f} ms each.",
+    )
 
 
 def main() -> int:
-    """Judge all, print the table."""
+    """Judge all, print the section."""
     shared = Path(os.environ.get("SYMS_SHARED", CHECKOUT.parent / "shared"))
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--folder", type=Path, default=shared / "data" / "scenarios")
     parser.add_argument("--seconds", type=int, default=180, help="length of the windows")
     parser.add_argument("--every", type=int, default=1, help="take every Nth window only")
+    parser.add_argument("--quick", action="store_true", help="every hundredth window")
     asked = parser.parse_args()
     if not (asked.folder / "labels.json").is_file():
-        print(f"{asked.folder}: no scenarios there; name their folder with --folder", file=sys.stderr)
+        progress(f"{asked.folder}: no scenarios there; name their folder with --folder")
+        section("Detection on labelled scenarios", "benchmarks.emd_scenarios", "The scenarios are not there: left out.")
         return 0
     begun = time.perf_counter()
-    all_cases = list(cases(asked.folder, asked.seconds, max(1, asked.every)))
+    all_cases = list(cases(asked.folder, asked.seconds, 100 if asked.quick else max(1, asked.every)))
     show(all_cases, time.perf_counter() - begun)
     return 0
 

@@ -118,7 +118,8 @@ def up(devices: int) -> dict[str, float]:
 
 
 def _up(path: Path, folder: Path, environment: dict[str, str]) -> dict[str, float]:
-    archived, seconds = Archived(folder / "data" / "station"), {}
+    archived = Archived(folder / "data" / "station")
+    seconds: dict[str, float] = {}
     begun = time.monotonic()
     with open(folder / "up.log", "wb") as log:
         starting = subprocess.Popen([*SYMS, "up", str(path)], env=environment, stdout=log, stderr=log)

@@ -77,8 +77,10 @@ COST_HEADS = (
 
 def account(results: list[Result]) -> str:
     """What became of frames and windows."""
-    heads = ("devices", "seconds", "sent", "archived", "late", "windows", "not judged", "no verdict")
-    heads = (*heads, "end of window → verdict, median [s]", "worst [s]", "messages fetched")
+    heads = [
+        *("devices", "seconds", "sent", "archived", "late", "windows", "not judged", "no verdict"),
+        *("end of window → verdict, median [s]", "worst [s]", "messages fetched"),
+    ]
     return table(
         heads,
         [
