@@ -171,7 +171,11 @@ def end_to_end(devices: int, window: float, every: float, detectors: int) -> End
 def end_to_end_text(result: EndToEnd, window: float) -> str:
     """Its paragraph."""
     if not result.early:
-        return f"{result.devices} devices, windows of {window:g} s: no suspicion within {WAITING:g} s."
+        missing = int(result.counters.get("early_incomplete", 0))
+        return (
+            f"{result.devices} devices, windows of {window:g} s: no suspicion within {WAITING:g} s; {missing} early "
+            f"windows lacked samples; the generator was late by {result.behind:.0f} ms (p99)."
+        )
     passed = int(result.counters.get("early_passed", 0))
     return (
         f"End to end, {result.devices} devices, windows of {window:g} s, 0.1 Hz lost within 3 s: first suspicion after "
