@@ -140,118 +140,175 @@ def _angle(degrees: float) -> np.float32:
     return np.float32(180.0) if angle <= np.float32(-180.0) else angle
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
-def _polar_floats(block: U1, at: np.uint64, row: F4) -> None:
-    for k in range(0, row.size, 2):
-        place = at + Word(4 * k)
-        row[k] = _f4(block, place)
-        row[k + 1] = _angle(np.float64(_f4(block, place + Word(4))) * DEGREES)
+# Below, each loop goes over all frames of `size` bytes and takes one kind of field of one station, `at` bytes from the
+# start of each: a function called for each frame would count references to its arrays, at more than the fields cost.
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _rectangular_floats(block: U1, at: np.uint64, row: F4) -> None:
-    for k in range(0, row.size, 2):
-        place = at + Word(4 * k)
-        real, imaginary = np.float64(_f4(block, place)), np.float64(_f4(block, place + Word(4)))
-        if math.isnan(real) or math.isnan(imaginary):
-            row[k] = row[k + 1] = np.nan
-        else:
-            row[k] = math.sqrt(real * real + imaginary * imaginary)
-            row[k + 1] = _angle(math.atan2(imaginary, real) * DEGREES)
+def _words(block: U1, size: np.uint64, at: np.uint64, words: U2) -> None:
+    for k in range(words.shape[0]):
+        for d in range(words.shape[1]):
+            words[k, d] = _u2(block, Word(k) * size + at + Word(2 * d))
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _polar_integers(block: U1, at: np.uint64, row: F4, factor: F8, offset: F8, absent: bool) -> None:
-    for k in range(factor.size):
-        magnitude, angle = _i2(block, at + Word(4 * k)), _i2(block, at + Word(4 * k + 2))
-        if angle == INVALID or (absent and magnitude == INVALID):
-            row[2 * k] = row[2 * k + 1] = np.nan
-        else:
-            row[2 * k] = np.float64(magnitude & 0xFFFF) * factor[k]
-            row[2 * k + 1] = _angle(np.float64(angle) * ANGLE_STEP * DEGREES - offset[k])
+def _floats(block: U1, size: np.uint64, at: np.uint64, values: F4) -> None:
+    for k in range(values.shape[0]):
+        for c in range(values.shape[1]):
+            values[k, c] = _f4(block, Word(k) * size + at + Word(4 * c))
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _rectangular_integers(block: U1, at: np.uint64, row: F4, factor: F8, offset: F8) -> None:
-    for k in range(factor.size):
-        real, imaginary = _i2(block, at + Word(4 * k)), _i2(block, at + Word(4 * k + 2))
-        if real == INVALID or imaginary == INVALID:
-            row[2 * k] = row[2 * k + 1] = np.nan
-        else:
-            square = np.float64(real * real + imaginary * imaginary)
-            row[2 * k] = math.sqrt(square) * factor[k]
-            row[2 * k + 1] = _angle(math.atan2(np.float64(imaginary), np.float64(real)) * DEGREES - offset[k])
+def _polar_floats(block: U1, size: np.uint64, at: np.uint64, values: F4) -> None:
+    for k in range(values.shape[0]):
+        place = Word(k) * size + at
+        for c in range(0, values.shape[1], 2):
+            values[k, c] = _f4(block, place)
+            values[k, c + 1] = _angle(np.float64(_f4(block, place + Word(4))) * DEGREES)
+            place += Word(8)
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _frequency(block: U1, at: np.uint64, row: F4, nominal: float) -> None:
-    deviation, rocof = _i2(block, at), _i2(block, at + Word(2))
-    row[0] = np.nan if deviation == INVALID else nominal + np.float64(deviation) / 1000.0
-    row[1] = np.nan if rocof == INVALID else np.float64(rocof) / 100.0
+def _rectangular_floats(block: U1, size: np.uint64, at: np.uint64, values: F4) -> None:
+    for k in range(values.shape[0]):
+        place = Word(k) * size + at
+        for c in range(0, values.shape[1], 2):
+            real, imaginary = np.float64(_f4(block, place)), np.float64(_f4(block, place + Word(4)))
+            if math.isnan(real) or math.isnan(imaginary):
+                values[k, c] = values[k, c + 1] = np.nan
+            else:
+                values[k, c] = math.sqrt(real * real + imaginary * imaginary)
+                values[k, c + 1] = _angle(math.atan2(imaginary, real) * DEGREES)
+            place += Word(8)
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _analogs(block: U1, at: np.uint64, row: F4, form: int, factor: F8, offset: F8, absent: bool) -> None:
-    for k in range(row.size):
-        if form & FLOAT_ANALOGS:
-            row[k] = np.float64(_f4(block, at + Word(4 * k))) * factor[k] + offset[k]
-        else:
-            raw = _i2(block, at + Word(2 * k))
-            row[k] = np.nan if absent and raw == INVALID else np.float64(raw) * factor[k] + offset[k]
+def _polar_integers(
+    block: U1, size: np.uint64, at: np.uint64, values: F4, scales: F8, first: int, which: I8, status: U2
+) -> None:
+    count = values.shape[1] // 2
+    for k in range(values.shape[0]):
+        place = Word(k) * size + at
+        absent = status[k, 0] >> 14 == ABSENT
+        for c in range(count):
+            magnitude, angle = _i2(block, place), _i2(block, place + Word(2))
+            if angle == INVALID or (absent and magnitude == INVALID):
+                values[k, 2 * c] = values[k, 2 * c + 1] = np.nan
+            else:
+                values[k, 2 * c] = np.float64(magnitude & 0xFFFF) * scales[which[k], first + c]
+                turned = np.float64(angle) * ANGLE_STEP * DEGREES - scales[which[k], first + count + c]
+                values[k, 2 * c + 1] = _angle(turned)
+            place += Word(4)
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _filled(block: U1, at: np.uint64, end: np.uint64, form: int, nominal: float) -> bool:
+def _rectangular_integers(
+    block: U1, size: np.uint64, at: np.uint64, values: F4, scales: F8, first: int, which: I8
+) -> None:
+    count = values.shape[1] // 2
+    for k in range(values.shape[0]):
+        place = Word(k) * size + at
+        for c in range(count):
+            real, imaginary = _i2(block, place), _i2(block, place + Word(2))
+            if real == INVALID or imaginary == INVALID:
+                values[k, 2 * c] = values[k, 2 * c + 1] = np.nan
+            else:
+                square = np.float64(real * real + imaginary * imaginary)
+                values[k, 2 * c] = math.sqrt(square) * scales[which[k], first + c]
+                angle = math.atan2(np.float64(imaginary), np.float64(real)) * DEGREES
+                values[k, 2 * c + 1] = _angle(angle - scales[which[k], first + count + c])
+            place += Word(4)
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _frequency(block: U1, size: np.uint64, at: np.uint64, values: F4, scales: F8, first: int, which: I8) -> None:
+    for k in range(values.shape[0]):
+        place = Word(k) * size + at
+        deviation, rocof = _i2(block, place), _i2(block, place + Word(2))
+        nominal = scales[which[k], first]
+        values[k, 0] = np.nan if deviation == INVALID else nominal + np.float64(deviation) / 1000.0
+        values[k, 1] = np.nan if rocof == INVALID else np.float64(rocof) / 100.0
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _analogs(
+    block: U1, size: np.uint64, at: np.uint64, form: int, values: F4, scales: F8, first: int, which: I8, status: U2
+) -> None:
+    count = values.shape[1]
+    for k in range(values.shape[0]):
+        place = Word(k) * size + at
+        absent = status[k, 0] >> 14 == ABSENT
+        for c in range(count):
+            factor, offset = scales[which[k], first + c], scales[which[k], first + count + c]
+            if form & FLOAT_ANALOGS:
+                values[k, c] = np.float64(_f4(block, place)) * factor + offset
+                place += Word(4)
+            else:
+                raw = _i2(block, place)
+                values[k, c] = np.nan if absent and raw == INVALID else np.float64(raw) * factor + offset
+                place += Word(2)
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _filled(
+    block: U1, size: np.uint64, at: np.uint64, end: np.uint64, form: int, values: F4, scales: F8, first: int, which: I8
+) -> None:
     """See `conversion.filled`; phasors from `at` to FREQ at `end`."""
-    if at == end or _u2(block, end) != Word(np.int64(-1000.0 * nominal) & 0xFFFF):
-        return False
-    if form & FLOAT_PHASORS:
-        while at < end and _u4(block, at) & Word(0x7FFFFFFF) == Word(0):  # -0.0 is zero too
-            at += Word(4)
-    else:
-        while at < end and _u2(block, at) == Word(0):
-            at += Word(2)
-    return bool(at == end)
+    first_half = Word(0x7FFF if form & FLOAT_PHASORS else 0xFFFF)  # -0.0 is zero too
+    for k in range(values.shape[0]):
+        place, freq = Word(k) * size + at, Word(k) * size + end
+        if _u2(block, freq) == Word(np.int64(-1000.0 * scales[which[k], first]) & 0xFFFF):
+            while place < freq and _u2(block, place) & first_half | _u2(block, place + Word(2)) == Word(0):
+                place += Word(4)
+            if place == freq:
+                values[k, :] = np.nan
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _station(block: U1, at: np.uint64, shape: I8, scale: F8, row: F4, digital: U2) -> np.uint64:
-    """One station of one frame from its STAT on, which is returned."""
-    form, phasors, analogs, digitals = shape[0], shape[1], shape[2], shape[3]
-    status = _u2(block, at)
-    absent = status >> Word(14) == Word(ABSENT)
-    at += Word(2)
-    end = 2 + 2 * phasors
-    factor, offset = scale[1 : 1 + phasors], scale[1 + phasors : 1 + 2 * phasors]
-    begin = at
+def _phasors(
+    block: U1, size: np.uint64, at: np.uint64, form: int, values: F4, scales: F8, first: int, which: I8, status: U2
+) -> None:
     if form & FLOAT_PHASORS:
         if form & POLAR:
-            _polar_floats(block, at, row[2:end])
+            _polar_floats(block, size, at, values)
         else:
-            _rectangular_floats(block, at, row[2:end])
-        at += Word(8 * phasors)
+            _rectangular_floats(block, size, at, values)
+    elif form & POLAR:
+        _polar_integers(block, size, at, values, scales, first, which, status)
     else:
-        if form & POLAR:
-            _polar_integers(block, at, row[2:end], factor, offset, absent)
-        else:
-            _rectangular_integers(block, at, row[2:end], factor, offset)
-        at += Word(4 * phasors)
-    filled = False
+        _rectangular_integers(block, size, at, values, scales, first, which)
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _station(
+    block: U1,
+    size: np.uint64,
+    at: np.uint64,
+    shape: I8,
+    scales: F8,
+    first: int,
+    which: I8,
+    status: U2,
+    values: F4,
+    digital: U2,
+) -> None:
+    """One station of all frames. at: where it begins in each; first: where in a row of `scales`."""
+    form, phasors, analogs = shape[0], shape[1], shape[2]
+    end = FIXED_CHANNELS + 2 * phasors
+    _words(block, size, at, status)
+    at += Word(2)
+    freq = at + Word((8 if form & FLOAT_PHASORS else 4) * phasors)
+    _phasors(block, size, at, form, values[:, FIXED_CHANNELS:end], scales, first + 1, which, status)
+    behind = freq + Word(8 if form & FLOAT_FREQUENCY else 4)
+    rest = first + 1 + 2 * phasors
+    _analogs(block, size, behind, form, values[:, end:], scales, rest, which, status)
     if form & FLOAT_FREQUENCY:
-        row[0], row[1] = _f4(block, at), _f4(block, at + Word(4))
-        at += Word(8)
+        _floats(block, size, freq, values[:, :FIXED_CHANNELS])
     else:
-        _frequency(block, at, row, scale[0])
-        filled = _filled(block, begin, at, form, scale[0])
-        at += Word(4)
-    scale = scale[1 + 2 * phasors :]
-    _analogs(block, at, row[end:], form, scale[:analogs], scale[analogs : 2 * analogs], absent)
-    at += Word(analogs * (4 if form & FLOAT_ANALOGS else 2))
-    if filled:
-        row[:] = np.nan
-    for k in range(digitals):
-        digital[k] = _u2(block, at + Word(2 * k))
-    return status
+        _frequency(block, size, freq, values, scales, first, which)
+        if phasors:
+            _filled(block, size, at, freq, form, values, scales, first, which)
+    _words(block, size, behind + Word((4 if form & FLOAT_ANALOGS else 2) * analogs), digital)
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
@@ -282,26 +339,19 @@ def _times(block: U1, size: int, clock: I8, time: I8, snapped: I4, quality: U1) 
 def _stations(block: U1, size: int, shapes: I8, scales: F8, which: I8, status: U2, values: F4, digital: U2) -> None:
     """All stations, one after the other; values and digital hold [n, c] and [n, d] of each, end to end."""
     count = status.shape[1]
-    at, first, value, word = HEAD_SIZE, 0, 0, 0
+    at, first, to, word = HEAD_SIZE, 0, 0, 0
     for s in range(shapes.shape[0]):
-        shape = shapes[s]
-        form, phasors, analogs, digitals = shape[0], shape[1], shape[2], shape[3]
-        channels = 2 + 2 * phasors + analogs
-        for k in range(count):
-            codec = which[k] if which.size > 1 else which[0]
-            status[s, k] = _station(
-                block,
-                Word(k * size + at),
-                shape,
-                scales[codec, first:],
-                values[value + k * channels : value + (k + 1) * channels],
-                digital[word + k * digitals : word + (k + 1) * digitals],
-            )
-        value += count * channels
+        form, phasors, analogs, digitals = shapes[s, 0], shapes[s, 1], shapes[s, 2], shapes[s, 3]
+        channels = FIXED_CHANNELS + 2 * phasors + analogs
+        mine = values[to : to + count * channels].reshape(count, channels)
+        words = digital[word : word + count * digitals].reshape(count, digitals)
+        stat = status[s].reshape(count, 1)
+        _station(block, Word(size), Word(at), shapes[s], scales, first, which, stat, mine, words)
+        to += count * channels
         word += count * digitals
         first += 1 + 2 * phasors + 2 * analogs
-        at += 2 + phasors * (8 if form & FLOAT_PHASORS else 4) + (8 if form & FLOAT_FREQUENCY else 4)
-        at += analogs * (4 if form & FLOAT_ANALOGS else 2) + 2 * digitals
+        at += 2 + (8 if form & FLOAT_PHASORS else 4) * phasors + (8 if form & FLOAT_FREQUENCY else 4)
+        at += (4 if form & FLOAT_ANALOGS else 2) * analogs + 2 * digitals
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
@@ -357,13 +407,13 @@ class Decoder:
         scales: [codecs, …] `conversion.Scales` of each station, end to end. which: [n], or [1] for all frames.
         Raises IndexError if there is no such codec, ValueError if sizes don't fit.
         """
-        which = np.ascontiguousarray(which)
         raw = np.frombuffer(block, np.uint8)
         raw.flags.writeable = False  # compiled for this kind of array only
         count, rest = divmod(raw.size, self._size)
         if rest:
             raise ValueError(f"{raw.size} bytes are not frames of one size, {self._size}")
-        if which.size not in (1, count):
+        which = np.full(count, which[0]) if which.size == 1 else np.ascontiguousarray(which)
+        if which.size != count:
             raise ValueError(f"{which.size} codecs are named for {count} frames")
         time, snapped, quality = np.empty(count, np.int64), np.empty(count, np.int32), np.empty(count, np.uint8)
         status = np.empty((len(self._words), count), np.uint16)

@@ -20,7 +20,8 @@ WORDS = (0, 1, 0x8000, 0x7FFF, 0xFFFF, 0x3CB0, 0x15A0, 0x7AB8, 0x8548, 0x7F80, 0
 
 
 @pytest.fixture(autouse=True, scope="module")
-def back() -> Iterator[None]:
+def compiled_ahead() -> Iterator[None]:
+    kernels.warm()
     yield
     use_kernels(False)
 
