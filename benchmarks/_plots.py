@@ -43,10 +43,12 @@ def reference(path: Path, title: str) -> str:
 
 def _steps(largest: float) -> list[float]:
     """Round values from 0 to at least `largest`, about five of them."""
-    rough = max(largest, 1e-9) / 5
+    if largest <= 0:
+        return [0.0, 1.0]
+    rough = largest / 5
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough)
-    return [step * k for k in range(math.ceil(largest / step - 1e-9) + 1)] or [0.0, 1.0]
+    return [step * k for k in range(math.ceil(largest / step - 1e-9) + 1)]
 
 
 def _x(value: float, steps: list[float]) -> float:

@@ -54,6 +54,8 @@ class Program:
             self.process.kill()
         self.process.wait()
         self._reader.join()
+        assert self.process.stdout
+        self.process.stdout.close()
 
     @property
     def pid(self) -> int:
