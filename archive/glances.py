@@ -7,16 +7,19 @@ dataset `tables` is read, and of the overview one chunk.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from archive import layout
+from archive import folder, layout
 from archive.configurations import recognised
+from archive.folder import ArchiveError
 from archive.hours import opened_hour
 from archive.overviews import GROUP, Overview, statistics
 from archive.picking import Pick
@@ -39,6 +42,58 @@ class Held(NamedTuple):
     configurations: list[Configuration]
 
 
+class Peek:
+    """A finished file opened by the lower interface of h5py, which costs half as much as the usual one."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises OSError, ArchiveError."""
+        access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+        access.set_file_locking(False, True)
+        self._path = path
+        self._file = h5py.h5f.open(os.fsencode(path), h5py.h5f.ACC_RDONLY, fapl=access)
+        self._root = h5py.h5g.open(self._file, b"/")
+        found = np.empty((), np.int64)
+        h5py.h5a.open(self._root, b"format").read(found)
+        folder.check_file(path, {"format": found})
+
+    def __enter__(self) -> Peek:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    @property
+    def alone(self) -> bool:
+        """Whether the tables hold all of its rows: nothing was set aside."""
+        return not self._root.links.exists(b"aside")
+
+    def tables(self) -> dict[str, Any] | None:
+        """The dataset `tables`; None if an older release made the file."""
+        if not self._root.links.exists(b"tables"):
+            return None
+        data = h5py.h5d.open(self._root, b"tables")
+        text = np.empty((), f"S{data.get_type().get_size()}")
+        data.read(h5py.h5s.ALL, h5py.h5s.ALL, text)
+        told: dict[str, Any] = json.loads(text.item())
+        return told
+
+    def texts(self, table: str) -> list[str]:
+        """The configurations of a table as JSON."""
+        with closing(open_finished(self._path)) as file:
+            texts: list[str] = file[table]["configuration"].asstr()[:].tolist()
+        return texts
+
+    def part(self, name: str, dtype: str, column: int, channel: int) -> NDArray[Any]:
+        """All that a dataset [device, channel, …] of an overview has of one channel."""
+        data = h5py.h5d.open(self._root, name.encode())
+        space = data.get_space()
+        tail = space.get_simple_extent_dims()[2:]
+        space.select_hyperslab((column, channel, *[0] * len(tail)), (1, 1, *tail))
+        found = np.empty(tail, dtype)
+        data.read(h5py.h5s.create_simple(tail), space, found)
+        return found
+
+
 class Glances:
     """Looks at finished files; remembers configurations by the digest of their texts."""
 
@@ -49,22 +104,19 @@ class Glances:
         """What the tables of an hour hold; None if that is not told by one file alone. Raises ArchiveError, OSError."""
         if layout.has_parts(root, hour):  # looked for first: what is merged meanwhile is then in the file
             return None
-        with closing(open_finished(layout.finished_path(root, hour))) as file:
-            return None if "aside" in file else self._held(file)
+        with Peek(layout.finished_path(root, hour)) as file:
+            return self._held(file) if file.alone else None
 
-    def _held(self, file: Any) -> list[Held] | None:
-        if "tables" not in file:
-            return None
-        return [self._one(file, name, told) for name, told in json.loads(file["tables"][()]).items()]
+    def _held(self, file: Peek) -> list[Held] | None:
+        tables = file.tables()
+        return None if tables is None else [self._one(file, name, told) for name, told in tables.items()]
 
-    def _one(self, file: Any, name: str, told: dict[str, Any]) -> Held:
-        digest, first = told["configurations"], int(told["first_slot"])
-        if digest not in self._known:
-            texts = file[name]["configuration"].asstr()[:]
-            self._known[digest] = [recognised(text)[1] for text in texts]
-        table = layout.table_of(name)
+    def _one(self, file: Peek, name: str, told: dict[str, Any]) -> Held:
+        digest, first, table = told["configurations"], int(told["first_slot"]), layout.table_of(name)
         if table is None:
-            raise ValueError(f"{file.filename}: table {name!r} is not one of ours")
+            raise ArchiveError(f"table {name!r} is not one that this release knows; use a newer one")
+        if digest not in self._known:
+            self._known[digest] = [recognised(text)[1] for text in file.texts(name)]
         return Held(table, first, first + int(told["slots"]), self._known[digest])
 
     def seconds(self, root: Path, hour: int, choose: Choose) -> Iterator[Overview]:
@@ -74,20 +126,21 @@ class Glances:
 
     def _kept(self, root: Path, hour: int, choose: Choose) -> list[Overview] | None:
         """None if the file does not keep all that is chosen."""
-        with closing(open_finished(layout.finished_path(root, hour))) as file:
+        with Peek(layout.finished_path(root, hour)) as file:
             held = self._held(file)
             chosen = [(each, which) for each in held or [] for which in choose(each.configurations)]
             if held is None or any(each.table.rate <= 1 for each, _ in chosen):
                 return None
-            return [_seconds(file[f"{each.table.name}/{GROUP}"], each, *which) for each, which in chosen]
+            return [_seconds(file, each, *which) for each, which in chosen]
 
 
-def _seconds(group: Any, held: Held, column: int, pick: Pick) -> Overview:
+def _seconds(file: Peek, held: Held, column: int, pick: Pick) -> Overview:
     """As the file keeps them."""
-    start, seconds = int(clock.slot_time(held.first, held.table.rate)), (held.stop - held.first) // held.table.rate
-    values = group["values"][column, pick.at]
-    count = group["count"][column, pick.at].astype(np.int64)
-    return _piece(start + np.arange(seconds, dtype=np.int64) * clock.SECOND, values, count)
+    channel = pick.at or 0
+    values = file.part(f"{held.table.name}/{GROUP}/values", "<f4", column, channel)
+    count = file.part(f"{held.table.name}/{GROUP}/count", "<i8", column, channel)
+    start = int(clock.slot_time(held.first, held.table.rate))
+    return _piece(start + np.arange(len(count), dtype=np.int64) * clock.SECOND, values, count)
 
 
 def _computed(root: Path, hour: int, choose: Choose) -> Iterator[Overview]:
