@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import time
-import warnings
 
 import typer
 
-from commands._output import AsJson, notes, print_json
+from commands._output import AsJson, print_json
+from nodes import _compiled
+from nodes._node import StartError
 
 FOLDER = "algorithms.kernels"
 """Every module in it is compiled."""
@@ -27,15 +28,14 @@ def compile_kernels(as_json: AsJson = False) -> None:
 
     Set-up does it; repeat it as the user who runs the station if that user may not write to the program's folder.
     """
+    if not _compiled.kept():
+        folders = ", ".join(map(str, _compiled.places()))
+        raise StartError(f"no folder for compiled code can be written ({folders}); set {_compiled.SET_BY_HAND}")
     took = {}
     for name in kernels():
         begun = time.monotonic()
-        with warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter("always")
-            importlib.import_module(name).warm()
+        importlib.import_module(name).warm()
         took[name] = round(time.monotonic() - begun, 2)
-        for warning in said:
-            notes.print(f"{name}: {warning.message}")
         if not as_json:
             print(f"{took[name]:6.1f} s  {name}", flush=True)
     if as_json:

@@ -6,11 +6,12 @@ import os
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 
 from commands import _root
 from commands._output import PipelineFile, configure_logs
-from nodes import _runtime
+from nodes import _compiled, _runtime
 from nodes._kinds import node_of
 from nodes._pipeline import load
 from nodes._runfolder import make_run_folder
@@ -36,5 +37,8 @@ def run(
     spec = checked.processes[process]
     make_run_folder(Path(checked.run))
     configure_logs()
+    if _compiled.keep(Path(checked.run)):
+        where = f"in the runtime folder, until that is gone; {_compiled.SET_BY_HAND} names another"
+        structlog.get_logger().warning("compiled code has no folder of its own", node=process, kept=where)
     place = checked.place(process)
     raise typer.Exit(_runtime.run(node_of(spec.kind)(spec.settings, place), spec.kind, place))

@@ -4,7 +4,6 @@ import json
 import re
 import sys
 import types
-import warnings
 from pathlib import Path
 
 import pytest
@@ -12,15 +11,17 @@ import typer
 from typer.testing import CliRunner
 
 from commands import compile
+from nodes import _compiled
+from nodes._node import StartError
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> typer.Typer:
-    """The verb, with one kernel that warns as it is compiled."""
+    """The verb, with one kernel that has nothing to compile."""
     kernel = types.ModuleType("a_kernel")
-    kernel.warm = lambda: warnings.warn("no folder", RuntimeWarning, stacklevel=1)  # type: ignore[attr-defined]
+    kernel.warm = lambda: None  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "a_kernel", kernel)
     monkeypatch.setattr(compile, "kernels", lambda: ["a_kernel"])
     made = typer.Typer()
@@ -41,11 +42,17 @@ def test_every_module_with_compiled_loops_is_compiled():
     assert found == set(compile.kernels())
 
 
-def test_a_person_sees_what_was_compiled_and_what_is_wrong(app: typer.Typer):
+def test_a_person_sees_what_was_compiled(app: typer.Typer):
     result = CliRunner().invoke(app, ["compile"])
     assert result.exit_code == 0
     assert "s  a_kernel" in result.stdout
-    assert "a_kernel: no folder" in result.output
+
+
+def test_nothing_is_compiled_that_cannot_be_kept(app: typer.Typer, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(_compiled, "kept", lambda: False)
+    result = CliRunner().invoke(app, ["compile"])
+    assert isinstance(result.exception, StartError)
+    assert "set NUMBA_CACHE_DIR" in str(result.exception)
 
 
 def test_as_json(app: typer.Typer):
