@@ -146,8 +146,9 @@ class Books:
     """Counts per device since the receiver started, in rows; see `messages.Tally`."""
 
     def __init__(self) -> None:
-        self._place: dict[int, int] = {}
         self._device = np.zeros(0, np.uint32)
+        self._sorted, self._order = self._device, np.zeros(0, np.int64)
+        """Devices in ascending order, and their rows."""
         self._counts = np.zeros((0, len(COLUMNS)), np.int64)
         self._told = self._counts.copy()
         self._bad: set[int] = set()
@@ -171,17 +172,23 @@ class Books:
     def take_bad(self) -> list[list[int]]:
         """[device, corrupt, refused, lost] of those for which `add` was called since the last time."""
         bad, self._bad = self._bad, set()
-        return [[device, *self._counts[self._place[device], CORRUPT:].tolist()] for device in bad]
+        counts = self._counts[self._places(np.array(sorted(bad), np.uint32)), CORRUPT:].tolist()
+        return [[device, *bad_of] for device, bad_of in zip(sorted(bad), counts, strict=True)]
 
-    def _places(self, devices: NDArray[np.uint32]) -> list[int]:
-        fresh = [device for device in devices.tolist() if device not in self._place]
-        if fresh:
-            self._place |= {device: len(self._place) + k for k, device in enumerate(fresh)}
-            more = np.zeros((len(fresh), len(COLUMNS)), np.int64)
-            self._device = np.concatenate([self._device, np.array(fresh, np.uint32)])
+    def _places(self, devices: NDArray[np.uint32]) -> I8:
+        """[n] rows of `devices` [n] in the counts."""
+        at = np.searchsorted(self._sorted, devices)
+        unknown = self._sorted[np.minimum(at, self._sorted.size - 1)] != devices if self._sorted.size else at >= 0
+        if unknown.any():
+            fresh = np.unique(devices[unknown])
+            more = np.zeros((fresh.size, len(COLUMNS)), np.int64)
+            self._device = np.concatenate([self._device, fresh])
             self._counts = np.concatenate([self._counts, more])
             self._told = np.concatenate([self._told, more])
-        return [self._place[device] for device in devices.tolist()]
+            self._order = np.argsort(self._device)
+            self._sorted = self._device[self._order]
+            at = np.searchsorted(self._sorted, devices)
+        return np.asarray(self._order[at])
 
     def changed(self) -> Tally | None:
         """The counts of devices whose counts have changed since the last call; None if none has."""

@@ -40,7 +40,7 @@ from protocol.messages import Durable, Fetch
 LOOK_AROUND = 50 * MILLISECOND
 """How often sessions' own timers and unsent commands are looked at."""
 TALLY_EVERY = SECOND
-SEGMENT = 8 << 20
+SEGMENT = 16 << 20
 """Bytes of one file of the journal: what a restart reads."""
 MANY = 30
 """Devices read in bulk from which on the loops over them are compiled ones."""
