@@ -26,6 +26,7 @@ import yaml
 from algorithms.leases import Leases
 from benchmarks._signals import KINDS, RATE, SAMPLES
 from benchmarks._signals import signal as made
+from commands._output import configure_logs
 from nodes._node import Actions, Done, Letter, Node, Place
 from nodes._pipeline import load
 from nodes._runfolder import make_run_folder
@@ -196,6 +197,7 @@ class Detectors:
 
     def feed(self, phases: list[Phase], workers: dict[str, Worker]) -> None:
         """Run the phases with these workers."""
+        configure_logs()
         make_run_folder(self.run)
         checked = replace(load(self.path), run=str(self.run))
         place = replace(checked.place(TRIGGER), journal=None)

@@ -36,7 +36,8 @@ class Pair:
     same: bool
     """as many modes"""
     difference: float
-    """largest of any sample of any mode, relative to the deviation of the signal; inf if not `same`"""
+    """largest of any sample of any mode, relative to the deviation of the signal; inf if not `same`. One bit of 50 Hz
+    is 7e-11 of the smallest signal here, 0.1 mHz of noise."""
     ours: float
     theirs: float
     """CPU seconds"""

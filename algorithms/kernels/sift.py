@@ -133,23 +133,27 @@ def find_extrema(x: F8, top: I8, bottom: I8) -> tuple[int, int]:
     what is before one at the start at the signal's end, is kept: the modes are to be the same.)
     """
     tops = bottoms = plateaus = i = 0
-    last = x.size - 1
+    last, before = x.size - 1, 0.0
     while i < last:
-        start = i
-        while i < last and x[i + 1] == x[i]:
-            i += 1
-        flat = i > start
-        plateaus += flat
-        if i < last and ((start > 0 and not flat) or (flat and not (plateaus == 1 and start == 1))):
-            before = x[start] - x[start - 1] if start else x[last] - x[last - 1]
-            if before * (x[i + 1] - x[i]) < 0:
-                middle = _half(start + i)
-                if before > 0:
-                    top[tops] = middle
-                    tops += 1
-                else:
-                    bottom[bottoms] = middle
-                    bottoms += 1
+        middle, after = i, x[i + 1] - x[i]
+        if after == 0:
+            start = i
+            while i < last and x[i + 1] == x[i]:
+                i += 1
+            plateaus += 1
+            if i == last or (plateaus == 1 and start == 1):
+                before = 0.0
+                continue
+            middle, after = _half(start + i), x[i + 1] - x[i]
+            before = before if start else x[last] - x[last - 1]
+        if before * after < 0:
+            if before > 0:
+                top[tops] = middle
+                tops += 1
+            else:
+                bottom[bottoms] = middle
+                bottoms += 1
+        before = after
         i += 1
     return tops, bottoms
 
@@ -331,11 +335,12 @@ def _envelope(t: F8, y: F8, work: F8, out: F8, add: bool) -> bool:
         slope = (y[k + 1] - y[k]) / h
         bend = (slopes[k] + slopes[k + 1] - 2 * slope) / h
         c0, c1, c2, c3 = bend / h, (slope - slopes[k]) / h - bend, slopes[k], y[k]
-        while i < out.size and (i < t[k + 1] or k == n - 2):
-            z = i - t[k]
+        stop = out.size if k == n - 2 else min(max(int(t[k + 1]), 0), out.size)
+        for j in range(i, stop):
+            z = j - t[k]
             value = c3 + c2 * z + c1 * (z * z) + c0 * (z * z * z)
-            out[i] = 0.5 * (out[i] + value) if add else value
-            i += 1
+            out[j] = 0.5 * (out[j] + value) if add else value
+        i = max(i, stop)
     return True
 
 
@@ -343,20 +348,21 @@ def _envelope(t: F8, y: F8, work: F8, out: F8, add: bool) -> bool:
 def _slopes(t: F8, y: F8, work: F8, s: F8) -> None:
     """Slopes at the knots of the not-a-knot cubic spline through four or more [deBoor1978]: a tridiagonal system."""
     n = t.size
-    d0, d1, both = t[1] - t[0], t[2] - t[1], t[2] - t[0]
-    r0, r1 = (y[1] - y[0]) / d0, (y[2] - y[1]) / d1
-    work[0] = both / d1
-    s[0] = ((d0 + 2 * both) * d1 * r0 + d0 * d0 * r1) / both / d1
+    h0, h1, both = t[1] - t[0], t[2] - t[1], t[2] - t[0]
+    r0, r1 = (y[1] - y[0]) / h0, (y[2] - y[1]) / h1
+    work[0] = both / h1
+    s[0] = ((h0 + 2 * both) * h1 * r0 + h0 * h0 * r1) / both / h1
     for i in range(1, n - 1):
-        h0, h1 = t[i] - t[i - 1], t[i + 1] - t[i]
-        right = 3 * (h1 * ((y[i] - y[i - 1]) / h0) + h0 * ((y[i + 1] - y[i]) / h1))
+        h1 = t[i + 1] - t[i]
+        r1 = (y[i + 1] - y[i]) / h1
         pivot = 2 * (h0 + h1) - h1 * work[i - 1]
         work[i] = h0 / pivot
-        s[i] = (right - h1 * s[i - 1]) / pivot
-    d0, d1, both = t[n - 2] - t[n - 3], t[n - 1] - t[n - 2], t[n - 1] - t[n - 3]
-    r0, r1 = (y[n - 2] - y[n - 3]) / d0, (y[n - 1] - y[n - 2]) / d1
-    right = (d1 * d1 * r0 + (2 * both + d1) * d0 * r1) / both
-    s[n - 1] = (right - both * s[n - 2]) / (d0 - both * work[n - 2])
+        s[i] = (3 * (h1 * r0 + h0 * r1) - h1 * s[i - 1]) / pivot
+        if i < n - 2:
+            h0, r0 = h1, r1
+    both = t[n - 1] - t[n - 3]
+    right = (h1 * h1 * r0 + (2 * both + h1) * h0 * r1) / both
+    s[n - 1] = (right - both * s[n - 2]) / (h0 - both * work[n - 2])
     for i in range(n - 2, -1, -1):
         s[i] -= work[i] * s[i + 1]
 
