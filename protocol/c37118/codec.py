@@ -153,7 +153,7 @@ _with_kernels = False
 def use_kernels(yes: bool = True) -> None:
     """Whether this process decodes with compiled loops, which take some 0.4 s to load, or with numpy.
 
-    The results are the same, but for the last bit of an angle of a rectangular phasor in rare cases.
+    The results are the same, but for the last bit of the angle of one rectangular phasor in many millions.
     """
     global _with_kernels
     if yes:
