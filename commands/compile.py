@@ -14,7 +14,7 @@ from nodes._node import StartError
 
 FOLDER = "algorithms.kernels"
 """Every module in it is compiled."""
-OTHERS = ("nodes._bulkloops", "protocol.c37118.kernels")
+OTHERS = ("nodes._bulkloops", "protocol.c37118.checking", "protocol.c37118.kernels")
 """Modules elsewhere with compiled loops."""
 
 
