@@ -99,9 +99,13 @@ class Glances:
 
     def __init__(self) -> None:
         self._known: dict[str, list[Configuration]] = {}
+        self._told: dict[int, list[Held]] = {}
+        """Hours looked at: whoever read their seconds need not open them again to know whose they were."""
 
     def held(self, root: Path, hour: int) -> list[Held] | None:
         """What the tables of an hour hold; None if that is not told by one file alone. Raises ArchiveError, OSError."""
+        if hour in self._told:
+            return self._told[hour]
         if layout.has_parts(root, hour):  # looked for first: what is merged meanwhile is then in the file
             return None
         with Peek(layout.finished_path(root, hour)) as file:
@@ -128,6 +132,8 @@ class Glances:
         """None if the file does not keep all that is chosen."""
         with Peek(layout.finished_path(root, hour)) as file:
             held = self._held(file)
+            if held is not None and file.alone:
+                self._told[hour] = held
             chosen = [(each, which) for each in held or [] for which in choose(each.configurations)]
             if held is None or any(each.table.rate <= 1 for each, _ in chosen):
                 return None

@@ -14,11 +14,10 @@ A live archive may be read while it is written: what was committed is seen, what
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,31 +31,14 @@ from archive.longrows import Rows as LongRows
 from archive.overviews import Overview
 from archive.picking import Pick, picked
 from archive.sources import AsideRows, Joined
+from archive.spans import FIRST, LAST, Moment, inside, instant, steps
+from archive.stations import Key, chosen, is_called, key_of
 from archive.verdicts import Verdicts, between, empty, some
 from protocol import clock
 from protocol.messages import Configuration, Table
 
-Moment = int | str | datetime | None
-FIRST, LAST = -(1 << 62), 1 << 62
-BLOCK = 32 << 20
-"""Bytes read at a time."""
 MINUTE = 60
 HOUR = 3600
-
-
-def instant(moment: Moment, default: int) -> int:
-    """ns UTC of a moment; one without a zone is UTC. Raises ArchiveError."""
-    if moment is None:
-        return default
-    if isinstance(moment, int):
-        return moment
-    if isinstance(moment, str):
-        try:
-            moment = datetime.fromisoformat(moment)
-        except ValueError as fault:
-            raise ArchiveError(f"{moment!r} is no time; write it as 2026-05-06T07:00:00Z") from fault
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return (aware - layout.EPOCH) // timedelta(microseconds=1) * 1000
 
 
 def open_archive(path: str | os.PathLike[str], start: Moment = None, end: Moment = None) -> Extract:
@@ -67,14 +49,6 @@ def open_archive(path: str | os.PathLike[str], start: Moment = None, end: Moment
     if stop < first:
         raise ArchiveError(f"the interval ends ({end}) before it begins ({start}); exchange them")
     return Extract(root, first, stop)
-
-
-class _Key(NamedTuple):
-    """A station under one of its names."""
-
-    device: int
-    link: str
-    name: str
 
 
 class Extract:
@@ -152,22 +126,22 @@ class Extract:
         """Raises ArchiveError if one of these stations is not in it."""
         self._wanted(devices)
 
-    def _wanted(self, devices: Sequence[str] | None) -> set[_Key] | None:
+    def _wanted(self, devices: Sequence[str] | None) -> set[Key] | None:
         """What is called so; None for all."""
         return None if devices is None else set().union(*(self._called(device) for device in devices))
 
-    def _called(self, device: str) -> set[_Key]:
+    def _called(self, device: str) -> set[Key]:
         """What is called so: as in `devices`, or by name, `link/name` or number. A station may change its name."""
         names = self._labels()
-        keys = {_key(each) for each in self._all()}
+        keys = {key_of(each) for each in self._all()}
         if device in names:
             keys = {key for key in keys if key.device == names[device]}
-        found = {key for key in keys if device in (key.name, f"{key.link}/{key.name}", str(key.device))}
+        found = {key for key in keys if is_called(key, device)}
         if not found and device not in names:
             raise ArchiveError(f"no station {device!r} in that time; there are: {', '.join(names) or 'none'}")
         return found or keys
 
-    def _only(self, device: str) -> set[_Key]:
+    def _only(self, device: str) -> set[Key]:
         """What is called so. Raises ArchiveError if that is more than one station."""
         found = self._called(device)
         numbers = {key.device for key in found}
@@ -183,7 +157,7 @@ class Extract:
 
     def _touches(self, table: Table, span: tuple[int, int] | None) -> bool:
         """Whether a table with rows in these slots may have some in the interval."""
-        return _inside(table, span, self.start, self.end) is not None
+        return inside(table, span, self.start, self.end) is not None
 
     # arrays
 
@@ -198,7 +172,7 @@ class Extract:
         wanted = self._only(device)
         times, values, faults = [], [], []
         for rows in (rows for _, tables, _ in self._each_hour() for rows in tables):
-            for column in _chosen(rows.configurations, wanted):
+            for column in chosen(rows.configurations, wanted):
                 try:
                     pick = picked(rows.configurations[column], quantity, name)
                 except ArchiveError as fault:  # it may have had that channel before, or after
@@ -222,29 +196,40 @@ class Extract:
         second in which it turns over at 180 degrees. Finished files keep it; else it is made from the rows. Raises
         ArchiveError.
         """
-        wanted, faults = self._only(device), []
-
-        def choose(configurations: Sequence[Configuration]) -> list[tuple[int, Pick]]:
-            chosen = []
-            for column in _chosen(configurations, wanted):
-                try:
-                    chosen.append((column, picked(configurations[column], quantity, name)))
-                except ArchiveError as fault:
-                    faults.append(fault)
-            return chosen
-
         if quantity in ("status", "quality", "digital"):
             raise ArchiveError(f"there is no overview of {quantity}: use get()")
-        pieces = [piece for hour in self.hours for piece in self._glances.seconds(self.root, hour, choose)]
+        pieces, faults, met = self._seconds(lambda each: is_called(each, device), quantity, name)
+        wanted = self._only(device)
+        if met != wanted:  # as rarely as a name that two stations have
+            pieces, faults, _ = self._seconds(wanted.__contains__, quantity, name)
         if faults and not pieces:
             raise faults[0]
         return joined(pieces, self.start, self.end)
+
+    def _seconds(self, wanted: Callable[[Key], bool], quantity: str, name: str | None
+                 ) -> tuple[list[Overview], list[ArchiveError], set[Key]]:  # fmt: skip
+        """(seconds of stations, why some have none, which stations were met), looking at every file once."""
+        faults: list[ArchiveError] = []
+        met: set[Key] = set()
+
+        def choose(configurations: Sequence[Configuration]) -> list[tuple[int, Pick]]:
+            found = []
+            for column in [at for at, each in enumerate(configurations) if wanted(key_of(each))]:
+                met.add(key_of(configurations[column]))
+                try:
+                    found.append((column, picked(configurations[column], quantity, name)))
+                except ArchiveError as fault:  # it may have had that channel before, or after
+                    faults.append(fault)
+            return found
+
+        pieces = [piece for hour in self.hours for piece in self._glances.seconds(self.root, hour, choose)]
+        return pieces, faults, met
 
     def _blocks(self, rows: Joined, columns: Sequence[int], pick: Pick | None = None
                 ) -> Iterator[tuple[list[Any], dict[str, list[Any]]]]:  # fmt: skip
         """Rows present in the interval: (per column [n] own times, field -> per column [n, …])."""
         limit = MINUTE if pick is None else HOUR
-        for first, stop in _steps(rows, len(columns), self.start, self.end, limit):
+        for first, stop in steps(rows, len(columns), self.start, self.end, limit):
             block = rows.block(columns, first, stop, pick)
             slot_time = clock.slot_time(np.arange(first, stop, dtype=np.int64), rows.table.rate)
             time = slot_time + block["offset"]
@@ -260,7 +245,7 @@ class Extract:
         wanted = self._wanted(devices)
         for _, tables, aside in self._each_hour():
             for rows in tables:
-                columns = _chosen(rows.configurations, wanted)
+                columns = chosen(rows.configurations, wanted)
                 for times, block in self._blocks(rows, columns) if columns else ():
                     for at, column in enumerate(columns):
                         if len(times[at]):
@@ -270,10 +255,10 @@ class Extract:
             for _, found in aside:
                 yield from self._aside(found, wanted)
 
-    def _aside(self, found: AsideRows, wanted: set[_Key] | None) -> Iterator[LongRows]:
+    def _aside(self, found: AsideRows, wanted: set[Key] | None) -> Iterator[LongRows]:
         time = found.rows["time"]
         inside = (time >= self.start) & (time < self.end)
-        for column in _chosen(found.configurations, wanted):
+        for column in chosen(found.configurations, wanted):
             mine = inside & (found.column == column)
             if mine.any():
                 words = found.rows.get("digital", np.zeros((len(time), 0), "<u2"))
@@ -333,32 +318,3 @@ class Extract:
             if not found:
                 raise ArchiveError(f"{self.root}: nothing in table {table} in that time")
             yield Joined(found[0].table, [source for rows in found for source in rows.sources])
-
-
-def _inside(table: Table, span: tuple[int, int] | None, start: int, end: int) -> tuple[int, int] | None:
-    """Slots of a span whose rows may be of [start, end) ns, None if there are none."""
-    if span is None:
-        return None
-    low = max(span[0], int(clock.slot_of(max(start, 0), table.rate)) - 1)
-    high = min(span[1], int(clock.slot_of(min(end, LAST), table.rate)) + 2)
-    return (low, high) if low < high else None
-
-
-def _steps(rows: Joined, columns: int, start: int, end: int, seconds: int) -> Iterator[tuple[int, int]]:
-    """Slot intervals of so many seconds, some megabytes at most, that cover what there is between two instants."""
-    inside, rate = _inside(rows.table, rows.crop(), start, end), rows.table.rate
-    if inside is None:
-        return
-    slots = seconds * rate if rate > 0 else max(1, seconds // -rate)
-    step = max(1, min(slots, BLOCK // (layout.row_bytes(rows.table) * max(columns, 1))))
-    for first in range(*inside, step):
-        yield first, min(first + step, inside[1])
-
-
-def _chosen(configurations: Sequence[Configuration], wanted: set[_Key] | None) -> list[int]:
-    """Columns of some stations; None: of all."""
-    return [column for column, each in enumerate(configurations) if wanted is None or _key(each) in wanted]
-
-
-def _key(each: Configuration) -> _Key:
-    return _Key(each.device, each.link, each.name)

@@ -124,7 +124,7 @@ def _write_block(group: Any, block: Rows, low: int, slot: int, packers: list[Pac
     there = np.flatnonzero(block["present"].any(axis=1)).tolist()
     for name, values in block.items():
         data = group[name]
-        for row in there:
+        for row in there if name == "values" or values.any() else []:
             _write_chunks(data, values[row], low + row, slot, packers[row] if name == "values" else Packer())
 
 

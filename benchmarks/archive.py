@@ -105,14 +105,16 @@ def sizes(folder: Path, seconds: int) -> tuple[list[list[str]], float, float]:
 
 
 def rates(folder: Path, devices: int, seconds: int, times: int) -> dict[str, float]:
-    """MB/s of values by CPU time, medians: commits a second apart, merging to a finished file, and plain h5py."""
-    few = ambient(4, seconds)
-    values = np.concatenate([few] * (devices // 4))
+    """MB/s of values by CPU time, medians: commits a second apart of many devices; merging some, and plain h5py."""
+    values = np.concatenate([ambient(4, seconds)] * (devices // 4))
+    many = np.concatenate([values[:, : RATE * 10]] * 50)
     found: dict[str, list[float]] = {"commit": [], "finish": [], "plain": []}
     for turn in range(times):
         progress(f"rates: {turn + 1} of {times}")
         root = folder / f"rate{turn}"
-        found["commit"].append(fill(root, TABLE, values, START, 1)[0])
+        found["commit"].append(fill(root, TABLE, many, START, 1)[0] * values.size / many.size)
+        shutil.rmtree(root)
+        fill(root, TABLE, values, START, 60)
         found["finish"].append(spent_on(lambda root=root: finish_all(root)))
         found["plain"].append(spent_on(lambda: plainly(folder / "plain.h5", values)))
         shutil.rmtree(root)
@@ -279,7 +281,7 @@ def report(folder: Path, quick: bool) -> None:
     """Measure and print."""
     seconds = 120 if quick else 3600
     size, values, whole = sizes(folder, seconds)
-    rate = rates(folder, *((40, 60, 1) if quick else (100, 300, 3)))
+    rate = rates(folder, *((4, 120, 1) if quick else (20, 3600, 3)))
     change = change_of_hour(folder, *((40, 5) if quick else (1000, 30)))
     seen = list(looks(folder, quick))
     section(

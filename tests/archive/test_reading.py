@@ -14,8 +14,8 @@ import pytest
 import archive
 from archive.finish import finish_all
 from archive.folder import ArchiveError
-from archive.reading import instant
 from archive.sources import aside_of_part, open_part
+from archive.spans import instant
 from archive.writer import Archive
 from protocol.clock import SECOND
 from protocol.messages import Table
