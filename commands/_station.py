@@ -124,7 +124,7 @@ class PrivateStation:
     @property
     def supervisor(self) -> _supervise.Supervisor:
         """The supervisord of this station."""
-        return _supervise.Supervisor(f"unix://{self.pipeline.run}/supervisor.sock")
+        return _supervise.own(self.pipeline.run)
 
     def listen(self, seconds: float) -> None:
         """Hear what is said for some time."""

@@ -223,6 +223,11 @@ def _ignoring(*names: str) -> Iterator[None]:
             raise
 
 
+def own(run: str) -> Supervisor:
+    """The supervisord that `configuration` is for, living or not."""
+    return Supervisor(f"unix://{run}/supervisor.sock")
+
+
 def supervisor_of(run: str) -> Supervisor | None:
     """The living supervisord of a runtime folder, None if there is none."""
     try:

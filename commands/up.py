@@ -29,6 +29,10 @@ FAILING = ("BACKOFF", "FATAL")
 LIVES = 3
 """Process ids of one process (0 while it is down) after which it counts as failing: on a slow machine supervisord
 takes one that lives long enough to fail for one that started well."""
+FIRST = ("archiver", "receiver", "balancer")
+"""Kinds that the way from a device to the archive needs: they are not held up by the start of the others."""
+HEAD_START = 5.0
+"""Seconds that they are given at most."""
 GRACE = 4.0
 """Seconds that something which does not start is given to recover, before it is told."""
 
@@ -149,9 +153,27 @@ def wire(pipeline: Pipeline, include: Path) -> None:
         _replace(include, _supervise.programs(pipeline))
         _replace(Path(pipeline.run, _supervise.SERVER), url)
     server.update()
-    for process in pipeline.starting_order:
+    first = _first(pipeline)
+    for process in first:
         server.start(process)
+    _let_begin(pipeline.run, first, HEAD_START)
+    for process in pipeline.starting_order:
+        if process not in first:
+            server.start(process)
     print(f"{len(pipeline.local)} processes of {pipeline.path} started")
+
+
+def _first(pipeline: Pipeline) -> list[str]:
+    """The processes on the way to the archive, in the order of starting. What the others miss meanwhile they fetch."""
+    kinds = {process: pipeline.local[process].kind for process in pipeline.starting_order}
+    return [process for process, kind in kinds.items() if kind in FIRST and "archiver" in kinds.values()]
+
+
+def _let_begin(run: str, processes: list[str], patience: float) -> None:
+    """Until each of them has all that it imports, and so its lock, or patience [s] ends: then others may begin."""
+    deadline = time.monotonic() + patience
+    while not set(processes) <= _orphans.lock_holders(run).keys() and time.monotonic() < deadline:
+        time.sleep(POLL / 2)
 
 
 def _refuse_second(pipeline: Pipeline, server: _supervise.Supervisor) -> None:
@@ -219,6 +241,7 @@ def _states(pipeline: Pipeline) -> dict[str, Any]:
     """What supervisord says of our processes; none while it is still being wired."""
     server = _supervise.supervisor_of(pipeline.run)
     if server is None:
+        _supervise.own(pipeline.run).pid()  # it begins with the wiring when it is asked something, or after a second
         return {}
     return {
         name: {
