@@ -8,9 +8,9 @@ A ring holds the slots that are still open. A slot is released, with what has co
   A slot that is already older than that when it opens (a capture of 2008 is played) has its relative wait only.
 
 Slots are released in ascending order and once; when the wait of one is over, the older ones go with it. What comes
-for a slot that was released, or passed over, is late (`take_late`). The first row of a device for a slot counts, a second
-one is a duplicate. A device is expected as long as it was heard within `silent`; what an expected device did not bring
-in time is missing.
+for a slot that was released, or passed over, is late (`take_late`). The first row of a device for a slot counts, a
+second one is a duplicate. A device is expected as long as it was heard within `silent`; what an expected device did not
+bring in time is missing.
 
 Times of measurement decide the place, times of arrival only the wait. The ring follows whatever it is given: who
 pushes keeps rows with implausible times and devices with wrong clocks away from it.
