@@ -15,6 +15,7 @@ from PyEMD.EMD import EMD
 from algorithms import emd, kernels
 from algorithms.emd import intrinsic_modes
 from algorithms.kernels import sift
+from algorithms.registry import WindowData
 from algorithms.windows import fill
 from benchmarks._signals import KINDS, signal
 
@@ -119,9 +120,14 @@ def test_what_the_kernel_finds_strange_pyemd_decides(monkeypatch: pytest.MonkeyP
 
 
 def test_the_judgement_is_the_same_whoever_decomposes():
-    x = signal("trip", 1500, seed=3)
-    ours = emd.fast_part(x, 50.0, 8.0)
-    assert np.allclose(ours, emd.fast_part(x, 50.0, 8.0, "pyemd"), rtol=0, atol=1e-12)
+    for kind in ("walk", "trip", "oscillation", "rounded"):
+        x = signal(kind, 1500, seed=3).astype(np.float32)
+        window = WindowData(
+            np.zeros(1, np.uint32), 0, 50.0, ["frequency"], x[None, None], np.zeros((1, 1500), np.uint8)
+        )
+        ours, theirs = (emd.judge(window, emd.Settings(sift=sift)) for sift in ("compiled", "pyemd"))
+        assert (ours.suspicious, ours.onset, ours.detail) == (theirs.suspicious, theirs.onset, theirs.detail)
+        assert ours.score == pytest.approx(theirs.score, rel=1e-9)
 
 
 def test_code_that_cannot_be_kept_is_compiled_anew_with_a_warning(monkeypatch: pytest.MonkeyPatch):
