@@ -146,7 +146,7 @@ def warm(settings: Settings) -> None:
         import PyEMD.EMD  # noqa: F401
 
 
-# Still version 1: compiled, modes are those of PyEMD up to rounding, and so are judgements (tests/algorithms/test_sift.py).
+# Still version 1: compiled modes are those of PyEMD up to rounding, and so are judgements (tests compare both).
 @algorithm("emd", version=1, warm=warm)
 def judge(window: WindowData, settings: Settings) -> Judgement:
     """Energy of the fast modes (empirical mode decomposition) against the window's own quiet part.
