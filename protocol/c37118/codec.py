@@ -25,6 +25,7 @@ from __future__ import annotations
 from binascii import crc_hqx
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -157,10 +158,15 @@ def use_kernels(yes: bool = True) -> None:
     """
     global _with_kernels
     if yes:
-        from protocol.c37118 import kernels
-
-        kernels.warm()
+        _load()
     _with_kernels = yes
+
+
+@cache
+def _load() -> None:
+    from protocol.c37118 import kernels
+
+    kernels.warm()
 
 
 class Bank:
