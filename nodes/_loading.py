@@ -7,6 +7,7 @@ import threading
 import structlog
 
 from nodes._bulk import Loops
+from protocol.c37118 import use_kernels
 
 
 class Loading:
@@ -26,7 +27,9 @@ class Loading:
         try:
             from nodes._bulkloops import Compiled
 
-            self._loaded.append(Compiled())
+            loops = Compiled()
+            use_kernels()  # the same values, only faster
+            self._loaded.append(loops)
         except (ImportError, OSError, RuntimeError) as fault:  # no numba for this Python, no place for its cache
             structlog.get_logger().warning("compiled loops can't be loaded: frames cost more", reason=str(fault))
 
