@@ -182,6 +182,7 @@ def within(seconds: float, condition: Callable[[], bool]) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_after_all_was_killed_it_goes_on(tmp_path: Path, run_folder: Path) -> None:
     """A journal with a torn end, sockets, locks and pid files of the dead: said, swept, gone on with, nothing lost."""
     station = Station(tmp_path / "station", run_folder, 10)
