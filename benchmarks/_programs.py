@@ -93,6 +93,12 @@ class Program:
         return self.end_by_itself(patience)
 
 
+def pace(earlier: dict[str, Any], later: dict[str, Any]) -> float:
+    """Frames a second between two lines of `load`."""
+    frames, took = later["total"] - earlier["total"], later["utc"] - earlier["utc"]
+    return 1e9 * float(frames) / max(1.0, float(took))
+
+
 def cpu(pid: int) -> float:
     """Seconds of CPU, user and system, that a living process and its children that have ended used so far."""
     return sum(int(field) for field in _stat(pid)[11:15]) / TICKS

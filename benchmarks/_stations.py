@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -9,7 +11,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks._counting import Files
-from benchmarks._programs import Program, cpu, memory
+from benchmarks._programs import Program, cpu, memory, pace
 from benchmarks._report import progress
 from commands import _account
 from commands._board import Board
@@ -45,6 +47,12 @@ def wiring(
         "prejudge": {"kind": "detector", "from": "windows", "algorithm": "emd", "copies": detectors},
         "watch": {"kind": "monitor"},
     }
+
+
+def compile_ahead() -> None:
+    """As set-up does, for sources that have changed since: no process is to compile while it is measured."""
+    progress("syms compile")
+    subprocess.run([sys.executable, "-m", "commands", "compile"], check=True, stdout=subprocess.DEVNULL)
 
 
 class Meter:
@@ -112,6 +120,8 @@ class Result:
     cores: dict[str, float] = field(default_factory=dict)
     growth: dict[str, tuple[float, float]] = field(default_factory=dict)
     seconds: float = 0.0
+    pace: float = 0.0
+    """Frames a second that were sent while it was measured."""
     alarms: list[str] = field(default_factory=list)
 
     @property
@@ -172,7 +182,7 @@ class Run:
     def _measure(self, station: PrivateStation, load: Program, seconds: float) -> None:
         states = station.supervisor.states()
         pids = {name: info["pid"] for name, info in states.items() if name in station.pipeline.processes}
-        meter = Meter({**pids, SUPERVISOR: station.supervisor.pid(), GENERATOR: load.pid})
+        meter = Meter({**pids, SUPERVISOR: station.supervisor.pid() or 0, GENERATOR: load.pid})
         self._span_at = time.monotonic() + LATENCY_SPAN
 
         def look(board: Board) -> None:
@@ -181,7 +191,9 @@ class Run:
                 self._span_at += LATENCY_SPAN
                 self.result.latency.append(board.total("concentrator", "release_p99_ms"))
 
+        earlier = load.said
         station.wait(lambda _: False, seconds, look)
+        self.result.pace = pace(earlier, load.said)
         self.result.latency = self.result.latency or [station.board.total("concentrator", "release_p99_ms")]
         self.result.cores, self.result.growth = meter.cores(), meter.growth()
         self.result.seconds = meter.seconds

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from benchmarks._programs import Program, cpu
+from benchmarks._programs import Program, cpu, pace
 from benchmarks._report import goal, goals, progress, section, table
-from benchmarks._stations import RATE, site
+from benchmarks._stations import compile_ahead, site
 from commands._station import PrivateStation, free_port
 
 TICKS = (20, 10)
@@ -41,6 +41,8 @@ class Cost:
     """µs of CPU a frame."""
     share: float
     """of a core"""
+    withheld: int
+    """Frames that the generator should have sent and could not."""
 
 
 def nodes(port: int, tick: int) -> dict[str, Any]:
@@ -78,12 +80,12 @@ def measure(tick: int | None, devices: int, seconds: float) -> Cost:
                 raise SystemExit(f"only {load.said.get('running', 0)} of {devices} devices were told to send")
             wait(0.2)
         wait(SETTLE)
-        held_up, begun, used = load.said["withheld"], time.monotonic(), cpu(pid)
+        earlier, begun, used = load.said, time.monotonic(), cpu(pid)
         wait(seconds)
         used, took = cpu(pid) - used, time.monotonic() - begun
-        if load.said["withheld"] > held_up:
-            progress(f"  {load.said['withheld'] - held_up} frames were not sent: the machine is too busy")
-    return Cost(1e6 * used / (devices * RATE * took), used / took)
+        later = load.said
+    share = used / took
+    return Cost(1e6 * share / pace(earlier, later), share, later["withheld"] - earlier["withheld"])
 
 
 def rounds(devices: int, count: int, seconds: float) -> list[dict[int | None, Cost]]:
@@ -131,12 +133,16 @@ def main() -> int:
     asked = parser.parse_args()
     counts = [100] if asked.quick else [int(word) for word in asked.devices.split(",")]
     count, seconds = (1, 3.0) if asked.quick else (asked.rounds, asked.seconds)
+    compile_ahead()
     done = {devices: rounds(devices, count, seconds) for devices in counts}
+    withheld = sum(cost.withheld for each in done.values() for costs in each for cost in costs.values())
+    useless = f"{withheld:,} frames were not sent, since this machine had no time for it: the figures are of no use."
     heads = ("devices", "program", "a frame [µs]", "of a core", "ratio", "in all rounds")
     section(
         "The receiver",
         "benchmarks.receiver",
         f"Medians of {count} paired rounds of {seconds:.0f} s.",
+        useless if withheld else "",
         table(heads, [row for devices, each in done.items() for row in rows(devices, each)]),
         goals(*(line for devices, each in done.items() for line in judged(devices, each))),
     )

@@ -26,7 +26,7 @@ import yaml
 
 from benchmarks._programs import Program
 from benchmarks._report import goal, goals, progress, section, table
-from benchmarks._stations import site, wiring
+from benchmarks._stations import compile_ahead, site, wiring
 from commands._station import free_port
 from nodes._kinds import KINDS
 
@@ -137,6 +137,7 @@ def _up(path: Path, folder: Path, environment: dict[str, str]) -> dict[str, floa
 
 def show(asked: argparse.Namespace) -> Iterator[str]:
     """Paragraphs of the section."""
+    compile_ahead()
     help_took, help_used = medians(asked.rounds, *SYMS, "--help")
     progress(f"syms --help: {help_took:.3f} s")
     yield f"Medians of {asked.rounds}."

@@ -20,7 +20,7 @@ from statistics import median
 
 from benchmarks._plots import chart, reference
 from benchmarks._report import goal, goals, progress, section, table
-from benchmarks._stations import GENERATOR, SUPERVISOR, Result, Run
+from benchmarks._stations import GENERATOR, SUPERVISOR, Result, Run, compile_ahead
 
 KINDS = {
     "receivers": ("receivers",),
@@ -33,7 +33,6 @@ KINDS = {
 """Heading -> nodes."""
 SWEEP = (50, 100, 200, 500, 1000, 1500, 2000, 2500, 3000)
 SWEEP_WINDOW, SWEEP_EVERY, SWEEP_SECONDS = 30.0, 20.0, 40.0
-RATE = 50
 LINEAR = 1.1
 """Cost of a device at any count against the cheapest count below: more is worse than linear."""
 FLAT = 0.02
@@ -48,14 +47,13 @@ def run(devices: int, seconds: float, window: float, every: float, asked: argpar
 
 def cost_row(result: Result) -> list[str]:
     """Cores by kind, and what a device and a frame cost."""
-    frames = result.devices * RATE
     return [
         f"{result.devices}",
         *(f"{result.kind(*nodes):.3f}" for nodes in KINDS.values()),
         f"{result.station:.3f}",
         f"{result.cores[GENERATOR]:.3f}",
         f"{1e3 * result.station / result.devices:.3f}",
-        f"{1e6 * result.station / frames:.2f}",
+        f"{1e6 * result.station / result.pace:.2f}",
         f"{median(result.latency):.1f}",
         f"{max(result.latency):.1f}",
         "; ".join(result.breaks()) or "nothing",
@@ -140,7 +138,7 @@ def swept(results: list[Result]) -> str:
     cores = chart(
         "station_cores", "CPU of the station by number of devices", "devices, 50 frames/s each", "cores", lines
     )
-    each_costs = {"station": [(each.devices, 1e6 * each.station / each.devices / RATE) for each in results]}
+    each_costs = {"station": [(each.devices, 1e6 * each.station / each.pace) for each in results]}
     frame = chart("station_frame", "CPU per frame", "devices, 50 frames/s each", "µs of the whole station", each_costs)
     broken = next((each for each in results if each.breaks()), None)
     end = f"No count in this sweep broke it; {results[-1].devices} devices were the most."
@@ -150,8 +148,7 @@ def swept(results: list[Result]) -> str:
             f"It breaks at {broken.devices} devices: {'; '.join(broken.breaks())}. Busiest process: {busiest}, "
             f"{broken.cores[busiest]:.2f} of a core; all, generator included: {sum(broken.cores.values()):.2f} cores."
         )
-    whole = [each for each in results if not each.breaks()]
-    costs = [each.station / each.devices for each in whole]
+    costs = [each.station / each.pace for each in results if not each.breaks()]
     linear = all(cost <= LINEAR * min(costs[: k + 1]) for k, cost in enumerate(costs))
     return "\n\n".join(
         [
@@ -179,6 +176,7 @@ def main() -> int:
     parser.add_argument("--rectangular", action="store_true", help="phasors as real and imaginary part")
     parser.add_argument("--quick", action="store_true", help="a few devices, a few seconds")
     asked = parser.parse_args()
+    compile_ahead()
     section("The whole station", "benchmarks.station", *parts(asked))
     return 0
 
