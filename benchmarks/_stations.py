@@ -139,7 +139,7 @@ class Result:
         found = {
             f"sent {self.sent:,}, archived {self.archived:,}": self.sent != self.archived or self.unequal,
             f"{self.late:,} rows late": self.late,
-            f"{self.withheld:,} frames not sent, their device was held up": self.withheld,
+            f"{self.withheld:,} frames not sent: their device, or the generator, was held up": self.withheld,
             f"the generator sent {self.generator_late_ms:.0f} ms late": self.generator_late_ms > 20,
             f"{self.missing:,} windows without a verdict": self.missing,
             f"{self.unjudged:,} windows not judged": self.unjudged,
