@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numba import carray, njit, types  # type: ignore[attr-defined]
-from numpy.typing import NDArray
 
 from nodes._bulk import BROKEN, I4, NOTHING, U1, Bools
 from nodes._peek import MOST, StreamEnd
@@ -61,7 +60,6 @@ class Compiled:
     def __init__(self) -> None:
         self._room = np.empty(MOST, np.uint8)
         """Nothing is written to it: the bytes are dropped in the kernel."""
-        self._sizes: NDArray[np.int64] = np.zeros(0, np.int64)
         warm()
 
     def look(self, ends: Sequence[StreamEnd], fds: I4, size: int, room: int, block: U1) -> I4:

@@ -20,6 +20,7 @@ from protocol import clock
 from protocol.messages import FIXED_CHANNELS, Cause, Configuration, Snapshots, Table
 
 ADDED = 1 << 40
+"""In the place of a delay: the slots had been released before."""
 LEAST_SAMPLES = 16
 """A shorter window is none: seconds-per-frame tables have no windows of seconds."""
 PIECE = 64

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import msgpack
@@ -10,7 +11,7 @@ import pytest
 from algorithms.windows import NEVER
 from archive.journal import Head, Note, Record, Word
 from nodes._node import Place, StartError
-from nodes._windowbook import Book, Due, Shape, Took
+from nodes._windowbook import ADDED, Book, Due, Shape, Took
 from nodes._windowjournal import NoteError, read, state, took
 from nodes.trigger import Settings, Trigger
 from protocol import wire
@@ -101,6 +102,35 @@ def test_a_window_whose_samples_are_gone_is_still_open() -> None:
     _, open_ = read(journal.records, SHAPE)
     assert [each.key for each in open_] == [each.key for each in due]
     assert all(np.isnan(each.cut.values).all() for each in open_)
+
+
+def as_format_1(record: Record) -> Record:
+    """A head as a release without early windows wrote it: open windows without a cause."""
+    parts = msgpack.unpackb(record.data, strict_map_key=False) if isinstance(record, Note) else [0]
+    if parts[0] != 3:
+        return record
+    parts[1], parts[6] = 1, [[*window[:5], window[6]] for window in parts[6]]
+    return Note(msgpack.packb(parts))
+
+
+def test_a_journal_of_format_1_is_read() -> None:
+    journal, due = told(27, 3)
+    assert due
+    book, open_ = read(lambda since: map(as_format_1, journal.records(since)), SHAPE)
+    assert [(each.key, each.cause) for each in open_] == [(each.key, each.cause) for each in due]
+    assert book.standing == journal.book.standing
+
+
+def test_rows_that_came_late_are_taken_again() -> None:
+    journal, due = told(20, 0)
+    late = replace(note(100, 60, next_=21, late=ADDED), device=np.array([3, 4], np.uint32))
+    made = journal.took(late)
+    assert {each.cut.device for each in made} == {3, 4}
+    book, open_ = read(journal.records, SHAPE)
+    assert [each.key for each in open_] == [each.key for each in [*due, *made]]
+    assert [samples.schedule() for samples in book.samples.values() if samples] == [
+        samples.schedule() for samples in journal.book.samples.values() if samples
+    ]
 
 
 def test_a_newer_format_is_refused() -> None:
