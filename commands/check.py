@@ -41,9 +41,12 @@ def check(pipeline: PipelineFile, as_json: AsJson = False) -> None:
 def _check_certificates(pipeline: Pipeline, shown: str) -> None:
     """Files that only this verb looks into: a process that is up must start again whatever became of them."""
     for node in pipeline.nodes.values():
-        if isinstance(node.settings, Settings) and node.host == pipeline.here:
+        if node.host == pipeline.here:
             try:
-                check_tls(node.settings, pipeline.site)
+                if isinstance(node.settings, Settings):
+                    check_tls(node.settings, pipeline.site)
+                elif tls := getattr(node.settings, "tls", None):
+                    tls.check()
             except TlsFault as fault:
                 what, _, remedy = str(fault).partition("; ")
                 raise Faulty([Fault(shown, 1, f"{node.name}: {what}", remedy)]) from fault

@@ -1,4 +1,4 @@
-"""A balancer's door: where devices dial in, and where most strangers are turned away."""
+"""Doors: where devices dial a balancer, and clients a publisher, and where most strangers are turned away."""
 
 from __future__ import annotations
 
@@ -31,14 +31,16 @@ class Door:
         complaints: Complaints,
         counts: Counter[str],
         tls: dict[str, Any] | None = None,
+        stranger: str = "",
     ) -> None:
-        """`may_call`: whether any device could dial in from an address; `tls`: how who does is secured.
+        """`may_call`: whether anybody could dial in from an address; `tls`: how who does is secured; `stranger`: why
+        others may not.
 
         Raises OSError if the port is taken.
         """
         self._listener = _dialing.open_listener(address)
         self._limits, self._keepalive, self._may_call = limits, keepalive, may_call
-        self._complaints, self.counts, self._tls = complaints, counts, tls
+        self._complaints, self.counts, self._tls, self._stranger = complaints, counts, tls, stranger
 
     @property
     def fd(self) -> int:
@@ -72,7 +74,7 @@ class Door:
         elif not self._may_call(address):
             self._limits.hang_up(address)
             self.counts["refused"] += 1
-            self._complaints.add("refused", f"{address}: no device of the site dials in from there", now)
+            self._complaints.add("refused", f"{address}: {self._stranger}", now)
         else:
             return True
         return False
@@ -82,10 +84,11 @@ class Door:
 
 
 class Doors:
-    """All of a balancer's, which share the limits."""
+    """All of a node's, which share the limits."""
 
-    def __init__(self, limits: Limits, keepalive: int, complaints: Complaints) -> None:
-        self._limits, self._keepalive, self._complaints = limits, keepalive, complaints
+    def __init__(self, limits: Limits, keepalive: int, complaints: Complaints, stranger: str) -> None:
+        """`stranger`: why whoever may not call is refused."""
+        self._limits, self._keepalive, self._complaints, self._stranger = limits, keepalive, complaints, stranger
         self.counts: Counter[str] = Counter()
         self._doors: dict[int, Door] = {}
 
@@ -94,7 +97,8 @@ class Doors:
     ) -> None:
         """One more, which `setting` names. Raises StartError."""
         try:
-            door = Door(address, self._limits, self._keepalive, may_call, self._complaints, self.counts, tls)
+            given = self._limits, self._keepalive, may_call, self._complaints, self.counts, tls, self._stranger
+            door = Door(address, *given)
         except OSError as fault:
             self.close()
             raise StartError(f"{address}: {fault.strerror}; free the port or change `{setting}`") from fault

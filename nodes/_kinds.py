@@ -58,6 +58,13 @@ KINDS: dict[str, Kind] = {
     "detector": Kind(
         "judges windows with an algorithm", "Detector", reads=("trigger",), needs=("trigger",), copies=True, order=40
     ),
+    "publisher": Kind(
+        "aligned slots as an output stream for other control centres",
+        "Publisher",
+        reads=("concentrator",),
+        needs=("concentrator",),
+        order=20,
+    ),
     "archiver": Kind(
         "keeps rows and verdicts in HDF5",
         "Archiver",

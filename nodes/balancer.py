@@ -85,7 +85,9 @@ class Balancer(Node):
 
     def _open_doors(self) -> None:
         settings, may_call = self.settings, self.whois.identities.may_call
-        self.doors = Doors(self.limits, settings.keepalive, self.complaints)
+        self.doors = Doors(
+            self.limits, settings.keepalive, self.complaints, "no device of the site dials in from there"
+        )
         self.doors.open("listen", settings.listen, may_call)
         if settings.listen_tls and settings.tls:
             may_call_secure = partial(may_call, secure=True)

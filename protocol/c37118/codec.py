@@ -47,6 +47,9 @@ from protocol.messages import FIXED_CHANNELS, Table
 if TYPE_CHECKING:
     from protocol.c37118.kernels import Decoder
 
+HEAD_FIELDS: list[tuple[Any, ...]] = [
+    ("sync", "u1", (2,)), ("size", ">u2"), ("stream", ">u2"), ("soc", ">u4"), ("fracsec", ">u4"),
+]  # fmt: skip
 FORMAT_BITS = POLAR | FLOAT_PHASORS | FLOAT_ANALOGS | FLOAT_FREQUENCY
 
 
@@ -134,18 +137,20 @@ def compile_codec(cfg: ConfigurationFrame, analog_scales: Mapping[str, float] | 
 
 
 def _frame_dtype(shapes: Sequence[Shape]) -> np.dtype[Any]:
-    fields: list[tuple[Any, ...]] = [("sync", "u1", (2,)), ("size", ">u2"), ("stream", ">u2"), ("soc", ">u4")]
-    fields.append(("fracsec", ">u4"))
-    for k, (form, phasors, analogs, digitals) in enumerate(shapes):
-        fields += [
-            (f"stat{k}", ">u2"),
-            (f"phasor{k}", ">f4" if form & FLOAT_PHASORS else ">i2", (phasors, 2)),
-            (f"frequency{k}", ">f4" if form & FLOAT_FREQUENCY else ">i2", (2,)),
-            (f"analog{k}", ">f4" if form & FLOAT_ANALOGS else ">i2", (analogs,)),
-            (f"digital{k}", ">u2", (digitals,)),
-        ]
-    fields.append(("check", ">u2"))
-    return np.dtype(fields)
+    blocks = [field for k, shape in enumerate(shapes) for field in block_fields(shape, k)]
+    return np.dtype([*HEAD_FIELDS, *blocks, ("check", ">u2")])
+
+
+def block_fields(shape: Shape, k: int) -> list[tuple[Any, ...]]:
+    """The fields of station k's block, as numpy names them."""
+    form, phasors, analogs, digitals = shape
+    return [
+        (f"stat{k}", ">u2"),
+        (f"phasor{k}", ">f4" if form & FLOAT_PHASORS else ">i2", (phasors, 2)),
+        (f"frequency{k}", ">f4" if form & FLOAT_FREQUENCY else ">i2", (2,)),
+        (f"analog{k}", ">f4" if form & FLOAT_ANALOGS else ">i2", (analogs,)),
+        (f"digital{k}", ">u2", (digitals,)),
+    ]
 
 
 _with_kernels = False
@@ -207,7 +212,7 @@ class Bank:
         """Scales of a station of all codecs, stacked along a first axis."""
         if not self._stacks:
             rows = zip(*(codec.scales for codec in self.codecs), strict=True)
-            self._stacks = [Scales(*(np.stack(column) for column in zip(*row, strict=True))) for row in rows]
+            self._stacks = [conversion.stacked(row) for row in rows]
         return self._stacks[station]
 
     def _compiled(self, block: bytes | memoryview, index: NDArray[np.int64]) -> Batch:
@@ -282,18 +287,19 @@ class Bank:
         image["fracsec"] = np.asarray(count, np.int64) | np.asarray(quality, np.int64) << 24
         with np.errstate(invalid="ignore", over="ignore"):
             for k, station in enumerate(rows):
-                self._fill(image, k, station, index)
-        return _sealed(image)
+                fill(image, k, first.shapes[k], station, self._scales(k), index)
+        return sealed(image.tobytes(), image.dtype.itemsize)
 
-    def _fill(self, image: NDArray[Any], k: int, rows: StationRows, index: NDArray[np.intp]) -> None:
-        shape, scales = self.codecs[0].shapes[k], self._scales(k)
-        form, values = shape.format, np.asarray(rows.values, np.float64)
-        image[f"stat{k}"] = rows.status
-        image[f"frequency{k}"] = conversion.to_frequency(values[:, :FIXED_CHANNELS], form, scales, index)
-        magnitude, angle = values[:, FIXED_CHANNELS : shape.end : 2], values[:, FIXED_CHANNELS + 1 : shape.end : 2]
-        image[f"phasor{k}"] = conversion.to_phasors(magnitude, angle, form, scales, index)
-        image[f"analog{k}"] = conversion.to_analogs(values[:, shape.end :], form, scales, index)
-        image[f"digital{k}"] = rows.digital
+
+def fill(image: NDArray[Any], k: int, shape: Shape, rows: StationRows, scales: Scales, index: NDArray[np.intp]) -> None:
+    """Write n rows of one station into the fields of block k of an image [n]; `scales` stacked, `index` [n] or [1]."""
+    form, values = shape.format, np.asarray(rows.values, np.float64)
+    image[f"stat{k}"] = rows.status
+    image[f"frequency{k}"] = conversion.to_frequency(values[:, :FIXED_CHANNELS], form, scales, index)
+    magnitude, angle = values[:, FIXED_CHANNELS : shape.end : 2], values[:, FIXED_CHANNELS + 1 : shape.end : 2]
+    image[f"phasor{k}"] = conversion.to_phasors(magnitude, angle, form, scales, index)
+    image[f"analog{k}"] = conversion.to_analogs(values[:, shape.end :], form, scales, index)
+    image[f"digital{k}"] = rows.digital
 
 
 def decode(frames: bytes | Sequence[bytes], which: ArrayLike | None, codecs: Sequence[Codec]) -> Batch:
@@ -316,8 +322,7 @@ def fractions(time: Times, time_base: int) -> tuple[NDArray[np.int64], NDArray[n
     return soc + carry, np.where(carry, 0, count)
 
 
-def _sealed(image: NDArray[Any]) -> list[bytes]:
-    size = image.dtype.itemsize
-    block = image.tobytes()
+def sealed(block: bytes, size: int) -> list[bytes]:
+    """Frames of `size` bytes each, joined, with room for their check words: apart, with good ones."""
     bodies = [block[at : at + size - CHECK_SIZE] for at in range(0, len(block), size)]
     return [body + crc_hqx(body, CRC_START).to_bytes(2, "big") for body in bodies]

@@ -6,7 +6,7 @@ Decoders expect `np.errstate(invalid="ignore", over="ignore")` around them: sign
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -72,6 +72,11 @@ def station_scales(station: Station, analog_scales: Mapping[str, float]) -> Scal
         analog=analog,
         analog_offset=shift,
     )
+
+
+def stacked(scales: Iterable[Scales]) -> Scales:
+    """Scales of stations of one shape, along a first axis."""
+    return Scales(*(np.stack(column) for column in zip(*scales, strict=True)))
 
 
 def frequency(raw: Raw, form: int, scales: Scales, index: Index) -> F8:

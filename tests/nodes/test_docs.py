@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from nodes import _site
+from nodes import _site, publisher
 from nodes._pipeline import load
 from nodes._site import Site
 from nodes._tls import Session, Tls, make_context
@@ -73,3 +73,9 @@ def test_the_certificates_of_the_page_can_be_used(tmp_path: Path) -> None:
         there.feed(here.outgoing())
     assert here.names == ("wind-a.example",)
     assert there.fault == ""
+
+
+def test_the_example_of_an_output_stream() -> None:
+    (entry,) = yaml.safe_load(example("forward-a-stream.md")).values()
+    settings = {key: value for key, value in entry.items() if key not in ("kind", "from")}
+    assert publisher.Settings.model_validate(settings).rate == 25

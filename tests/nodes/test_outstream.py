@@ -1,0 +1,109 @@
+"""Which devices and channels an output stream tells, and as what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nodes._outstream import Choice, Format, Stream
+from protocol.c37118 import ConfigurationFrame, encode_configuration, parse
+from protocol.messages import Configuration, Table
+from tests.outputs import NARROW, WIDE, configuration, number
+
+
+def stream(devices: list[str] | None = None, channels: list[str] | None = None, rate: int | None = None,
+           **form: Any) -> Stream:  # fmt: skip
+    return Stream(700, 2, 1_000_000, Choice(devices or ["*"], channels or ["*"], rate), Format(**form))
+
+
+def known(*words: Configuration) -> dict[int, Configuration]:
+    return {word.device: word for word in words}
+
+
+def test_nobody_is_known_and_there_is_no_stream() -> None:
+    assert stream().layout({}) is None
+    assert stream(devices=["wind*"]).layout(known(configuration(number(1)))) is None
+
+
+def test_devices_of_one_table_stand_together_in_the_order_of_their_numbers() -> None:
+    words = known(*(configuration(number(n), NARROW if n % 2 else WIDE) for n in (5, 2, 1, 4)))
+    layout = stream().layout(words)
+    assert layout is not None
+    assert [(part.table, (part.devices >> 16).tolist()) for part in layout.parts] == [(NARROW, [1, 5]), (WIDE, [2, 4])]
+    assert [station.name for station in layout.cfg.stations] == ["PMU 1", "PMU 5", "PMU 2", "PMU 4"]
+    assert [station.idcode for station in layout.cfg.stations] == [1, 5, 2, 4]
+    assert {station.changes for station in layout.cfg.stations} == {3}
+    assert (layout.cfg.stream, layout.cfg.rate, layout.left_out) == (700, 50, [])
+
+
+@pytest.mark.parametrize("kind", [2, 3])
+def test_the_configuration_can_be_read_again(kind: int) -> None:
+    detail = {"global_id": "0f" * 16, "window_us": 40_000, "phasor_channels": [{"component": "B"}]}
+    words = known(configuration(number(1)), configuration(number(2), NARROW, detail=detail, latitude=35.5))
+    layout = stream().layout(words)
+    assert layout is not None
+    (frame,) = encode_configuration(layout.cfg, kind)
+    read = parse(frame)
+    assert isinstance(read, ConfigurationFrame)
+    for told, meant in zip(read.stations, layout.cfg.stations, strict=True):
+        assert [(each.name, each.unit) for each in told.phasors] == [(each.name, each.unit) for each in meant.phasors]
+        assert (told.digitals, told.changes, told.nominal) == (meant.digitals, meant.changes, meant.nominal)
+    if kind == 3:
+        second = read.stations[0]
+        assert (second.global_id, second.window, second.latitude) == (b"\x0f" * 16, 40_000, 35.5)
+        assert [phasor.component for phasor in second.phasors] == [5]
+
+
+@pytest.mark.parametrize("pattern", ["link 2", "PMU 2", "*2"])
+def test_devices_are_chosen_by_either_name(pattern: str) -> None:
+    layout = stream(devices=[pattern]).layout(known(*(configuration(number(n)) for n in (1, 2, 3))))
+    assert layout is not None
+    assert [station.name for station in layout.cfg.stations] == ["PMU 2"]
+
+
+def test_channels_are_chosen_by_name_and_words_by_any_label() -> None:
+    layout = stream(channels=["V*", "word 1 bit 7"]).layout(known(configuration(number(1), Table(50, 3, 1, 2))))
+    assert layout is not None
+    (part,) = layout.parts
+    assert part.channels.tolist() == [0, 1, 2, 3, 6, 7]
+    assert part.digitals.tolist() == [1]
+    (station,) = layout.cfg.stations
+    assert [phasor.name for phasor in station.phasors] == ["V0", "V2"]
+    assert station.analogs == ()
+
+
+def test_the_rate_is_that_of_the_fastest_device_unless_it_is_set() -> None:
+    slow, fast, slower = Table(10, 1, 0, 1), Table(100, 1, 0, 1), Table(-5, 1, 0, 1)
+    words = known(*(configuration(number(n), table) for n, table in enumerate((slow, fast, slower), 1)))
+    for chosen, rate in ((None, 100), (25, 25), (-2, -2)):
+        layout = stream(rate=chosen).layout(words)
+        assert layout is not None
+        assert layout.cfg.rate == rate
+
+
+def test_integers_keep_the_scale_of_the_device_or_get_that_of_the_settings() -> None:
+    integer = {"format": {"word": 0}, "phasor_scales": [9.15527, 0.45776, 0.0], "analog_scales": [4.0]}
+    floats = {"format": {"word": 15}, "phasor_scales": [0.01, 0.01, 0.01], "analog_scales": [7.0]}
+    words = known(configuration(number(1), detail=integer), configuration(number(2), detail=floats))
+    layout = stream(phasors="int", analogs="int", volts=8.0, amperes=0.5).layout(words)
+    assert layout is not None
+    first, second = layout.cfg.stations
+    assert [phasor.scale for phasor in first.phasors] == [9.15527, 0.45776, 8.0]
+    assert [phasor.scale for phasor in second.phasors] == [8.0, 0.5, 8.0]
+    assert (first.analogs[0].scale, second.analogs[0].scale) == (4.0, 1.0)
+    assert first.format == 9
+
+
+def test_what_a_cfg2_cannot_tell_is_left_out() -> None:
+    layout = stream().layout(known(*(configuration(number(n)) for n in range(1, 301))))
+    assert layout is not None
+    told = len(layout.cfg.stations)
+    assert 0 < told < 300
+    assert len(encode_configuration(layout.cfg)[0]) <= 0xFFFF
+    assert len(layout.left_out) == 300 - told
+    assert layout.left_out[0] == f"link {told + 1}"
+    assert sum(part.devices.size for part in layout.parts) == told
+    more = stream(channels=["V0"]).layout(known(*(configuration(number(n)) for n in range(1, 301))))
+    assert more is not None
+    assert len(more.cfg.stations) == 300

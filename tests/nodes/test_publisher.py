@@ -1,0 +1,287 @@
+"""A publisher by hand: clients over loopback, time moved by the test."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from nodes._node import Letter, Place
+from nodes.publisher import Publisher, Settings
+from protocol.c37118 import ConfigurationFrame, Splitter, compile_codec, parse
+from protocol.c37118.session import MasterSettings
+from protocol.clock import MILLISECOND, SECOND
+from protocol.messages import Announce, Configuration, Fetch, Numbered, Table
+from tests.outputs import NARROW, START, WIDE, configuration, number, snapshots, values_of
+from tests.scenes import command
+from tests.stations import Conversation, Loop, Station
+
+PLACE = Place("upstream", "upstream", 1, {}, {"concentrator": ["align"]}, "", {"station": "North Hub"}, "")
+
+
+class Bench:
+    """A publisher, who dials it, and the concentrator that it reads."""
+
+    def __init__(self, station: Station, **settings: Any) -> None:
+        options = {"idcode": 700, "gather": "20 ms", "calls": "100/s", "listen": "127.0.0.1:0", **settings}
+        self.node = Publisher(Settings.model_validate(options), PLACE)
+        self.station, self.said = station, 0
+        self.loop = Loop(self.node, station)
+        self.say(Announce("align", 1, 0, 0))
+
+    def __enter__(self) -> Bench:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.loop.stop()
+
+    def say(self, word: Any) -> list[Any]:
+        if isinstance(word, Numbered):
+            word = replace(word, node="align", epoch=1, number=self.said)
+            self.said += 1
+        actions = list(self.node.receive(word, self.station.now))
+        self.loop.act(actions)
+        return [action.message for action in actions if isinstance(action, Letter)]
+
+    def configure(self, *words: Configuration) -> None:
+        for word in words:
+            self.say(word)
+        self.loop.turns(25)
+
+    def slots(self, devices: list[int], table: Table = WIDE, first: int = 0, count: int = 10) -> None:
+        """Slots from the present on; `first` is later by so many."""
+        at = (self.station.now.utc - START) // (20 * MILLISECOND) + 1 + first
+        self.say(snapshots(devices, list(range(at, at + count)), table))
+        self.loop.turns(1)
+
+    @property
+    def port(self) -> int:
+        (fd,) = self.node.clients.doors.fds
+        return self.node.clients.doors[fd].address()[1]
+
+    def count(self, name: str) -> Any:
+        return self.node.health(self.station.now)["counters"][name]
+
+    def alarms(self) -> str:
+        return "\n".join(self.node.health(self.station.now)["alarms"])
+
+
+def told(talk: Conversation) -> tuple[list[str], np.ndarray[Any, Any]]:
+    """(names of the stations, times of the DATA since the last configuration)."""
+    batch = compile_codec(talk.told[-1]).decode(talk.frames)
+    return [station.name for station in talk.told[-1].stations], batch.time
+
+
+def test_a_client_gets_what_the_devices_measured() -> None:
+    devices = [number(1), number(2)]
+    with Station() as station, Bench(station) as bench:
+        bench.configure(*map(configuration, devices))
+        talk = station.dial(bench.port)
+        bench.loop.until(lambda: bool(talk.told) and bench.node.clients.all[0].device.on)
+        at = (station.now.utc - START) // (20 * MILLISECOND) + 1
+        bench.slots(devices)
+        bench.loop.until(lambda: len(talk.frames) == 10)
+        batch = compile_codec(talk.told[-1]).decode(talk.frames)
+        assert (batch.time - START).tolist() == [slot * 20 * MILLISECOND for slot in range(at, at + 10)]
+        sent = values_of(WIDE, devices, list(range(at, at + 10)))
+        for place, rows in enumerate(batch.stations):
+            np.testing.assert_allclose(rows.values, sent[:, place], rtol=1e-6)
+            assert rows.digital.tolist() == [[5]] * 10
+        assert (bench.count("frames"), bench.count("client_frames"), bench.count("stations")) == (10, 10, 2)
+
+
+def test_it_is_told_the_header_and_the_configurations() -> None:
+    with Station() as station, Bench(station) as bench:
+        bench.configure(configuration(number(1)))
+        end = socket.create_connection(("127.0.0.1", bench.port))
+        end.sendall(b"".join(command(700, code) for code in (3, 4, 5, 6)))
+        end.setblocking(False)
+        splitter, frames = Splitter(), list[bytes]()
+
+        def all_there() -> bool:
+            try:
+                frames.extend(splitter.feed(end.recv(65536)))
+            except BlockingIOError:
+                return False
+            return len(frames) == 4
+
+        bench.loop.until(all_there)
+        assert b"North Hub: upstream" in frames[0]
+        assert [parse(frame).kind for frame in frames[1:]] == [1, 2, 3]  # type: ignore[union-attr]
+        end.close()
+
+
+def test_data_only_while_they_are_wanted_unless_it_is_spontaneous() -> None:
+    for spontaneous in (False, True):
+        with Station() as station, Bench(station, spontaneous=spontaneous) as bench:
+            bench.configure(configuration(number(1)))
+            with socket.create_connection(("127.0.0.1", bench.port)) as end:
+                bench.loop.until(lambda bench=bench: len(bench.node.clients) == 1)  # type: ignore[misc]
+                bench.slots([number(1)])
+                assert bench.count("client_frames") == (10 if spontaneous else 0)
+                end.sendall(command(700, 2))
+                bench.loop.until(lambda bench=bench: bench.node.clients.all[0].device.on)  # type: ignore[misc]
+                end.sendall(command(700, 1))
+                bench.loop.until(lambda bench=bench: not bench.node.clients.all[0].device.on)  # type: ignore[misc]
+                before = bench.count("client_frames")
+                bench.slots([number(1)], first=10)
+                assert bench.count("client_frames") == before
+
+
+def test_a_new_device_changes_the_stream_once_and_says_so() -> None:
+    with Station(MasterSettings(pause=0)) as station, Bench(station) as bench:
+        bench.configure(configuration(number(1)))
+        talk = station.dial(bench.port)
+        bench.loop.until(lambda: bool(talk.told) and bench.node.clients.all[0].device.on)
+        bench.slots([number(1)])
+        bench.loop.until(lambda: len(talk.frames) == 10)
+        before = told(talk)
+        bench.say(configuration(number(2)))
+        bench.say(configuration(number(3), NARROW))
+        assert bench.count("changes") == 0
+        bench.loop.turns(25)
+        assert bench.count("changes") == 1
+        talk.frames.clear()
+        bench.slots([number(1), number(2)], first=10)
+        bench.slots([number(3)], NARROW, first=10)
+        bench.loop.until(lambda: len(talk.told) > 1 and bool(talk.frames))
+        after = told(talk)
+        assert before[0] == ["PMU 1"]
+        assert after[0] == ["PMU 3", "PMU 1", "PMU 2"]
+        status = compile_codec(talk.told[-1]).decode(talk.frames).stations[1].status
+        assert set(status.tolist()) == {0x0400}
+        station.now = type(station.now)(station.now.monotonic + 61 * SECOND, station.now.utc + 61 * SECOND)
+        talk.frames.clear()
+        bench.slots([number(1), number(2)])
+        bench.slots([number(3)], NARROW)
+        bench.loop.until(lambda: len(talk.frames) >= 10)
+        assert compile_codec(talk.told[-1]).decode(talk.frames).stations[1].status[-1] == 0
+
+
+def test_the_same_again_is_no_change() -> None:
+    with Station() as station, Bench(station, devices=["PMU 1"]) as bench:
+        bench.configure(configuration(number(1)))
+        bench.configure(configuration(number(1)), configuration(number(2)), configuration(number(1), version=2))
+        assert bench.count("changes") == 0
+
+
+def test_a_slow_client_is_cut_off_and_the_others_are_not() -> None:
+    devices = [number(n) for n in range(1, 101)]
+    with Station() as station, Bench(station, queue="128 KiB", spontaneous=True) as bench:
+        bench.configure(*map(configuration, devices))
+        slow = socket.socket()
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.connect(("127.0.0.1", bench.port))
+        talk = station.dial(bench.port)
+        bench.loop.until(lambda: len(bench.node.clients) == 2 and bool(talk.told))
+        for k in range(200):
+            bench.slots(devices, first=10 * k)
+        bench.loop.until(lambda: bench.count("cut") == 1 and len(talk.frames) == 2000)
+        assert "bytes wait for it, `queue` is 131072" in bench.alarms()
+        assert len(bench.node.clients) == 1
+        slow.close()
+
+
+def test_what_is_too_old_is_not_told() -> None:
+    with Station() as station, Bench(station, spontaneous=True, oldest="1 s") as bench:
+        bench.configure(configuration(number(1)))
+        talk = station.dial(bench.port)
+        bench.loop.until(lambda: bool(talk.told))
+        at = (station.now.utc - START) // (20 * MILLISECOND) + 1
+        station.now = type(station.now)(station.now.monotonic + 2 * SECOND, station.now.utc + 2 * SECOND)
+        bench.say(snapshots([number(1)], list(range(at, at + 101))))
+        bench.loop.until(lambda: bool(talk.frames))
+        bench.loop.turns(5)
+        assert bench.count("stale") + bench.count("frames") == 101
+        assert told(talk)[1].min() >= station.now.utc - SECOND - 50 * MILLISECOND
+
+
+def test_who_may_not_call_is_turned_away() -> None:
+    with Station() as station, Bench(station, admit_from=["10.0.0.0/8"]) as bench:
+        bench.configure(configuration(number(1)))
+        talk = station.dial(bench.port)
+        bench.loop.until(lambda: not talk.open)
+        assert bench.count("refused") == 1
+        assert "127.0.0.1: `admit_from` has no network that it is in" in bench.alarms()
+
+
+def test_more_clients_than_allowed_are_turned_away() -> None:
+    with Station() as station, Bench(station, clients=2) as bench:
+        bench.configure(configuration(number(1)))
+        talks = [station.dial(bench.port) for _ in range(3)]
+        bench.loop.until(lambda: [talk.open for talk in talks] == [True, True, False])
+        assert bench.count("turned_away") == 1
+
+
+def test_a_client_that_asks_too_much_and_reads_nothing_is_cut_off() -> None:
+    with Station() as station, Bench(station, queue="128 KiB") as bench:
+        bench.configure(*(configuration(number(n)) for n in range(1, 101)))
+        with socket.socket() as end:
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            end.connect(("127.0.0.1", bench.port))
+            end.sendall(command(700, 5) * 2000)
+            bench.loop.until(lambda: bench.count("clients") == 0 and bench.count("cut") == 1)
+
+
+def test_nobody_is_let_in_before_there_is_something_to_tell() -> None:
+    with Station() as station, Bench(station) as bench:
+        talk = station.dial(bench.port)
+        bench.loop.until(lambda: not talk.open)
+        assert bench.count("too_early") == 1
+
+
+def test_garbage_of_a_client_harms_nobody() -> None:
+    with Station() as station, Bench(station, spontaneous=True) as bench:
+        bench.configure(configuration(number(1)))
+        with socket.create_connection(("127.0.0.1", bench.port)) as end:
+            end.sendall(b"GET / HTTP/1.1\r\n\r\n" + bytes(range(256)) * 20)
+            bench.loop.until(lambda: len(bench.node.clients) == 1)
+            bench.slots([number(1)])
+            assert bench.count("client_frames") == 10
+        bench.loop.until(lambda: len(bench.node.clients) == 0)
+
+
+def test_over_udp_unasked_with_a_configuration_now_and_then() -> None:
+    end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    end.bind(("127.0.0.1", 0))
+    end.setblocking(False)
+    udp = [f"127.0.0.1:{end.getsockname()[1]}"]
+    with end, Station() as station, Bench(station, listen=None, udp=udp, announce="100 ms") as bench:
+        bench.configure(configuration(number(1)))
+        bench.slots([number(1)])
+        bench.loop.turns(120)
+        came = []
+        while True:
+            try:
+                came.append(end.recv(65536))
+            except BlockingIOError:
+                break
+        cfgs = [frame for frame in came if isinstance(parse(frame), ConfigurationFrame)]
+        assert len(came) - len(cfgs) == 10 == bench.count("datagrams")
+        assert len(cfgs) == 2
+        assert isinstance(parse(came[0]), ConfigurationFrame)
+
+
+def test_it_fetches_what_it_missed() -> None:
+    with Station() as station, Bench(station) as bench:
+        bench.configure(configuration(number(1)))
+        bench.said += 1
+        at = (station.now.utc - START) // (20 * MILLISECOND) + 1
+        letters = bench.say(snapshots([number(1)], [at]))
+        assert [type(letter) for letter in letters] == [Fetch]
+
+
+@pytest.mark.parametrize(("settings", "words"), [
+    ({"listen": None}, "nobody can get this stream"),
+    ({"listen_tls": "127.0.0.1:1"}, "listen_tls without certificates"),
+    ({"idcode": 0}, "greater than or equal to 1"),
+    ({"format": {"phasors": "double"}}, "match pattern"),
+    ({"devices": []}, "at least 1 item"),
+])  # fmt: skip
+def test_settings_that_cannot_be(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        Settings.model_validate({"idcode": 1, "listen": "127.0.0.1:0", **settings})
