@@ -26,7 +26,7 @@ import yaml
 from algorithms.leases import Leases
 from benchmarks._signals import KINDS, RATE, SAMPLES
 from benchmarks._signals import signal as made
-from commands._output import configure_logs
+from commands._logs import configure_logs
 from nodes._node import Actions, Done, Letter, Node, Place
 from nodes._pipeline import load
 from nodes._runfolder import make_run_folder

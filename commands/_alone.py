@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from rich.live import Live
 from rich.text import Text
 
-from commands._output import configure_logs, notes, print_json
+from commands._logs import configure_logs
+from commands._output import notes, print_json
 from nodes._node import Node, Place
 from nodes._runtime import read_clock, run_alone
 from nodes._settings import Settings

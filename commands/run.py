@@ -10,7 +10,8 @@ import structlog
 import typer
 
 from commands import _root
-from commands._output import PipelineFile, configure_logs
+from commands._logs import configure_logs
+from commands._output import PipelineFile
 from nodes import _compiled, _runtime
 from nodes._kinds import node_of
 from nodes._pipeline import load
