@@ -22,7 +22,7 @@ class Lines:
         self.fd, self.left_out = fd, 0
         self._rest = b""
         """Of a line that the pipe took in part."""
-        if stat.S_ISFIFO(os.fstat(fd).st_mode):  # ours alone; a terminal's flags would be the shell's too
+        if _ours(fd):
             os.set_blocking(fd, False)
 
     def write(self, text: str) -> int:
@@ -51,6 +51,17 @@ class Lines:
 
     def flush(self) -> None:
         """Nothing is held but the rest of a line, which goes with the next."""
+
+
+def _ours(fd: int) -> bool:
+    """A pipe or socket of its own. What others write to (a terminal, results with `2>&1`) has to stay as it is."""
+    mode = os.fstat(fd).st_mode
+    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+        return False
+    try:
+        return not os.path.sameopenfile(1, fd)
+    except OSError:  # there is no stdout
+        return True
 
 
 def configure_logs() -> None:

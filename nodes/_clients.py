@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import socket
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
+
+import structlog
 
 from nodes._certificates import TlsFault
 from nodes._complaints import Complaints
@@ -17,88 +20,170 @@ from nodes._tls import Contexts, Session
 from protocol.c37118 import ConfigurationFrame, Splitter
 from protocol.c37118.device import Device
 from protocol.c37118.events import Send
-from protocol.clock import Now
+from protocol.clock import SECOND, Now
 
 RECEIVE = 4096
 """Bytes of commands that a client is listened to at a time."""
+COMMANDS = 50
+"""Commands of a client in a second; one that says more is cut off."""
+UNSENT = 1 << 17
+"""Bytes that the kernel takes of a client's before it has sent them: what waits is to wait with us, and be bounded."""
+TCP_NOTSENT_LOWAT = 25
+HUNG_UP = "hung up"
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a client may."""
+
+    queue: int
+    """Bytes that may wait for it."""
+    oldest: int
+    """ns that they may wait."""
+    names: tuple[str, ...]
+    """Whom its certificate must be issued to; none: anybody."""
+
+
+class Told:
+    """What is said of the stream when asked: encoded once a second at most, however many ask."""
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self._made: dict[int, tuple[int, list[bytes]]] = {}
+
+    @property
+    def cfg(self) -> ConfigurationFrame:
+        return self._device.cfg
+
+    def configuration(self, kind: int, utc: int) -> list[bytes]:
+        """Frames of CFG-1, 2 or 3."""
+        second, frames = self._made.get(kind, (0, []))
+        if second != utc // SECOND:
+            frames = self._device.configuration(kind, utc)
+            self._made[kind] = utc // SECOND, frames
+        return frames
+
+
+class _Asked(Device):
+    """The stream as one client asks for it."""
+
+    def __init__(self, told: Told, header: str) -> None:
+        super().__init__(told.cfg, header, cfg3=told.cfg.version > 1)
+        self.told = told
+
+    def configuration(self, kind: int, utc: int) -> list[bytes]:
+        return self.told.configuration(kind, utc)
 
 
 class Client:
     """One connection. It says what it wants by commands, and is told DATA while it wants them."""
 
-    def __init__(self, end: socket.socket, name: str, device: Device, session: Session | None, until: int) -> None:
+    def __init__(self, end: socket.socket, device: _Asked, session: Session | None, until: int) -> None:
         """`until`: monotonic ns by which a handshake must be done."""
-        self.end, self.name, self.device, self.session, self.until = end, name, device, session, until
+        self.end, self.device, self.session, self.until = end, device, session, until
         self.waiting = bytearray()
         """For the kernel."""
         self.watched = False
         """We wait until the kernel takes more."""
         self.over = ""
         """Why it is over."""
-        self.frames = 0
-        """DATA frames that it was told."""
         self._splitter = Splitter()
+        self._put = self._sent = 0
+        self._marks: deque[tuple[int, int]] = deque()
+        """(bytes that had been put by then, monotonic ns)"""
+        self._second, self._commands = 0, 0
         end.setblocking(False)
         with suppress(OSError):  # it has hung up already, which reading it will show
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            end.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT)
 
     @property
     def ready(self) -> bool:
         """It may be told something."""
         return not self.over and (self.session is None or self.session.ready)
 
-    def read(self, queue: int, names: list[str], now: Now) -> None:
-        """Commands, and answers to them, unless more than `queue` bytes wait for it, or it is none of `names`."""
+    @property
+    def wants_data(self) -> bool:
+        return self.ready and self.device.on
+
+    def read(self, bounds: Bounds, now: Now) -> None:
+        """Commands, and answers to them."""
         try:
             data = self.end.recv(RECEIVE)
         except BlockingIOError:
             return
-        except OSError as fault:
-            self.over = fault.strerror or str(fault)
+        except OSError:
+            self.over = HUNG_UP
             return
         if not data:
-            self.over = "hung up"
+            self.over = HUNG_UP
         elif self.session is not None:
             data = self.session.feed(data)
-            self.over = self.session.fault or _stranger(self.session, names)
+            self.over = self.session.fault or _stranger(self.session, bounds.names)
             if self.over:
-                self.push()  # the other end is told what is wrong with it
+                self.push(now)  # the other end is told what is wrong with it
                 return
-            self.over = "hung up" if self.session.ended else ""
+            self.over = HUNG_UP if self.session.ended else ""
         for frame in self._splitter.feed(data):
-            for said in self.device.receive(frame, now.utc) if len(self.waiting) <= queue else ():
-                if isinstance(said, Send):
-                    self.put(said.data)
-            self.push()
-        self.push()
+            self._obey(frame, bounds, now)
+        self.push(now)
 
-    def put(self, data: bytes) -> None:
+    def _obey(self, frame: bytes, bounds: Bounds, now: Now) -> None:
+        if now.utc // SECOND != self._second:
+            self._second, self._commands = now.utc // SECOND, 0
+        self._commands += 1
+        if self._commands > COMMANDS:
+            self.over = self.over or f"more than {COMMANDS} commands in a second"
+        self.over = self.over or self.too_slow(bounds, now)
+        if self.over:
+            return
+        for said in self.device.receive(frame, now.utc):
+            if isinstance(said, Send):
+                self.put(said.data, now)
+
+    def put(self, data: bytes, now: Now) -> None:
         """Whole frames, to be sent with the next `push`."""
         if self.session is None:
             self.waiting += data
         else:
             self.session.say(data)
+            self.waiting += self.session.outgoing()
+        self._put = self._sent + len(self.waiting)
+        self._marks.append((self._put, now.monotonic))
 
-    def push(self) -> None:
+    def push(self, now: Now) -> None:
         """Give the kernel what it takes."""
         if self.session is not None:
             self.waiting += self.session.outgoing()
         try:
             while self.waiting:
-                del self.waiting[: self.end.send(self.waiting)]
+                taken = self.end.send(self.waiting)
+                del self.waiting[:taken]
+                self._sent += taken
         except BlockingIOError:
             return
-        except OSError as fault:
-            self.over = self.over or fault.strerror or str(fault)
+        except OSError:
+            self.over = self.over or HUNG_UP
+        finally:
+            while self._marks and self._marks[0][0] <= self._sent:
+                self._marks.popleft()
 
-    def close(self) -> None:
+    def too_slow(self, bounds: Bounds, now: Now) -> str:
+        """Why it can't be told any more, if so."""
+        if len(self.waiting) > bounds.queue:
+            return f"it reads too slowly: more than {bounds.queue} bytes wait for it (`queue`)"
+        if self._marks and self._marks[0][1] < now.monotonic - bounds.oldest:
+            return f"it reads too slowly: what waits for it is older than {bounds.oldest / SECOND:g} s (`oldest`)"
+        return ""
+
+    def close(self, now: Now) -> None:
         if self.session is not None and not self.over:
             self.session.end()
-            self.push()
+            self.push(now)
         self.end.close()
 
 
-def _stranger(session: Session, names: list[str]) -> str:
+def _stranger(session: Session, names: tuple[str, ...]) -> str:
     """Why the other end may not be told anything, once it has shown its certificate."""
     if not session.ready or not names or set(names) & set(session.names):
         return ""
@@ -108,14 +193,13 @@ def _stranger(session: Session, names: list[str]) -> str:
 class Clients:
     """All of a stream."""
 
-    def __init__(self, doors: Doors, queue: int, spontaneous: bool, names: list[str], complaints: Complaints) -> None:
-        """`queue`: bytes that may wait for one; `spontaneous`: DATA are told without a command; `names`: whom
-        certificates must be issued to, none: anybody."""
-        self.doors, self.queue, self.spontaneous, self.names = doors, queue, spontaneous, names
+    def __init__(self, doors: Doors, bounds: Bounds, spontaneous: bool, header: str, complaints: Complaints) -> None:
+        """`spontaneous`: configurations and DATA are told without a command."""
+        self.doors, self.bounds, self.spontaneous, self.header = doors, bounds, spontaneous, header
         self.counts = Counter(welcomed=0, too_early=0, cut=0, frames=0)
-        self.cfg: ConfigurationFrame | None = None
-        self.header = ""
+        self.told: Told | None = None
         self._complaints = complaints
+        self._log = structlog.get_logger().bind(stream=header)
         self._contexts = Contexts()
         self._by_fd: dict[int, tuple[Client, Connection]] = {}
 
@@ -126,23 +210,26 @@ class Clients:
     def all(self) -> list[Client]:
         return [client for client, _ in self._by_fd.values()]
 
-    def configure(self, cfg: ConfigurationFrame) -> None:
+    def configure(self, told: Told) -> None:
         """What is told from now on."""
-        self.cfg = cfg
+        self.told = told
         for client in self.all:
-            client.device.cfg = cfg
+            client.device.told, client.device.cfg = told, told.cfg
 
     def accept(self, fd: int, now: Now) -> Iterator[Action]:
         """Somebody is at a door."""
-        for connection in self.doors[fd].answer(now):
-            if self.cfg is None:  # nothing to tell yet: it dials again, and then there is
-                self.counts["too_early"] += 1
-                self._leave(connection)
-            else:
-                yield from self._welcome(connection, self.cfg, now)
+        try:
+            for connection in self.doors[fd].answer(now):
+                if self.told is None:  # nothing to tell yet: it dials again, and then there is
+                    self.counts["too_early"] += 1
+                    self._leave(connection)
+                else:
+                    yield from self._welcome(connection, self.told, now)
+        except OSError as fault:
+            yield from self.doors.shut(fault, now)
 
-    def _welcome(self, connection: Connection, cfg: ConfigurationFrame, now: Now) -> Iterator[Action]:
-        device = Device(cfg, self.header, cfg3=cfg.version > 1)
+    def _welcome(self, connection: Connection, told: Told, now: Now) -> Iterator[Action]:
+        device = _Asked(told, self.header)
         device.on = self.spontaneous
         session, until = None, 0
         if connection.tls:
@@ -154,35 +241,56 @@ class Clients:
                 return
             until = now.monotonic + connection.tls["handshake"]
         end = connection.ends[0]
-        client = Client(end, f"{connection.peer[0]}:{connection.peer[1]}", device, session, until)
+        client = Client(end, device, session, until)
         self._by_fd[end.fileno()] = client, connection
         self.counts["welcomed"] += 1
+        self._log.info("client connected", peer="{}:{}".format(*connection.peer), tls=bool(session))
         yield Watch(end.fileno())
+        yield from self._announce(end.fileno(), now)
 
     def read(self, fd: int, now: Now) -> Iterator[Action]:
         """A client's connection is ready."""
         if fd in self._by_fd:
             client, _ = self._by_fd[fd]
-            client.push()
-            client.read(self.queue, self.names, now)
+            before = client.ready
+            client.push(now)
+            client.read(self.bounds, now)
+            if client.ready and not before:
+                yield from self._announce(fd, now)
+            yield from self._settle(fd, now)
+
+    def announce(self, now: Now) -> Iterator[Action]:
+        """The configuration, unasked, to those who never ask."""
+        for fd in list(self._by_fd):
+            yield from self._announce(fd, now)
+
+    def _announce(self, fd: int, now: Now) -> Iterator[Action]:
+        if fd not in self._by_fd:
+            return
+        client, _ = self._by_fd[fd]
+        if self.spontaneous and self.told and client.wants_data:
+            client.put(b"".join(self.told.configuration(2, now.utc)), now)
+            client.push(now)
             yield from self._settle(fd, now)
 
     def tell(self, frames: list[bytes], now: Now) -> Iterator[Action]:
         """DATA, to all who want them."""
         block = b"".join(frames)
         for fd, (client, _) in list(self._by_fd.items()):
-            if client.ready and client.device.on:
-                client.put(block)
-                client.push()
-                client.frames += len(frames)
+            if client.wants_data:
+                client.put(block, now)
+                client.push(now)
                 self.counts["frames"] += len(frames)
                 yield from self._settle(fd, now)
 
     def wake_at(self) -> int | None:
-        """When a handshake has taken too long."""
-        return min((each.until for each in self.all if each.session and not each.session.ready), default=None)
+        """When a handshake has taken too long, or calls are taken again."""
+        due = [each.until for each in self.all if each.session and not each.session.ready]
+        return min([*due, *([] if self.doors.open_at is None else [self.doors.open_at])], default=None)
 
     def wake(self, now: Now) -> Iterator[Action]:
+        if self.doors.open_at is not None and now.monotonic >= self.doors.open_at:
+            yield from self.doors.watch()
         for fd, (client, _) in list(self._by_fd.items()):
             if client.session and not client.session.ready and now.monotonic >= client.until:
                 client.over = "TLS: no handshake in time"
@@ -191,15 +299,15 @@ class Clients:
     def _settle(self, fd: int, now: Now) -> Iterator[Action]:
         """Cut off who is too slow, let go who is over, watch for room."""
         client, connection = self._by_fd[fd]
-        if len(client.waiting) > self.queue:
-            self.counts["cut"] += 1
-            client.over = client.over or f"{len(client.waiting)} bytes wait for it, `queue` is {self.queue}"
+        client.over = client.over or client.too_slow(self.bounds, now)
         if client.over:
-            if client.over != "hung up":
+            if client.over != HUNG_UP:
+                self.counts["cut"] += 1
                 self._complaints.add("a client was cut off", f"{connection.peer[0]}: {client.over}", now)
+            self._log.info("client left", peer="{}:{}".format(*connection.peer), why=client.over)
             del self._by_fd[fd]
             yield Unwatch(fd)
-            client.close()
+            client.close(now)
             self._leave(connection)
         elif bool(client.waiting) != client.watched:
             client.watched = bool(client.waiting)
@@ -209,19 +317,19 @@ class Clients:
         connection.close()
         self.doors.left(connection)
 
-    def close(self) -> None:
+    def close(self, now: Now) -> None:
         """The work is over."""
         for client, connection in self._by_fd.values():
-            client.close()
+            client.close(now)
             self._leave(connection)
         self._by_fd.clear()
         self.doors.close()
 
     def health(self) -> dict[str, Any]:
         """Counters and queues."""
-        counts = {name: count for name, count in self.counts.items() if name != "frames"}
         longest = max((len(each.waiting) for each in self.all), default=0)
+        counts = {name: count for name, count in self.counts.items() if name != "frames"}
         return {
-            "counters": {"clients": len(self), **self.doors.counts, **counts},
+            "counters": {"clients": len(self), **self.doors.counts, **counts, "client_frames": self.counts["frames"]},
             "queues": {"client_bytes": longest},
         }

@@ -38,7 +38,10 @@ def open_listener(address: Address) -> socket.socket:
 
 def resolve(address: Address) -> tuple[int, tuple[str, int]]:
     """(family, socket address) of a HOST:PORT. Raises OSError if there is no such host."""
-    found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    try:
+        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    except UnicodeError as fault:
+        raise OSError(f"{address.host!r} can't be a host's name") from fault
     family, _, _, _, place = found[0]
     return family, (str(place[0]), int(place[1]))
 

@@ -11,10 +11,12 @@ from nodes import _dialing
 from nodes._complaints import Complaints
 from nodes._connections import Connection
 from nodes._limits import Limits
-from nodes._node import StartError
+from nodes._node import Action, StartError, Unwatch, Watch
 from nodes._settings import Address
-from protocol.clock import Now
+from protocol.clock import SECOND, Now
 
+SHUT_FOR = SECOND
+"""How long the doors stay shut when no descriptor is left."""
 ACCEPT_AT_MOST = 64
 """Connections accepted before others have their turn."""
 
@@ -91,6 +93,8 @@ class Doors:
         self._limits, self._keepalive, self._complaints, self._stranger = limits, keepalive, complaints, stranger
         self.counts: Counter[str] = Counter()
         self._doors: dict[int, Door] = {}
+        self.open_at: int | None = None
+        """While shut: monotonic ns of the next try."""
 
     def open(
         self, setting: str, address: Address, may_call: Callable[[str], bool], tls: dict[str, Any] | None = None
@@ -110,6 +114,22 @@ class Doors:
 
     def __getitem__(self, fd: int) -> Door:
         return self._doors[fd]
+
+    def watch(self, *beside: int) -> Iterator[Action]:
+        """All doors, and other descriptors that calls come to."""
+        self.open_at = None
+        for fd in (*self._doors, *beside):
+            yield Watch(fd)
+
+    def shut(self, fault: OSError, now: Now, *beside: int) -> Iterator[Action]:
+        """No descriptor is left: a call that can't be taken would go on ringing, and keep us busy. It waits in the
+        kernel's queue until `open_at`, when the doors are to be watched again."""
+        if self.open_at is not None:
+            return
+        self._complaints.add("kept waiting", f"whoever calls: {fault.strerror}; raise the limit of open files", now)
+        self.open_at = now.monotonic + SHUT_FOR
+        for fd in (*self._doors, *beside):
+            yield Unwatch(fd)
 
     def left(self, connection: Connection) -> None:
         """One that came in by a door is over."""

@@ -24,8 +24,10 @@ def origin(address: str) -> str:
 class Limits:
     """Connections that devices dialled, against what is allowed."""
 
-    def __init__(self, connections: int, per_address: int, calls: int) -> None:
-        """`calls`: a second from one address in the long run; `per_address` of them may come at once."""
+    def __init__(self, connections: int, per_address: int, calls: int, setting: str = "connections") -> None:
+        """`calls`: a second from one address in the long run; `per_address` of them may come at once. `setting` is
+        where `connections` was set."""
+        self._setting = setting
         self.connections, self.per_address, self.calls = connections, per_address, calls
         self.open: Counter[str] = Counter()
         """By origin."""
@@ -48,7 +50,7 @@ class Limits:
         if too_fast:
             return f"{caller}: more than {self.calls} calls a second (`calls`)"
         if self.total >= self.connections:
-            return f"more than {self.connections} connections at once (`connections`)"
+            return f"more than {self.connections} connections at once (`{self._setting}`)"
         self.count(address)
         return ""
 

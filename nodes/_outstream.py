@@ -1,66 +1,65 @@
-"""What an output stream tells: which devices and channels, as which stations, in which format."""
+"""What an output stream tells: which devices and channels, and where they stand in its frames."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from nodes._settings import Number, Settings
-from protocol.c37118 import Analog, ConfigurationFrame, Digital, Phasor, Station, encode_configuration
-from protocol.c37118.configuration import FLOAT_ANALOGS, FLOAT_FREQUENCY, FLOAT_PHASORS, POLAR
+from nodes._outstations import Chosen, Format, station_of
+from protocol.c37118 import ConfigurationFrame, Station
 from protocol.messages import FIXED_CHANNELS, Configuration, Table
 
-COMPONENTS = {"zero": 0, "positive": 1, "negative": 2, "A": 4, "B": 5, "C": 6}
-HIGHEST_SCALE = 0xFFFFFF / 100_000
-"""V or A per bit: PHUNIT has 24 bits of 10 uV."""
-
-
-class Format(Settings):
-    """How numbers are written (FORMAT)."""
-
-    polar: bool = True
-    """Phasors as magnitude and angle, else as real and imaginary part."""
-    phasors: Annotated[str, Field(pattern="^(float|int)$")] = "float"
-    """float or int (16 bits)."""
-    analogs: Annotated[str, Field(pattern="^(float|int)$")] = "float"
-    frequency: Annotated[str, Field(pattern="^(float|int)$")] = "float"
-    """Frequency and ROCOF."""
-    volts: Annotated[Number, Field(gt=0, le=HIGHEST_SCALE)] = 10.0
-    """V per bit of voltages as integers, where the device has no scale of its own; beyond 32767 bits they are cut."""
-    amperes: Annotated[Number, Field(gt=0, le=HIGHEST_SCALE)] = 0.1
-    """The same of currents, A per bit."""
-
-    @property
-    def word(self) -> int:
-        """FORMAT."""
-        bits = ((self.phasors, FLOAT_PHASORS), (self.analogs, FLOAT_ANALOGS), (self.frequency, FLOAT_FREQUENCY))
-        return POLAR * self.polar + sum(bit for how, bit in bits if how == "float")
+MAX_FRAME, MAX_DATAGRAM = 65_535, 65_507
+"""Bytes of a frame, and of one that goes over UDP."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What of all that comes is told; patterns as of file names."""
+    """What of all that comes is told; patterns as of file names, `*` and `?`."""
 
     devices: list[str]
     """By the name in the site file or their own."""
     channels: list[str]
     """Of phasors, analogs, and digital words (any of their labels)."""
     rate: int | None
-    """DATA_RATE told; None: that of the fastest device."""
+    """DATA_RATE told; None: that of most devices."""
 
     def takes(self, known: Configuration) -> bool:
         """Whether a device is told."""
         return _matches((known.link, known.name), self.devices)
 
+    def of(self, known: Configuration) -> Chosen:
+        """Which channels of a device are told."""
+
+        def those(names: Iterable[Iterable[str]]) -> tuple[int, ...]:
+            return tuple(k for k, each in enumerate(names) if _matches(each, self.channels))
+
+        return Chosen(
+            those([name] for name in known.phasors), those([name] for name in known.analogs), those(known.digitals)
+        )
+
+    def vain(self, known: Iterable[Configuration]) -> list[str]:
+        """Patterns that no device, or no channel of a device that is told, answers to."""
+        words = list(known)
+        told = [word for word in words if self.takes(word)]
+        names = {name for word in words for name in (word.link, word.name)}
+        labels = {
+            label
+            for word in told
+            for label in (*word.phasors, *word.analogs, *(each for d in word.digitals for each in d))
+        }
+        found = [each for each in self.devices if not _matches(names, [each])]
+        return found + [each for each in self.channels if told and not _matches(labels, [each]) and each != "*"]
+
 
 def _matches(names: Iterable[str], patterns: list[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
+    wanted = [pattern.replace("[", "[[]") for pattern in patterns]
+    return any(pattern == "*" or fnmatchcase(name, pattern) for pattern in wanted for name in names)
 
 
 @dataclass(frozen=True)
@@ -75,6 +74,14 @@ class Part:
     digitals: NDArray[np.intp]
     """[d] which of its digital words."""
 
+    def same_as(self, other: Part) -> bool:
+        """Whether the same is read from the same rows."""
+        mine, theirs = (
+            [each.table, *(array.tolist() for array in (each.devices, each.channels, each.digitals))]
+            for each in (self, other)
+        )
+        return mine == theirs
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -85,52 +92,63 @@ class Layout:
     """Their stations stand in `cfg` in this order; parts with the same shape stand together only by chance."""
     left_out: list[str]
     """Devices that there is no room for, by name."""
+    off_grid: list[str]
+    """Devices whose instants are not on the stream's grid, by name: some of their rows, or most, are not told."""
 
     def same_as(self, other: Layout) -> bool:
-        """Whether nothing differs for a client, and devices stand in the same places."""
-        devices = [part.devices.tolist() for part in self.parts]
-        return self.cfg == other.cfg and devices == [part.devices.tolist() for part in other.parts]
+        """Whether nothing differs for a client, and all is read from the same rows."""
+        pairs = zip(self.parts, other.parts, strict=False)
+        alike = len(self.parts) == len(other.parts) and all(mine.same_as(theirs) for mine, theirs in pairs)
+        return self.cfg == other.cfg and alike
+
+    @property
+    def devices(self) -> set[int]:
+        """All that are told."""
+        return {device for part in self.parts for device in part.devices.tolist()}
 
 
 @dataclass(frozen=True)
 class Stream:
-    """What the site says of a stream, whoever is in it."""
+    """What the settings say of a stream, whoever is in it."""
 
     idcode: int
     version: int
     time_base: int
     choice: Choice
     format: Format
+    limit: int = MAX_FRAME
+    """Bytes of a frame."""
 
     @property
     def empty(self) -> ConfigurationFrame:
         """Before anybody is known."""
         return self._frame([], 1)
 
-    def layout(self, known: Mapping[int, Configuration]) -> Layout | None:
+    def layout(self, known: Mapping[int, Configuration], former: set[int] | None = None) -> Layout | None:
         """The stream of these devices, ascending by table and number; None if there is none.
 
-        What a CFG-2 can't tell in 65,535 bytes is left out, last devices first.
+        What a CFG-2 or a DATA frame can't tell is left out: devices that were not in it before (`former`), and of
+        these the last.
         """
         told = [each for _, each in sorted(known.items()) if self.choice.takes(each)]
         if not told:
             return None
-        rate = self.choice.rate or max((each.table[0] for each in told), key=_pace)
-        parts: dict[tuple[Any, ...], list[Configuration]] = {}
-        for each in told:
-            phasors, analogs, digitals = self._chosen(each)
-            parts.setdefault((Table(*each.table), phasors, analogs, digitals), []).append(each)
+        rate = self.choice.rate or _usual(each.table[0] for each in told)
+        stations = {each.device: station_of(each, self.choice.of(each), self.format, rate) for each in told}
+        stays = self._fitting(stations, former or set(), rate)
+        parts: dict[tuple[Table, Chosen], list[Configuration]] = {}
+        for each in (each for each in told if each.device in stays):
+            parts.setdefault((Table(*each.table), self.choice.of(each)), []).append(each)
         ordered = sorted(parts.items(), key=lambda item: item[0])
-        stations = [self._station(each, key[1:]) for key, group in ordered for each in group]
-        fit = self._fitting(stations, rate)
-        names = [each.link for _, group in ordered for each in group]
-        laid, left = [], fit
-        for (table, phasors, analogs, digitals), group in ordered:
-            devices = np.array([each.device for each in group[:left]], np.uint32)
-            left -= len(devices)
-            if len(devices):
-                laid.append(Part(table, devices, _columns(table, phasors, analogs), np.array(digitals, np.intp)))
-        return Layout(self._frame(stations[:fit], rate), laid, names[fit:])
+        if not ordered:
+            return None
+        cfg = self._frame([stations[each.device] for _, group in ordered for each in group], rate)
+        return Layout(
+            cfg,
+            [_part(table, chosen, group) for (table, chosen), group in ordered],
+            [each.link for each in told if each.device not in stays],
+            [each.link for each in told if each.device in stays and not _fits_grid(each.table[0], rate)],
+        )
 
     def _frame(self, stations: list[Station], rate: int) -> ConfigurationFrame:
         return ConfigurationFrame(
@@ -142,95 +160,38 @@ class Stream:
             stations=tuple(stations),
         )
 
-    def _fitting(self, stations: list[Station], rate: int) -> int:
-        """How many of these stations a CFG-2 and a DATA frame can tell."""
-        low, high = 0, len(stations)
-        while low < high:
-            middle = (low + high + 1) // 2
-            low, high = (middle, high) if self._fits(self._frame(stations[:middle], rate)) else (low, middle - 1)
-        return low
-
-    def _fits(self, cfg: ConfigurationFrame) -> bool:
-        try:
-            encode_configuration(cfg, 2)
-        except ValueError:
-            return False
-        return cfg.data_size <= 0xFFFF
-
-    def _chosen(self, known: Configuration) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-        """Positions of the phasors, analogs and digital words that are told."""
-        patterns = self.choice.channels
-
-        def those(names: Iterable[Iterable[str]]) -> tuple[int, ...]:
-            return tuple(k for k, each in enumerate(names) if patterns == ["*"] or _matches(each, patterns))
-
-        return those([name] for name in known.phasors), those([name] for name in known.analogs), those(known.digitals)
-
-    def _station(self, known: Configuration, chosen: tuple[tuple[int, ...], ...]) -> Station:
-        phasors, analogs, digitals = chosen
-        return Station(
-            name=known.name,
-            idcode=known.station,
-            format=self.format.word,
-            phasors=tuple(self._phasor(known, k) for k in phasors),
-            analogs=tuple(self._analog(known, k) for k in analogs),
-            digitals=tuple(
-                Digital(tuple(known.digitals[k]), known.digital_normal[k], known.digital_valid[k]) for k in digitals
-            ),
-            nominal=known.nominal,
-            changes=known.count,
-            global_id=bytes.fromhex(known.detail.get("global_id", "")).ljust(16, b"\0")[:16],
-            latitude=known.latitude,
-            longitude=known.longitude,
-            elevation=known.elevation,
-            service=known.detail.get("service_class", ""),
-            window=known.detail.get("window_us", 0),
-            delay=known.detail.get("group_delay_us", 0),
-        )
-
-    def _phasor(self, known: Configuration, k: int) -> Phasor:
-        current = known.phasor_units[k] == "A"
-        told = known.detail.get("phasor_channels", [])
-        more = told[k] if k < len(told) else {}
-        own = 0.0 if _format_of(known) & FLOAT_PHASORS else abs(_at(known.detail.get("phasor_scales"), k))
-        scale = own if 0 < own <= HIGHEST_SCALE else self.format.amperes if current else self.format.volts
-        if self.format.phasors == "float":
-            scale = 1.0  # floats are V and A already
-        return Phasor(
-            known.phasors[k],
-            kind=int(current),
-            scale=scale,
-            component=COMPONENTS.get(more.get("component", ""), 3),
-            modified=more.get("modified", 0),
-            user=more.get("user", 0),
-        )
-
-    def _analog(self, known: Configuration, k: int) -> Analog:
-        own = 0.0 if _format_of(known) & FLOAT_ANALOGS else _at(known.detail.get("analog_scales"), k)
-        word = known.analog_units[k]
-        kind = {"instantaneous": 0, "rms": 1, "peak": 2}.get(word, 0)
-        if word.startswith("user "):
-            kind = int(word.removeprefix("user "))
-        whole = own != 0 and own == round(own) and abs(own) < 1 << 23
-        return Analog(known.analogs[k], kind=kind, scale=own if whole else 1.0)
+    def _fitting(self, stations: Mapping[int, Station], former: set[int], rate: int) -> set[int]:
+        """Devices that there is room for."""
+        none = self._frame([], rate)
+        told, data, stays = none.told_size, none.data_size, set()
+        for device in sorted(stations, key=lambda device: (device not in former, device)):
+            station = stations[device]
+            if max(told + station.told_size, data + station.data_size) <= self.limit:
+                told, data = told + station.told_size, data + station.data_size
+                stays.add(device)
+        return stays
 
 
-def _pace(rate: int) -> float:
-    return float(rate) if rate > 0 else -1.0 / rate
-
-
-def _columns(table: Table, phasors: tuple[int, ...], analogs: tuple[int, ...]) -> NDArray[np.intp]:
-    """Value channels of these phasors and analogs, frequency and ROCOF first."""
-    ends = [FIXED_CHANNELS + 2 * k + part for k in phasors for part in (0, 1)]
+def _part(table: Table, chosen: Chosen, group: list[Configuration]) -> Part:
+    ends = [FIXED_CHANNELS + 2 * k + part for k in chosen.phasors for part in (0, 1)]
     first_analog = FIXED_CHANNELS + 2 * table.phasors
-    return np.array([*range(FIXED_CHANNELS), *ends, *(first_analog + k for k in analogs)], np.intp)
+    channels = [*range(FIXED_CHANNELS), *ends, *(first_analog + k for k in chosen.analogs)]
+    return Part(
+        table,
+        np.array([each.device for each in group], np.uint32),
+        np.array(channels, np.intp),
+        np.array(chosen.digitals, np.intp),
+    )
 
 
-def _format_of(known: Configuration) -> int:
-    """FORMAT of the device's own frames; floats if it is not known."""
-    word = known.detail.get("format", {}).get("word", FLOAT_PHASORS | FLOAT_ANALOGS)
-    return int(word)
+def _usual(rates: Iterable[int]) -> int:
+    """The rate of most, of equals the fastest."""
+    counts = Counter(rates)
+    return max(counts, key=lambda rate: (counts[rate], rate))
 
 
-def _at(scales: list[float] | None, k: int) -> float:
-    return scales[k] if scales and k < len(scales) else 0.0
+def _fits_grid(rate: int, told: int) -> bool:
+    """Whether the instants of one rate are all instants of the other, or the other way round."""
+    if rate > 0 and told > 0:
+        return rate % told == 0 or told % rate == 0
+    return rate > 0 or told > 0 or max(-rate, -told) % min(-rate, -told) == 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from nodes._outstream import Part
 from protocol import clock
 from protocol.c37118 import StationRows
 from protocol.c37118.conversion import ABSENT
-from protocol.clock import Now
+from protocol.clock import SECOND, Now
 from protocol.messages import Snapshots, Table
 
 NOT_THERE = ABSENT << 14
@@ -25,6 +24,11 @@ _PMU_TQ = np.array([0, 1, 1, 1, 2, 3, 4, 5, 6, 7, 7, 7, 0, 0, 0, 7], np.uint16) 
 RESERVED_2005 = np.uint16(0x03C0)
 KEPT = 4096
 """Instants that wait at most; of more the oldest goes as it is."""
+AHEAD = 5 * SECOND
+"""What is measured later than this from now has a wrong clock: it must not keep the others from being told."""
+COUNTS = ("late", "between", "before", "ahead")
+"""Rows that are not told: their instant has gone out, is not on the stream's grid, was before the stream began, is in
+the future."""
 
 
 @dataclass
@@ -48,6 +52,11 @@ class Ready:
     rows: list[StationRows]
     """Of each part: status [n, m], values [n, m, c], digital [n, m, d]. Who is not there is NaN."""
 
+    def behind(self, first: int) -> Ready:
+        """Without the first so many."""
+        rows = [StationRows(each.status[first:], each.values[first:], each.digital[first:]) for each in self.rows]
+        return Ready(self.time[first:], self.quality[first:], rows)
+
 
 def on_grid(time: Any, rate: int) -> Any:
     """Whether instants [ns] are slots of a rate; an int or an array."""
@@ -55,19 +64,19 @@ def on_grid(time: Any, rate: int) -> Any:
 
 
 class Slots:
-    """Of one layout. A slot of each table comes once, in order."""
+    """Of one layout. A slot of each table comes once from each concentrator, in order."""
 
     def __init__(self, parts: Sequence[Part], rate: int, version: int, wait: int, begin: int, origin: int = 0) -> None:
         """`version`: of SYNC, 1 = the edition of 2005. Instants before `begin` [ns UTC] are over, those
         before `origin` were never to be told; an instant waits `wait` [ns] for the other tables."""
         self.parts, self.rate, self.version, self.wait = list(parts), rate, version, wait
-        self.late = 0
-        """Rows of instants that had gone out."""
-        self.between = 0
-        """Rows that do not stand on the stream's own grid."""
+        self.counts = dict.fromkeys(COUNTS, 0)
+        self.muted: set[int] = set()
+        """Devices whose rows mean something else than the layout says: they are told as absent."""
         self._next, self._origin = int(clock.slot_of(begin, rate)), int(clock.slot_of(origin, rate))
         self._waiting: dict[int, _Waiting] = {}
-        self._reached: dict[Table, int] = {part.table: -1 for part in self.parts}
+        self._reached: dict[Table, dict[str, int]] = {part.table: {} for part in self.parts}
+        """Table -> concentrator -> the last instant that it has released."""
         self._found: dict[tuple[int, bytes], tuple[NDArray[np.intp], NDArray[np.intp]]] = {}
 
     def __len__(self) -> int:
@@ -79,27 +88,48 @@ class Slots:
         """ns UTC: all before it has gone out."""
         return int(clock.slot_time(self._next, self.rate))
 
+    def mute(self, device: int) -> None:
+        """From now on its rows mean something else."""
+        self.muted.add(device)
+        self._found.clear()
+
     def add(self, word: Snapshots, now: Now) -> None:
         """Slots of one table."""
         table = Table(*word.table)
         mine = [k for k, part in enumerate(self.parts) if part.table == table]
-        if not mine:
+        if not mine or not word.slot.size:
             return
+        self._look_at_clock(now)
         time = clock.slot_time(word.slot, table.rate)
         place, fits = clock.slot_of(time, self.rate), on_grid(time, self.rate)
         found = [(k, *self._find(k, word.device)) for k in mine]
-        for row, (at, told) in enumerate(zip(place.tolist(), fits.tolist(), strict=True)):
-            if at < self._origin:
+        for row, (at, told, when) in enumerate(zip(place.tolist(), fits.tolist(), time.tolist(), strict=True)):
+            why = self._why_not(at, told, when, now)
+            if why:
+                self.counts[why] += sum(int(np.count_nonzero(word.present[row, there])) for _, _, there in found)
                 continue
-            if not told:
-                self.between += int(word.present[row].sum())
-            elif at < self._next or word.late:
-                self.late += int(word.present[row].sum())
-            else:
-                waiting = self._waiting.setdefault(at, _Waiting(now.monotonic))
-                waiting.rows += [(k, here, there, word, row) for k, here, there in found]
-        if not word.late and place.size:
-            self._reached[table] = max(self._reached[table], int(place[-1]))
+            waiting = self._waiting.setdefault(at, _Waiting(now.monotonic))
+            waiting.rows += [(k, here, there, word, row) for k, here, there in found]
+        last = int(place[-1]) - int(clock.slot_time(place[-1], self.rate) > time[-1])
+        if not word.late and time[-1] <= now.utc + AHEAD:
+            reached = self._reached[table]
+            reached[word.node] = max(reached.get(word.node, -1), last)
+
+    def _why_not(self, at: int, told: bool, time: int, now: Now) -> str:
+        """Which count rows of an instant belong to that are not told; "" if they are."""
+        if at < self._origin:
+            return "before"
+        if time > now.utc + AHEAD:
+            return "ahead"
+        if not told:
+            return "between"
+        return "late" if at < self._next else ""
+
+    def _look_at_clock(self, now: Now) -> None:
+        """This machine's clock was ahead, and was set right: what is measured now is told."""
+        here = int(clock.slot_of(now.utc, self.rate))
+        if here < self._origin:
+            self._origin, self._next = here, min(self._next, here)
 
     def _find(self, k: int, device: NDArray[np.uint32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """(positions in part k, where these devices are in the snapshots); the same devices come again and again."""
@@ -107,8 +137,10 @@ class Slots:
         if key not in self._found:
             if len(self._found) > KEPT:
                 self._found.clear()
-            _, here, there = np.intersect1d(self.parts[k].devices, device, return_indices=True)
-            self._found[key] = here, there
+            told = self.parts[k].devices
+            _, here, there = np.intersect1d(told, device, return_indices=True)
+            stays = ~np.isin(told[here], list(self.muted))
+            self._found[key] = here[stays], there[stays]
         return self._found[key]
 
     def wake_at(self) -> int | None:
@@ -118,20 +150,22 @@ class Slots:
     def take(self, now: Now, everything: bool = False) -> Ready | None:
         """What can go out now, in order; None if nothing can. `everything`: nobody is waited for any more."""
         order = sorted(self._waiting)
-        crowd = max(0, len(order) - KEPT)
-        going = list(takewhile(lambda at: everything or self._over(at, now), order[crowd:]))
-        going = order[:crowd] + going
-        if not going:
+        overdue = [k for k, at in enumerate(order) if self._waiting[at].since + self.wait <= now.monotonic]
+        count = len(order) if everything else max([0, len(order) - KEPT, *(k + 1 for k in overdue[-1:])])
+        while count < len(order) and self._complete(order[count]):
+            count += 1
+        if not count:
             return None
-        self._next = going[-1] + 1
-        return self._filled(going)
+        self._next = order[count - 1] + 1
+        return self._filled(order[:count])
 
-    def _over(self, at: int, now: Now) -> bool:
-        """Whether nobody is waited for at an instant, or it was long enough."""
-        if self._waiting[at].since + self.wait <= now.monotonic:
-            return True
+    def _complete(self, at: int) -> bool:
+        """Whether all tables that stand on this instant have got there."""
         time = clock.slot_time(at, self.rate)
-        return all(reached >= at or not on_grid(time, table.rate) for table, reached in self._reached.items())
+        return all(
+            (reached and min(reached.values()) >= at) or not on_grid(time, table.rate)
+            for table, reached in self._reached.items()
+        )
 
     def _filled(self, going: list[int]) -> Ready:
         n = len(going)

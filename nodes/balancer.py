@@ -32,15 +32,13 @@ from nodes._registry import Registry, RegistryError
 from nodes._site import Site
 from nodes._tls import CertificateWatch
 from nodes._whois import Whois
-from protocol.clock import MILLISECOND, SECOND, Now
+from protocol.clock import MILLISECOND, Now
 from protocol.messages import device_number
 
 LOOK_AROUND = 100 * MILLISECOND
 """How often dials and receivers that are gone are looked at."""
 FLUSH = 5 * MILLISECOND
 """How often notes are sent that had no room."""
-SHUT_FOR = SECOND
-"""How long the doors stay shut when no descriptor is left: calls wait in the kernel's queue."""
 
 
 class Balancer(Node):
@@ -57,9 +55,7 @@ class Balancer(Node):
         self.admitted: list[tuple[Receiver, dict[str, Any]]] = []
         """Questions about devices whose number is not saved yet."""
         self.certificates = CertificateWatch(settings.tls)
-        self.look_at = self.gathered_at = self.open_at = 0
-        self.shut = False
-        """No descriptor is left for who calls."""
+        self.look_at = self.gathered_at = 0
 
     # ── start and stop ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -81,7 +77,7 @@ class Balancer(Node):
         self.receivers = Receivers(self.connections, names, self.settings.held, self.whois.fields)
         self.look_at = now.monotonic
         self.gathered_at = now.monotonic + self.settings.gather
-        yield from self._watch_doors()
+        yield from self.doors.watch(self.hatch.fileno())
 
     def _open_doors(self) -> None:
         settings, may_call = self.settings, self.whois.identities.may_call
@@ -92,11 +88,6 @@ class Balancer(Node):
         if settings.listen_tls and settings.tls:
             may_call_secure = partial(may_call, secure=True)
             self.doors.open("listen_tls", settings.listen_tls, may_call_secure, settings.tls.terms(dialled=False))
-
-    def _watch_doors(self) -> Actions:
-        for fd in self.doors.fds:
-            yield Watch(fd)
-        yield Watch(self.hatch.fileno())
 
     def stop(self, now: Now) -> Actions:
         """Close the doors; the receivers keep what they have."""
@@ -126,7 +117,7 @@ class Balancer(Node):
             for connection in door.answer(now):
                 self._offer(connection, now)
         except OSError as fault:
-            yield from self._shut_doors(fault, now)
+            yield from self.doors.shut(fault, now, self.hatch.fileno())
 
     def _admit_receiver(self, now: Now) -> Actions:
         try:
@@ -134,20 +125,10 @@ class Balancer(Node):
         except (BlockingIOError, ConnectionAbortedError):
             return
         except OSError as fault:
-            yield from self._shut_doors(fault, now)
+            yield from self.doors.shut(fault, now, self.hatch.fileno())
             return
         self.receivers.dialled(end)
         yield Watch(end.fileno())
-
-    def _shut_doors(self, fault: OSError, now: Now) -> Actions:
-        """No descriptor is left: a call that can't be taken would go on ringing, and keep us busy."""
-        if self.shut:
-            return
-        self.complaints.add("kept waiting", f"whoever calls: {fault.strerror}; raise the limit of open files", now)
-        self.shut, self.open_at = True, now.monotonic + SHUT_FOR
-        for fd in self.doors.fds:
-            yield Unwatch(fd)
-        yield Unwatch(self.hatch.fileno())
 
     def _refuse(self, why: str, now: Now) -> None:
         self.counts["refused"] += 1
@@ -335,9 +316,8 @@ class Balancer(Node):
             yield from self._decided(fd, now)
         for receiver in self.connections.overdue(now.monotonic):
             self._give_up(receiver, now)
-        if self.shut and now.monotonic >= self.open_at:
-            self.shut = False
-            yield from self._watch_doors()
+        if self.doors.open_at is not None and now.monotonic >= self.doors.open_at:
+            yield from self.doors.watch(self.hatch.fileno())
         if self.receivers.absent and now.monotonic >= self.gathered_at:
             self.log.warning("devices wait no longer for receivers", absent=self.receivers.wait_no_longer())
             self.receivers.hand_waiting()

@@ -3,114 +3,44 @@
 Reads Configuration and Snapshots of concentrators and says one frame per instant, with all chosen devices in it, to
 clients that dial us (TCP, in the clear or under TLS) and, unasked, over UDP. Each client has a queue of its own.
 
-A device that is heard for the first time, or whose configuration changed, changes the stream: its new form is told from
-the next instant on, and STAT bit 10 of all stations says so for a minute. A device that falls silent stays in the
-stream, marked absent. What is older than `oldest` when it comes is not told: the archive has it.
+A device that is heard for the first time, or whose configuration changed, changes the stream: after `gather` its new
+form is told, and STAT bit 10 of all stations says so for a minute. Until then a device whose rows mean something else
+is marked absent; so is one that falls silent, which stays in the stream. What is older than `oldest` when it comes is
+not told: the archive has it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import structlog
-from pydantic import Field, model_validator
 
-from nodes import _dialing
 from nodes._certificates import TlsFault
-from nodes._clients import Clients
+from nodes._clients import Bounds, Clients, Told
 from nodes._complaints import Complaints
-from nodes._devicelink import Answers, Spontaneous
 from nodes._door import Doors
 from nodes._limits import Limits
-from nodes._node import Action, Node, Place, StartError, Watch
-from nodes._outstream import Choice, Format, Layout, Stream
-from nodes._settings import Address, Duration, Rate, Size, fault
-from nodes._settings import Settings as Base
-from nodes._site import NetworkText, plain
-from nodes._slots import Ready, Slots
+from nodes._node import Action, Node, Place, StartError
+from nodes._outsettings import Settings
+from nodes._outstream import Layout
+from nodes._site import plain
+from nodes._slots import COUNTS, Ready, Slots
 from nodes._stream import Reader
-from nodes._tls import CertificateWatch, Tls
+from nodes._tls import CertificateWatch
+from nodes._unasked import Unasked
 from protocol.c37118 import fractions
 from protocol.c37118.concentrated import Concentrated
 from protocol.c37118.device import Device
-from protocol.clock import MILLISECOND, SECOND, Now
+from protocol.clock import SECOND, Now
 from protocol.messages import Configuration, Numbered, Snapshots
 
 CHANGED = np.uint16(0x0400)
 """STAT bit 10."""
 CHANGED_FOR = 60 * SECOND
-
-
-class Settings(Base):
-    """Publisher: to whom, what and how."""
-
-    listen: Address | None = None
-    """Where clients dial us over TCP."""
-    listen_tls: Address | None = None
-    """Where they dial us under TLS."""
-    tls: Tls | None = None
-    """Certificates, for `listen_tls`."""
-    names: list[str] = Field(default_factory=list)
-    """Whom a client's certificate must be issued to; none: whoever the authorities signed one for."""
-    admit_from: list[NetworkText] = Field(default_factory=list)
-    """Networks that clients may be in; none: any."""
-    udp: list[Address] = Field(default_factory=list)
-    """Where DATA are sent over UDP, unasked; a multicast group, too."""
-    announce: Duration = 60 * SECOND
-    """Between two configurations on `udp`."""
-    idcode: Annotated[int, Field(ge=1, le=65534)]
-    """IDCODE of the stream."""
-    version: Annotated[int, Field(ge=1, le=2)] = 2
-    """1 = the edition of 2005, which knows no CFG-3; 2 = 2011."""
-    time_base: Annotated[int, Field(ge=1, le=0xFFFFFF)] = 1_000_000
-    """Counts of FRACSEC per second."""
-    devices: Annotated[list[str], Field(min_length=1, default_factory=lambda: ["*"])]
-    """Which devices, by their name in the site file or their own; `*` and `?` as in file names."""
-    channels: Annotated[list[str], Field(min_length=1, default_factory=lambda: ["*"])]
-    """Which phasors, analogs, and (by any of their labels) digital words. Frequency and ROCOF are always told."""
-    rate: Rate | None = None
-    """Frames per second; none: as the fastest device. Of faster devices frames in between are left out, slower ones are
-    marked absent in between."""
-    format: Format = Format()
-    """How numbers are written."""
-    gather: Duration = 3 * SECOND
-    """After a start, and after a change, what else is new is waited for so long: each change is one for all clients."""
-    wait: Duration = 60 * MILLISECOND
-    """Devices of other rates or channels come from the concentrator apart: an instant waits so long for all."""
-    oldest: Annotated[Duration, Field(ge=SECOND)] = 10 * SECOND
-    """What is older is not told any more."""
-    spontaneous: bool = False
-    """Clients over TCP are told DATA at once, without a command."""
-    clients: Annotated[int, Field(ge=1, le=1000)] = 32
-    """So many at once."""
-    calls: Annotated[Rate, Field(ge=1)] = 10
-    """Calls taken from one address in the long run; more are closed at once."""
-    queue: Annotated[Size, Field(ge=1 << 17)] = 4 << 20
-    """Bytes that wait for a client; one that has more is cut off."""
-    keepalive: Duration = 60 * SECOND
-    """A client that has not answered for so long is given up (0 s: never)."""
-
-    @model_validator(mode="after")
-    def _reaches_somebody(self) -> Settings:
-        if not (self.listen or self.listen_tls or self.udp):
-            raise fault("nobody can get this stream", "add listen:, listen_tls: or udp:")
-        if self.listen_tls and not self.tls:
-            raise fault("listen_tls without certificates", "add tls: {certificate, key, authorities}")
-        return self
-
-    def check(self) -> None:
-        """Whether its certificates can be used. Raises TlsFault."""
-        if self.tls:
-            self.tls.check()
-
-    @property
-    def stream(self) -> Stream:
-        """What is told, whoever is in it."""
-        choice = Choice(devices=self.devices, channels=self.channels, rate=self.rate)
-        return Stream(self.idcode, self.version, self.time_base, choice, self.format)
+STALE_FOR = 5 * SECOND
 
 
 class Publisher(Node):
@@ -120,43 +50,46 @@ class Publisher(Node):
 
     def __init__(self, settings: Settings, place: Place) -> None:
         self.settings, self.place = settings, place
+        self.log = structlog.get_logger().bind(node=place.name)
         self.reader = Reader(place.name)
-        self.complaints = Complaints(structlog.get_logger().bind(node=place.name))
-        limits = Limits(settings.clients, settings.clients, settings.calls)
-        doors = Doors(limits, settings.keepalive, self.complaints, "`admit_from` has no network that it is in")
-        self.clients = Clients(doors, settings.queue, settings.spontaneous, settings.names, self.complaints)
-        self.clients.header = f"{place.site.get('station', '')}: {place.node}"
-        self.datagrams: list[Spontaneous] = []
+        self.complaints = Complaints(self.log)
         self.known: dict[int, Configuration] = {}
         self.layout: Layout | None = None
         self.encoder: Concentrated | None = None
         self.slots: Slots | None = None
-        self.counters = {"frames": 0, "stale": 0, "late": 0, "between": 0, "changes": 0}
+        self.counters = {"frames": 0, "stale": 0, "changes": 0, **dict.fromkeys(COUNTS, 0)}
         self._stream = settings.stream
+        self._device = Device(self._stream.empty, f"{place.site.get('station', '')}: {place.node}")
+        self.clients = self._clients()
+        self.unasked = Unasked(settings.udp, self._device)
         self._certificates = CertificateWatch(settings.tls)
         self._change_at: int | None = None
-        self._announce_at = self._changed_until = 0
+        self._changed_until = self._announce_at = 0
+        self._pause = settings.gather
+        self._stale_since: int | None = None
         self._origin = 0
         """ns UTC: what was measured before is not ours to tell."""
 
+    def _clients(self) -> Clients:
+        s = self.settings
+        limits = Limits(s.clients, s.per_address, s.calls, "clients")
+        doors = Doors(limits, s.keepalive, self.complaints, "`admit_from` has no network that it is in")
+        bounds = Bounds(s.queue, s.oldest, tuple(s.names))
+        return Clients(doors, bounds, s.spontaneous, self._device.header, self.complaints)
+
     def start(self, now: Now) -> Iterator[Action]:
         """Open the doors. Raises StartError."""
-        s = self.settings
+        s, doors = self.settings, self.clients.doors
         try:
             s.check()
-            for to in s.udp:
-                link = Spontaneous(Answers(Device(self._stream.empty)), _dialing.resolve(to)[1])
-                self.datagrams.append(link)
-                yield from link.start(now)
-        except (TlsFault, OSError) as problem:
-            raise StartError(f"{problem}; see `tls` and `udp`") from problem
-        doors = self.clients.doors
+        except TlsFault as problem:
+            raise StartError(str(problem)) from problem
         if s.listen:
             doors.open("listen", s.listen, self._may_call)
         if s.listen_tls and s.tls:
             doors.open("listen_tls", s.listen_tls, self._may_call, s.tls.terms(dialled=False))
-        for fd in doors.fds:
-            yield Watch(fd)
+        yield from doors.watch()
+        yield from self.unasked.search(now)
 
     def _may_call(self, address: str) -> bool:
         return not self.settings.admit_from or any(plain(address) in network for network in self.settings.admit_from)
@@ -177,9 +110,9 @@ class Publisher(Node):
         yield from self._tell(now)
 
     def wake_at(self) -> int | None:
-        announce = self._announce_at if self.datagrams and self.layout else None
-        waits = [self.reader.wake_at(), self._change_at, self.clients.wake_at(), announce]
+        waits = [self.reader.wake_at(), self._change_at, self.clients.wake_at(), self.unasked.due]
         waits.append(self.slots.wake_at() if self.slots is not None else None)
+        waits.append(self._announce_at if self.layout else None)
         return min((at for at in waits if at is not None), default=None)
 
     def wake(self, now: Now) -> Iterator[Action]:
@@ -189,77 +122,93 @@ class Publisher(Node):
             yield from self._change(now)
         yield from self._tell(now)
         yield from self.clients.wake(now)
+        yield from self.unasked.search(now)
         if self.layout and now.monotonic >= self._announce_at:
-            self._announce(now)
+            yield from self._announce(now)
 
     def stop(self, now: Now) -> Iterator[Action]:
         """Clients are hung up on; what they had not taken is not told any more."""
-        self.clients.close()
-        for link in self.datagrams:
-            link.stop(now)
+        self.clients.close(now)
+        self.unasked.stop(now)
         return iter(())
 
     # ── what is told ────────────────────────────────────────────────────────────────────────────────────────
 
     def _take(self, word: Numbered, now: Now) -> None:
-        if isinstance(word, Configuration):
+        if isinstance(word, Snapshots):
+            if self.slots is not None:
+                self.slots.add(word, now)
+        elif isinstance(word, Configuration):
             before = self.known.get(word.device)
-            if before is None or (before.version, before.table) != (word.version, word.table):
-                self.known[word.device] = word
-                if self._change_at is None and self._stream.choice.takes(word):
-                    self._change_at = now.monotonic + self.settings.gather
-        elif isinstance(word, Snapshots) and self.slots is not None:
-            self.slots.add(word, now)
+            if before is not None and (before.version, before.table) == (word.version, word.table):
+                return
+            self.known[word.device] = word
+            concerns = self._stream.choice.takes(word) or (before is not None and self._stream.choice.takes(before))
+            if concerns and self._change_at is None:
+                self._change_at = now.monotonic + self._pause
+            if self.slots is not None and before is not None and _meaning(before) != _meaning(word):
+                self.slots.mute(word.device)
 
     def _change(self, now: Now) -> Iterator[Action]:
         """The stream as the devices are now; what waits goes out in its former form."""
         self._change_at = None
-        layout = self._stream.layout(self.known)
-        if layout is None or (self.layout and layout.same_as(self.layout)):
-            return
+        former = self.layout
+        layout = self._stream.layout(self.known, former.devices if former else None)
+        if layout is None:
+            return  # its devices stay in it, as absent
         yield from self._tell(now, everything=True)
+        begin, told = now.utc, former is not None and former.cfg == layout.cfg
         if self.slots is None:
-            self._origin = begin = now.utc
+            self._origin = now.utc
         else:
-            self._changed_until = now.utc + CHANGED_FOR
-            self.counters["changes"] += 1
             self._count_out(self.slots)
             begin = self.slots.end
         self.layout, s = layout, self.settings
         self.encoder = Concentrated(layout.cfg, [len(part.devices) for part in layout.parts])
         self.slots = Slots(layout.parts, layout.cfg.rate, s.version, s.wait, begin, self._origin)
-        self.clients.configure(layout.cfg)
-        for link in self.datagrams:
-            link.answers.device.cfg = layout.cfg
-        self._announce(now)
+        if not told:
+            yield from self._tell_change(layout, former, now)
 
-    def _announce(self, now: Now) -> None:
-        """The configuration, unasked, over UDP."""
+    def _tell_change(self, layout: Layout, former: Layout | None, now: Now) -> Iterator[Action]:
+        """Clients are to ask again, and those who never ask are told. A stream that changes again and again does so
+        less and less often."""
+        if former is not None:
+            again = now.monotonic < self._changed_until
+            self._pause = min(2 * self._pause, CHANGED_FOR) if again else self.settings.gather
+            self._changed_until = now.monotonic + CHANGED_FOR
+            self.counters["changes"] += 1
+        self.log.info("stream changed" if former else "stream begins", stations=len(layout.cfg.stations))
+        self._device.cfg = layout.cfg
+        self.clients.configure(Told(self._device))
+        yield from self._announce(now)
+
+    def _announce(self, now: Now) -> Iterator[Action]:
+        """The configuration, unasked."""
         self._announce_at = now.monotonic + self.settings.announce
-        for link in self.datagrams:
-            for frame in link.answers.device.configuration(2, now.utc):
-                link.put(frame, 0)
+        if self.unasked:
+            self.unasked.tell(self._device.configuration(2, now.utc), 0)
+        yield from self.clients.announce(now)
 
     def _tell(self, now: Now, everything: bool = False) -> Iterator[Action]:
         """Instants that can go out."""
         ready = self.slots.take(now, everything) if self.slots is not None else None
         if ready is None or self.encoder is None:
             return
-        fresh = ready.time >= now.utc - self.settings.oldest
-        self.counters["stale"] += int(np.count_nonzero(~fresh))
-        if not fresh.any():
+        old = int(np.searchsorted(ready.time, now.utc - self.settings.oldest))
+        self.counters["stale"] += old
+        if old == ready.time.size:
+            self._stale_since = self._stale_since or now.monotonic
             return
-        frames = self._frames(ready, now)[int(np.argmax(fresh)) :]  # ascending in time: the old ones are first
+        self._stale_since = None
+        frames = self._frames(ready.behind(old), now)
         self.counters["frames"] += len(frames)
         yield from self.clients.tell(frames, now)
-        for link in self.datagrams:
-            for frame in frames:
-                link.put(frame, 1)
+        self.unasked.tell(frames, 1)
 
     def _frames(self, ready: Ready, now: Now) -> list[bytes]:
         assert self.encoder is not None
         rows = ready.rows
-        if now.utc < self._changed_until:
+        if now.monotonic < self._changed_until:
             rows = [replace(each, status=each.status | CHANGED) for each in rows]
         soc, count = fractions(ready.time, self.settings.time_base)
         return self.encoder.encode(rows, soc, count, ready.quality)
@@ -268,35 +217,51 @@ class Publisher(Node):
 
     def _count_out(self, slots: Slots) -> None:
         """What a form of the stream counted that is over."""
-        self.counters["late"] += slots.late
-        self.counters["between"] += slots.between
+        for name in COUNTS:
+            self.counters[name] += slots.counts[name]
 
     def health(self, now: Now) -> dict[str, Any]:
-        theirs = self.clients.health()
-        now_late = (self.slots.late, self.slots.between) if self.slots is not None else (0, 0)
+        theirs, slots = self.clients.health(), self.slots
         counters = {
             **theirs["counters"],
             **self.counters,
-            "late": self.counters["late"] + now_late[0],
-            "between": self.counters["between"] + now_late[1],
+            **{name: self.counters[name] + (slots.counts[name] if slots is not None else 0) for name in COUNTS},
             "stations": len(self.layout.cfg.stations) if self.layout else 0,
-            "client_frames": self.clients.counts["frames"],
-            "datagrams": sum(link.sent for link in self.datagrams),
-            "datagrams_dropped": sum(link.dropped for link in self.datagrams),
+            "datagrams": self.unasked.sent,
+            "datagrams_dropped": self.unasked.dropped,
             "fetched": self.reader.fetched,
             "lost": self.reader.lost,
         }
-        return {
-            "counters": counters,
-            "queues": {**theirs["queues"], "instants": len(self.slots) if self.slots is not None else 0,
-                       "behind": self.reader.behind},
-            "alarms": [*self._alarms(), *self._certificates.alarms(now), *self.complaints.alarms(now)],
-        }  # fmt: skip
+        queues = {"instants": 0 if slots is None else len(slots), "behind": self.reader.behind}
+        alarms = [*self._alarms(now), *self._certificates.alarms(now), *self.complaints.alarms(now)]
+        return {"counters": counters, "queues": {**theirs["queues"], **queues}, "alarms": alarms}
 
-    def _alarms(self) -> Iterator[str]:
+    def _alarms(self, now: Now) -> Iterator[str]:
+        yield from self.unasked.alarms()
+        if self._stale_since is not None and now.monotonic > self._stale_since + STALE_FOR:
+            yield f"all that comes is older than {self.settings.oldest / SECOND:g} s: is this machine's clock right?"
+        if self.known and self._change_at is None:
+            for pattern in self._stream.choice.vain(self.known.values()):
+                yield f"nothing is called {pattern!r} as `devices` or `channels` want it; nothing is told for it"
         if self.layout and self.layout.left_out:
-            some = ", ".join(self.layout.left_out[:5])
             yield (
-                f"{len(self.layout.left_out)} devices have no room in stream {self.settings.idcode} ({some} …): a "
-                "CFG-2 ends at 65535 bytes; spread them over several publishers, or choose fewer `channels`"
+                f"no room in stream {self.settings.idcode} for {_some(self.layout.left_out)}: a CFG-2 ends at "
+                f"{self._stream.limit} bytes; spread devices over several publishers, or choose fewer `channels`"
             )
+        if self.layout and self.layout.off_grid:
+            yield (
+                f"stream {self.settings.idcode} tells other instants than those of {_some(self.layout.off_grid)}: most "
+                "of their rows are left out; set `rate`, or give them a publisher of their own"
+            )
+
+
+def _some(names: list[str]) -> str:
+    """A list that may be long."""
+    shown = ", ".join(names[:5])
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
+
+
+def _meaning(word: Configuration) -> tuple[Any, ...]:
+    """What tells which values are in a row."""
+    channels = word.phasors, word.phasor_units, word.analogs, word.analog_units, word.digitals
+    return word.table, word.link, word.name, *channels

@@ -121,6 +121,12 @@ class Station:
         frequency = 8 if self.format & FLOAT_FREQUENCY else 4
         return 2 + phasor * len(self.phasors) + frequency + analog * len(self.analogs) + 2 * len(self.digitals)
 
+    @property
+    def told_size(self) -> int:
+        """Bytes of this station's block in a CFG-2 frame."""
+        channels, words = len(self.phasors) + len(self.analogs), len(self.digitals)
+        return 30 + (FIELD + 4) * channels + (LABELS * FIELD + 4) * words
+
 
 @dataclass(frozen=True, kw_only=True)
 class ConfigurationFrame(Frame):
@@ -145,6 +151,11 @@ class ConfigurationFrame(Frame):
     def data_size(self) -> int:
         """Bytes of a DATA frame."""
         return HEAD_SIZE + sum(station.data_size for station in self.stations) + CHECK_SIZE
+
+    @property
+    def told_size(self) -> int:
+        """Bytes of it as a CFG-2 frame."""
+        return HEAD_SIZE + 6 + sum(station.told_size for station in self.stations) + 2 + CHECK_SIZE
 
     def says_the_same(self, other: ConfigurationFrame) -> bool:
         """Whether two configurations differ in nothing but when they were sent."""

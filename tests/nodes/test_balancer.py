@@ -14,10 +14,10 @@ from unittest.mock import Mock
 import pytest
 
 from nodes import _dialing
-from nodes._door import Door
+from nodes._door import SHUT_FOR, Door
 from nodes._handover import Channel, path
 from nodes._node import Actions, Place, StartError, Unwatch, Watch
-from nodes.balancer import SHUT_FOR, Balancer, Settings
+from nodes.balancer import Balancer, Settings
 from protocol.clock import SECOND, Now
 from tests.authorities import Authority
 

@@ -73,13 +73,56 @@ def test_channels_are_chosen_by_name_and_words_by_any_label() -> None:
     assert station.analogs == ()
 
 
-def test_the_rate_is_that_of_the_fastest_device_unless_it_is_set() -> None:
+def test_the_rate_is_that_of_most_devices_unless_it_is_set() -> None:
     slow, fast, slower = Table(10, 1, 0, 1), Table(100, 1, 0, 1), Table(-5, 1, 0, 1)
-    words = known(*(configuration(number(n), table) for n, table in enumerate((slow, fast, slower), 1)))
-    for chosen, rate in ((None, 100), (25, 25), (-2, -2)):
+    words = known(*(configuration(number(n), table) for n, table in enumerate((slow, slow, fast, slower), 1)))
+    for chosen, rate in ((None, 10), (25, 25), (-2, -2)):
         layout = stream(rate=chosen).layout(words)
         assert layout is not None
         assert layout.cfg.rate == rate
+
+
+def test_devices_of_another_grid_are_named() -> None:
+    tables = (Table(50, 1, 0, 1), Table(50, 1, 0, 1), Table(60, 1, 0, 1), Table(25, 1, 0, 1), Table(-5, 1, 0, 1))
+    layout = stream().layout(known(*(configuration(number(n), table) for n, table in enumerate(tables, 1))))
+    assert layout is not None
+    assert layout.off_grid == ["link 3"]
+
+
+def test_reselected_phasors_say_so() -> None:
+    words = known(configuration(number(1)), configuration(number(2), NARROW._replace(rate=25)))
+    layout = stream(rate=25).layout(words)
+    assert layout is not None
+    assert [station.phasors[0].modified for station in layout.cfg.stations] == [0, 8]
+
+
+def test_layouts_are_the_same_only_if_they_read_the_same() -> None:
+    plain = stream(channels=["V*"], rate=25)
+    first = plain.layout(known(configuration(number(1))))
+    assert first is not None
+    others = [
+        configuration(number(1), phasors=["I1", "V0", "V2"], phasor_units=["A", "V", "V"]),
+        configuration(number(1), WIDE._replace(rate=25)),
+        configuration(number(1), WIDE._replace(phasors=4), phasors=["V0", "I1", "V2", "I3"], phasor_units=list("VAVA")),
+    ]
+    for word in others:
+        other = plain.layout(known(word))
+        assert other is not None
+        assert not other.same_as(first)
+    assert first.same_as(first)
+
+
+def test_a_name_may_have_brackets() -> None:
+    word = configuration(number(1), phasors=["V[kV]", "I1", "V2"])
+    layout = stream(channels=["V[kV]"]).layout(known(word))
+    assert layout is not None
+    assert [phasor.name for phasor in layout.cfg.stations[0].phasors] == ["V[kV]"]
+
+
+def test_patterns_that_nothing_answers_to_are_named() -> None:
+    choice = Choice(["link 1", "nobody*"], ["V*", "X9", "word 0 bit 3"], None)
+    assert choice.vain([configuration(number(1)), configuration(number(2))]) == ["nobody*", "X9"]
+    assert Choice(["*"], ["*"], None).vain([configuration(number(1), Table(50, 0, 0, 0))]) == []
 
 
 def test_integers_keep_the_scale_of_the_device_or_get_that_of_the_settings() -> None:
@@ -91,6 +134,10 @@ def test_integers_keep_the_scale_of_the_device_or_get_that_of_the_settings() -> 
     first, second = layout.cfg.stations
     assert [phasor.scale for phasor in first.phasors] == [9.15527, 0.45776, 8.0]
     assert [phasor.scale for phasor in second.phasors] == [8.0, 0.5, 8.0]
+    tiny = {"format": {"word": 0}, "phasor_scales": [3.05e-5, 3e-6, 4e-6]}
+    layout = stream(phasors="int", volts=8.0, amperes=0.5).layout(known(configuration(number(1), detail=tiny)))
+    assert layout is not None
+    assert [phasor.scale for phasor in layout.cfg.stations[0].phasors] == [3e-5, 0.5, 8.0], "what PHUNIT can say"
     assert (first.analogs[0].scale, second.analogs[0].scale) == (4.0, 1.0)
     assert first.format == 9
 
@@ -104,6 +151,16 @@ def test_what_a_cfg2_cannot_tell_is_left_out() -> None:
     assert len(layout.left_out) == 300 - told
     assert layout.left_out[0] == f"link {told + 1}"
     assert sum(part.devices.size for part in layout.parts) == told
+    assert layout.cfg.told_size == len(encode_configuration(layout.cfg)[0])
+    (left,) = {300} & {int(name.split()[1]) for name in layout.left_out}
+    again = stream().layout(known(*(configuration(number(n)) for n in range(1, 301))), {number(left)})
+    assert again is not None
+    assert number(left) in again.devices, "who is in it stays"
+    huge = configuration(number(1), Table(-5, 3300, 0, 0))
+    both = stream().layout(known(huge, configuration(number(2))))
+    assert both is not None
+    assert (both.left_out, [each.name for each in both.cfg.stations]) == (["link 1"], ["PMU 2"])
+    assert stream().layout(known(huge)) is None
     more = stream(channels=["V0"]).layout(known(*(configuration(number(n)) for n in range(1, 301))))
     assert more is not None
     assert len(more.cfg.stations) == 300

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from nodes._node import Letter, Place
 from nodes.publisher import Publisher, Settings
 from protocol.c37118 import ConfigurationFrame, Splitter, compile_codec, parse
 from protocol.c37118.session import MasterSettings
-from protocol.clock import MILLISECOND, SECOND
+from protocol.clock import MILLISECOND, SECOND, Now
 from protocol.messages import Announce, Configuration, Fetch, Numbered, Table
 from tests.outputs import NARROW, START, WIDE, configuration, number, snapshots, values_of
 from tests.scenes import command
@@ -27,7 +28,14 @@ class Bench:
     """A publisher, who dials it, and the concentrator that it reads."""
 
     def __init__(self, station: Station, **settings: Any) -> None:
-        options = {"idcode": 700, "gather": "20 ms", "calls": "100/s", "listen": "127.0.0.1:0", **settings}
+        options = {
+            "idcode": 700,
+            "gather": "1 s",
+            "per_address": 32,
+            "calls": "100/s",
+            "listen": "127.0.0.1:0",
+            **settings,
+        }
         self.node = Publisher(Settings.model_validate(options), PLACE)
         self.station, self.said = station, 0
         self.loop = Loop(self.node, station)
@@ -50,7 +58,7 @@ class Bench:
     def configure(self, *words: Configuration) -> None:
         for word in words:
             self.say(word)
-        self.loop.turns(25)
+        self.loop.turns(1005)
 
     def slots(self, devices: list[int], table: Table = WIDE, first: int = 0, count: int = 10) -> None:
         """Slots from the present on; `first` is later by so many."""
@@ -143,7 +151,7 @@ def test_a_new_device_changes_the_stream_once_and_says_so() -> None:
         bench.say(configuration(number(2)))
         bench.say(configuration(number(3), NARROW))
         assert bench.count("changes") == 0
-        bench.loop.turns(25)
+        bench.loop.turns(1005)
         assert bench.count("changes") == 1
         talk.frames.clear()
         bench.slots([number(1), number(2)], first=10)
@@ -154,7 +162,7 @@ def test_a_new_device_changes_the_stream_once_and_says_so() -> None:
         assert after[0] == ["PMU 3", "PMU 1", "PMU 2"]
         status = compile_codec(talk.told[-1]).decode(talk.frames).stations[1].status
         assert set(status.tolist()) == {0x0400}
-        station.now = type(station.now)(station.now.monotonic + 61 * SECOND, station.now.utc + 61 * SECOND)
+        station.now = Now(station.now.monotonic + 61 * SECOND, station.now.utc + 61 * SECOND)
         talk.frames.clear()
         bench.slots([number(1), number(2)])
         bench.slots([number(3)], NARROW)
@@ -178,10 +186,11 @@ def test_a_slow_client_is_cut_off_and_the_others_are_not() -> None:
         slow.connect(("127.0.0.1", bench.port))
         talk = station.dial(bench.port)
         bench.loop.until(lambda: len(bench.node.clients) == 2 and bool(talk.told))
-        for k in range(200):
-            bench.slots(devices, first=10 * k)
+        for _ in range(200):
+            bench.slots(devices)
+            station.now = Now(station.now.monotonic + SECOND // 5, station.now.utc + SECOND // 5)
         bench.loop.until(lambda: bench.count("cut") == 1 and len(talk.frames) == 2000)
-        assert "bytes wait for it, `queue` is 131072" in bench.alarms()
+        assert "it reads too slowly: more than 131072 bytes wait for it (`queue`)" in bench.alarms()
         assert len(bench.node.clients) == 1
         slow.close()
 
@@ -192,7 +201,7 @@ def test_what_is_too_old_is_not_told() -> None:
         talk = station.dial(bench.port)
         bench.loop.until(lambda: bool(talk.told))
         at = (station.now.utc - START) // (20 * MILLISECOND) + 1
-        station.now = type(station.now)(station.now.monotonic + 2 * SECOND, station.now.utc + 2 * SECOND)
+        station.now = Now(station.now.monotonic + 2 * SECOND, station.now.utc + 2 * SECOND)
         bench.say(snapshots([number(1)], list(range(at, at + 101))))
         bench.loop.until(lambda: bool(talk.frames))
         bench.loop.turns(5)
@@ -223,8 +232,96 @@ def test_a_client_that_asks_too_much_and_reads_nothing_is_cut_off() -> None:
         with socket.socket() as end:
             end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             end.connect(("127.0.0.1", bench.port))
-            end.sendall(command(700, 5) * 2000)
+            end.sendall(command(700, 5) * 40)
             bench.loop.until(lambda: bench.count("clients") == 0 and bench.count("cut") == 1)
+
+
+def test_a_client_that_asks_without_end_is_cut_off() -> None:
+    with Station() as station, Bench(station) as bench:
+        bench.configure(configuration(number(1)))
+        with socket.create_connection(("127.0.0.1", bench.port)) as end:
+            end.sendall(command(700, 1) * 51)
+            bench.loop.until(lambda: len(bench.node.clients) == 0 and bench.count("welcomed") == 1)
+        assert "more than 50 commands in a second" in bench.alarms()
+
+
+def test_a_client_that_what_is_too_old_waits_for_is_cut_off() -> None:
+    devices = [number(n) for n in range(1, 101)]
+    with Station() as station, Bench(station, spontaneous=True, oldest="1 s") as bench:
+        bench.configure(*map(configuration, devices))
+        with socket.socket() as end:
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            end.connect(("127.0.0.1", bench.port))
+            bench.loop.until(lambda: len(bench.node.clients) == 1)
+            bench.slots(devices, count=100)
+            bench.loop.until(lambda: bench.node.health(station.now)["queues"]["client_bytes"] > 0)
+            bench.loop.turns(1100)
+            bench.slots(devices, first=100)
+            bench.loop.until(lambda: bench.count("cut") == 1)
+        assert "what waits for it is older than 1 s (`oldest`)" in bench.alarms()
+
+
+def test_rows_that_mean_something_else_are_absent_until_the_stream_says_so() -> None:
+    """A device that reorders its channels, and does not count its changes."""
+    with Station(MasterSettings(pause=0)) as station, Bench(station, spontaneous=True) as bench:
+        bench.configure(configuration(number(1)), configuration(number(2)))
+        talk = station.dial(bench.port)
+        bench.loop.until(lambda: bool(talk.told) and bool(talk.told[-1].stations))
+        changed = configuration(number(1), version=2, phasors=["I1", "V0", "V2"], phasor_units=["A", "V", "V"])
+        bench.say(changed)
+        bench.slots([number(1), number(2)])
+        bench.loop.until(lambda: len(talk.frames) == 10)
+        batch = compile_codec(talk.told[-1]).decode(talk.frames)
+        assert [set(rows.status.tolist()) for rows in batch.stations] == [{0x8000}, {0}]
+        bench.loop.turns(1005)
+        talk.end.send(command(700, 6))  # as who reads STAT bit 10 does
+        bench.loop.until(lambda: [each.name for each in talk.told[-1].stations[0].phasors] == ["I1", "V0", "V2"])
+        talk.frames.clear()
+        bench.slots([number(1), number(2)])
+        bench.loop.until(lambda: len(talk.frames) == 10)
+        batch = compile_codec(talk.told[-1]).decode(talk.frames)
+        assert [set(rows.status.tolist()) for rows in batch.stations] == [{0x0400}, {0x0400}]
+
+
+def test_a_device_that_answers_to_no_pattern_any_more_leaves_the_stream() -> None:
+    with Station() as station, Bench(station, devices=["PMU 1", "PMU 2"]) as bench:
+        bench.configure(configuration(number(1)), configuration(number(2)))
+        bench.configure(configuration(number(1), version=2, name="other"))
+        assert bench.count("stations") == 1
+        assert "nothing is called 'PMU 1'" in bench.alarms()
+
+
+def test_a_stream_that_changes_again_and_again_does_so_less_often() -> None:
+    with Station() as station, Bench(station) as bench:
+        bench.configure(configuration(number(1)))
+        for version in range(2, 12):
+            bench.configure(configuration(number(1), version=version, name=f"name {version}"))
+        assert bench.count("changes") == 4, "after 1, 1, 2 and 4 s"
+
+
+def test_no_descriptor_is_left_for_who_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Station() as station, Bench(station) as bench:
+        bench.configure(configuration(number(1)))
+        (fd,) = bench.node.clients.doors.fds
+
+        def none_left(now: object) -> Iterator[Any]:
+            raise OSError(24, "Too many open files")
+            yield
+
+        with monkeypatch.context() as patched:
+            patched.setattr(bench.node.clients.doors[fd], "answer", none_left)
+            talk = station.dial(bench.port)
+            bench.loop.until(lambda: "Too many open files" in bench.alarms())
+            assert fd not in bench.loop.watched
+        bench.loop.until(lambda: bool(talk.told))
+        assert fd in bench.loop.watched
+
+
+def test_a_place_for_datagrams_that_cannot_be_found_is_an_alarm() -> None:
+    with Station() as station, Bench(station, udp=["a..b:4713"]) as bench:
+        assert "nothing is sent to a..b:4713: 'a..b' can't be a host's name" in bench.alarms()
+        bench.configure(configuration(number(1)))
+        assert bench.count("stations") == 1
 
 
 def test_nobody_is_let_in_before_there_is_something_to_tell() -> None:
@@ -250,10 +347,10 @@ def test_over_udp_unasked_with_a_configuration_now_and_then() -> None:
     end.bind(("127.0.0.1", 0))
     end.setblocking(False)
     udp = [f"127.0.0.1:{end.getsockname()[1]}"]
-    with end, Station() as station, Bench(station, listen=None, udp=udp, announce="100 ms") as bench:
+    with end, Station() as station, Bench(station, listen=None, udp=udp, announce="1 s") as bench:
         bench.configure(configuration(number(1)))
         bench.slots([number(1)])
-        bench.loop.turns(120)
+        bench.loop.turns(1000)
         came = []
         while True:
             try:
@@ -278,6 +375,9 @@ def test_it_fetches_what_it_missed() -> None:
 @pytest.mark.parametrize(("settings", "words"), [
     ({"listen": None}, "nobody can get this stream"),
     ({"listen_tls": "127.0.0.1:1"}, "listen_tls without certificates"),
+    ({"names": ["upper.example"]}, "names without listen_tls"),
+    ({"announce": "0 s"}, "greater than or equal"),
+    ({"time_base": 1}, "greater than or equal to 1000"),
     ({"idcode": 0}, "greater than or equal to 1"),
     ({"format": {"phasors": "double"}}, "match pattern"),
     ({"devices": []}, "at least 1 item"),

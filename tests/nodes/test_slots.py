@@ -63,7 +63,7 @@ def test_who_does_not_come_in_time_is_absent_and_then_late() -> None:
     assert np.isnan(narrow.values).all()
     assert wide.status.tolist() == [[0]]
     made.add(snapshots([number(2)], [0], NARROW), later(61))
-    assert made.late == 1
+    assert made.counts["late"] == 1
     assert made.take(later(200)) is None
 
 
@@ -105,7 +105,7 @@ def test_of_faster_devices_frames_in_between_are_left_out() -> None:
     assert ready is not None
     assert (ready.time - START).tolist() == [0, 40 * MILLISECOND]
     np.testing.assert_array_equal(ready.rows[0].values, values_of(WIDE, [number(1)], [0, 2]))
-    assert made.between == 2
+    assert made.counts["between"] == 2
 
 
 def test_what_was_measured_before_the_stream_began_is_not_told_nor_counted() -> None:
@@ -114,7 +114,8 @@ def test_what_was_measured_before_the_stream_began_is_not_told_nor_counted() -> 
     ready = made.take(later(0))
     assert ready is not None
     assert ready.time.tolist() == [START]
-    assert made.late == 0
+    assert made.counts["late"] == 0
+    assert made.counts["before"] == 2
 
 
 def test_late_rows_and_slots_said_again_are_counted() -> None:
@@ -122,9 +123,87 @@ def test_late_rows_and_slots_said_again_are_counted() -> None:
     made.add(snapshots([number(1)], [0]), later(0))
     assert made.take(later(0)) is not None
     made.add(snapshots([number(1)], [0]), later(1))
-    made.add(snapshots([number(1)], [1], late=True), later(2))
-    assert made.late == 2
+    made.add(snapshots([number(1)], [0], late=True), later(2))
+    assert made.counts["late"] == 2
     assert made.take(later(200)) is None
+
+
+def test_a_row_that_was_late_for_its_slot_is_told_if_its_instant_still_waits() -> None:
+    made = slots({1: WIDE, 2: NARROW, 3: NARROW})
+    made.add(snapshots([number(2)], [0], NARROW), later(0))
+    made.add(snapshots([number(3)], [0], NARROW, late=True), later(10))
+    made.add(snapshots([number(1)], [0]), later(20))
+    ready = made.take(later(20))
+    assert ready is not None
+    assert ready.rows[0].status.tolist() == [[0, 0]]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_at_a_lower_rate_each_table_is_waited_for(first: int) -> None:
+    """The slot before an instant does not count as that instant."""
+    made = slots({1: WIDE, 2: NARROW}, rate=25)
+    words = [(number(1), WIDE), (number(2), NARROW)]
+    told = []
+    for slot in range(10):
+        for device, table in words[first:] + words[:first]:
+            made.add(snapshots([device], [slot], table), later(20 * slot))
+            ready = made.take(later(20 * slot))
+            told += [] if ready is None else [ready]
+    assert sum(each.time.size for each in told) == 5
+    assert all(rows.status.tolist() == [[0]] * each.time.size for each in told for rows in each.rows)
+    assert made.counts["late"] == 0
+
+
+def test_each_concentrator_is_waited_for() -> None:
+    made = slots({1: WIDE, 2: WIDE})
+    for node, device in (("quick", 1), ("patient", 2)):  # now both are known
+        made.add(snapshots([number(device)], [0], node=node), later(0))
+    made.take(later(0))
+    made.add(snapshots([number(1)], [1], node="quick"), later(20))
+    assert made.take(later(20)) is None
+    made.add(snapshots([number(2)], [1], node="patient"), later(40))
+    ready = made.take(later(40))
+    assert ready is not None
+    assert ready.rows[0].status.tolist() == [[0, 0]]
+
+
+def test_a_device_whose_rows_mean_something_else_is_absent() -> None:
+    made = slots({1: WIDE, 2: WIDE})
+    made.add(snapshots([number(1), number(2)], [0]), later(0))
+    made.mute(number(2))
+    made.add(snapshots([number(1), number(2)], [1]), later(0))
+    ready = made.take(later(0))
+    assert ready is not None
+    assert ready.rows[0].status.tolist() == [[0, 0], [0, 0x8000]]
+
+
+def test_a_clock_ahead_keeps_nobody_from_being_told() -> None:
+    made = slots({1: WIDE})
+    made.add(snapshots([number(1)], [180_000]), later(0))
+    made.add(snapshots([number(1)], [0]), later(0))
+    ready = made.take(later(0))
+    assert ready is not None
+    assert ready.time.tolist() == [START]
+    assert made.counts["ahead"] == 1
+
+
+def test_when_this_machine_was_set_back_what_is_measured_now_is_told() -> None:
+    made = slots({1: WIDE})
+    before = Now(0, START - 3600 * SECOND)
+    made.add(snapshots([number(1)], [-180_000]), before)
+    ready = made.take(before)
+    assert ready is not None
+    assert ready.time.tolist() == [START - 3600 * SECOND]
+
+
+def test_what_is_overdue_takes_older_ones_along() -> None:
+    made = slots({1: WIDE, 2: NARROW})
+    made.add(snapshots([number(1)], [1]), later(0))
+    made.add(snapshots([number(2)], [0], NARROW), later(50))
+    ready = made.take(later(60))
+    assert ready is not None
+    assert (ready.time - START).tolist() == [0, 20 * MILLISECOND]
+    assert made.wake_at() is None
 
 
 @pytest.mark.parametrize(("version", "status", "quality", "told"), [
@@ -166,8 +245,8 @@ def test_channels_that_are_not_chosen_are_not_told() -> None:
 
 def test_no_more_instants_wait_than_there_is_room_for() -> None:
     made = slots({1: WIDE, 2: NARROW})
-    made.add(snapshots([number(1)], list(range(5000))), later(0))
-    ready = made.take(later(0))
+    made.add(snapshots([number(1)], list(range(5000))), later(100_000))
+    ready = made.take(later(100_000))
     assert ready is not None
     assert ready.time.size == 5000 - 4096
     assert ready.time[0] == START

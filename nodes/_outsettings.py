@@ -1,0 +1,92 @@
+"""What a publisher can be told."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from nodes._outstations import Format
+from nodes._outstream import MAX_DATAGRAM, MAX_FRAME, Choice, Stream
+from nodes._settings import Address, Duration, Rate, Size, fault
+from nodes._settings import Settings as Base
+from nodes._site import NetworkText
+from nodes._tls import Tls
+from protocol.clock import MILLISECOND, SECOND
+
+
+class Settings(Base):
+    """Publisher: to whom, what and how."""
+
+    listen: Address | None = None
+    """Where clients dial us over TCP."""
+    listen_tls: Address | None = None
+    """Where they dial us under TLS."""
+    tls: Tls | None = None
+    """Certificates, for `listen_tls`."""
+    names: list[str] = Field(default_factory=list)
+    """Whom a client's certificate must be issued to; none: whoever the authorities signed one for."""
+    admit_from: list[NetworkText] = Field(default_factory=list)
+    """Networks that clients may be in; none: any."""
+    udp: list[Address] = Field(default_factory=list)
+    """Where DATA are sent over UDP, unasked; a multicast group of this subnet, too."""
+    announce: Annotated[Duration, Field(ge=SECOND)] = 60 * SECOND
+    """Between two configurations to those who never ask (`udp`, `spontaneous`)."""
+    idcode: Annotated[int, Field(ge=1, le=65534)]
+    """IDCODE of the stream."""
+    version: Annotated[int, Field(ge=1, le=2)] = 2
+    """1 = the edition of 2005, which knows no CFG-3; 2 = 2011."""
+    time_base: Annotated[int, Field(ge=1000, le=0xFFFFFF)] = 1_000_000
+    """Counts of FRACSEC per second."""
+    devices: Annotated[list[str], Field(min_length=1, default_factory=lambda: ["*"])]
+    """Which devices, by their name in the site file or their own; `*` and `?` as in file names."""
+    channels: Annotated[list[str], Field(min_length=1, default_factory=lambda: ["*"])]
+    """Which phasors, analogs, and (by any of their labels) digital words. Frequency and ROCOF are always told."""
+    rate: Rate | None = None
+    """Frames per second; none: as most devices. Of faster devices frames in between are left out, slower ones are
+    marked absent in between."""
+    format: Format = Format()
+    """How numbers are written."""
+    gather: Annotated[Duration, Field(ge=SECOND)] = 3 * SECOND
+    """After a start, and after a change, what else is new is waited for so long: each change is one for all clients.
+    Longer than the concentrator waits. Changes that follow each other are gathered for longer, up to a minute."""
+    wait: Duration = 150 * MILLISECOND
+    """Devices of other rates or channels come from the concentrator apart, by as much as its own `wait`: an instant
+    waits so long for all."""
+    oldest: Annotated[Duration, Field(ge=SECOND)] = 10 * SECOND
+    """What is older is not told any more; a client that something older waits for is cut off."""
+    spontaneous: bool = False
+    """Clients over TCP are told the configuration and DATA at once, without a command."""
+    clients: Annotated[int, Field(ge=1, le=1000)] = 32
+    """So many at once."""
+    per_address: Annotated[int, Field(ge=1, le=1000)] = 8
+    """Of these, so many from one address (IPv6: from one /64 network)."""
+    calls: Annotated[Rate, Field(ge=1)] = 10
+    """Calls taken from one address in the long run; more are closed at once."""
+    queue: Annotated[Size, Field(ge=1 << 17)] = 16 << 20
+    """Bytes that wait for a client; one that has more is cut off."""
+    keepalive: Duration = 60 * SECOND
+    """A client that has not answered for so long is given up (0 s: never)."""
+
+    @model_validator(mode="after")
+    def _reaches_somebody(self) -> Settings:
+        if not (self.listen or self.listen_tls or self.udp):
+            raise fault("nobody can get this stream", "add listen:, listen_tls: or udp:")
+        if self.listen_tls and not self.tls:
+            raise fault("listen_tls without certificates", "add tls: {certificate, key, authorities}")
+        for setting in ("tls", "names"):
+            if getattr(self, setting) and not self.listen_tls:
+                raise fault(f"{setting} without listen_tls: nothing is under TLS", "add listen_tls: HOST:PORT")
+        return self
+
+    def check(self) -> None:
+        """Whether its certificates can be used. Raises TlsFault."""
+        if self.tls:
+            self.tls.check()
+
+    @property
+    def stream(self) -> Stream:
+        """What is told, whoever is in it."""
+        choice = Choice(devices=self.devices, channels=self.channels, rate=self.rate)
+        limit = MAX_DATAGRAM if self.udp else MAX_FRAME
+        return Stream(self.idcode, self.version, self.time_base, choice, self.format, limit)
