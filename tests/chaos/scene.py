@@ -92,7 +92,8 @@ class Scene:
         self.prefix = devices_prefix
 
     def run(self, act: Callable[[Scene], None], drain: float = DRAIN) -> oracle.Report:
-        """Up, devices, `act`, drain, down, judge."""
+        """Up, devices, `act`, drain, down, judge. SIGTERM, too, leaves nothing behind."""
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         try:
             self.station.up()
             self.players = Players(self.folder, self.prefix)
