@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from algorithms.alignment import Aligner, Released, Rows
+from algorithms.alignment import Aligner, Released
 from algorithms.clockwatch import ClockWatch
+from algorithms.slotring import Rows
 from archive.journal import JournalError
 from nodes._alignhealth import COLUMNS, alarms, columns
 from nodes._catchup import CatchUp, together
