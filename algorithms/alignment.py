@@ -149,7 +149,7 @@ class Aligner:
 
     def wake_at(self) -> int | None:
         """Monotonic ns when the next wait is over."""
-        due = int(self._ring.due.min(initial=NEVER, where=self._ring.open))
+        due = int(self._ring.due.min())
         return None if due == NEVER else due
 
     def rewind(self, slot: int) -> None:
@@ -159,7 +159,7 @@ class Aligner:
         """
         if slot < self.frontier:
             self._spent = [*self._spent, (max(self.run_start, slot + 1), self.frontier)][-RUNS_KEPT:]
-            self._ring.open[:] = False
+            self._ring.close(slice(None))
             self._ring.slot[:] = NOTHING_YET
             self.frontier, self.run_start = slot, slot + 1
 
@@ -269,7 +269,7 @@ class Aligner:
             slot=slots, device=self.devices[columns], **ring.cut(at, columns), arrival=ring.last[at]
         )  # fmt: skip
         self._done.append(released)
-        ring.open[at] = False
+        ring.close(at)
         self.frontier = int(slots[-1])
 
     def _widen(self) -> None:

@@ -19,6 +19,7 @@ from algorithms.columns import Columns
 I8 = NDArray[np.int64]
 
 SECOND = 1_000_000_000
+FOREVER = np.iinfo(np.int64).max
 QUORUM = 2
 """Devices heard, for there to be somebody to compare with."""
 
@@ -85,14 +86,15 @@ class ClockWatch:
         return delay - self.middle if self.middle is not None else np.zeros_like(delay)
 
     def _medians(self, at: I8) -> None:
-        """Lower medians of the last rows (an actual delay, no mean of two), where there are enough."""
-        full = at[self._count[at] >= self._rows]
-        if full.size:
-            middle = (self._rows - 1) // 2
-            self.delay[full] = np.partition(self._delay[full], middle, axis=1)[:, middle]
-        for one in at[self._count[at] < self._rows].tolist():
-            some = np.sort(self._delay[one, : self._count[one]])
-            self.delay[one] = some[(some.size - 1) // 2]
+        """Lower medians of the last rows (an actual delay, no mean of two), of which there may be few."""
+        count = np.minimum(self._count[at], self._rows)
+        full = count == self._rows
+        middle = (self._rows - 1) // 2
+        self.delay[at[full]] = np.partition(self._delay[at[full]], middle, axis=1)[:, middle]
+        few, count = at[~full], count[~full]
+        if few.size:
+            held = np.where(np.arange(self._rows) < count[:, None], self._delay[few], FOREVER)
+            self.delay[few] = np.sort(held, axis=1)[np.arange(few.size), (count - 1) // 2]
 
     def _widen(self, columns: int) -> None:
         more = columns - self._count.size

@@ -49,7 +49,7 @@ class Ring:
         self.slot = np.full(depth, NOTHING_YET, dtype=np.int64)
         self.open = np.zeros(depth, dtype=bool)
         self.due = np.full(depth, NEVER, dtype=np.int64)
-        """Monotonic ns when the wait is over."""
+        """Monotonic ns when the wait is over; NEVER where none is open."""
         self.last = np.zeros(depth, dtype=np.int64)
         self.present = np.zeros((depth, 0), dtype=bool)
         self.quality = np.zeros((depth, 0), dtype=np.uint8)
@@ -97,6 +97,10 @@ class Ring:
             if absent.any():
                 copies[name][absent] = nothing
         return copies
+
+    def close(self, at: I8 | slice) -> None:
+        """Slots that nobody waits for any more."""
+        self.open[at], self.due[at] = False, NEVER
 
     def opened(self) -> I8:
         """[k] open slots, ascending."""
