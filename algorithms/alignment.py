@@ -128,11 +128,11 @@ class Aligner:
         for piece in self._pieces(rows.slot):
             self._push(rows.take(piece), column[piece], begin[piece], now)
             if piece.stop < rows.slot.size:
-                self._release(now.monotonic, everything=False)
+                self._release(now.monotonic)
 
-    def release(self, now: Instant, everything: bool = False) -> list[Released]:
-        """What is complete or has waited long enough (or all that is held), oldest first."""
-        self._release(now.monotonic, everything)
+    def release(self, now: Instant, everything: bool = False, overdue: bool = True) -> list[Released]:
+        """What is complete or, if `overdue`, has waited long enough (or all that is held), oldest first."""
+        self._release(now.monotonic, everything, overdue)
         done, self._done = self._done, []
         return done
 
@@ -244,12 +244,12 @@ class Aligner:
         repeated[first] = False
         return repeated
 
-    def _release(self, mono: int, everything: bool) -> None:
+    def _release(self, mono: int, everything: bool = False, overdue: bool = True) -> None:
         ring, slots = self._ring, self._ring.opened()
         if not slots.size:
             return
         at = slots % ring.depth
-        over = np.flatnonzero(ring.due[at] <= mono)
+        over = np.flatnonzero((ring.due[at] <= mono) & overdue)
         count = int(over[-1]) + 1 if over.size else 0
         complete = (ring.present[at[count:], : self.devices.size] | ~self._expected(mono)).all(axis=1)
         count += complete.size if complete.all() else int(np.argmin(complete))
