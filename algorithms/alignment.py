@@ -26,13 +26,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from algorithms.columns import Columns
+from algorithms.slotring import NEVER, NOTHING_YET, Ring, Rows
+
 I8 = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 SECOND = 1_000_000_000
-NEVER = np.iinfo(np.int64).max
-NOTHING_YET = -(1 << 62)
-"""Frontier before anything was released: below every slot."""
 RUNS_KEPT = 16
 
 
@@ -46,30 +46,6 @@ class Instant(Protocol):
     @property
     def utc(self) -> int:
         """ns UTC since 1970"""
-
-
-@dataclass(frozen=True)
-class Rows:
-    """n rows of one table, in order of arrival."""
-
-    device: NDArray[np.uint32]
-    """[n] numbers"""
-    slot: I8
-    """[n]"""
-    arrival: I8
-    """[n] ns UTC"""
-    quality: NDArray[np.uint8]
-    """[n]"""
-    status: NDArray[np.uint16]
-    """[n]"""
-    values: NDArray[np.float32]
-    """[n, c]"""
-    digital: NDArray[np.uint16]
-    """[n, d]"""
-
-    def take(self, which: Any) -> Rows:
-        """Some of the rows: an index array, a mask or a slice."""
-        return Rows(*(getattr(self, name)[which] for name in self.__dataclass_fields__))
 
 
 @dataclass(frozen=True)
@@ -92,50 +68,6 @@ class Released:
     """[k] ns UTC of the slot's last arrival."""
 
 
-class _Ring:
-    """Slots x device columns; slot `s` lives at `s % depth`. Columns are added by doubling."""
-
-    def __init__(self, depth: int, channels: int, digitals: int) -> None:
-        self.depth = depth
-        self.slot = np.full(depth, NOTHING_YET, dtype=np.int64)
-        self.open = np.zeros(depth, dtype=bool)
-        self.due = np.full(depth, NEVER, dtype=np.int64)
-        """Monotonic ns when the wait is over."""
-        self.last = np.zeros(depth, dtype=np.int64)
-        self.present = np.zeros((depth, 0), dtype=bool)
-        self.quality = np.zeros((depth, 0), dtype=np.uint8)
-        self.status = np.zeros((depth, 0), dtype=np.uint16)
-        self.values = np.zeros((depth, 0, channels), dtype=np.float32)
-        self.digital = np.zeros((depth, 0, digitals), dtype=np.uint16)
-
-    def widen(self, least: int) -> None:
-        width = self.present.shape[1]
-        if least <= width:
-            return
-        columns = max(least, 2 * width)
-        for name in ("present", "quality", "status", "values", "digital"):
-            old = getattr(self, name)
-            new = np.zeros((self.depth, columns, *old.shape[2:]), dtype=old.dtype)
-            new[:, : old.shape[1]] = old
-            setattr(self, name, new)
-
-    def begin(self, slots: I8) -> None:
-        """Open slots at places that nobody needs any more."""
-        at = slots % self.depth
-        self.slot[at], self.open[at], self.due[at], self.last[at] = slots, True, NEVER, 0
-        self.present[at] = False
-
-    def store(self, at: I8, column: I8, rows: Rows) -> None:
-        self.present[at, column] = True
-        self.quality[at, column] = rows.quality
-        self.status[at, column] = rows.status
-        self.values[at, column] = rows.values
-        self.digital[at, column] = rows.digital
-
-    def opened(self) -> I8:
-        return np.sort(self.slot[self.open])
-
-
 class Aligner:
     """One table's slots. Counters are arrays by column, in the order of `devices`."""
 
@@ -152,12 +84,8 @@ class Aligner:
         """`time_of` slots -> ns UTC; `wait`, `absolute`, `silent` in ns; `depth` slots the ring can hold open."""
         self._time_of = time_of
         self._wait, self._absolute, self._silent = wait, absolute, silent
-        self._ring = _Ring(depth, channels, digitals)
-        self._column: dict[int, int] = {}
-        self._sorted = np.zeros(0, dtype=np.int64)
-        self._order = np.zeros(0, dtype=np.int64)
-        self.devices = np.zeros(0, dtype=np.uint32)
-        """[m] numbers, by column."""
+        self._ring = Ring(depth, channels, digitals)
+        self._columns = Columns()
         self.heard = np.zeros(0, dtype=np.int64)
         """[m] monotonic ns of the last row."""
         self.excluded = np.zeros(0, dtype=bool)
@@ -173,34 +101,38 @@ class Aligner:
 
     def expect(self, device: int, mono: int) -> None:
         """A device is there, though it has not sent yet: it is waited for during `silent`."""
-        if device not in self._column:
-            self._add([device])
-            self.heard[self._column[device]] = mono
+        if self._columns.get(device) is None:
+            self._columns.add(np.array([device]))
+            self._widen()
+            self.heard[-1] = mono
 
     def exclude(self, device: int, excluded: bool) -> None:
         """Wait for a device no more (or again)."""
-        if device in self._column:
-            self.excluded[self._column[device]] = excluded
+        column = self._columns.get(device)
+        if column is not None:
+            self.excluded[column] = excluded
 
     def dismiss(self, device: int) -> None:
         """A device went to another table: it is not expected here."""
-        if device in self._column:
-            self.heard[self._column[device]] = NOTHING_YET
+        column = self._columns.get(device)
+        if column is not None:
+            self.heard[column] = NOTHING_YET
 
     def push(self, rows: Rows, now: Instant, start: I8 | None = None) -> None:
         """Put rows in their slots. `start` [n]: monotonic ns from which the relative wait runs; None = now."""
-        column = self._columns(rows.device)
+        column = self._columns.of(rows.device)
+        self._widen()
         self.heard[column] = np.maximum(self.heard[column], now.monotonic)
         self._count("received", column)
         begin = np.full(rows.slot.shape, now.monotonic, dtype=np.int64) if start is None else start
         for piece in self._pieces(rows.slot):
             self._push(rows.take(piece), column[piece], begin[piece], now)
             if piece.stop < rows.slot.size:
-                self._release(now.monotonic, everything=False)
+                self._release(now.monotonic)
 
-    def release(self, now: Instant, everything: bool = False) -> list[Released]:
-        """What is complete or has waited long enough (or all that is held), oldest first."""
-        self._release(now.monotonic, everything)
+    def release(self, now: Instant, everything: bool = False, overdue: bool = True) -> list[Released]:
+        """What is complete or, if `overdue`, has waited long enough (or all that is held), oldest first."""
+        self._release(now.monotonic, everything, overdue)
         done, self._done = self._done, []
         return done
 
@@ -217,7 +149,7 @@ class Aligner:
 
     def wake_at(self) -> int | None:
         """Monotonic ns when the next wait is over."""
-        due = int(self._ring.due.min(initial=NEVER, where=self._ring.open))
+        due = int(self._ring.due.min())
         return None if due == NEVER else due
 
     def rewind(self, slot: int) -> None:
@@ -227,9 +159,14 @@ class Aligner:
         """
         if slot < self.frontier:
             self._spent = [*self._spent, (max(self.run_start, slot + 1), self.frontier)][-RUNS_KEPT:]
-            self._ring.open[:] = False
+            self._ring.close(slice(None))
             self._ring.slot[:] = NOTHING_YET
             self.frontier, self.run_start = slot, slot + 1
+
+    @property
+    def devices(self) -> NDArray[np.uint32]:
+        """[m] numbers, by column."""
+        return self._columns.numbers
 
     @property
     def waiting(self) -> int:
@@ -246,6 +183,8 @@ class Aligner:
         """Cut a batch so that each piece moves the ring by half its depth at most."""
         if not slot.size:
             return []
+        if int(slot.max()) - int(slot[0]) < self._ring.depth // 2:
+            return [slice(0, slot.size)]
         top = np.maximum.accumulate(slot)
         step = (top - top[0]) // max(1, self._ring.depth // 2)
         cuts = [0, *(np.flatnonzero(np.diff(step)) + 1).tolist(), slot.size]
@@ -256,21 +195,26 @@ class Aligner:
         late = rows.slot <= self.frontier
         for first, last in self._spent:
             late |= (rows.slot >= first) & (rows.slot <= last)
-        fresh = np.unique(rows.slot[~late])
         ring = self._ring
         at = rows.slot % ring.depth
-        ring.begin(fresh[ring.slot[fresh % ring.depth] != fresh])
+        fresh = (ring.slot[at] != rows.slot) & ~late
+        if fresh.any():
+            ring.begin(np.unique(rows.slot[fresh]))
+        cell = ring.cells(at, column)
         held = ring.slot[at] == rows.slot
-        again = self._repeated(column, rows.slot) | (held & ring.present[at, column])
-        self._count("duplicate", column[again])
-        self._count("late", column[late & ~again])
-        if late.any():
-            self._late.append(rows.take(late & ~again))
-        ring.present[at[late & held], column[late & held]] = True
-        good = ~late & ~again
-        ring.store(at[good], column[good], rows.take(good))
-        np.maximum.at(ring.last, at[good], rows.arrival[good])
-        np.minimum.at(ring.due, at[good], self._deadline(rows.slot[good], start[good], now))
+        again = (ring.present.reshape(-1)[cell] & held) | self._repeated(column, rows.slot, cell)
+        odd = late | again
+        if odd.any():
+            self._count("duplicate", column[again])
+            self._count("late", column[late & ~again])
+            if late.any():
+                self._late.append(rows.take(late & ~again))
+            ring.present.reshape(-1)[cell[late & held]] = True
+            good = ~odd
+            rows, at, cell, start = rows.take(good), at[good], cell[good], start[good]
+        ring.store(cell, rows)
+        np.maximum.at(ring.last, at, rows.arrival)
+        np.minimum.at(ring.due, at, self._deadline(rows.slot, start, now))
 
     def _make_room(self, top: int, mono: int) -> None:
         """The ring reaches `depth` slots back from the newest; what is older is released as it is."""
@@ -289,20 +233,23 @@ class Aligner:
         left = self._time_of(slot) + self._absolute - now.utc
         return np.where(left > 0, np.minimum(due, now.monotonic + left), due)
 
-    def _repeated(self, column: I8, slot: I8) -> Bools:
-        """Rows that stand a second time in this very batch."""
+    def _repeated(self, column: I8, slot: I8, cell: I8) -> Bools:
+        """Rows that stand a second time in this very batch; their places in the ring tell whether any can."""
+        ordered = np.sort(cell)
+        if not (ordered[1:] == ordered[:-1]).any():
+            return np.zeros(cell.size, dtype=np.bool_)
         key = (slot - slot.min()) * self.devices.size + column
         first: I8 = np.unique(key, return_index=True)[1]
         repeated = np.ones(key.size, dtype=np.bool_)
         repeated[first] = False
         return repeated
 
-    def _release(self, mono: int, everything: bool) -> None:
+    def _release(self, mono: int, everything: bool = False, overdue: bool = True) -> None:
         ring, slots = self._ring, self._ring.opened()
         if not slots.size:
             return
         at = slots % ring.depth
-        over = np.flatnonzero(ring.due[at] <= mono)
+        over = np.flatnonzero((ring.due[at] <= mono) & overdue)
         count = int(over[-1]) + 1 if over.size else 0
         complete = (ring.present[at[count:], : self.devices.size] | ~self._expected(mono)).all(axis=1)
         count += complete.size if complete.all() else int(np.argmin(complete))
@@ -315,44 +262,25 @@ class Aligner:
         if not slots.size:
             return
         ring, at = self._ring, slots % self._ring.depth
-        present = ring.present[at, : self.devices.size]
-        expected = self._expected(mono)
+        present, expected = ring.present[at, : len(self._columns)], self._expected(mono)
         self.counts["missing"] += (expected & ~present).sum(axis=0)
         columns = np.flatnonzero(expected | present.any(axis=0))
-        cells, there = np.ix_(at, columns), present[:, columns]
-        each = there[..., None]
         released = Released(
-            slot=slots,
-            device=self.devices[columns],
-            present=there.astype(np.uint8),
-            quality=np.where(there, ring.quality[cells], np.uint8(0)),
-            status=np.where(there, ring.status[cells], np.uint16(0)),
-            values=np.where(each, ring.values[cells], np.float32(np.nan)),
-            digital=np.where(each, ring.digital[cells], np.uint16(0)),
-            arrival=ring.last[at],
-        )
+            slot=slots, device=self.devices[columns], **ring.cut(at, columns), arrival=ring.last[at]
+        )  # fmt: skip
         self._done.append(released)
-        ring.open[at] = False
+        ring.close(at)
         self.frontier = int(slots[-1])
 
-    def _columns(self, device: NDArray[np.uint32]) -> I8:
-        number = device.astype(np.int64)
-        unknown = sorted(set(np.unique(number).tolist()) - self._column.keys())
-        if unknown:
-            self._add(unknown)
-        return self._order[np.searchsorted(self._sorted, number)]
-
-    def _add(self, numbers: list[int]) -> None:
-        self._column.update((number, self.devices.size + i) for i, number in enumerate(numbers))
-        self.devices = np.concatenate([self.devices, np.array(numbers, dtype=np.uint32)])
-        more = len(numbers)
+    def _widen(self) -> None:
+        more = len(self._columns) - self.heard.size
+        if not more:
+            return
         self.heard = np.concatenate([self.heard, np.full(more, NOTHING_YET, dtype=np.int64)])
         self.excluded = np.concatenate([self.excluded, np.zeros(more, dtype=bool)])
         for name, count in self.counts.items():
             self.counts[name] = np.concatenate([count, np.zeros(more, dtype=np.int64)])
-        self._order = np.argsort(self.devices, kind="stable")
-        self._sorted = self.devices[self._order].astype(np.int64)
-        self._ring.widen(self.devices.size)
+        self._ring.widen(len(self._columns))
 
     def _count(self, name: str, column: I8) -> None:
         self.counts[name] += np.bincount(column, minlength=self.devices.size)

@@ -14,9 +14,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from algorithms.columns import Columns
+
 I8 = NDArray[np.int64]
 
 SECOND = 1_000_000_000
+FOREVER = np.iinfo(np.int64).max
 QUORUM = 2
 """Devices heard, for there to be somebody to compare with."""
 
@@ -27,8 +30,7 @@ class ClockWatch:
     def __init__(self, limit: int, steady: int = 3 * SECOND, rows: int = 25) -> None:
         """`limit` and `steady` [ns]; the median is over the last `rows` rows."""
         self.limit, self._steady, self._rows = limit, steady, rows
-        self.devices = np.zeros(0, dtype=np.uint32)
-        self._column: dict[int, int] = {}
+        self._columns = Columns()
         self._delay = np.zeros((0, rows), dtype=np.int64)
         self._count = np.zeros(0, dtype=np.int64)
         self._heard = np.zeros(0, dtype=np.int64)
@@ -43,15 +45,22 @@ class ClockWatch:
 
     def push(self, device: NDArray[np.uint32], delay: I8, mono: int) -> I8:
         """Note the delays [n] ns of rows in order of arrival; returns their columns [n]."""
-        column = self._columns(device)
-        order = np.argsort(column, kind="stable")
-        ordered = column[order]
-        first = np.flatnonzero(np.diff(ordered, prepend=-1))
-        rank = np.arange(ordered.size) - np.repeat(first, np.diff(np.append(first, ordered.size)))
-        self._delay[ordered, (self._count[ordered] + rank) % self._rows] = delay[order]
-        self._count += np.bincount(column, minlength=self.devices.size)
+        column = self._columns.of(device)
+        self._widen(len(self._columns))
+        times = np.bincount(column, minlength=len(self._columns))
+        at = self._count[column]
+        often = np.flatnonzero(times[column] > 1)
+        if often.size:
+            at[often] += _earlier(column[often])
+        self._delay[column, at % self._rows] = delay
+        self._count += times
         self._heard[column] = mono
         return column
+
+    @property
+    def devices(self) -> NDArray[np.uint32]:
+        """[m] numbers, by column"""
+        return self._columns.numbers
 
     def judge(self, mono: int, silent: int = 10 * SECOND) -> NDArray[np.uint32]:
         """Compare all devices heard within `silent`; returns the numbers of those newly marked or unmarked."""
@@ -77,32 +86,34 @@ class ClockWatch:
         return delay - self.middle if self.middle is not None else np.zeros_like(delay)
 
     def _medians(self, at: I8) -> None:
-        """Lower medians of the last rows (an actual delay, no mean of two), where there are enough."""
-        full = at[self._count[at] >= self._rows]
-        if full.size:
-            middle = (self._rows - 1) // 2
-            self.delay[full] = np.partition(self._delay[full], middle, axis=1)[:, middle]
-        for one in at[self._count[at] < self._rows].tolist():
-            some = np.sort(self._delay[one, : self._count[one]])
-            self.delay[one] = some[(some.size - 1) // 2]
+        """Lower medians of the last rows (an actual delay, no mean of two), of which there may be few."""
+        count = np.minimum(self._count[at], self._rows)
+        full = count == self._rows
+        middle = (self._rows - 1) // 2
+        self.delay[at[full]] = np.partition(self._delay[at[full]], middle, axis=1)[:, middle]
+        few, count = at[~full], count[~full]
+        if few.size:
+            held = np.where(np.arange(self._rows) < count[:, None], self._delay[few], FOREVER)
+            self.delay[few] = np.sort(held, axis=1)[np.arange(few.size), (count - 1) // 2]
 
-    def _columns(self, device: NDArray[np.uint32]) -> I8:
-        numbers, which = np.unique(device, return_inverse=True)
-        new = [number for number in numbers.tolist() if number not in self._column]
-        if new:
-            self._add(new)
-        columns = np.array([self._column[number] for number in numbers.tolist()], dtype=np.int64)
-        return columns[which]
-
-    def _add(self, numbers: list[int]) -> None:
-        self._column.update((number, self.devices.size + i) for i, number in enumerate(numbers))
-        more = len(numbers)
-        self.devices = np.concatenate([self.devices, np.array(numbers, dtype=np.uint32)])
-        self._delay = np.concatenate([self._delay, np.zeros((more, self._rows), dtype=np.int64)])
+    def _widen(self, columns: int) -> None:
+        more = columns - self._count.size
+        if not more:
+            return
         zeros = np.zeros(more, dtype=np.int64)
+        self._delay = np.concatenate([self._delay, np.zeros((more, self._rows), dtype=np.int64)])
         self._count, self._heard = np.concatenate([self._count, zeros]), np.concatenate([self._heard, zeros])
         self._since, self.delay = np.concatenate([self._since, zeros - 1]), np.concatenate([self.delay, zeros])
         self.marked = np.concatenate([self.marked, np.zeros(more, dtype=bool)])
+
+
+def _earlier(column: I8) -> I8:
+    """[n] how many of the entries before each are the same."""
+    order = np.argsort(column, kind="stable")
+    ordered = column[order]
+    earlier = np.empty_like(order)
+    earlier[order] = np.arange(ordered.size) - ordered.searchsorted(ordered)
+    return earlier
 
 
 def _middle(delay: I8) -> int:

@@ -115,20 +115,30 @@ class Samples:
     def _store(self, slot: I8, column: I8, values: F4, now: int) -> None:
         at = slot % self._size
         fresh = self._slot[at] != slot
-        self._values[:, at[fresh]] = np.nan
+        there, cells = ~np.isnan(values), np.ix_(column, at)
+        if fresh.all() and self._is_whole(column):
+            self._values[cells] = values.T  # nearly always: nothing there that would have to stay, or go
+        else:
+            self._values[:, at[fresh]] = np.nan
+            self._values[cells] = np.where(there.T & np.isnan(self._values[cells]), values.T, self._values[cells])
         self._slot[at], self._came[at[fresh]] = slot, now
-        there = ~np.isnan(values)
-        cells = np.ix_(column, at)
-        self._values[cells] = np.where(there.T & np.isnan(self._values[cells]), values.T, self._values[cells])
         self._hear(slot, column, there)
+
+    def _is_whole(self, column: I8) -> bool:
+        """Whether each device stands in it once."""
+        m = self._devices.size
+        return column.size == m and bool(np.bincount(column, minlength=m).all())
 
     def _hear(self, slot: I8, column: I8, there: Bools) -> None:
         """Samples came [k, m] of these devices: the schedule of one that is new, or was gone, begins."""
         heard = there.any(axis=0)
-        column, there = column[heard], there[:, heard]
-        first, last = slot[there.argmax(axis=0)], slot[slot.size - 1 - there[::-1].argmax(axis=0)]
+        if not heard.all():
+            column, there = column[heard], there[:, heard]
+        first = last = slot
+        if slot.size > 1:
+            first, last = slot[there.argmax(axis=0)], slot[slot.size - 1 - there[::-1].argmax(axis=0)]
         gone = first - self._heard[column] > self._size + GONE * self.every
-        for one, begin in zip(column[gone].tolist(), first[gone].tolist(), strict=True):
+        for one, begin in zip(column[gone].tolist(), np.broadcast_to(first, gone.shape)[gone].tolist(), strict=True):
             self._forget(one)
             self._begin[one] = self._end[one] = self._first_end(int(self._devices[one]), begin)
         self._heard[column] = np.maximum(self._heard[column], last)
@@ -147,7 +157,8 @@ class Samples:
     def cut(self, device: int, first: int) -> Cut:
         """The window of a device that begins at a slot, of what is held of it."""
         slots = np.arange(first, first + self.length)
-        at = slots % self._size
+        at = slots - slots[0] + slots[0] % self._size
+        at[at >= self._size] -= self._size
         held = self._slot[at] == slots
         column = self._column.get(device)
         measured = self._values[column, at] if column is not None else np.float32(np.nan)

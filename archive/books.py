@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from algorithms.columns import Columns
 from protocol.messages import U4, Tally
 
 Counts = NDArray[np.int64]
@@ -64,12 +65,18 @@ class Stream:
 class Books:
     """All counts of an archive; copied, changed and swapped in by a commit."""
 
-    devices: list[int] = field(default_factory=list)
+    columns: Columns = field(default_factory=Columns)
+    """Which row of the counts a device has."""
     own: Counts = field(default_factory=lambda: np.zeros((0, len(OWN)), np.int64))
     """[device, OWN]"""
     closed: Counts = field(default_factory=lambda: np.zeros((0, len(SAID)), np.int64))
     """[device, SAID] of the epochs that are closed."""
     streams: dict[tuple[str, int], Stream] = field(default_factory=dict)
+
+    @property
+    def devices(self) -> list[int]:
+        """In the order of the counts."""
+        return self.columns.numbers.tolist()
 
     def copy(self) -> Books:
         return deepcopy(self)
@@ -81,18 +88,18 @@ class Books:
             for name, earlier in self.streams:
                 self.streams[name, earlier].gaps |= name == node
             stream = self.streams[node, epoch] = Stream()
-        stream.fit(len(self.devices))
+        stream.fit(len(self.columns))
         return stream
 
     def came(self, node: str, epoch: int, device: U4) -> None:
         """Rows [n] of these devices came in a stream."""
-        rows, counts = self._counted(device)
-        self.stream(node, epoch).seen[rows] += counts
+        counts = self._counted(device)
+        self.stream(node, epoch).seen += counts
 
     def count(self, what: str, device: U4) -> None:
         """Rows [n] of these devices ended as one of `OWN`."""
-        rows, counts = self._counted(device)
-        self.own[rows, OWN.index(what)] += counts
+        counts = self._counted(device)
+        self.own[:, OWN.index(what)] += counts
 
     def tally(self, node: str, epoch: int, tally: Tally) -> None:
         """A writer's own counts. They only grow."""
@@ -108,41 +115,36 @@ class Books:
             return
         rows = self._rows(tally.device)
         stream = self.streams.setdefault((node, epoch), Stream(gaps=True))
-        stream.fit(len(self.devices))
+        stream.fit(len(self.columns))
         stream.said[rows] = np.stack([getattr(tally, name) for name in SAID], axis=1)
 
     def standing(self) -> Counts:
         """[device, COLUMNS], in the order of `devices`; the law holds in every row."""
         said = self.closed.copy()
         for stream in self.streams.values():
-            stream.fit(len(self.devices))
+            stream.fit(len(self.columns))
             said += stream.account()
         received, corrupt, refused, lost = said.T
         archived, aside, duplicate = self.own.T
         pending = received - archived - aside - duplicate - corrupt - refused - lost
         columns = [received, archived, aside, duplicate, corrupt, refused, lost, pending]
-        return np.stack(columns, axis=1).astype(np.int64).reshape(len(self.devices), len(COLUMNS))
+        return np.stack(columns, axis=1).astype(np.int64).reshape(len(self.columns), len(COLUMNS))
 
     def totals(self) -> dict[str, int]:
         """Sums over all devices, by name."""
         return dict(zip(COLUMNS, self.standing().sum(axis=0).tolist(), strict=True))
 
-    def _counted(self, device: NDArray[Any]) -> tuple[Counts, Counts]:
-        """([k] index, [k] how often) of the k different devices among [n]; new ones are added."""
-        unique, counts = np.unique(device, return_counts=True)
-        return self._rows(unique), counts
+    def _counted(self, device: NDArray[Any]) -> Counts:
+        """[m] How often each device of the books stands among [n]; new ones are added."""
+        return np.bincount(self._rows(device), minlength=len(self.columns))
 
     def _rows(self, device: NDArray[Any]) -> Counts:
-        """[n] index of each device, none twice; new ones are added."""
-        known = {device: row for row, device in enumerate(self.devices)}
-        for each in device.tolist():
-            if each not in known:
-                known[each] = len(self.devices)
-                self.devices.append(each)
-        if missing := len(self.devices) - len(self.own):
+        """[n] index of each device; new ones are added."""
+        rows = self.columns.of(device)
+        if missing := len(self.columns) - len(self.own):
             self.own = np.pad(self.own, ((0, missing), (0, 0)))
             self.closed = np.pad(self.closed, ((0, missing), (0, 0)))
-        return np.array([known[each] for each in device.tolist()], dtype=np.int64)
+        return rows
 
     def sum_up(self) -> None:
         """All but the last few epochs of each writer into one sum."""
@@ -150,7 +152,7 @@ class Books:
             epochs = sorted(epoch for name, epoch in self.streams if name == node)
             for epoch in epochs[:-EPOCHS]:
                 stream = self.streams.pop((node, epoch))
-                stream.fit(len(self.devices))
+                stream.fit(len(self.columns))
                 self.closed += stream.account()
 
     def to_json(self) -> dict[str, Any]:
@@ -173,7 +175,9 @@ class Books:
             for node, epoch, number, gaps, said, seen in state["streams"]
         }
         own, closed = _table(state["own"], len(OWN)), _table(state["closed"], len(SAID))
-        return cls([int(each) for each in state["devices"]], own, closed, streams)
+        columns = Columns()
+        columns.add(np.array(state["devices"], dtype=np.uint32))
+        return cls(columns, own, closed, streams)
 
 
 def _table(rows: Iterable[Any], columns: int) -> Counts:

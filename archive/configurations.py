@@ -157,12 +157,12 @@ class Register:
     def numbers(self, device: U4, table: Table, writer: tuple[str, int] = ("", 0)) -> NDArray[np.int64]:
         """[n] Number of the configuration in force for each row of a table in a (writer, epoch)'s stream."""
         known, numbers = self._looked.get((table, writer), (NO_DEVICES, NO_NUMBERS))
-        at = np.searchsorted(known, device)
-        if not len(known) or (known[np.minimum(at, len(known) - 1)] != device).any():
+        at = known.searchsorted(device)
+        if not len(known) or (known.take(at, mode="clip") != device).any():
             known = np.union1d(known, device)
             numbers = np.array([self._in_force(each, table, writer) for each in known.tolist()], dtype=np.int64)
             self._looked[table, writer] = known, numbers
-            at = np.searchsorted(known, device)
+            at = known.searchsorted(device)
         return numbers[at]
 
     def _in_force(self, device: int, table: Table, writer: tuple[str, int]) -> int:

@@ -23,6 +23,8 @@ from protocol import clock
 from protocol.messages import U1, U4, Aside, Measurements, Table
 
 DAY = 86_400 * clock.SECOND
+SPARSE = 8
+"""Cells to a row, from the first to the last, beyond which it is cheaper to sort."""
 Index = NDArray[np.int64]
 Marks = list[tuple[Cells, int, bytes, bytes]]
 """(part, offset, presence bytes before, and after)."""
@@ -83,7 +85,7 @@ class Outcome(NamedTuple):
 
 def settle(part: Part, cells: Index, lot: Lot, taken: Taken) -> Outcome:
     """Judge rows against their cells of a part, against each other, and against older files (`taken`)."""
-    order = np.argsort(cells, kind="stable")
+    order = _by_cell(cells)
     sorted_cells = cells[order]
     first = np.concatenate([[True], sorted_cells[1:] != sorted_cells[:-1]])
     group = np.cumsum(first) - 1
@@ -106,6 +108,19 @@ def settle(part: Part, cells: Index, lot: Lot, taken: Taken) -> Outcome:
     return Outcome(order[new], np.sort(order[~new & same]), np.sort(order[~new & ~same]))
 
 
+def _by_cell(cells: Index) -> Index:
+    """[n] Rows in ascending order of their cells, those of one cell in their own order."""
+    low = int(cells.min())
+    room = int(cells.max()) + 1 - low
+    if room <= SPARSE * len(cells):  # as rows of many devices are: put each where it belongs instead of sorting
+        seat = np.full(room, -1)
+        seat[cells - low] = np.arange(len(cells))
+        order = seat[seat >= 0]
+        if len(order) == len(cells):
+            return np.asarray(order)
+    return np.argsort(cells, kind="stable")
+
+
 def digests(lot: Lot, register: Register) -> list[bytes]:
     """[n] 16 bytes that tell whether two rows set aside are copies: configuration, time and content."""
     keys = {number: register.keys[number].encode() for number in np.unique(lot.number).tolist()}
@@ -119,13 +134,24 @@ def digests(lot: Lot, register: Register) -> list[bytes]:
 def by_hour(lot: Lot, last: dict[int, int]) -> list[tuple[int, Lot]]:
     """Rows by the hour they stand in; an implausible one stays with its device's plausible ones."""
     placed = np.flatnonzero(lot.aside == Aside.NO)
+    recent = _last_rows(lot, placed)
+    last.update(zip(lot.device[recent].tolist(), lot.time[recent].tolist(), strict=True))
+    if 0 < placed.size == len(lot.slot):
+        ends = clock.slot_time(np.array([lot.slot.min(), lot.slot.max()]), lot.table.rate) // layout.SPAN * layout.SPAN
+        if ends[0] == ends[1]:
+            return [(int(ends[0]), lot)]
     hour = clock.slot_time(lot.slot, lot.table.rate) // layout.SPAN * layout.SPAN
-    devices, at = np.unique(lot.device[placed][::-1], return_index=True)
-    recent = placed[::-1][at]
-    last.update(zip(devices.tolist(), lot.time[recent].tolist(), strict=True))
     for row in np.flatnonzero(lot.aside != Aside.NO).tolist():
         hour[row] = layout.hour_of(last.get(int(lot.device[row]), int(lot.time[row])))
     return [(each, lot.pick(np.flatnonzero(hour == each))) for each in np.unique(hour).tolist()]
+
+
+def _last_rows(lot: Lot, placed: Index) -> Index:
+    """Of some rows the last ones of each configuration, by device, and in their order where a device has two."""
+    seat = np.full(int(lot.number.max(initial=0)) + 1, -1)
+    seat[lot.number[placed]] = placed
+    recent = np.sort(seat[seat >= 0])
+    return np.asarray(recent[np.argsort(lot.device[recent], kind="stable")])
 
 
 def strayed(hour: int, lot: Lot) -> tuple[int, int] | None:

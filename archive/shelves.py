@@ -35,6 +35,8 @@ class Shelf:
         self._older: list[Source] = []
         self._closing: list[Any] = []
         self._columns: dict[tuple[int, int], tuple[Part, int]] = {}
+        self._seats: dict[int, Places] = {}
+        """Start of parts -> [2, configurations] place among `parts`, and column; -1: was not asked for yet."""
         self._aside_columns: dict[tuple[Path, int], int] = {}
         self.digests: set[bytes] = set()
         for _ in range(3):  # a finishing child may merge and delete sealed parts while we open them
@@ -94,27 +96,39 @@ class Shelf:
 
     def places(self, number: Places, slot: Places) -> tuple[list[Part], Places, Places]:
         """(parts, [n] index of each row's part, [n] its cell) for configuration numbers and slots of rows."""
-        span = self._span(len(np.unique(number)))
-        start = clock.slot_time(slot, self.table.rate) // span * span
-        begin = start.min(initial=self.hour)
-        width = int(number.max(initial=0)) + 1
-        keys, inverse = _distinct((start - begin) // span * width + number)
-        parts: list[Part] = []
-        where = np.empty((2, len(keys)), dtype=np.int64)
-        for at, key in enumerate(keys.tolist()):
-            part, column = self._column(key % width, int(begin) + key // width * span, span)
-            if part not in parts:
-                parts.append(part)
-            where[:, at] = parts.index(part), column
-        index, column = where[:, inverse]
+        span, rate = self._span(number), self.table.rate
+        low = int(slot.min())
+        start = clock.slot_time(np.arange(low, int(slot.max()) + 1), rate) // span * span
+        seats = np.empty((2, len(number)), dtype=np.int64)
+        for each in np.unique(start).tolist():
+            mine = slice(None) if start[0] == start[-1] else np.flatnonzero(start[slot - low] == each)
+            seats[:, mine] = self._seats_of(number[mine], each, span)
+        used = np.flatnonzero(np.bincount(seats[0]))
+        index = used.searchsorted(seats[0])
+        parts = [self.parts[each] for each in used.tolist()]
         first = np.array([part.first for part in parts])[index]
         capacity = np.array([part.capacity for part in parts])[index]
-        return parts, index, (slot - first) * capacity + column
+        return parts, index, (slot - first) * capacity + seats[1]
 
-    def _span(self, columns: int) -> int:
+    def _seats_of(self, number: Places, start: int, span: int) -> Places:
+        """[2, n] Place among `parts` and column of configurations in the parts that begin at `start`."""
+        seats = self._seats.get(start, np.zeros((2, 0), dtype=np.int64))
+        missing = int(number.max(initial=-1)) + 1 - seats.shape[1]
+        if missing > 0:
+            seats = np.pad(seats, ((0, 0), (0, missing)), constant_values=-1)
+        found = seats[:, number]
+        if (found[0] < 0).any():
+            for each in np.unique(number[found[0] < 0]).tolist():
+                part, column = self._column(each, start, span)
+                seats[:, each] = self.parts.index(part), column
+            found = seats[:, number]
+        self._seats[start] = seats
+        return found
+
+    def _span(self, number: Places) -> int:
         """Length of this shelf's parts [ns]: the longest under the limit when its first part is made."""
         if self.span is None:
-            wanted = _with_spare(max(columns, self._register.expected(self.table)))
+            wanted = _with_spare(max(len(np.unique(number)), self._register.expected(self.table)))
             second = wanted * layout.row_bytes(self.table) * max(self.table.rate, 1)
             fits = [span for span in layout.PART_SPANS if second * (span // clock.SECOND) <= self._limit]
             self.span = fits[0] if fits else layout.PART_SPANS[-1]
@@ -234,13 +248,7 @@ class Shelf:
         for opened in self._closing:
             opened.close()
         self._closing, self._older, self.parts, self.asides = [], [], [], []
-        self._columns, self.digests = {}, set()
-
-
-def _distinct(keys: Places) -> tuple[Places, Places]:
-    """(distinct keys, ascending; [n] which of them each is) of small numbers from 0 on."""
-    there = np.bincount(keys) > 0
-    return np.flatnonzero(there), (np.cumsum(there) - 1)[keys]
+        self._columns, self._seats, self.digests = {}, {}, set()
 
 
 def seal_part(path: Path) -> None:

@@ -206,8 +206,8 @@ class Archive:
     def _check_room(self) -> None:
         """Raises OSError if the disk has no room for what was taken."""
         need = self.verdicts.bytes
-        need += sum(len(number) * layout.row_bytes(table) for table, batches in self._rows.items()
-                    for number, _ in batches)  # fmt: skip
+        for table, batches in self._rows.items():
+            need += layout.row_bytes(table) * sum(len(number) for number, _ in batches)
         free = self._disk.free(self.root)
         if free < self._reserve + need:
             raise OSError(28, f"{self.root}: {free >> 20} MiB free, {self._reserve >> 20} MiB are kept; make room")

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from algorithms.alignment import Aligner, Released, Rows
+from algorithms.alignment import Aligner, Released
 from algorithms.clockwatch import ClockWatch
+from algorithms.slotring import Rows
 from archive.journal import JournalError
 from nodes._alignhealth import COLUMNS, alarms, columns
 from nodes._catchup import CatchUp, together
@@ -121,7 +122,7 @@ class Concentrator(Node):
         yield from self._catchup.asking(actions)
         if not self._catchup.active:
             yield from self._words(words, now)
-            yield from self._release(now, now)
+            yield from self._release(now, now, overdue=False)
             return
         for word in words:
             self._catchup.add(word, now)
@@ -277,10 +278,14 @@ class Concentrator(Node):
                 aligner.rewind(clock.slot_of(here - self.settings.clock, table.rate))
                 self.counters["rewinds"] += 1
 
-    def _release(self, then: Now, now: Now, everything: bool = False) -> Iterator[Action]:
-        """What is due at `then`, which is now unless we are catching up."""
+    def _release(self, then: Now, now: Now, everything: bool = False, overdue: bool = True) -> Iterator[Action]:
+        """What is due at `then`, which is now unless we are catching up.
+
+        Without `overdue` only what is complete: after a moment in which this process had no turn, what came in it is
+        taken first, and only then are slots given up (`wake`).
+        """
         for table, aligner in self.aligners.items():
-            done = aligner.release(then, everything)
+            done = aligner.release(then, everything, overdue)
             late = aligner.take_late(aligner.frontier - LATE // clock.period(table.rate))
             if late is not None:
                 yield self.writer.say(_snapshots(table, late, now, late=True))

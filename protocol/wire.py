@@ -109,12 +109,13 @@ def _array(name: str, shape: list[int], view: memoryview) -> np.ndarray[Any, Any
     dtype = DTYPES.get(name)
     if dtype is None or type(shape) is not list or not 1 <= len(shape) <= MAX_DIMENSIONS:
         raise ValueError(f"array of {name!r:.20} {shape!r:.60} is not one of ours")
-    if any(type(size) is not int or not 0 <= size <= MAX_MESSAGE for size in shape):
-        raise ValueError(f"array of {name} has an impossible shape: {shape!r:.60}")
+    for size in shape:
+        if type(size) is not int or not 0 <= size <= MAX_MESSAGE:
+            raise ValueError(f"array of {name} has an impossible shape: {shape!r:.60}")
     if math.prod(shape) * dtype.itemsize != view.nbytes:
         raise ValueError(f"array of {name} {shape} in {view.nbytes} bytes")
-    array: np.ndarray[Any, Any] = np.frombuffer(view, dtype=dtype).reshape(shape)
-    array.flags.writeable = False
+    array: np.ndarray[Any, Any] = np.ndarray(shape, dtype, view)
+    array.setflags(write=False)
     return array
 
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from algorithms.alignment import SECOND, Aligner, Released, Rows
+from algorithms.alignment import SECOND, Aligner, Released
+from algorithms.slotring import Rows
 
 MS = 1_000_000
 BASE = 86_000_000_000

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from algorithms.clockwatch import SECOND, ClockWatch
 
@@ -96,3 +98,16 @@ def test_a_batch_longer_than_its_memory_keeps_the_last_rows():
     watch.push(np.full(1, 8, dtype=np.uint32), np.zeros(1, dtype=np.int64), 0)
     watch.judge(0)
     assert watch.delay.tolist() == [7, 0]
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.integers(-50, 50)), min_size=1, max_size=60), st.integers(1, 60))
+def test_the_delay_is_the_lower_median_of_the_last_rows(rows: list[tuple[int, int]], chunk: int):
+    watch, heard = ClockWatch(SECOND, rows=5), dict[int, list[int]]()
+    for at in range(0, len(rows), chunk):
+        device, delay = zip(*rows[at : at + chunk], strict=True)
+        watch.push(np.array(device, np.uint32), np.array(delay, np.int64), 0)
+        for one, each in rows[at : at + chunk]:
+            heard.setdefault(one, []).append(each)
+        watch.judge(0)
+        lower = {one: sorted(all_[-5:])[(len(all_[-5:]) - 1) // 2] for one, all_ in heard.items()}
+        assert dict(zip(watch.devices.tolist(), watch.delay.tolist(), strict=True)) == lower

@@ -267,3 +267,27 @@ def test_samples_of_a_device_too_late_for_any_window_say_that_it_is_there():
     cuts = list(samples.add(np.arange(110, 131), u4(2), np.ones((21, 1), np.float32)))
     assert [cut.first for cut in cuts] == [110, 115, 120, 125, 130]
     assert all(np.isnan(cut.values).all() for cut in cuts)
+
+
+some_devices = st.lists(st.integers(1, 4), min_size=1, unique=True)
+
+
+@given(st.lists(st.tuples(st.integers(-1, 2), some_devices, st.integers(1, 3)), max_size=12))
+def test_the_first_sample_of_a_slot_stands_there_whoever_is_told_of_in_a_push(pushes: list[tuple[int, list[int], int]]):
+    samples, first = Samples(20, 1000), dict[tuple[int, int], float]()
+    top = 100
+    for leap, devices, count in pushes:
+        slot = np.arange(top + leap, top + leap + count)
+        values = np.arange(slot.size * len(devices), dtype=np.float32).reshape(slot.size, -1) + 100 * len(first)
+        values[values % 3 == 0] = np.nan
+        list(samples.push(slot, u4(*devices), values))
+        top = max(top, int(slot[-1]) + 1)
+        for at, row in zip(slot.tolist(), values.tolist(), strict=True):
+            for device, value in zip(devices, row, strict=True):
+                if value == value:
+                    first.setdefault((device, at), value)
+    for device in {device for device, _ in first}:
+        held = dict(enumerate(samples.cut(device, top - 20).values.tolist(), top - 20))
+        assert {at: value for at, value in held.items() if value == value} == {
+            at: first[device, at] for at in held if (device, at) in first
+        }

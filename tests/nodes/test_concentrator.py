@@ -247,6 +247,17 @@ def test_health_has_a_row_for_each_device(bench: Bench):
     }
 
 
+def test_what_came_while_it_had_no_turn_is_taken_before_slots_are_given_up(bench: Bench):
+    times = [START.utc + k * 20 * MILLISECOND for k in range(2)]
+    bench.send({1: times[0], 2: times[0]}, START)
+    waited = [bench.send({1: time, 2: time, 3: time}, later(300 * MILLISECOND)) for time in times[1:]]
+    assert waited == [[]]  # the older slot goes first, and its last row waits to be taken
+    said = bench.send({3: times[0]}, later(300 * MILLISECOND))
+    assert np.concatenate([word.slot for word in said]).tolist() == [clock.slot_of(time, 50) for time in times]
+    assert all(word.present.all() for word in said)
+    assert bench.columns()[3]["late"] == 0
+
+
 def test_rows_that_come_late_are_said_apart(bench: Bench):
     times = [START.utc + k * 20 * MILLISECOND for k in range(3)]
     for time in times:

@@ -6,7 +6,8 @@ import msgpack
 import numpy as np
 import pytest
 
-from algorithms.alignment import Aligner, Rows
+from algorithms.alignment import Aligner
+from algorithms.slotring import Rows
 from nodes._catchup import GIVE_UP
 from nodes._keeper import Keeper
 from nodes._mark import PENDING, Followers, Mark, MarkError, Progress
