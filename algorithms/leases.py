@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+TURNS = 4
+"""After so many urgent pieces in a row one that is not has its turn."""
 
 
 @dataclass
@@ -56,7 +58,9 @@ class Leases(Generic[T]):
         self._in_flight, self._timeout, self._attempts, self._each = in_flight, timeout, attempts, each
         self._waiting: deque[_Lease[T]] = deque()
         self._urgent: deque[_Lease[T]] = deque()
-        """Goes before what is in `_waiting`."""
+        """Goes before what is in `_waiting`, but for one in `TURNS`."""
+        self._row = 0
+        """Urgent pieces that went before others in a row."""
         self._out: dict[int, _Lease[T]] = {}
         self._load: OrderedDict[str, int] = OrderedDict((worker, 0) for worker in workers)
         """Worker -> pieces it has; in order of their last turn."""
@@ -92,12 +96,14 @@ class Leases(Generic[T]):
     def send(self, mono: int) -> Iterator[Sent[T]]:
         """Give out what may be given out now."""
         while self.waiting and len(self._out) < self._in_flight:
-            queue = self._urgent or self._waiting
+            urgent = bool(self._urgent) and (self._row < TURNS or not self._waiting)
+            queue = self._urgent if urgent else self._waiting
             lease = queue[0]
             worker = self._freest(lease.worker)
             if worker is None:
                 return
             queue.popleft()
+            self._row = self._row + 1 if urgent and self._waiting else 0
             lease.attempt, lease.worker, lease.until = lease.attempt + 1, worker, mono + self._timeout
             self._load[worker] += 1
             self._load.move_to_end(worker)

@@ -29,13 +29,17 @@ class Kind:
     """Share of samples that do not come."""
     spikes: float = 0.0
     """Share of samples that are off by 1 Hz."""
+    late: float = 0.0
+    """Seconds of each second that do not come in time."""
 
 
 KINDS = (
     Kind("as simulated"),
     Kind("resolution 1 mHz", step=0.001),
     Kind("1 % lost, spikes of 1 Hz", lost=0.01, spikes=1e-4),
+    Kind("0.3 s of each second too late", late=0.3),
     Kind("steps with heavy tails", tails=5.0),
+    Kind("steps with heavier tails", tails=3.0),
 )
 
 
@@ -44,7 +48,7 @@ class Devices:
 
     def __init__(self, kind: Kind, count: int, seed: int = 1) -> None:
         self._kind, self._rng = kind, np.random.default_rng(seed)
-        self._walk = self._rng.normal(0.0, WALK_SPREAD, count)
+        self._walk, self._count = self._rng.normal(0.0, WALK_SPREAD, count), 0
         self._keep = float(np.exp(-1.0 / RATE / WALK_RETURN))
         self._spread = WALK_SPREAD * np.sqrt(1.0 - self._keep**2)
 
@@ -62,18 +66,21 @@ class Devices:
 
     def _measured(self) -> F4:
         kind, rng, count = self._kind, self._rng, self._walk.size
+        self._count += 1
         value = 50.0 + self._walk + FREQUENCY_NOISE * rng.standard_normal(count)
         if kind.step:
             value = np.round(value / kind.step) * kind.step
         if kind.spikes:
             value[rng.random(count) < kind.spikes] += 1.0
+        if self._count % RATE < kind.late * RATE:
+            value[:] = np.nan
         if kind.lost:
             value[rng.random(count) < kind.lost] = np.nan
         return value.astype(np.float32)
 
 
 class Watched:
-    """A pre-screen on devices; `alarms` are those since it was ready."""
+    """A pre-screen on devices; `alarms` are those since it was ready, or since `forget`."""
 
     def __init__(self, devices: Devices, count: int, limits: Limits | None = None) -> None:
         self._devices, self._columns, self._slot = devices, np.arange(count), 10**9
@@ -82,7 +89,13 @@ class Watched:
         self._screen.widen(count)
         self.alarms: list[Alarm] = []
         self.go(limits.ready + 2.0)
+        self.forget()
+
+    def forget(self) -> int:
+        """Count from here on; returns how many alarms there were."""
+        count = len(self.alarms)
         self.alarms.clear()
+        return count
 
     def go(self, seconds: float, slope: float = 0.0) -> int:
         """Time passes, in which the frequency falls by `slope` Hz/s; returns the slot where it began."""

@@ -1,6 +1,7 @@
 """Early windows: what a pre-screen makes of the words that a trigger takes, besides the schedule.
 
 A device that alarms has its latest window cut when `after` more of it came, so that its detector sees what follows.
+Where there is no room for all, those go first that left their quiet ways furthest; the others wait for a little while.
 An early window never ends where one of the schedule does: (device, start) tells which of the two a verdict is of.
 """
 
@@ -15,6 +16,10 @@ from numpy.typing import NDArray
 from algorithms.prescreen import Limits, Prescreen
 from algorithms.windows import Cut, Samples
 from protocol import clock
+from protocol.clock import SECOND
+
+PATIENCE = SECOND
+"""So long after it is complete an early window is cut at the latest; then it has been left to the schedule."""
 
 
 class Watch(NamedTuple):
@@ -31,10 +36,17 @@ class Screen:
     def __init__(self, rate: int, watch: Watch) -> None:
         """`rate` of the table, in slots per second."""
         self._rate, self._watch = rate, watch
-        self._after = round(watch.after / clock.period(rate))
+        self._after, self._patience = (round(span / clock.period(rate)) for span in (watch.after, PATIENCE))
         self._prescreen = Prescreen(rate, watch.limits)
-        self._owed: list[tuple[int, float, int]] = []
-        """(end, -score, device) of windows to be cut."""
+        self._owed: dict[int, int] = {}
+        """Column of a device -> end of its window that is to be cut."""
+        self.passed = 0
+        """Windows that were left to the schedule."""
+
+    @property
+    def watched(self) -> int:
+        """Devices that would be seen to leave their quiet ways."""
+        return self._prescreen.watched
 
     def push(
         self,
@@ -46,27 +58,33 @@ class Screen:
     ) -> Iterator[Cut]:
         """After these slots [k] of devices [m] were given to `samples`: the early windows that are complete now.
 
-        `room` is asked for each, those that alarmed most first; what there is no room for is left to the schedule.
+        `room` is asked for each; without it none is cut, but they are owed.
         """
         if samples.top < self._prescreen.top:  # slots went back: a wrong clock had led the way
-            self._prescreen, self._owed = Prescreen(self._rate, self._watch.limits), []
+            self._prescreen, self._owed = Prescreen(self._rate, self._watch.limits), {}
         columns = samples.columns(device)
         self._prescreen.widen(samples.devices.size)
         for alarm in self._prescreen.push(slot, columns, values):
-            number = int(samples.devices[alarm.column])
-            end = samples.unscheduled(number, alarm.slot + 1 + self._after)
+            end = samples.unscheduled(int(samples.devices[alarm.column]), alarm.slot + 1 + self._after)
             if end is not None:
-                self._owed.append((end, -alarm.score, number))
-        due = sorted(each for each in self._owed if each[0] <= samples.top + 1)
-        if due:
-            self._owed = [each for each in self._owed if each[0] > samples.top + 1]
-        for end, _, number in due:
+                self._owed[alarm.column] = end
+        if self._owed:
+            yield from self._due(samples, room)
+
+    def _due(self, samples: Samples, room: Callable[[], bool] | None) -> Iterator[Cut]:
+        complete = [column for column, end in self._owed.items() if end <= samples.top + 1]
+        for column in sorted(complete, key=lambda column: -self._prescreen.far[column]):
+            end = self._owed[column]
             if room is not None and room():
-                yield samples.cut(number, end - samples.length)
+                del self._owed[column]
+                yield samples.cut(int(samples.devices[column]), end - samples.length)
+            elif end + self._patience <= samples.top:
+                del self._owed[column]
+                self.passed += 1
 
     def hold(self, samples: Samples, device: int, first: int) -> None:
         """A window that begins there was cut: what owes it, if anything does, owes it no more."""
-        column = samples.columns(np.array([device], np.uint32))
+        [column] = samples.columns(np.array([device], np.uint32)).tolist()
         self._prescreen.widen(samples.devices.size)
-        self._prescreen.hold(int(column[0]), first + samples.length - 1 - self._after)
-        self._owed = [each for each in self._owed if each[2] != device]
+        self._prescreen.hold(column, first + samples.length - 1 - self._after)
+        self._owed.pop(column, None)

@@ -80,13 +80,14 @@ class Settings(Base):
     alarm: bool = False
     """Have a device's latest window judged at once when it leaves its quiet ways, besides the schedule."""
     alarm_limit: Annotated[float, Field(gt=1)] = Limits.limit
-    """Change of the frequency within 0.4 s, in multiples of the device's usual peak, that is out of its ways."""
+    """Change of the frequency within 0.4 s, in multiples of the device's usual peak, that is out of its ways; it is
+    more for a device whose quiet peaks have heavy tails."""
     alarm_after: Annotated[Duration, Field(ge=0, le=10 * SECOND)] = 500 * MILLISECOND
     """So much of an early window lies after the alarm."""
     alarm_hold: Annotated[Duration, Field(ge=SECOND)] = 30 * SECOND
     """From an alarm of a device to its next."""
     alarm_waiting: Annotated[int, Field(ge=1)] = 16
-    """Early windows without a verdict at a time; when all devices alarm, the first of them tell what there is."""
+    """Early windows without a verdict at a time; when all devices alarm, the furthest ones tell what there is."""
 
     @model_validator(mode="after")
     def _rebuildable(self) -> Settings:
@@ -241,6 +242,7 @@ class Trigger(Node):
                     self._early(word.node, due)
                 else:
                     yield from self._due(due, now)
+            self.counters["early_passed"] = sum(screen.passed for screen in self.book.screens.values())
 
     def _out_of_turn(self, word: Any) -> bool:
         """Words beyond a gap that were handed on because their writer's life is over: its successor says them again,
@@ -267,9 +269,7 @@ class Trigger(Node):
 
     def _room(self) -> bool:
         """Whether another early window may be cut."""
-        room = self.leases.urgent < self.settings.alarm_waiting and self.leases.waiting < self.settings.waiting
-        self.counters["early_passed"] += not room
-        return room
+        return self.leases.urgent < self.settings.alarm_waiting and self.leases.waiting < self.settings.waiting
 
     def _early(self, writer: str, due: Due) -> None:
         """An early window is complete enough and goes to the head of the queue, or there is none."""
@@ -335,6 +335,7 @@ class Trigger(Node):
         return {
             "counters": {
                 **self.counters,
+                "early_watched": sum(screen.watched for screen in self.book.screens.values()),
                 "resent": self.leases.resent,
                 "lost": self.reader.lost,
                 "fetched": self.reader.fetched,

@@ -34,6 +34,20 @@ def test_no_more_in_flight_than_told():
     assert len(sent(table)) == 3
 
 
+def test_urgent_work_goes_first_but_lets_one_of_the_others_through_now_and_then():
+    table, order = leases(workers=1), []
+    for k in range(7):
+        table.add(f"usual {k}")
+    for k in range(10):
+        table.add(f"urgent {k}", urgent=True)
+    while table.waiting:
+        for one in table.send(0):
+            order.append(one.work)
+            table.done(one.lease, one.worker)
+    assert [at for at, work in enumerate(order) if work.startswith("usual")] == [4, 9, 12, 13, 14, 15, 16]
+    assert [work for work in order if work.startswith("urgent")] == [f"urgent {k}" for k in range(10)]
+
+
 def test_without_workers_everything_waits():
     table = leases(workers=0)
     table.add("a")

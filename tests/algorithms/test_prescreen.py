@@ -80,10 +80,75 @@ def test_a_short_gap_does_not_blind() -> None:
     assert [each.column for each in screened(values)] == [2]
 
 
+def test_frequent_gaps_neither_blind_nor_keep_from_learning() -> None:
+    values = quiet(80, 2)
+    for at in range(0, len(values), RATE):
+        values[at : at + 10, 0] = np.nan  # what a busy machine brings too late, each second
+    values[EVENT:] -= 0.1 / RATE * np.arange(len(values) - EVENT)[:, None]
+    assert {each.column for each in screened(values)} == {0, 1}
+    assert max(each.slot - FIRST - EVENT for each in screened(values)) < 35
+
+
+def test_slots_that_nobody_had_are_gaps() -> None:
+    values = quiet(80, 2)
+    values[EVENT:] -= 0.1 / RATE * np.arange(len(values) - EVENT)[:, None]
+    gap = np.arange(len(values)) % RATE < 10
+    without, slots = values.copy(), FIRST + np.arange(len(values))
+    without[gap] = np.nan
+    screen = Prescreen(RATE, Limits())
+    screen.widen(2)
+    found = list(screen.push(slots[~gap], np.arange(2), values[~gap]))
+    assert found == screened(without) != []
+    assert screen.watched == 2
+
+
+def test_how_far_a_device_went_is_followed() -> None:
+    values = quiet()
+    values[EVENT:] -= np.array([0.03, 0.05, 0.2, 0.0]) / RATE * np.arange(len(values) - EVENT)[:, None]
+    screen = Prescreen(RATE, Limits())
+    screen.widen(4)
+    slots = FIRST + np.arange(EVENT + 50)
+    alarms = {each.column: each.score for each in screen.push(slots, np.arange(4), values[: EVENT + 50])}
+    assert sorted(alarms) == [0, 1, 2]
+    assert screen.far.argsort().tolist() == [3, 0, 1, 2]
+    assert screen.far[2] > 3 > max(alarms.values())
+
+
 def test_a_constant_signal_has_the_floor_for_its_usual_peak() -> None:
     values = np.full((4000, 2), 50.0, np.float32)
-    values[EVENT:, 0] += 0.003
-    values[EVENT:, 1] += 0.005
+    rise = np.minimum(np.arange(len(values) - EVENT) / 5, 1.0)
+    values[EVENT:, 0] += 0.003 * rise
+    values[EVENT:, 1] += 0.005 * rise
+    assert [each.column for each in screened(values)] == [1]
+
+
+def test_a_lone_jump_has_to_be_twice_as_much() -> None:
+    values = np.full((4000, 3), 50.0, np.float32)
+    values[EVENT:, 0] += 0.006
+    values[EVENT:, 1] += 0.008
+    values[EVENT:, 2] += 0.003
+    values[EVENT + 1 :, 2] += 0.003
+    assert sorted(each.column for each in screened(values)) == [1, 2]
+
+
+SWING = np.sin(np.pi * np.arange(50) / 25)
+"""Its change comes to 1.78 mHz, if it is one of 1 mHz."""
+
+
+def test_who_alarms_often_alarms_less_and_the_others_as_before() -> None:
+    values = np.full((40_000, 2), 50.0, np.float32)
+    for at in range(EVENT, len(values) - 50, 1600):
+        values[at : at + 50, 0] += 0.005 * SWING
+    values[39_000:39_050, 1] += 0.005 * SWING
+    alarms = [each.column for each in screened(values)]
+    assert (alarms.count(0), alarms.count(1)) == (5, 1)
+
+
+def test_rare_large_peaks_raise_the_limit() -> None:
+    values = np.full((20_000, 2), 50.0, np.float32)
+    for at in range(EVENT, EVENT + 13_000, 1300):
+        values[at : at + 50, 0] += 0.0018 * SWING  # near the limit, but not above it
+    values[-500:-450] += 0.0022 * SWING[:, None]
     assert [each.column for each in screened(values)] == [1]
 
 

@@ -157,6 +157,28 @@ def test_when_all_alarm_the_first_of_them_are_judged(tmp_path: Path) -> None:
     assert bench.node.counters["early_passed"] == 27
 
 
+def test_those_that_went_furthest_are_judged_first_and_room_that_is_made_is_used(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, devices=30, stepping=0, alarm_waiting=3)
+    slope = np.linspace(0.05, 0.2, 30)
+    bench.values[EVENT:] -= (slope / 50 * np.arange(END - EVENT)[:, None]).astype(np.float32)
+    while bench.at < END:
+        bench.feed(bench.at + 10, 10)
+        bench.answer()
+    order = [int(each.device[0]) >> 16 for each in bench.verdicts if each.cause == "alarm"]
+    assert len(order) == len(set(order)) == bench.node.counters["early"] > 3
+    assert min(order[:3]) > 24
+    assert bench.node.counters["early"] + bench.node.counters["early_passed"] == 30
+    assert bench.told()[0] == starts(30)
+
+
+def test_what_is_watched_is_told(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.feed(2000)
+    assert bench.node.health(START)["counters"]["early_watched"] == 0
+    bench.feed(EVENT)
+    assert bench.node.health(START)["counters"]["early_watched"] == 2
+
+
 def test_early_windows_go_before_those_of_the_schedule(tmp_path: Path) -> None:
     bench = Bench(tmp_path, devices=30, in_flight=1)
     bench.feed(END)
