@@ -32,7 +32,7 @@ from protocol.c37118.events import Configured, Data, Ended, Event, Heard, Refuse
 from protocol.c37118.fragments import Fragments
 from protocol.c37118.frames import Command, CommandCode, ConfigurationFrame, HeaderFrame, encode_command, parse
 from protocol.c37118.states import CHECKING, COMMANDS, HOLDING, TRANSITIONS, WITHOUT_CFG3, Cue, State
-from protocol.c37118.waiting import Waiting
+from protocol.c37118.waiting import Holder, Waiting
 from protocol.clock import MILLISECOND, SECOND, Now, period
 
 
@@ -72,7 +72,7 @@ _REMEMBERED = (
 """What decides about what is to come. Append only: journals hold these in this order."""
 
 
-class Master:
+class Master(Holder):
     """One link's session. Every method that returns events leaves none of them unsaid."""
 
     def __init__(self, settings: MasterSettings = DEFAULTS) -> None:
@@ -111,28 +111,6 @@ class Master:
     def steady(self) -> bool:
         """Whether a configuration is in force, nothing waits and nothing is asked: DATA is all that is to come."""
         return self.state is State.RUNNING and self.cfg is not None and not (self._changing or self._waiting.count)
-
-    @property
-    def held(self) -> int:
-        """DATA frames that wait for a configuration."""
-        return self._waiting.count
-
-    @property
-    def held_bytes(self) -> int:
-        """Their size."""
-        return self._waiting.size
-
-    def limbo(self, since: int) -> tuple[int, list[bytes]]:
-        """(number of the oldest held DATA frame, held frames from number `since` on).
-
-        Frames are numbered 0, 1, 2, … as they are held for the first time.
-        """
-        return self._waiting.since(since)
-
-    @property
-    def ever_held(self) -> int:
-        """DATA frames that were held so far: the number of the next."""
-        return self._waiting.ever
 
     def remember(self) -> list[Any]:
         """Where it stands, as plain values; without the configuration in force and the held frames (`limbo`)."""

@@ -55,8 +55,8 @@ def piece_index(frame: bytes) -> int:
 class Splitter:
     """Feed it what came, in any cut; it gives whole frames with a good check word. Never raises.
 
-    Holds at most one candidate's claim (`max_frame` bytes) and the last chunk. What frames look like is told by the four
-    names below; a protocol with frames of this kind has a class with its own.
+    Holds at most one candidate's claim (`max_frame` bytes) and the last chunk. What frames look like is told by the
+    four names below; a protocol with frames of this kind has a class with its own.
     """
 
     start = CRC_START

@@ -50,3 +50,31 @@ class Waiting:
         """Exactly these frames wait, the oldest of them number `first`."""
         self._frames = deque(frames)
         self.size, self.ever = sum(map(len, self._frames)), first + len(self._frames)
+
+
+class Holder:
+    """What a session that lets DATA wait says of it."""
+
+    _waiting: Waiting
+
+    @property
+    def held(self) -> int:
+        """DATA frames that wait for a configuration."""
+        return self._waiting.count
+
+    @property
+    def held_bytes(self) -> int:
+        """Their size."""
+        return self._waiting.size
+
+    def limbo(self, since: int) -> tuple[int, list[bytes]]:
+        """(number of the oldest held DATA frame, held frames from number `since` on).
+
+        Frames are numbered 0, 1, 2, … as they are held for the first time.
+        """
+        return self._waiting.since(since)
+
+    @property
+    def ever_held(self) -> int:
+        """DATA frames that were held so far: the number of the next."""
+        return self._waiting.ever
