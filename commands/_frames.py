@@ -203,6 +203,7 @@ def summary(file: Path, capture: Capture, study: Study) -> Json:
 def _sender(sender: Sender) -> Json:
     return {
         "flow": str(sender.flow),
+        "protocol": sender.dialect.name,
         "streams": sorted({_wording(sender).stream(piece.frame) for piece in sender.pieces if piece.frame}),
         "frames": dict(_kinds(sender)),
         "configurations": len(sender.configurations),
