@@ -23,12 +23,12 @@ def protocol_of(frame: bytes) -> Protocol | None:
 
 
 def probe(data: bytes) -> Protocol | None:
-    """Of the beginning of a stream in any cut, whatever else is in it: the protocol of most frames; None if of neither.
+    """Of the beginning of a stream, whatever else is in it: the one that more bytes are frames of; None without frames.
 
-    Chance makes a frame of the other protocol of one candidate in 65,536.
+    By chance one candidate in 65,536 is a frame of the other.
     """
     data = data[:LOOK]
-    ours, theirs = (sum(map(len, each.feed(data))) for each in (Splitter(), splitter.Splitter()))
+    ours, theirs = (sum(map(len, each.feed(data) + each.close())) for each in (Splitter(), splitter.Splitter()))
     if ours == theirs:
         return None
     return "gbt26865" if ours > theirs else "c37118"
