@@ -33,6 +33,7 @@ from protocol.gbt26865.frames import (
 )
 from protocol.gbt26865.pairing import Pairing
 from protocol.gbt26865.probing import probe, protocol_of
+from protocol.gbt26865.selection import choose
 from protocol.gbt26865.session import Master, MasterSettings, Pipe
 from protocol.gbt26865.splitter import Splitter
 from protocol.gbt26865.status import describe_quality, describe_status
@@ -60,6 +61,7 @@ __all__ = [
     "Splitter",
     "Station",
     "StationRows",
+    "choose",
     "compile_codec",
     "configurations",
     "describe_quality",

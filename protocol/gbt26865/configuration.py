@@ -108,10 +108,13 @@ def _station(cursor: Cursor) -> Station:
 def encode_configuration(cfg: ConfigurationFrame, kind: int | None = None) -> bytes:
     """The frame of a configuration, as CFG-1 or CFG-2 if not the kind it came as.
 
-    Raises ValueError if it is longer than 65,535 bytes.
+    One that was read, and not changed since, has the very bytes that it came with: names padded as they were, also
+    those that are no GBK. Raises ValueError if it is longer than 65,535 bytes.
     """
-    body = cfg.check_kind.to_bytes(2, "big") if cfg.version == V2 else b""
-    body += struct.pack(">IH", cfg.time_base, len(cfg.stations)) + b"".join(map(_block, cfg.stations))
+    body = cfg.body
+    if not body or recalled(remembered(cfg)) != cfg:
+        body = cfg.check_kind.to_bytes(2, "big") if cfg.version == V2 else b""
+        body += struct.pack(">IH", cfg.time_base, len(cfg.stations)) + b"".join(map(_block, cfg.stations))
     return seal(KIND_TYPES[cfg.kind if kind is None else kind], cfg, cfg.identity, body)
 
 

@@ -25,7 +25,7 @@ What may follow what stands in the tables of `states.py`. DATA stays cheap, as i
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Any
 
@@ -42,7 +42,7 @@ from protocol.gbt26865.heartbeats import EVERY, MISSES, Heartbeats
 from protocol.gbt26865.states import CHECKING, COMMANDS, HOLDING, TRANSITIONS, UNBOUNDED, Cue, State
 
 Select = Callable[[ConfigurationFrame], ConfigurationFrame | None]
-"""CFG-1 of a substation -> the CFG-2 it is to stream by; None = as it likes."""
+"""CFG-1 of a substation -> the CFG-2 it is to stream by (`selection.choose` makes one); None = as it likes."""
 
 
 class Pipe(Enum):
@@ -170,7 +170,7 @@ class Master(Holder):
     def end(self, now: Now) -> list[Event]:
         """We leave: tell the substation to stop; held DATA is refused."""
         talking = self.state not in (State.NEW, State.ENDED)
-        return [*self._over("the link ended"), *([self._command(CommandCode.DATA_OFF, now)] if talking else [])]
+        return [*self._over(), *([self._command(CommandCode.DATA_OFF, now)] if talking else [])]
 
     def receive(self, frame: bytes, now: Now, pipe: Pipe = Pipe.MANAGEMENT) -> list[Event]:
         """A frame with a good check word that `accepts` declined."""
@@ -213,7 +213,7 @@ class Master(Holder):
         if self._beats.due is not None and now.monotonic >= self._beats.due:
             if not self._beats.beat(now.monotonic):
                 why = f"no heartbeat came back, {self._settings.misses} times"
-                return [*self._over(why), Ended(why)]
+                return [*self._over(), Ended(why)]
             events.append(self._command(CommandCode.HEARTBEAT, now))
         if self._deadline is None or now.monotonic < self._deadline:
             return events
@@ -223,10 +223,10 @@ class Master(Holder):
         spent = 0 < self._settings.attempts <= self._attempt and self.state not in UNBOUNDED
         return [*events, *self._cue(Cue.EXHAUSTED if spent else Cue.TIMEOUT, now)]
 
-    def _over(self, reason: str) -> list[Event]:
+    def _over(self) -> list[Event]:
         self.state, self._deadline = State.ENDED, None
         self._beats.end()
-        return self._release(reason + " before a configuration came that it fits")
+        return self._release("the link ended before a configuration came")
 
     def _cue(self, cue: Cue, now: Now) -> list[Event]:
         """Go where the table says; say what is said on the way in."""
@@ -249,9 +249,9 @@ class Master(Holder):
         if self.state in COMMANDS:
             events.append(self._command(COMMANDS[self.state], now))
         elif self.state is State.LOADING:
-            events.append(self._download())
+            events.append(self._download(now))
         if self.state is State.ENDED:
-            events += [*self._over("the link ended"), Ended(f"no answer after {self._settings.attempts} questions")]
+            events += [*self._over(), Ended(f"no answer after {self._settings.attempts} questions")]
         elif self.state is State.OPENING:
             events += self._cue(Cue.PIPE_UP, now) if self._piped else [OpenData()]
         elif self.state not in HOLDING:
@@ -279,10 +279,10 @@ class Master(Holder):
     def _selected(self) -> ConfigurationFrame | None:
         return self._settings.select(self.capability) if self._settings.select and self.capability else None
 
-    def _download(self) -> Send:
+    def _download(self, now: Now) -> Send:
         selected = self._selected()
         assert selected is not None  # else the table does not lead here
-        return Send(encode_configuration(selected, 2))
+        return Send(encode_configuration(replace(selected, soc=now.utc // SECOND, count=0, quality=0), 2))
 
     def _answer(self, frame: bytes, said: Command, now: Now) -> list[Event]:
         """A command of the substation: an answer, or a heartbeat."""
