@@ -6,6 +6,7 @@ reference phasor are acknowledged is not known: they are handed on without a wor
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from protocol.c37118.common import FrameError, FrameType, frame_type
@@ -16,8 +17,6 @@ from protocol.gbt26865.describe import whose
 from protocol.gbt26865.events import Configured, DeviceEvent, Ended, Extended, Send, StartData, StopData
 from protocol.gbt26865.frames import Command, CommandCode, HeaderFrame, encode_command, encode_header, meaning, parse
 from protocol.gbt26865.heartbeats import EVERY, MISSES, Heartbeats
-
-HANDED_ON = frozenset({CommandCode.RESET, CommandCode.NETWORK_TRIGGER, CommandCode.RECEIVE_REFERENCE})
 
 
 class Device:
@@ -96,30 +95,41 @@ class Device:
 
     def _obey(self, command: Command, now: Now) -> list[DeviceEvent]:
         code = meaning(command.command)
-        if code is CommandCode.HEARTBEAT:
-            self._beats.heard()
-            return [Send(encode_command(replace(command, identity=self.identity)))]
-        if code in (CommandCode.ACK, CommandCode.NACK):
-            return []
-        if code in (CommandCode.DATA_ON, CommandCode.DATA_OFF):
-            self.on = code is CommandCode.DATA_ON
-            return [self._say(CommandCode.ACK, now), StartData() if self.on else StopData()]
-        if code is CommandCode.DOWNLOAD_CONFIGURATION_2:
-            self._announced = True
-            return [self._say(CommandCode.ACK, now)]
-        if code in HANDED_ON:
-            return [Extended(command)]
-        return self._tell(code, now)
+        if code is None:
+            self.unknown += 1
+            return self._refuse(now)
+        return ANSWERS[code](self, command, now)
 
-    def _tell(self, code: CommandCode | None, now: Now) -> list[DeviceEvent]:
-        if code is CommandCode.SEND_HEADER:
-            return [Send(self._header(now))]
-        if code is CommandCode.SEND_CONFIGURATION_1:
-            return [Send(self.configuration(1, now.utc))]
-        if code is CommandCode.SEND_CONFIGURATION_2 and self._tells_2:
-            return [Send(self.configuration(2, now.utc))]
-        self.unknown += code is None
-        return self._refuse(now)
+    def _echo(self, command: Command, now: Now) -> list[DeviceEvent]:
+        self._beats.heard()
+        return [Send(encode_command(replace(command, identity=self.identity)))]
+
+    def _silence(self, command: Command, now: Now) -> list[DeviceEvent]:
+        return []
+
+    def _start(self, command: Command, now: Now) -> list[DeviceEvent]:
+        self.on = True
+        return [self._say(CommandCode.ACK, now), StartData()]
+
+    def _stop(self, command: Command, now: Now) -> list[DeviceEvent]:
+        self.on = False
+        return [self._say(CommandCode.ACK, now), StopData()]
+
+    def _expect(self, command: Command, now: Now) -> list[DeviceEvent]:
+        self._announced = True
+        return [self._say(CommandCode.ACK, now)]
+
+    def _hand_on(self, command: Command, now: Now) -> list[DeviceEvent]:
+        return [Extended(command)]
+
+    def _tell_header(self, command: Command, now: Now) -> list[DeviceEvent]:
+        return [Send(self._header(now))]
+
+    def _tell_1(self, command: Command, now: Now) -> list[DeviceEvent]:
+        return [Send(self.configuration(1, now.utc))]
+
+    def _tell_2(self, command: Command, now: Now) -> list[DeviceEvent]:
+        return [Send(self.configuration(2, now.utc))] if self._tells_2 else self._refuse(now)
 
     def _taken(self, cfg: ConfigurationFrame | None, now: Now) -> list[DeviceEvent]:
         """A CFG-2 of the master (None: a faulty one, as of PERIOD 0): in force from now on, if it was announced."""
@@ -142,6 +152,23 @@ class Device:
         count = 0 if cfg.version == V2 else count
         header = HeaderFrame(identity=cfg.identity, version=cfg.version, soc=soc, count=count, text=self.header)
         return encode_header(header)
+
+
+ANSWERS: dict[CommandCode, Callable[[Device, Command, Now], list[DeviceEvent]]] = {
+    CommandCode.DATA_OFF: Device._stop,
+    CommandCode.DATA_ON: Device._start,
+    CommandCode.SEND_HEADER: Device._tell_header,
+    CommandCode.SEND_CONFIGURATION_1: Device._tell_1,
+    CommandCode.SEND_CONFIGURATION_2: Device._tell_2,
+    CommandCode.RECEIVE_REFERENCE: Device._hand_on,
+    CommandCode.NACK: Device._silence,
+    CommandCode.HEARTBEAT: Device._echo,
+    CommandCode.RESET: Device._hand_on,
+    CommandCode.DOWNLOAD_CONFIGURATION_2: Device._expect,
+    CommandCode.NETWORK_TRIGGER: Device._hand_on,
+    CommandCode.ACK: Device._silence,
+}
+"""What follows which command."""
 
 
 def offered(cfg: ConfigurationFrame, capability: ConfigurationFrame) -> bool:

@@ -8,6 +8,7 @@ import pytest
 
 from protocol.clock import SECOND, Now
 from protocol.gbt26865 import Command, CommandCode, ConfigurationFrame, Device, HeaderFrame, encode_configuration, parse
+from protocol.gbt26865.device import ANSWERS
 from protocol.gbt26865.events import Configured, DeviceEvent, Ended, Extended, Send, StartData, StopData
 from tests.protocol.gbt26865 import byhand
 from tests.protocol.gbt26865 import strategies as make
@@ -162,3 +163,7 @@ def test_the_capability_is_kept_beside_the_choice() -> None:
     cfg = make.configuration(kind=1)
     one = Device(cfg)
     assert (one.capability, one.cfg) == (cfg, replace(cfg, kind=2))
+
+
+def test_every_command_has_its_answer() -> None:
+    assert set(ANSWERS) == set(CommandCode)
