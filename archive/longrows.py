@@ -4,7 +4,8 @@
 
 One line per quantity of a row, in this order: status (decimal), frequency [Hz], rocof [Hz/s], per phasor
 magnitude [V or A, primary] and angle [degrees], analogs, digital words (decimal, as received). A value is
-printed with the fewest digits that give back the same float32; an invalid one as `nan`.
+printed with the fewest digits that give back the same float32; an invalid one as `nan`. Devices that have an IDCODE of
+text (GB/T 26865.2, Q/GDW 131) have it in the columns stream and station_id.
 """
 
 from __future__ import annotations
@@ -83,7 +84,10 @@ def _whole(values: NDArray[np.uint16]) -> list[str]:
 
 
 def _prefix(configuration: Configuration) -> str:
-    return f",{configuration.stream},{configuration.station},{_quoted(configuration.name)},"
+    detail = configuration.detail
+    stream = _quoted(str(detail.get("identity", configuration.stream)))
+    station = _quoted(str(detail.get("station_identity", configuration.station)))
+    return f",{stream},{station},{_quoted(configuration.name)},"
 
 
 def _names(configuration: Configuration) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -12,20 +11,8 @@ from typing import Any
 
 from archive.longrows import shortest
 from commands._repeats import Repeats
-from protocol.c37118 import (
-    Command,
-    CommandCode,
-    ConfigurationFrame,
-    FrameError,
-    FrameType,
-    HeaderFrame,
-    describe_quality,
-    describe_status,
-    frame_type,
-    parse,
-    stream_id,
-)
-from protocol.c37118.describe import describe_format
+from commands._wording import WORDINGS, Json, Wording
+from protocol.c37118 import Command, ConfigurationFrame, FrameError, FrameType, HeaderFrame, frame_type
 from protocol.c37118.offline import Part, Place, Sender, Study
 from protocol.c37118.splitter import piece_index
 from protocol.capture import Capture
@@ -40,10 +27,7 @@ KINDS = {
     FrameType.COMMAND: "command",
     FrameType.CONFIGURATION_3: "configuration_3",
 }
-MODIFIED_BITS = 0x03C0
-"""STAT bits 9-6, which only the edition of 2011 gives a meaning."""
 
-Json = dict[str, Any]
 Decoded = dict[tuple[int, int], tuple[Part, int, list[bool]]]
 """(sender, piece) -> where its rows are, and whether each is said for the first time."""
 
@@ -70,8 +54,9 @@ def _line(study: Study, place: Place, decoded: Decoded) -> Iterator[Json]:
     if found:
         line |= _data(*found)
     elif frame_type(piece.frame) == FrameType.DATA:
-        size, stream = len(piece.frame), stream_id(piece.frame)
-        line["error"] = f"no configuration of stream {stream} in the capture has DATA frames of {size} bytes"
+        size, stream = len(piece.frame), _wording(sender).stream(piece.frame)
+        whose = f"of stream {stream}" if stream != "" else "of this link or address"
+        line["error"] = f"no configuration {whose} in the capture has DATA frames of {size} bytes"
     else:
         line |= _other(sender, place.piece)
     yield line
@@ -87,16 +72,18 @@ def _head(sender: Sender, number: int) -> Json:
         line["source"] = f"{flow.source}:{flow.source_port}"
         line["destination"] = f"{flow.destination}:{flow.destination_port}"
         line["connection"] = flow.ordinal
-    soc, quality, count = int.from_bytes(frame[6:10], "big"), frame[10], int.from_bytes(frame[11:14], "big")
-    line |= {"stream": stream_id(frame), "version": frame[1] & 15, "size": len(frame)}
-    line |= {"soc": soc, "fracsec": count, "time_quality": {"byte": quality, **describe_quality(quality)}}
+    line |= _wording(sender).head(frame)
     if piece.garbage:
         line["skipped_before"] = len(piece.garbage)
     return line
 
 
+def _wording(sender: Sender) -> Wording:
+    return WORDINGS[sender.dialect.name]
+
+
 def _data(part: Part, row: int, fresh: list[bool]) -> Json:
-    time = int(part.batch.time[row])
+    time, words = int(part.batch.time[row]), _wording(part.sender)
     stations = []
     for station, told, new in zip(part.configuration.stations, part.batch.stations, fresh, strict=True):
         values = [_number(text) for text in shortest(told.values[row])]
@@ -104,9 +91,9 @@ def _data(part: Part, row: int, fresh: list[bool]) -> Json:
         pairs = zip(station.phasors, values[FIXED_CHANNELS:end:2], values[FIXED_CHANNELS + 1 : end : 2], strict=True)
         stations.append(
             {
-                "station_id": station.idcode,
+                "station_id": words.station_id(station),
                 "station": station.name,
-                "status": _status(int(told.status[row]), part.configuration.version),
+                "status": words.status(int(told.status[row]), part.configuration),
                 "frequency": values[0],
                 "rocof": values[1],
                 "phasors": [
@@ -124,46 +111,27 @@ def _data(part: Part, row: int, fresh: list[bool]) -> Json:
     return {"time": instant(time), "time_ns": time, "snapped_ns": int(part.batch.snapped[row]), "stations": stations}
 
 
-def _status(word: int, version: int) -> Json:
-    edition = 2011 if version > 1 or word & MODIFIED_BITS else 2005
-    return {"word": word, "edition": edition, **describe_status(word, edition)}
-
-
 def _other(sender: Sender, number: int) -> Json:
     if number in sender.faults:
         return {"error": sender.faults[number]}
     whole = sender.configurations.get(number)
     if whole is not None:
-        return _configuration(whole)
+        return _configuration(whole, _wording(sender))
     if piece_index(sender.pieces[number].frame):
         return {"piece": piece_index(sender.pieces[number].frame)}
     try:
-        said = parse(sender.pieces[number].frame)
+        said = _wording(sender).parse(sender.pieces[number].frame)
     except FrameError as fault:
         return {"error": str(fault)}
     if isinstance(said, HeaderFrame):
         return {"text": said.text}
     if isinstance(said, Command):
-        return _command(said)
+        return _wording(sender).command(said)
     return {}
 
 
-def _command(said: Command) -> Json:
-    known = said.command in set(CommandCode)
-    name = CommandCode(said.command).name.lower() if known else "user or reserved"
-    return {"command": said.command, "meaning": name, "extended": said.extended.hex()}
-
-
-def _configuration(said: ConfigurationFrame) -> Json:
-    stations = []
-    for station in said.stations:
-        told = _plain(dataclasses.asdict(station))
-        told["format"] = describe_format(station.format)
-        for each, phasor in zip(told["phasors"], station.phasors, strict=True):
-            each["unit"] = phasor.unit
-        for each, analog in zip(told["analogs"], station.analogs, strict=True):
-            each["unit"] = analog.unit
-        stations.append(told)
+def _configuration(said: ConfigurationFrame, words: Wording) -> Json:
+    stations = [_plain(words.station(station)) for station in said.stations]
     return {
         "time": instant(said.time),
         "time_ns": said.time,
@@ -235,7 +203,8 @@ def summary(file: Path, capture: Capture, study: Study) -> Json:
 def _sender(sender: Sender) -> Json:
     return {
         "flow": str(sender.flow),
-        "streams": sorted({stream_id(piece.frame) for piece in sender.pieces if piece.frame}),
+        "protocol": sender.dialect.name,
+        "streams": sorted({_wording(sender).stream(piece.frame) for piece in sender.pieces if piece.frame}),
         "frames": dict(_kinds(sender)),
         "configurations": len(sender.configurations),
         "corrupt_frames": sender.corrupt,

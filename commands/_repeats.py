@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archive.configurations import identity
-from protocol.c37118 import Batch, StationRows, configurations
+from protocol.c37118 import Batch, StationRows
 from protocol.c37118.offline import Part
 from protocol.messages import Configuration
 
@@ -28,7 +28,9 @@ class Repeats:
         """The stations of a part's configuration."""
         stations = self._described.get(id(part.configuration))
         if stations is None:
-            stations = self._described[id(part.configuration)] = configurations(part.configuration, 0, "", 0)
+            stations = self._described[id(part.configuration)] = part.sender.dialect.configurations(
+                part.configuration, 0, "", 0
+            )
         return stations
 
     def fresh(self, part: Part) -> list[NDArray[np.bool_]]:

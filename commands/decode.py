@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -16,9 +16,18 @@ from archive import longrows
 from commands import _frames
 from commands._output import notes
 from commands._repeats import Repeats
+from protocol.c37118.dialect import C37118, Dialect
 from protocol.c37118.offline import Study, examine
 from protocol.capture import Capture, CaptureError, read
 from protocol.capture.recognise import recognise
+from protocol.gbt26865.dialect import DIALECTS, either
+
+
+class Protocol(StrEnum):
+    """Of the frames."""
+
+    C37118 = "c37118"
+    GBT26865 = "gbt26865"
 
 
 class Format(StrEnum):
@@ -43,13 +52,19 @@ def decode(
     form: Annotated[
         Format, typer.Option("--format", help="csv: rows of measurements; json: every frame, then a summary.")
     ] = Format.CSV,
+    protocol: Annotated[
+        Protocol | None,
+        typer.Option(help="Only this protocol; else each flow is of the one that most of its check words fit."),
+    ] = None,
 ) -> None:
-    """Print the measurements in a capture of IEEE C37.118 (2005, 2011). Exit 1 if there are none of it.
+    """Print the measurements in a capture of IEEE C37.118 (2005, 2011), GB/T 26865.2-2011 or Q/GDW 131-2006.
+
+    Exit 1 if there are no frames of these in it.
 
     csv prints what an archive would hold: a row that a device sends twice stands there once. json prints every
     frame, and marks repeated rows.
     """
-    capture, study = open_capture(file)
+    capture, study = open_capture(file, [DIALECTS[protocol]] if protocol else list(DIALECTS.values()))
     repeats = Repeats()
     try:
         if form is Format.CSV:
@@ -68,17 +83,18 @@ def decode(
     remark(capture, study, repeats.count)
 
 
-def open_capture(file: Path) -> tuple[Capture, Study]:
+def open_capture(file: Path, dialects: Sequence[Dialect] = (C37118,)) -> tuple[Capture, Study]:
     """The senders in a capture file. Says what was seen instead and leaves with exit code 1 if there are none."""
     try:
         capture = read(file)
-        study = examine(capture)
+        study = examine(capture, either if len(dialects) > 1 else lambda _: dialects)
     except (CaptureError, OSError) as fault:
         refuse(f"{file}: {fault}")
     if not study.senders:
         for note in capture.notes.texts:
             notes.print(note, style="yellow", highlight=False, markup=False, soft_wrap=True)
-        refuse(f"{file}: no frame of IEEE C37.118 in it; it looks like {recognise(capture)}")
+        wanted = " or ".join(dialect.title for dialect in dialects)
+        refuse(f"{file}: no frame of {wanted} in it; it looks like {recognise(capture)}")
     return capture, study
 
 

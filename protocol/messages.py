@@ -129,13 +129,13 @@ class Configuration(Numbered):
     link: str
     """Name of the link in the site file, or as admitted."""
     stream: Number2
-    """IDCODE of the frames."""
+    """IDCODE of the frames; 0 where it is no number (`gbt26865`: see `detail`)."""
     station: Number2
     """IDCODE of the station's block; may differ from `stream`."""
     name: str
     """Station name, cleaned."""
     protocol: str
-    """`c37118`."""
+    """`c37118` or `gbt26865`."""
     table: TableKey
     """`Table` of its rows."""
     time_base: Annotated[int, range(1, 1 << 32)]

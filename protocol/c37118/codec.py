@@ -32,13 +32,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from protocol.c37118 import conversion
-from protocol.c37118.common import CHECK_SIZE, COUNT_MASK, CRC_START, SYNC, FrameType
+from protocol.c37118.common import CHECK_SIZE, COUNT_MASK, CRC_START, HEAD, SYNC, FrameType
 from protocol.c37118.configuration import (
     FLOAT_ANALOGS,
     FLOAT_FREQUENCY,
     FLOAT_PHASORS,
     POLAR,
     ConfigurationFrame,
+    Station,
 )
 from protocol.c37118.conversion import ABSENT, Scales, station_scales
 from protocol.clock import SECOND, Times, from_soc, snap
@@ -109,6 +110,15 @@ class Codec:
     scales: tuple[Scales, ...] = field(repr=False)
     dtype: np.dtype[Any] = field(repr=False)
     """One DATA frame: `soc`, `fracsec`, and per station k `stat<k>`, `phasor<k>`, `frequency<k>` …"""
+    lead: bytes = field(repr=False)
+    """What stands before SOC in each of its frames."""
+    crc_start: int = CRC_START
+    """Initial value of the check word."""
+
+    @property
+    def head(self) -> int:
+        """Bytes before the first station; SOC and FRACSEC are the last eight of them."""
+        return len(self.lead) + 8
 
     def decode(self, frames: bytes | Sequence[bytes]) -> Batch:
         """Frames of this configuration alone; see `Bank.decode`."""
@@ -121,10 +131,7 @@ def compile_codec(cfg: ConfigurationFrame, analog_scales: Mapping[str, float] | 
     analog_scales: factor by name of an analog channel, instead of what ANUNIT says (its meaning is the user's, not
     the standard's): value = raw * factor, also for floats, which otherwise are taken as they are.
     """
-    shapes = tuple(
-        Shape(each.format & FORMAT_BITS, len(each.phasors), len(each.analogs), len(each.digitals))
-        for each in cfg.stations
-    )
+    shapes = station_shapes(cfg.stations)
     return Codec(
         cfg=cfg,
         frame_size=cfg.data_size,
@@ -132,13 +139,22 @@ def compile_codec(cfg: ConfigurationFrame, analog_scales: Mapping[str, float] | 
         tables=[Table(cfg.rate, shape.phasors, shape.analogs, shape.digitals) for shape in shapes],
         shapes=shapes,
         scales=tuple(station_scales(station, analog_scales or {}) for station in cfg.stations),
-        dtype=_frame_dtype(shapes),
+        dtype=frame_dtype(HEAD_FIELDS, shapes),
+        lead=HEAD.pack(SYNC, FrameType.DATA << 4 | cfg.version, cfg.data_size & 0xFFFF, cfg.stream, 0, 0)[:-8],
     )
 
 
-def _frame_dtype(shapes: Sequence[Shape]) -> np.dtype[Any]:
+def station_shapes(stations: Sequence[Station]) -> tuple[Shape, ...]:
+    """What their blocks look like."""
+    return tuple(
+        Shape(each.format & FORMAT_BITS, len(each.phasors), len(each.analogs), len(each.digitals)) for each in stations
+    )
+
+
+def frame_dtype(head: Sequence[tuple[Any, ...]], shapes: Sequence[Shape]) -> np.dtype[Any]:
+    """One DATA frame with these fields before its first station, `soc` and `fracsec` last."""
     blocks = [field for k, shape in enumerate(shapes) for field in block_fields(shape, k)]
-    return np.dtype([*HEAD_FIELDS, *blocks, ("check", ">u2")])
+    return np.dtype([*head, *blocks, ("check", ">u2")])
 
 
 def block_fields(shape: Shape, k: int) -> list[tuple[Any, ...]]:
@@ -221,7 +237,7 @@ class Bank:
             from protocol.c37118.kernels import Decoder
 
             first = self.codecs[0]
-            self._decoder = Decoder(first.frame_size, first.cfg.rate, first.cfg.time_base, first.shapes)
+            self._decoder = Decoder(first.frame_size, first.cfg.rate, first.cfg.time_base, first.shapes, first.head)
         if self._scale_rows is None:
             raw = [[np.ravel(each) for scales in codec.scales for each in scales] for codec in self.codecs]
             self._scale_rows = np.array([np.concatenate([np.zeros(0), *row]) for row in raw])
@@ -279,16 +295,15 @@ class Bank:
         first = self.codecs[0]
         index = np.zeros(1, np.intp) if which is None else np.asarray(which, np.intp)
         image = np.zeros(np.broadcast_shapes(np.shape(soc), np.shape(count)), first.dtype)
-        image["sync"] = [(SYNC, FrameType.DATA << 4)]
-        image["sync"][:, 1] |= np.array([codec.cfg.version for codec in self.codecs], np.uint8)[index]
+        leads = np.frombuffer(b"".join(codec.lead for codec in self.codecs), np.uint8).reshape(len(self.codecs), -1)
+        image.view(np.uint8).reshape(len(image), -1)[:, : leads.shape[1]] = leads[index]
         image["size"] = first.frame_size
-        image["stream"] = np.array([codec.cfg.stream for codec in self.codecs])[index]
         image["soc"] = soc
         image["fracsec"] = np.asarray(count, np.int64) | np.asarray(quality, np.int64) << 24
         with np.errstate(invalid="ignore", over="ignore"):
             for k, station in enumerate(rows):
                 fill(image, k, first.shapes[k], station, self._scales(k), index)
-        return sealed(image.tobytes(), image.dtype.itemsize)
+        return sealed(image.tobytes(), image.dtype.itemsize, first.crc_start)
 
 
 def fill(image: NDArray[Any], k: int, shape: Shape, rows: StationRows, scales: Scales, index: NDArray[np.intp]) -> None:
@@ -322,7 +337,7 @@ def fractions(time: Times, time_base: int) -> tuple[NDArray[np.int64], NDArray[n
     return soc + carry, np.where(carry, 0, count)
 
 
-def sealed(block: bytes, size: int) -> list[bytes]:
+def sealed(block: bytes, size: int, crc_start: int = CRC_START) -> list[bytes]:
     """Frames of `size` bytes each, joined, with room for their check words: apart, with good ones."""
     bodies = [block[at : at + size - CHECK_SIZE] for at in range(0, len(block), size)]
-    return [body + crc_hqx(body, CRC_START).to_bytes(2, "big") for body in bodies]
+    return [body + crc_hqx(body, crc_start).to_bytes(2, "big") for body in bodies]

@@ -165,9 +165,11 @@ class ConfigurationFrame(Frame):
 class Cursor:
     """Reads fields in order and says what is missing; never reads or allocates beyond the bytes it was given."""
 
-    def __init__(self, data: bytes, place: str) -> None:
+    def __init__(self, data: bytes, place: str, encoding: str = "utf-8") -> None:
         self.data = data
         self.at = 0
+        self.encoding = encoding
+        """Of names."""
         self.place = place
         """What is being read, for the error."""
 
@@ -193,7 +195,7 @@ class Cursor:
         return struct.unpack(">" + form, self.take(struct.calcsize(">" + form), what))
 
     def fixed_name(self) -> str:
-        return clean(self.take(FIELD, "name"))
+        return clean(self.take(FIELD, "name"), self.encoding)
 
     def counted_name(self) -> str:
         return clean(self.take(self.take(1, "name length")[0], "name"))
@@ -256,29 +258,36 @@ def _nominal(word: int) -> int:
 def _station_2(cursor: Cursor) -> Station:
     name = cursor.fixed_name()
     (idcode,) = cursor.read("H", "IDCODE")
+    fields, changes = block_2(cursor)
+    return Station(name=name, idcode=idcode, changes=changes, **fields)
+
+
+def block_2(cursor: Cursor, analog_counts: int = 1, last: str = "CFGCNT") -> tuple[dict[str, Any], int]:
+    """(fields of a `Station`, the word behind FNOM): a block of CFG-1 or CFG-2 behind its IDCODE.
+
+    analog_counts: counts of ANUNIT to a factor of 1.
+    """
     form, phasors, analogs, digitals = _counts(cursor)
     cursor.need((FIELD + 4) * (phasors + analogs) + (FIELD * LABELS + 4) * digitals + 4, "its channels")
     phasor_names, analog_names, labels = _names(cursor.fixed_name, phasors, analogs, digitals)
     phasor_units = cursor.read(f"{phasors}I", "PHUNIT")
     analog_units = cursor.read(f"{analogs}I", "ANUNIT")
     masks = cursor.read(f"{2 * digitals}H", "DIGUNIT")
-    nominal, changes = cursor.read("HH", "FNOM and CFGCNT")
-    return Station(
-        name=name,
-        idcode=idcode,
-        format=form,
-        phasors=tuple(
+    nominal, word = cursor.read("HH", f"FNOM and {last}")
+    fields: dict[str, Any] = {
+        "format": form,
+        "phasors": tuple(
             Phasor(each, kind=unit >> 24, scale=(unit & COUNT_MASK) / PHUNITS)
             for each, unit in zip(phasor_names, phasor_units, strict=True)
         ),
-        analogs=tuple(
-            Analog(each, kind=unit >> 24, scale=float(signed_24(unit)))
+        "analogs": tuple(
+            Analog(each, kind=unit >> 24, scale=signed_24(unit) / analog_counts)
             for each, unit in zip(analog_names, analog_units, strict=True)
         ),
-        digitals=_digitals(labels, masks),
-        nominal=_nominal(nominal),
-        changes=changes,
-    )
+        "digitals": _digitals(labels, masks),
+        "nominal": _nominal(nominal),
+    }
+    return fields, word
 
 
 def _station_3(cursor: Cursor) -> Station:

@@ -97,11 +97,15 @@ def _masks(station: Station) -> bytes:
 
 
 def _station_2(station: Station) -> bytes:
-    parts = [fixed(station.name), station.idcode.to_bytes(2, "big"), _counts(station)]
-    parts += map(fixed, _names(station))
+    return fixed(station.name) + station.idcode.to_bytes(2, "big") + block_2(station, station.changes)
+
+
+def block_2(station: Station, last: int, analog_counts: int = 1, encoding: str = "utf-8") -> bytes:
+    """A block of CFG-1 or CFG-2 behind its IDCODE; `last` is the word behind FNOM. See `configuration.block_2`."""
+    parts = [_counts(station), *(fixed(name, encoding) for name in _names(station))]
     parts += [struct.pack(">I", _phunit(phasor)) for phasor in station.phasors]
-    parts += [struct.pack(">I", _anunit(analog)) for analog in station.analogs]
-    parts += [_masks(station), struct.pack(">HH", int(station.nominal == 50), station.changes)]
+    parts += [struct.pack(">I", _anunit(analog, analog_counts)) for analog in station.analogs]
+    parts += [_masks(station), struct.pack(">HH", int(station.nominal == 50), last)]
     return b"".join(parts)
 
 
@@ -109,8 +113,8 @@ def _phunit(phasor: Phasor) -> int:
     return phasor.kind << 24 | min(round(abs(phasor.scale) * PHUNITS), COUNT_MASK)
 
 
-def _anunit(analog: Analog) -> int:
-    factor = max(-(1 << 23), min(round(analog.scale), (1 << 23) - 1))
+def _anunit(analog: Analog, counts: int) -> int:
+    factor = max(-(1 << 23), min(round(analog.scale * counts), (1 << 23) - 1))
     return (analog.kind or 0) << 24 | factor & COUNT_MASK
 
 

@@ -317,13 +317,13 @@ def _moved(own: int, rate: int, limit: int) -> int:
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def _times(block: U1, size: int, clock: I8, time: I8, snapped: I4, quality: U1) -> None:
-    """clock: rate, TIME_BASE, limit of what snapping moves [ns]."""
-    rate, time_base, limit = clock[0], clock[1], clock[2]
+    """clock: rate, TIME_BASE, limit of what snapping moves [ns], size of the head, which SOC and FRACSEC end."""
+    rate, time_base, limit, head = clock[0], clock[1], clock[2], clock[3]
     before = Word(0)
     own, moved, fraction = np.int64(0), np.int64(0), np.int64(0)
     for k in range(time.size):
-        at = Word(k * size)
-        stamp = _u4(block, at + Word(6)) << Word(32) | _u4(block, at + Word(10))
+        at = Word(k * size + head)
+        stamp = _u4(block, at - Word(8)) << Word(32) | _u4(block, at - Word(4))
         if k == 0 or stamp != before:  # most frames of a tick bear the same
             before, fraction = stamp, np.int64(stamp & Word(0xFFFFFFFF))
             count = fraction & COUNT_MASK
@@ -333,10 +333,12 @@ def _times(block: U1, size: int, clock: I8, time: I8, snapped: I4, quality: U1) 
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _stations(block: U1, size: int, shapes: I8, scales: F8, which: I8, status: U2, values: F4, digital: U2) -> None:
+def _stations(
+    block: U1, size: int, head: int, shapes: I8, scales: F8, which: I8, status: U2, values: F4, digital: U2
+) -> None:
     """All stations, one after the other; values and digital hold [n, c] and [n, d] of each, end to end."""
     count = status.shape[1]
-    at, first, to, word = HEAD_SIZE, 0, 0, 0
+    at, first, to, word = head, 0, 0, 0
     for s in range(shapes.shape[0]):
         form, phasors, analogs, digitals = shapes[s, 0], shapes[s, 1], shapes[s, 2], shapes[s, 3]
         channels = FIXED_CHANNELS + 2 * phasors + analogs
@@ -371,7 +373,7 @@ def _decode(
         if which[k] < 0 or which[k] >= scales.shape[0]:
             return False
     _times(block, size, clock, time, snapped, quality)
-    _stations(block, size, shapes, scales, which, status, values, digital)
+    _stations(block, size, clock[3], shapes, scales, which, status, values, digital)
     return True
 
 
@@ -388,12 +390,20 @@ class Columns(NamedTuple):
 class Decoder:
     """Decodes frames of one layout.
 
-    shapes: FORMAT, number of phasors, analogs and digital words of each station.
+    shapes: FORMAT, number of phasors, analogs and digital words of each station. head: bytes before the first station,
+    the last eight of which are SOC and FRACSEC.
     """
 
-    def __init__(self, size: int, rate: int, time_base: int, shapes: Sequence[tuple[int, int, int, int]]) -> None:
+    def __init__(
+        self,
+        size: int,
+        rate: int,
+        time_base: int,
+        shapes: Sequence[tuple[int, int, int, int]],
+        head: int = HEAD_SIZE,
+    ) -> None:
         self._size = size
-        self._clock = np.array([rate, time_base, snap_limit(rate, time_base)], np.int64)
+        self._clock = np.array([rate, time_base, snap_limit(rate, time_base), head], np.int64)
         self._shapes = np.array(shapes, np.int64).reshape(-1, 4)
         self._channels = [FIXED_CHANNELS + 2 * phasors + analogs for _, phasors, analogs, _ in shapes]
         self._words = [shape[3] for shape in shapes]

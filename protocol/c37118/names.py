@@ -9,15 +9,15 @@ FIELD = 16
 """Bytes of a name in CFG-1 and CFG-2."""
 
 
-def clean(raw: bytes) -> str:
+def clean(raw: bytes, encoding: str = "utf-8") -> str:
     """Text of a name field: up to the first NUL, without control characters and outer blanks.
 
-    UTF-8, which contains the ASCII of the standard; bytes that are not UTF-8 are read as Latin-1, so that no
-    name is refused. A character cut in two by the end of a full 16-byte field is dropped.
+    UTF-8, which contains the ASCII of the standard; bytes that are not UTF-8 (or what `encoding` says) are read as
+    Latin-1, so that no name is refused. A character cut in two by the end of a full 16-byte field is dropped.
     """
     text = raw.lstrip(b"\0").split(b"\0", 1)[0]
     try:
-        decoded = codecs.getincrementaldecoder("utf-8")().decode(text, final=len(text) != FIELD)
+        decoded = codecs.getincrementaldecoder(encoding)().decode(text, final=len(text) != FIELD)
     except UnicodeDecodeError:
         decoded = text.decode("latin-1")
     return "".join(char for char in decoded if char.isprintable()).strip()
@@ -39,9 +39,9 @@ def unique(names: Iterable[str], fallback: str) -> tuple[str, ...]:
     return tuple(result)
 
 
-def fixed(name: str) -> bytes:
+def fixed(name: str, encoding: str = "utf-8") -> bytes:
     """A name as CFG-1 and CFG-2 carry it: 16 bytes, cut at a character, padded with blanks."""
-    return shortened(name, FIELD).ljust(FIELD, b" ")
+    return shortened(name, FIELD, encoding).ljust(FIELD, b" ")
 
 
 def counted(name: str) -> bytes:
@@ -50,6 +50,7 @@ def counted(name: str) -> bytes:
     return bytes([len(text)]) + text
 
 
-def shortened(name: str, limit: int) -> bytes:
-    """UTF-8 of a name, cut at a whole character to at most so many bytes."""
-    return name.encode("utf-8")[:limit].decode("utf-8", "ignore").encode("utf-8")
+def shortened(name: str, limit: int, encoding: str = "utf-8") -> bytes:
+    """A name in bytes, cut at a whole character to at most so many; what the encoding lacks becomes `?`."""
+    cut = name.encode(encoding, "replace")[:limit]
+    return cut.decode(encoding, "ignore").encode(encoding)

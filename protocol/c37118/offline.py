@@ -5,15 +5,18 @@
         part.batch.stations[0].values                     # rows of one sender under one configuration
 
 One flow of a capture (a direction of a TCP connection, the datagrams of an address pair, a file) is one
-`Sender`. Flows without a believable frame are foreign and left out: two bytes of check word fit by chance once in
-65,536 candidates, so a lone frame in the middle of other bytes is believed only when its inside makes sense.
+`Sender`, of one protocol (`dialect.Dialect`: C37.118 or its kin). Flows without a believable frame are foreign and
+left out: two bytes of check word fit by chance once in 65,536 candidates, so a lone frame in the middle of other bytes
+is believed only when its inside makes sense.
 
 Which configuration is in force for a DATA frame of a stream, among those whose DATA frames have its size:
 
 1. the last one before it in its own flow;
 2. else the first one after it in its own flow (the capture began, or the device changed, before it was asked);
 3. else the same two of the other flows from the same address (configuration over TCP, data over UDP);
-4. CFG-1 says what a device could send, not what it sends: it is used only where a flow has no other kind.
+4. CFG-1 says what a device could send, not what it sends: it is used only where a flow has no other kind;
+5. where the protocol has downloads of configurations, what others told this address counts as told by it, and CFG-1
+   is used where no configuration of another kind has the size.
 
 A configuration that adds nothing to the one before it (the CFG-2 of a known CFG-3) does not take its place, as in
 a live session. A frame for which there is none is counted as without configuration.
@@ -26,17 +29,14 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from protocol.c37118.codec import Batch, Codec, compile_codec
-from protocol.c37118.common import CONFIGURATIONS, FrameError, FrameType, frame_type, stream_id
+from protocol.c37118.codec import Batch, Codec
+from protocol.c37118.common import CONFIGURATIONS, FrameError, FrameType, frame_type
 from protocol.c37118.configuration import ConfigurationFrame
-from protocol.c37118.fragments import Fragments
-from protocol.c37118.frames import Command, CommandCode, parse
-from protocol.c37118.session import told_already
-from protocol.c37118.splitter import Splitter
+from protocol.c37118.dialect import C37118, Dialect
 from protocol.capture.records import Capture, Flow
 
 BLOCK = 4096
@@ -72,6 +72,7 @@ class Sender:
     """Pieces with a good check word that are wrong inside, and why."""
     in_force: dict[int, ConfigurationFrame] = field(default_factory=dict)
     """For each DATA piece that can be decoded."""
+    dialect: Dialect = C37118
 
     @property
     def frames(self) -> int:
@@ -99,6 +100,7 @@ class Device:
     source: str
     """Address; empty for a file that doesn't say."""
     stream: int
+    """As its dialect numbers it."""
     appearances: list[Appearance]
     """One after the other."""
 
@@ -138,7 +140,7 @@ class Study:
 
     def reads(self, sender: int, frame: bytes) -> bool:
         """Whether any DATA of the frame's stream in that sender can be read."""
-        return (sender, stream_id(frame)) in self.device_of
+        return (sender, self.senders[sender].dialect.stream(frame)) in self.device_of
 
     def places(self) -> Iterator[Place]:
         """All pieces in the order of the capture, each sender's in its own order."""
@@ -161,11 +163,11 @@ class Study:
         for _, parts in self.blocks(block):
             yield from parts
 
-    def codec(self, configuration: ConfigurationFrame) -> Codec:
+    def codec(self, configuration: ConfigurationFrame, dialect: Dialect = C37118) -> Codec:
         """The compiled configuration."""
         key = id(configuration)
         if key not in self._codecs:
-            self._codecs[key] = compile_codec(configuration)
+            self._codecs[key] = dialect.compile(configuration)
         return self._codecs[key]
 
     def _decode(self, places: list[Place]) -> list[Part]:
@@ -177,16 +179,21 @@ class Study:
         parts = []
         for (number, _), (configuration, pieces) in groups.items():
             sender = self.senders[number]
-            batch = self.codec(configuration).decode([sender.pieces[piece].frame for piece in pieces])
-            parts.append(Part(self.device_of[number, configuration.stream], sender, configuration, pieces, batch))
+            codec = self.codec(configuration, sender.dialect)
+            batch = codec.decode([sender.pieces[piece].frame for piece in pieces])
+            device = self.device_of[number, sender.dialect.stream_of(configuration)]
+            parts.append(Part(device, sender, configuration, pieces, batch))
         return parts
 
 
-def examine(capture: Capture) -> Study:
-    """Find the senders of a capture and the configuration in force for each of their DATA frames."""
+def examine(capture: Capture, choose: Callable[[Flow], Iterable[Dialect]] = lambda _: (C37118,)) -> Study:
+    """Find the senders of a capture and the configuration in force for each of their DATA frames.
+
+    choose: which protocols to try on a flow, in this order; it is of the first that finds a believable frame.
+    """
     study = Study([], [])
     for flow in capture.flows:
-        sender = split(flow)
+        sender = next((found for dialect in choose(flow) if (found := split(flow, dialect))), None)
         if sender is None:
             study.foreign.append(flow)
         else:
@@ -202,9 +209,9 @@ def examine(capture: Capture) -> Study:
     return study
 
 
-def split(flow: Flow) -> Sender | None:
+def split(flow: Flow, dialect: Dialect = C37118) -> Sender | None:
     """The frames of a flow; None if there is no believable one."""
-    splitter = Splitter()
+    splitter = dialect.splitter()
     pieces: list[Piece] = []
     if flow.transport == "udp":
         for chunk in flow.chunks:
@@ -213,9 +220,9 @@ def split(flow: Flow) -> Sender | None:
     else:
         data = flow.data()
         pieces = _placed(data, splitter.feed(data) + splitter.close(), _clock(flow))
-    if not _believable(flow, pieces):
+    if not _believable(flow, pieces, dialect):
         return None
-    return Sender(flow, pieces, splitter.skipped, splitter.corrupt, splitter.corrupt_data)
+    return Sender(flow, pieces, splitter.skipped, splitter.corrupt, splitter.corrupt_data, dialect=dialect)
 
 
 def _placed(data: bytes, frames: list[bytes], time: Callable[[int], int]) -> list[Piece]:
@@ -239,42 +246,26 @@ def _clock(flow: Flow) -> Callable[[int], int]:
     return lambda position: flow.chunks[bisect_left(ends, position)].time
 
 
-def _believable(flow: Flow, pieces: list[Piece]) -> bool:
+def _believable(flow: Flow, pieces: list[Piece], dialect: Dialect) -> bool:
     """A frame that starts where a segment, datagram or file starts, or that makes sense inside, or two of a stream."""
     frames = [piece.frame for piece in pieces if piece.frame]
     if not frames:
         return False
-    streams = [stream_id(frame) for frame in frames]
-    if len(set(streams)) < len(streams):
+    if len(set(map(dialect.kin, frames))) < len(frames):
         return True
     starts = {chunk.data[:16] for chunk in flow.chunks}
-    return any(frame[:16] in starts or _makes_sense(frame) for frame in frames)
-
-
-def _makes_sense(frame: bytes) -> bool:
-    if frame_type(frame) == FrameType.DATA:
-        return False
-    try:
-        said = parse(frame)
-    except FrameError:
-        return False
-    return not isinstance(said, Command) or said.command in set(CommandCode)
+    return any(frame[:16] in starts or dialect.sensible(frame) for frame in frames)
 
 
 def _read_configurations(sender: Sender) -> None:
-    fragments = Fragments(max_streams=256)
+    read = sender.dialect.reader()
     for number, piece in enumerate(sender.pieces):
         if not piece.frame or frame_type(piece.frame) not in CONFIGURATIONS:
             continue
         try:
-            if frame_type(piece.frame) == FrameType.CONFIGURATION_3:
-                whole = fragments.add(piece.frame, piece.time)
-                if whole is not None:
-                    sender.configurations[number] = whole
-            else:
-                said = parse(piece.frame)
-                if isinstance(said, ConfigurationFrame):
-                    sender.configurations[number] = said
+            whole = read(piece.frame, piece.time)
+            if whole is not None:
+                sender.configurations[number] = whole
         except FrameError as fault:
             sender.faults[number] = str(fault)
 
@@ -282,7 +273,8 @@ def _read_configurations(sender: Sender) -> None:
 class _Shelf:
     """Configurations of one stream of one flow or address, in order of their positions."""
 
-    def __init__(self) -> None:
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
         self._positions: list[int] = []
         self._held: list[ConfigurationFrame] = []
         self._by_size: dict[int, tuple[list[int], list[ConfigurationFrame]]] = {}
@@ -290,7 +282,7 @@ class _Shelf:
     def put(self, position: int, configuration: ConfigurationFrame) -> None:
         """All are put before the first is looked for."""
         at = bisect_right(self._positions, position)
-        if at and told_already(self._held[at - 1], configuration):
+        if at and self._dialect.told_already(self._held[at - 1], configuration):
             configuration = self._held[at - 1]
         self._positions.insert(at, position)
         self._held.insert(at, configuration)
@@ -309,39 +301,59 @@ class _Shelf:
 class _Shelves:
     """Shelves by stream; CFG-1 apart, for want of better."""
 
-    def __init__(self) -> None:
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
         self._binding: dict[int, _Shelf] = {}
         self._capability: dict[int, _Shelf] = {}
 
     def put(self, position: int, configuration: ConfigurationFrame) -> None:
         shelves = self._capability if configuration.kind == 1 else self._binding
-        shelves.setdefault(configuration.stream, _Shelf()).put(position, configuration)
+        stream = self._dialect.stream_of(configuration)
+        shelves.setdefault(stream, _Shelf(self._dialect)).put(position, configuration)
 
     def find(self, stream: int, position: int, size: int) -> ConfigurationFrame | None:
         shelf = self._binding.get(stream) or self._capability.get(stream)
         return shelf.find(position, size) if shelf else None
 
+    def binding(self, stream: int, position: int, size: int) -> ConfigurationFrame | None:
+        """Of no CFG-1."""
+        return self._binding[stream].find(position, size) if stream in self._binding else None
+
+    def capability(self, stream: int, position: int, size: int) -> ConfigurationFrame | None:
+        """Of CFG-1 alone."""
+        return self._capability[stream].find(position, size) if stream in self._capability else None
+
 
 def _assign(senders: list[Sender]) -> None:
     """Fill in `in_force` of all senders."""
-    by_address: dict[str, _Shelves] = {}
+    by_address: dict[tuple[str, str], _Shelves] = {}
+
+    def of(address: str, dialect: Dialect) -> _Shelves:
+        return by_address.setdefault((address, dialect.name), _Shelves(dialect))
+
     for sender in senders:
-        shelves = by_address.setdefault(sender.flow.source, _Shelves())
         for number, configuration in sender.configurations.items():
-            shelves.put(sender.pieces[number].time, configuration)
+            time = sender.pieces[number].time
+            of(sender.flow.source, sender.dialect).put(time, configuration)
+            if sender.dialect.negotiated and sender.flow.destination:
+                of(sender.flow.destination, sender.dialect).put(time, configuration)
     for sender in senders:
-        own = _Shelves()
+        own = _Shelves(sender.dialect)
         for number, configuration in sender.configurations.items():
             own.put(number, configuration)
-        _assign_own(sender, own, by_address[sender.flow.source])
+        _assign_own(sender, own, of(sender.flow.source, sender.dialect))
 
 
 def _assign_own(sender: Sender, own: _Shelves, others: _Shelves) -> None:
     for number, piece in enumerate(sender.pieces):
         if not piece.frame or frame_type(piece.frame) != FrameType.DATA:
             continue
-        stream, size = stream_id(piece.frame), len(piece.frame)
-        found = own.find(stream, number, size) or others.find(stream, piece.time, size)
+        stream, size = sender.dialect.stream(piece.frame), len(piece.frame)
+        here, there = (stream, number, size), (stream, piece.time, size)
+        if sender.dialect.negotiated:
+            found = own.binding(*here) or others.binding(*there) or own.capability(*here) or others.capability(*there)
+        else:
+            found = own.find(*here) or others.find(*there)
         if found is not None:
             sender.in_force[number] = found
 
@@ -350,11 +362,12 @@ def _devices(senders: list[Sender]) -> list[Device]:
     """Who the senders are, in order of their first frames."""
     found: list[tuple[str, int, Appearance]] = []
     for number, sender in enumerate(senders):
-        readable = {configuration.stream for configuration in sender.in_force.values()}
+        stream_of, stream_in = sender.dialect.stream_of, sender.dialect.stream
+        readable = {stream_of(configuration) for configuration in sender.in_force.values()}
         spans: dict[int, list[int]] = {}
         for piece in sender.pieces:
             if piece.frame:
-                spans.setdefault(stream_id(piece.frame), [piece.time, 0])[1] = piece.time
+                spans.setdefault(stream_in(piece.frame), [piece.time, 0])[1] = piece.time
         found += [
             (sender.flow.source, stream, Appearance(number, *spans[stream])) for stream in spans if stream in readable
         ]

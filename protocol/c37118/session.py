@@ -24,15 +24,15 @@ link up).
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, replace
 from typing import Any
 
 from protocol.c37118.common import CONFIGURATIONS, FrameError, FrameType, frame_type, stream_id
-from protocol.c37118.events import Configured, Data, Ended, Event, Heard, Lost, Refused, Send
+from protocol.c37118.events import Configured, Data, Ended, Event, Heard, Refused, Send
 from protocol.c37118.fragments import Fragments
 from protocol.c37118.frames import Command, CommandCode, ConfigurationFrame, HeaderFrame, encode_command, parse
 from protocol.c37118.states import CHECKING, COMMANDS, HOLDING, TRANSITIONS, WITHOUT_CFG3, Cue, State
+from protocol.c37118.waiting import Holder, Waiting
 from protocol.clock import MILLISECOND, SECOND, Now, period
 
 
@@ -72,7 +72,7 @@ _REMEMBERED = (
 """What decides about what is to come. Append only: journals hold these in this order."""
 
 
-class Master:
+class Master(Holder):
     """One link's session. Every method that returns events leaves none of them unsaid."""
 
     def __init__(self, settings: MasterSettings = DEFAULTS) -> None:
@@ -87,9 +87,7 @@ class Master:
         self._stream = settings.stream
         self._idcode = b""
         self._fragments = Fragments()
-        self._held: deque[bytes] = deque()
-        self._held_bytes = 0
-        self._ever_held = 0
+        self._waiting = Waiting(settings.hold_frames, settings.hold_bytes)
         self._deadline: int | None = None
         self._attempt = 0
         self._last_data = 0
@@ -112,30 +110,7 @@ class Master:
     @property
     def steady(self) -> bool:
         """Whether a configuration is in force, nothing waits and nothing is asked: DATA is all that is to come."""
-        return self.state is State.RUNNING and self.cfg is not None and not (self._changing or self._held)
-
-    @property
-    def held(self) -> int:
-        """DATA frames that wait for a configuration."""
-        return len(self._held)
-
-    @property
-    def held_bytes(self) -> int:
-        """Their size."""
-        return self._held_bytes
-
-    def limbo(self, since: int) -> tuple[int, list[bytes]]:
-        """(number of the oldest held DATA frame, held frames from number `since` on).
-
-        Frames are numbered 0, 1, 2, … as they are held for the first time.
-        """
-        fresh = min(len(self._held), self._ever_held - since)
-        return self._ever_held - len(self._held), list(self._held)[len(self._held) - fresh :]
-
-    @property
-    def ever_held(self) -> int:
-        """DATA frames that were held so far: the number of the next."""
-        return self._ever_held
+        return self.state is State.RUNNING and self.cfg is not None and not (self._changing or self._waiting.count)
 
     def remember(self) -> list[Any]:
         """Where it stands, as plain values; without the configuration in force and the held frames (`limbo`)."""
@@ -156,7 +131,7 @@ class Master:
             setattr(self, name, value)
         if cfg and not self._doubted:
             self._adopt(cfg)
-        self._held, self._held_bytes, self._ever_held = deque(held), sum(map(len, held)), first + len(held)
+        self._waiting.restore(first, held)
 
     def doubt(self) -> None:
         """The device told another configuration, which was not looked into: no DATA fits until the next one comes."""
@@ -302,23 +277,11 @@ class Master:
         if self.state not in HOLDING:
             says = "it is not known what they mean" if self._doubted else f"the configuration says {self.data_size}"
             return [*events, Refused(frame, f"DATA of {len(frame)} bytes, {says}")]
-        return [*events, *self._hold(frame)]
-
-    def _hold(self, frame: bytes) -> list[Event]:
-        self._held.append(frame)
-        self._ever_held += 1
-        self._held_bytes += len(frame)
-        lost: list[Event] = []
-        while len(self._held) > self._settings.hold_frames or self._held_bytes > self._settings.hold_bytes:
-            oldest = self._held.popleft()
-            self._held_bytes -= len(oldest)
-            lost.append(Lost(oldest))
-        return lost
+        return [*events, *self._waiting.add(frame)]
 
     def _release(self, reason: str) -> list[Event]:
         """Held frames: those that fit the configuration in force, and those that can't be used."""
-        frames, self._held, self._held_bytes = self._held, deque(), 0
-        return [Data(frame) if self.accepts(frame) else Refused(frame, reason) for frame in frames]
+        return [Data(frame) if self.accepts(frame) else Refused(frame, reason) for frame in self._waiting.take()]
 
     def _adopt(self, cfg: ConfigurationFrame) -> None:
         self.cfg, self.data_size, self._idcode = cfg, cfg.data_size, cfg.stream.to_bytes(2, "big")

@@ -42,7 +42,6 @@ LONG_TRIES = 64
 STEP = 64
 """Bytes that must have come before an incomplete candidate is looked into again (more when much is held)."""
 
-_CANDIDATE = frozenset(kind << 4 | version for kind in FrameType for version in range(4))
 _PIECE = FrameType.CONFIGURATION_3
 
 
@@ -56,8 +55,18 @@ def piece_index(frame: bytes) -> int:
 class Splitter:
     """Feed it what came, in any cut; it gives whole frames with a good check word. Never raises.
 
-    Holds at most one candidate's claim (`max_frame` bytes) and the last chunk.
+    Holds at most one candidate's claim (`max_frame` bytes) and the last chunk. What frames look like is told by the
+    four names below; a protocol with frames of this kind has a class with its own.
     """
+
+    start = CRC_START
+    """Initial value of the check word."""
+    heads = frozenset(kind << 4 | version for kind in FrameType for version in range(4))
+    """Second bytes of a candidate."""
+    smallest = MIN_FRAME
+    """Bytes of a frame at least."""
+    piece = int(FrameType.CONFIGURATION_3)
+    """Frame type that may come in pieces (rule 4); -1 = none."""
 
     skipped: int
     """Bytes that belong to no frame, so far."""
@@ -69,6 +78,8 @@ class Splitter:
     def __init__(self, max_frame: int = MAX_FRAME) -> None:
         self.skipped = self.corrupt = self.corrupt_data = 0
         self._max = max_frame
+        self._rules = self.heads, self.start, self.smallest, max_frame
+        """Together, for speed."""
         self._held = bytearray()
         self._wanted = 0
         self._base = 0
@@ -132,7 +143,7 @@ class Splitter:
     def datagram(self, data: bytes) -> list[bytes]:
         """Whole frames in one datagram, where none reaches into the next. One that is a piece of a CFG-3 is taken for a
         frame without a check word of its own (rule 4): its neighbours are other datagrams."""
-        if piece_index(data) and data[2] << 8 | data[3] == len(data):
+        if self.piece >= 0 and piece_index(data) and data[2] << 8 | data[3] == len(data):
             return [data]
         return self.feed(data) + self.close()
 
@@ -174,10 +185,11 @@ class Splitter:
     def _frames_in_a_row(self, data: bytes, at: int, frames: list[bytes]) -> int:
         """The common case: good frames back to back. Returns the end of the last."""
         begin, end = at, len(data) - LOOK
-        while at <= end and data[at] == 0xAA and data[at + 1] in _CANDIDATE:
+        heads, start, smallest, largest = self._rules
+        while at <= end and data[at] == 0xAA and data[at + 1] in heads:
             size = data[at + 2] << 8 | data[at + 3]
             frame = data[at : at + size]
-            if len(frame) != size or not MIN_FRAME <= size <= self._max or crc_hqx(frame, CRC_START):
+            if len(frame) != size or not smallest <= size <= largest or crc_hqx(frame, start):
                 break
             frames.append(frame)
             at += size
@@ -190,10 +202,10 @@ class Splitter:
         if len(data) - at < LOOK:
             self._wanted = LOOK
             return 0 if final else -1
-        if data[at + 1] not in _CANDIDATE:
+        if data[at + 1] not in self.heads:
             return 0
         size = data[at + 2] << 8 | data[at + 3]
-        if not MIN_FRAME <= size <= self._max or (size >= COSTLY and self._tried_enough(self._base + at, size)):
+        if not self.smallest <= size <= self._max or (size >= COSTLY and self._tried_enough(self._base + at, size)):
             return 0
         if len(data) - at < size:
             return self._judge_incomplete(data, at, size, final)
@@ -217,9 +229,9 @@ class Splitter:
 
     def _is_frame(self, data: bytes, at: int, size: int, final: bool) -> int:
         """1 = good, 0 = not, -1 = the bytes behind it decide and are not there yet."""
-        if crc_hqx(data[at : at + size], CRC_START) == 0:
+        if crc_hqx(data[at : at + size], self.start) == 0:
             return 1
-        if data[at + 1] >> 4 != _PIECE or size < PIECE_LOOK + 1:
+        if data[at + 1] >> 4 != self.piece or size < PIECE_LOOK + 1:
             return 0
         stream = data[at + 4] << 8 | data[at + 5]
         index = data[at + 14] << 8 | data[at + 15]
@@ -267,10 +279,10 @@ class Splitter:
     def _look_inside(self, data: bytes, at: int, proof: int) -> int:
         """Position of the first of so many good frames in data[at:], -1 if there are not so many."""
         first, found = -1, 0
-        while (at := data.find(b"\xaa", at)) >= 0 and at <= len(data) - MIN_FRAME:
+        while (at := data.find(b"\xaa", at)) >= 0 and at <= len(data) - self.smallest:
             size = data[at + 2] << 8 | data[at + 3]
-            inside = data[at + 1] in _CANDIDATE and MIN_FRAME <= size <= min(self._max, LONG, len(data) - at)
-            if inside and crc_hqx(data[at : at + size], CRC_START) == 0:
+            inside = data[at + 1] in self.heads and self.smallest <= size <= min(self._max, LONG, len(data) - at)
+            if inside and crc_hqx(data[at : at + size], self.start) == 0:
                 first = first if found else self._base + at
                 found += 1
                 if found == proof:

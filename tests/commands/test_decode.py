@@ -16,8 +16,11 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from commands.app import make_app
+from protocol.gbt26865 import encode_configuration
 from tests import scenes, tshark
-from tests.captures import pcap
+from tests.captures import Talk, pcap
+from tests.protocol.gbt26865 import byhand
+from tests.protocol.gbt26865 import strategies as make
 
 
 def decode(path: Path, form: str = "csv") -> Result:
@@ -99,11 +102,9 @@ def test_data_without_configuration_is_said(tmp_path: Path) -> None:
         (b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8, "a PNG image"),
         (b"just some words\n", "plain text"),
         (bytes(1000), "bytes of no known protocol"),
-        (bytes.fromhex("aa4200146757dd1d30475830304750310004a5cb"), "GB/T 26865.2 or Q/GDW 131"),
-        (b"aa4200146757dd1d30475830304750310004a5cb\n", "GB/T 26865.2 or Q/GDW 131"),
         (b"", "the file is empty"),
     ],
-    ids=["image", "text", "zeros", "Chinese", "Chinese as text", "empty"],
+    ids=["image", "text", "zeros", "empty"],
 )
 def test_what_is_no_capture_of_ours_is_refused(content: bytes, seen: str, tmp_path: Path) -> None:
     path = tmp_path / "file"
@@ -150,10 +151,83 @@ def test_captures_of_the_field(name: str, shared: Path) -> None:
         assert len(found) == frames * per_frame
 
 
-def test_the_chinese_capture_is_refused(shared: Path) -> None:
-    result = decode(shared / "data" / "captures" / "GBT_PmuSim_examples.hex")
-    assert result.exit_code == 1
-    assert "GB/T 26865.2" in result.stderr
+CHINESE = Path(__file__).parents[1] / "protocol" / "gbt26865" / "golden.hex"
+
+
+def test_frames_of_the_chinese_protocols_are_rows(tmp_path: Path) -> None:
+    found = rows(CHINESE)
+    assert Counter((row["stream"], row["station_id"], row["station"]) for row in found) == {
+        ("0", "0GX00PM1", "场站一 PMU"): 5 * 8,
+        ("0GX00GP1", "0GX00PM1", "场站一 PMU"): 5 * 8,
+    }
+    values = {(row["quantity"], row["name"]): row["value"] for row in found[8:16]}
+    assert values["status", ""] == str(0x8000)
+    assert (values["frequency", ""], values["rocof", ""]) == ("50.021", "-0.05")
+    assert (values["magnitude", "IA"], values["analog", "有功功率"]) == ("228.88", "3085.0")
+    assert [int(row["time_ns"]) for row in found[::8]] == [1_700_000_002_000_000_000 + k % 5 * 10**7 for k in range(10)]
+
+
+def test_every_frame_of_the_chinese_protocols_as_json() -> None:
+    found = lines(CHINESE)
+    summary = found.pop()["summary"]
+    assert summary["rows"] == summary["data_frames"] == 10
+    assert summary["without_configuration"] == summary["corrupt_frames"] == summary["skipped_bytes"] == 0
+    assert [sender["protocol"] for sender in summary["senders"]] == ["gbt26865"]
+    labels = [line.split("\t")[0] for line in CHINESE.read_text("utf-8").splitlines() if not line.startswith("#")]
+    by_label = dict(zip(labels, found, strict=True))
+    assert len(by_label) == len(found)
+    assert by_label["V3 CMD NACK"]["meaning"] == "nack"
+    assert by_label["V2 CMD network trigger"]["meaning"] == "network_trigger"
+    assert by_label["V2 HDR"]["text"] == by_label["V3 HDR"]["text"] == "场站说明 PMU"
+    cfg = by_label["V3 CFG-1"]
+    assert [(each["station_id"], each["name"], each["rate"]) for each in cfg["stations"]] == [
+        ("0GX00PM1", "场站一 PMU", 50),
+        ("你凉0002", "二号机组", 50),
+    ]
+    assert by_label["V3 CFG-2"]["rate"] == 100
+    unlocked = by_label["V2 DATA unsynchronised"]
+    assert not unlocked["stations"][0]["status"]["synchronised"]
+    assert unlocked["time_quality"]["time"].startswith("clock failure")
+    assert by_label["V3 DATA triggered by oscillation"]["stations"][0]["status"]["trigger_reason"] == (
+        "low-frequency oscillation"
+    )
+
+
+@pytest.mark.parametrize(("protocol", "code", "rows"), [("gbt26865", 0, 81), ("c37118", 1, 0)])
+def test_the_protocol_can_be_forced(protocol: str, code: int, rows: int) -> None:
+    result = CliRunner().invoke(make_app(("decode", "check")), ["decode", str(CHINESE), "--protocol", protocol])
+    assert (result.exit_code, result.stdout.count("\n")) == (code, rows)
+    assert code == 0 or "it looks like GB/T 26865.2 or Q/GDW 131" in " ".join(result.stderr.split())
+
+
+def test_a_capture_of_both_protocols(tmp_path: Path) -> None:
+    scene = scenes.Scene()
+    cfg = scenes.configuration()
+    scene.session(cfg, scenes.data(cfg, 3), Talk("10.0.0.1"))
+    told, data = make.configuration(3), make.data_frames(make.configuration(3), 3, scenes.BEGIN)
+    talk = Talk("10.0.0.2", device_port=8000).opened(scenes.BEGIN * 10**9)
+    talk.says(scenes.BEGIN * 10**9 + 1, byhand.command(5, 3)).sends(
+        scenes.BEGIN * 10**9 + 2, encode_configuration(told)
+    )
+    pipe = Talk("10.0.0.2", device_port=8001).opened(scenes.BEGIN * 10**9 + 3)
+    pipe.sends(scenes.BEGIN * 10**9 + 4, b"".join(data))
+    path = tmp_path / "both.pcap"
+    path.write_bytes(pcap(sorted([*scene.ordered(), *talk.records, *pipe.records], key=lambda record: record[0])))
+    found = rows(path)
+    counts = Counter(row["stream"] for row in found if row["quantity"] == "status")
+    assert counts == {str(cfg.stream): 3, "0GX00GP1": 3}
+    protocols = Counter(sender["protocol"] for sender in lines(path)[-1]["summary"]["senders"])
+    assert protocols == {"c37118": 2, "gbt26865": 3}
+
+
+def test_the_chinese_frames_of_a_vendors_manual(shared: Path) -> None:
+    found = lines(shared / "data" / "captures" / "GBT_PmuSim_examples.hex")
+    assert found.pop()["summary"]["frames"] == {
+        "data": 2, "header": 0, "configuration_1": 0, "configuration_2": 0, "command": 10, "configuration_3": 0,
+    }  # fmt: skip
+    meanings = [line["meaning"] for line in found if line["frame"] == "command"]
+    assert meanings[:5] == ["send_configuration_1", "heartbeat", "ack", "data_on", "download_configuration_2"]
+    assert {line["stream"] for line in found if line["frame"] == "command"} == {"0GX00GP1"}
 
 
 @pytest.mark.parametrize("name", ["C37.118_1PMU_TCP.pcap", "C37.118_1PMU_UDP.pcap", "nDPI_ieee_c37118.pcap"])

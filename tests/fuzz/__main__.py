@@ -29,7 +29,10 @@ SLOWEST = 20
 """Seconds for one input."""
 MEMORY = 2048
 """MiB of the whole process."""
-LONGEST = {"splitter": 512, "frame": 2048, "codec": 512, "session": 512, "pieces": 256, "journal": 400, "receiver": 400}
+LONGEST = {
+    "splitter": 512, "frame": 2048, "codec": 512, "session": 512, "pieces": 256, "journal": 400, "receiver": 400,
+    "gbt_splitter": 512, "gbt_frame": 2048, "gbt_codec": 512, "gbt_session": 512,
+}  # fmt: skip
 """Bytes of an input; 4096 for the others."""
 INSTRUMENTED = ["protocol", "archive", "nodes"]
 
@@ -73,7 +76,7 @@ def run(target: str, seconds: int) -> bool:
     }  # fmt: skip
     with LOG.open("a") as log:
         print(json.dumps(entry), file=log)
-    print(f"{target:10} {entry['executions']:>12,} inputs  {entry['seconds']:>5} s", flush=True)
+    print(f"{target:12} {entry['executions']:>12,} inputs  {entry['seconds']:>5} s", flush=True)
     if fuzzer.returncode:
         print("\n".join(output.splitlines()[-40:]), file=sys.stderr)
     return fuzzer.returncode == 0
@@ -86,7 +89,7 @@ def count() -> None:
         entry = json.loads(line)
         total[entry["target"]] += entry["executions"]
     for target, executions in [*total.items(), ("all", total.total())]:
-        print(f"{target:10} {executions:>12,}")
+        print(f"{target:12} {executions:>12,}")
 
 
 def main() -> int:

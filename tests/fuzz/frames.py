@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from protocol import wire
 from protocol.c37118 import (
     Analog,
     Bank,
+    Codec,
     Command,
     ConfigurationFrame,
     Device,
@@ -69,12 +71,12 @@ PIECES = [
 ]
 
 
-def stream_of(source: Source) -> bytes:
-    """Good frames, damaged ones, false heads and anything else, as the source says."""
+def stream_of(source: Source, good: Sequence[bytes] = GOOD, pieces: Sequence[Sequence[bytes]] = PIECES) -> bytes:
+    """Good frames, damaged ones, false heads and anything else, as the source says; pieces: two series of a CFG-3."""
     parts: list[bytes] = []
     while source.left and len(parts) < 60:
         what = source.below(8)
-        frame = bytearray(GOOD[source.below(len(GOOD))])
+        frame = bytearray(good[source.below(len(good))])
         if what == 1:
             frame[source.below(len(frame))] ^= source.below(256) or 1
         elif what == 2:
@@ -86,9 +88,9 @@ def stream_of(source: Source) -> bytes:
         elif what == 5:
             frame = bytearray(source.take(source.below(5)) * source.below(256))
         elif what == 6:
-            frame = bytearray(b"".join(PIECES[source.below(2)]))
+            frame = bytearray(b"".join(pieces[source.below(2)]))
         elif what == 7:
-            frame = bytearray(b"".join(PIECES[source.below(2)][source.below(6) :]))
+            frame = bytearray(b"".join(pieces[source.below(2)][source.below(6) :]))
         parts.append(bytes(frame))
     return b"".join(parts)
 
@@ -96,9 +98,19 @@ def stream_of(source: Source) -> bytes:
 def splitter(data: bytes) -> None:
     """Frames and counts are the same at any cut, and of a splitter that was put down and taken up; no byte is lost."""
     source = Source(data)
-    steps = [1 + each * each // 4 for each in source.take(1 + source.below(4))] or [100]
-    stream = stream_of(source)
-    whole, cut = Splitter(), Splitter()
+    steps = steps_of(source)
+    frames = cut_up(stream_of(source), steps, Splitter)
+    assert all(sound(frame) or piece_index(frame) for frame in frames)
+
+
+def steps_of(source: Source) -> list[int]:
+    """Sizes of the cuts."""
+    return [1 + each * each // 4 for each in source.take(1 + source.below(4))] or [100]
+
+
+def cut_up(stream: bytes, steps: list[int], kind: type[Splitter]) -> list[bytes]:
+    """The frames of a stream, which are the same at any cut."""
+    whole, cut = kind(), kind()
     frames = whole.feed(stream) + whole.close()
     found: list[bytes] = []
     skipped = corrupt = at = turn = 0
@@ -108,13 +120,13 @@ def splitter(data: bytes) -> None:
         at, turn = at + step, turn + 1
         if turn % 8 == 0:
             skipped, corrupt = skipped + cut.skipped, corrupt + cut.corrupt
-            cut = Splitter.restored(cut.tail(0), cut.state())
+            cut = kind.restored(cut.tail(0), cut.state())
         assert cut.pending <= 0xFFFF + 16 + step
     found += cut.close()
     assert found == frames
     assert (skipped + cut.skipped, corrupt + cut.corrupt) == (whole.skipped, whole.corrupt)
     assert sum(map(len, frames)) + whole.skipped == len(stream)
-    assert all(sound(frame) or piece_index(frame) for frame in frames)
+    return frames
 
 
 def frame(data: bytes) -> None:
@@ -235,16 +247,18 @@ def _station(source: Source) -> Station:
     )  # fmt: skip
 
 
-def decoded(cfg: ConfigurationFrame, content: bytes) -> None:
-    """Up to eight frames in one call, and each one by hand."""
-    bank = compile_codec(cfg)
+def decoded(
+    cfg: ConfigurationFrame, content: bytes, compiled: Callable[[Any], Codec] = compile_codec, head: int = 14
+) -> None:
+    """Up to eight frames in one call, and each one by hand; `head` bytes before the first station."""
+    bank = compiled(cfg)
     size = bank.frame_size
     count = min(8, max(1, len(content) // size))
     block = content[: count * size].ljust(count * size, b"\x80")
     batch = bank.decode(block)
     assert len(batch.time) == count
     for k in range(count):
-        plain.check(cfg, block[k * size : (k + 1) * size], batch, k)
+        plain.check(cfg, block[k * size : (k + 1) * size], batch, k, head)
 
 
 def session(data: bytes) -> None:

@@ -13,13 +13,13 @@ from protocol.c37118 import ConfigurationFrame, Station
 NAN = math.nan
 
 
-def check(cfg: ConfigurationFrame, frame: bytes, batch: Any, k: int) -> None:
-    """Row `k` of a batch says what the frame says. Raises AssertionError."""
-    soc, fraction = struct.unpack(">II", frame[6:14])
+def check(cfg: ConfigurationFrame, frame: bytes, batch: Any, k: int, head: int = 14) -> None:
+    """Row `k` of a batch says what the frame says, SOC and FRACSEC before `head`. Raises AssertionError."""
+    soc, fraction = struct.unpack(">II", frame[head - 8 : head])
     own = soc * 10**9 + round_half(((fraction & 0xFFFFFF) * 10**9), cfg.time_base)
     assert abs(int(batch.time[k]) - int(batch.snapped[k]) - own) <= 1
     assert int(batch.quality[k]) == fraction >> 24
-    at = 14
+    at = head
     for station, rows in zip(cfg.stations, batch.stations, strict=True):
         status, wanted, digital, at = block(station, frame, at)
         assert int(rows.status[k]) == status

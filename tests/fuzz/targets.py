@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.fuzz import files, frames, lives, words
+from tests.fuzz import chinese, files, frames, lives, words
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     **frames.TARGETS,
+    **chinese.TARGETS,
     **lives.TARGETS,
     **words.TARGETS,
     **files.TARGETS,
@@ -19,7 +20,7 @@ REGRESSIONS = Path(__file__).parent / "regressions"
 
 def seeds() -> dict[str, list[bytes]]:
     """Inputs to begin with, by target."""
-    return {**frames.seeds(), **lives.seeds(), **words.seeds(), **files.seeds()}
+    return {**frames.seeds(), **chinese.seeds(), **lives.seeds(), **words.seeds(), **files.seeds()}
 
 
 def regressions() -> list[tuple[str, Path]]:

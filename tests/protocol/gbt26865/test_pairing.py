@@ -1,0 +1,69 @@
+"""Which data pipe is whose."""
+
+from __future__ import annotations
+
+from protocol.clock import SECOND
+from protocol.gbt26865 import Pairing
+from tests.protocol.gbt26865 import byhand
+
+V2_DATA = byhand.data(2, byhand.integers())
+
+
+def v3(identity: bytes) -> bytes:
+    return byhand.data(3, byhand.integers(), identity=identity)
+
+
+def test_v3_is_paired_by_identity_wherever_it_comes_from() -> None:
+    pairs = Pairing()
+    pairs.management("a", "10.0.0.1", b"0GX00GP1")
+    pairs.management("b", "10.0.0.1", b"0GX00GP2")
+    assert pairs.data("x", "10.9.9.9", v3(b"0GX00GP2"), 0) == "b"
+    assert pairs.data("y", "10.0.0.1", v3(b"0GX00GP1"), 0) == "a"
+    assert pairs.data("z", "10.0.0.1", v3(b"nobody .."), 0) is None
+
+
+def test_v2_is_paired_by_address() -> None:
+    pairs = Pairing()
+    pairs.management("a", "10.0.0.1")
+    pairs.management("b", "10.0.0.2", b"0GX00GP2")
+    assert pairs.data("x", "10.0.0.2", V2_DATA, 0) == "b"
+    assert pairs.data("y", "10.0.0.1", V2_DATA, 0) == "a"
+    assert pairs.data("again", "10.0.0.1", V2_DATA, 0) == "a", "it dialled anew"
+
+
+def test_of_two_v2_behind_one_address_it_is_not_guessed() -> None:
+    pairs = Pairing()
+    pairs.management("a", "10.0.0.1")
+    pairs.management("b", "10.0.0.1")
+    assert pairs.data("x", "10.0.0.1", V2_DATA, 0) is None
+    pairs.closed("b")
+    assert pairs.paired() == [("x", "a")]
+    assert pairs.paired() == []
+
+
+def test_a_data_pipe_may_come_first_and_waits_so_long() -> None:
+    pairs = Pairing()
+    assert pairs.data("x", "10.0.0.1", V2_DATA, 0) is None
+    assert pairs.data("y", "10.0.0.3", v3(b"0GX00GP3"), 5 * SECOND) is None
+    assert pairs.expired(9 * SECOND) == []
+    pairs.management("a", "10.0.0.1")
+    pairs.management("c", "10.0.0.3")
+    assert pairs.paired() == [("x", "a")], "of the other the identity is not known yet"
+    pairs.management("c", "10.0.0.3", b"0GX00GP3")
+    assert pairs.paired() == [("y", "c")]
+    pairs.data("z", "10.0.0.7", V2_DATA, 10 * SECOND)
+    assert pairs.expired(20 * SECOND) == ["z"]
+    assert pairs.expired(20 * SECOND) == []
+
+
+def test_a_closed_pipe_is_forgotten() -> None:
+    pairs = Pairing()
+    pairs.management("a", "10.0.0.1")
+    pairs.management("b", "10.0.0.1")
+    pairs.management("c", "10.0.0.2")
+    assert pairs.data("x", "10.0.0.2", V2_DATA, 0) == "c"
+    pairs.closed("x")
+    pairs.closed("c")
+    assert pairs.data("y", "10.0.0.2", V2_DATA, 0) is None
+    pairs.closed("y")
+    assert pairs.expired(99 * SECOND) == []
