@@ -40,6 +40,8 @@ class Held(NamedTuple):
     """Slots [first, stop)."""
     stop: int
     configurations: list[Configuration]
+    overview: list[int]
+    """Channels of which it has an overview."""
 
 
 class Peek:
@@ -121,7 +123,8 @@ class Glances:
             raise ArchiveError(f"table {name!r} is not one that this release knows; use a newer one")
         if digest not in self._known:
             self._known[digest] = [recognised(text)[1] for text in file.texts(name)]
-        return Held(table, first, first + int(told["slots"]), self._known[digest])
+        overview = told.get("overview", list(range(table.channels if table.rate > 1 else 0)))  # format 3: of all
+        return Held(table, first, first + int(told["slots"]), self._known[digest], overview)
 
     def seconds(self, root: Path, hour: int, choose: Choose) -> Iterator[Overview]:
         """The seconds of an hour of what is chosen, a piece for each column. Raises ArchiveError, OSError."""
@@ -135,14 +138,14 @@ class Glances:
             if held is not None and file.alone:
                 self._told[hour] = held
             chosen = [(each, which) for each in held or [] for which in choose(each.configurations)]
-            if held is None or any(each.table.rate <= 1 for each, _ in chosen):
+            if held is None or any((pick.at or 0) not in each.overview for each, (_, pick) in chosen):
                 return None
             return [_seconds(file, each, *which) for each, which in chosen]
 
 
 def _seconds(file: Peek, held: Held, column: int, pick: Pick) -> Overview:
     """As the file keeps them."""
-    channel = pick.at or 0
+    channel = held.overview.index(pick.at or 0)
     values = file.part(f"{held.table.name}/{GROUP}/values", "<f4", column, channel)
     count = file.part(f"{held.table.name}/{GROUP}/count", "<i8", column, channel)
     start = int(clock.slot_time(held.first, held.table.rate))
@@ -150,7 +153,7 @@ def _seconds(file: Peek, held: Held, column: int, pick: Pick) -> Overview:
 
 
 def _computed(root: Path, hour: int, choose: Choose) -> Iterator[Overview]:
-    """From the rows: of live hours, files of older releases, and tables of one row a second or fewer."""
+    """From the rows: of live hours, files of older releases, angles, and tables of one row a second or fewer."""
     with opened_hour(root, hour) as (tables, _):
         for rows in tables:
             span = rows.crop()

@@ -193,8 +193,8 @@ class Extract:
         """Minimum, mean and maximum of every second that begins in the interval and has valid values.
 
         Called as `get`, for frequency, rocof, magnitude, angle and analog. The mean of an angle says nothing in a
-        second in which it turns over at 180 degrees. Finished files keep it; else it is made from the rows. Raises
-        ArchiveError.
+        second in which it turns over at 180 degrees. Finished files keep it, but not of angles; else it is made from
+        the rows, which takes longer. Raises ArchiveError.
         """
         if quantity in ("status", "quality", "digital"):
             raise ArchiveError(f"there is no overview of {quantity}: use get()")

@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 
 from archive import layout
 from archive.groups import TIME_UNITS, describe, write_devices
-from archive.overviews import Overviews
+from archive.overviews import Overviews, kept
 from archive.packing import FILTERS, Packer, planes
 from archive.parts import Rows
 from archive.sources import Joined
 from protocol import clock
 from protocol.messages import Table
 
-CHUNK = 15_000
-"""Slots of a chunk: five minutes of 50 a second. Fewer pack worse, more make short looks slow."""
+CHUNK = 30_000
+"""Slots of a chunk: ten minutes of 50 a second. Fewer pack worse, more make short looks slow; above 32,767 a plane has
+more than one set of Huffman codes."""
 MEMORY = 64 << 20
 """Bytes of rows merged at a time."""
 
@@ -66,12 +67,15 @@ def _write_devices(group: Any, rows: Joined, columns: range, steps: int, seconds
 def write_index(out: Any) -> None:
     """The tables of a finished file, told in one dataset: readers of many files look there first."""
     tables = {}
-    for name in (name for name in out if layout.table_of(name)):
+    for name, table in ((name, layout.table_of(name)) for name in out):
+        if table is None:
+            continue
         group = out[name]
         texts = "\n".join(group["configuration"].asstr()[:])
         tables[name] = {
             "configurations": hashlib.sha256(texts.encode()).hexdigest(),
             "first_slot": int(group.attrs["first_slot"]), "slots": group["time"].shape[0],
+            "overview": kept(table),
         }  # fmt: skip
     data = out.create_dataset("tables", data=np.bytes_(json.dumps(tables)))
     data.attrs["long_name"] = "what stands in the tables of this file (JSON)"

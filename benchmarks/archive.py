@@ -82,8 +82,8 @@ def plainly(path: Path, values: F4) -> None:
 # sizes and rates
 
 
-def sizes(folder: Path, seconds: int) -> tuple[list[list[str]], float, float]:
-    """(rows of the table, bytes a value of float devices: of the values, of the whole file)."""
+def sizes(folder: Path, seconds: int) -> tuple[list[list[str]], float]:
+    """(rows of the table, bytes a value of the whole file of float devices)."""
     values, rows, found = ambient(4, seconds), [], {}
     for name, kind in KINDS.items():
         progress(f"size: {name}")
@@ -100,8 +100,7 @@ def sizes(folder: Path, seconds: int) -> tuple[list[list[str]], float, float]:
         found[name] = [each / some.size for each in (ours, seen, path.stat().st_size, theirs)]
         rows.append([name, *(f"{each:.2f}" for each in found[name]), f"{theirs / ours:.2f}"])
         shutil.rmtree(root)
-    first = next(iter(found.values()))
-    return rows, first[0], first[2]
+    return rows, next(iter(found.values()))[2]
 
 
 def rates(folder: Path, devices: int, seconds: int, times: int) -> dict[str, float]:
@@ -280,7 +279,7 @@ def read(seen: Sequence[Look]) -> str:
 def report(folder: Path, quick: bool) -> None:
     """Measure and print."""
     seconds = 120 if quick else 3600
-    size, values, whole = sizes(folder, seconds)
+    size, whole = sizes(folder, seconds)
     rate = rates(folder, *((4, 120, 1) if quick else (20, 3600, 3)))
     change = change_of_hour(folder, *((40, 5) if quick else (1000, 30)))
     seen = list(looks(folder, quick))
@@ -296,7 +295,7 @@ def report(folder: Path, quick: bool) -> None:
         "Reading, ms, each time in a new process with its modules imported. Cold: nothing of the files was cached.",
         read(seen),
         goals(
-            goal(f"at most {BYTES} bytes a value (values {values:.2f}, with all else {whole:.2f})", values <= BYTES),
+            goal(f"at most {BYTES} bytes a value with the overview and all else ({whole:.2f})", whole <= BYTES),
             goal(f"at least {WRITE:.0f} MB/s written a core", min(rate["commit"], rate["finish"]) >= WRITE),
             *(
                 goal(f"{each.what} in {each.limit:.0f} ms, cold", each.cold <= each.limit)

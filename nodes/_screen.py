@@ -72,15 +72,17 @@ class Screen:
             yield from self._due(samples, room)
 
     def _due(self, samples: Samples, room: Callable[[], bool] | None) -> Iterator[Cut]:
-        complete = [column for column, end in self._owed.items() if end <= samples.top + 1]
-        for column in sorted(complete, key=lambda column: -self._prescreen.far[column]):
-            end = self._owed[column]
-            if room is not None and room():
-                del self._owed[column]
+        if room is not None and room():
+            complete = np.array([column for column, end in self._owed.items() if end <= samples.top + 1], np.int64)
+            for column in complete[np.argsort(-self._prescreen.far[complete], kind="stable")].tolist():
+                if not room():
+                    break
+                end = self._owed.pop(column)
                 yield samples.cut(int(samples.devices[column]), end - samples.length)
-            elif end + self._patience <= samples.top:
-                del self._owed[column]
-                self.passed += 1
+        over = [column for column, end in self._owed.items() if end + self._patience <= samples.top]
+        for column in over:
+            del self._owed[column]
+        self.passed += len(over)
 
     def hold(self, samples: Samples, device: int, first: int) -> None:
         """A window that begins there was cut: what owes it, if anything does, owes it no more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,6 +50,13 @@ def filled(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     return tmp_path
 
 
+def about(mean: float, low: float, high: float) -> np.float32:
+    """A mean as it is kept: a multiple of the power of two that is the 256th part of the range, or less."""
+    span = float(high) - float(low)
+    unit = 2.0 ** np.floor(np.log2(span / 256)) if span else 0.0
+    return np.float32(round(float(mean) / unit) * unit if unit else mean)
+
+
 def by_hand(path: Path, station: str, quantity: str, name: str | None = None) -> dict[int, tuple[float, ...]]:
     """Second to (minimum, mean, maximum, count), from the rows."""
     with archive.open(path) as found:
@@ -56,7 +64,7 @@ def by_hand(path: Path, station: str, quantity: str, name: str | None = None) ->
     valid = ~np.isnan(values)
     seconds = time // SECOND * SECOND
     return {
-        second: (some.min(), np.float32(some.mean(dtype=np.float64)), some.max(), len(some))
+        second: (some.min(), about(some.mean(dtype=np.float64), some.min(), some.max()), some.max(), len(some))
         for second in np.unique(seconds[valid]).tolist() for some in [values[valid & (seconds == second)]]
     }  # fmt: skip
 
@@ -66,7 +74,7 @@ def told(found: Overview) -> dict[int, tuple[float, ...]]:
     return dict(zip(found.time.tolist(), zip(*columns, strict=True), strict=True))
 
 
-@pytest.mark.parametrize("asked", [("frequency",), ("magnitude", "V0"), ("analog",)])
+@pytest.mark.parametrize("asked", [("frequency",), ("magnitude", "V0"), ("angle", "V0"), ("analog",)])
 @pytest.mark.parametrize("station", ["站 1", "站 2"])
 def test_each_second(filled: Path, station: str, asked: tuple[str, ...]) -> None:
     with archive.open(filled) as found:
@@ -121,7 +129,8 @@ def test_a_station_that_is_renamed_within_a_second(tmp_path: Path, finished: boo
         values = found.get(str(later.device), "rocof")[1]
     assert seconds.count.tolist() == [50, 20]
     assert (seconds.minimum[0], seconds.maximum[0]) == (values[:50].min(), values[:50].max())
-    np.testing.assert_allclose(seconds.mean, [values[:50].mean(), values[50:].mean()], rtol=1e-6)
+    means = np.array([values[:50].mean(), values[50:].mean()])
+    assert (np.abs(seconds.mean - means) <= (seconds.maximum - seconds.minimum) / 256).all()
 
 
 def test_plain_readers(tmp_path: Path) -> None:
@@ -132,13 +141,49 @@ def test_plain_readers(tmp_path: Path) -> None:
     with h5py.File(path) as file:
         group = file[f"{SMALL.name}/overview"]
         assert group["statistic"].asstr()[:].tolist() == ["minimum", "mean", "maximum"]
-        assert group["values"].shape == (1, SMALL.channels, 3, 3)
+        kept = ["frequency", "rocof", "magnitude 1", "analog 1"]
+        assert group["channel"].asstr()[:].tolist() == kept
+        assert group["values"].shape == (1, len(kept), 3, 3)
         assert group["time"][:].tolist() == expected.time.tolist()
     with xarray.open_dataset(path, engine="h5netcdf", group=f"{SMALL.name}/overview") as data:
         rocof = data.sel(device="站 1", channel="rocof")
         np.testing.assert_array_equal(rocof["values"].sel(statistic="mean"), expected.mean)
         assert rocof["count"].values.tolist() == [30, 50, 50]
         assert data["values"].dims == ("device", "channel", "statistic", "time")
+
+
+def test_a_mean_is_near_and_between() -> None:
+    rng = np.random.default_rng(3)
+    values = (rng.normal(50.0, 10.0 ** rng.uniform(-5, 2, 40), (1000, 40))).astype(np.float32)
+    values[:, 0], values[:, 1] = 50.1, np.inf
+    values[:, 2] = np.where(np.arange(1000) % 50, 60.0, -1e30)
+    (low, mean, high), _ = statistics(values, 50)
+    exact = values.reshape(-1, 50, 40).mean(axis=1, dtype=np.float64)
+    assert (mean[:, :2] == exact[:, :2].astype(np.float32)).all()
+    assert ((low <= mean) & (mean <= high)).all()
+    off = np.abs(mean[:, 2:] - exact[:, 2:])
+    span = high[:, 2:].astype(np.float64) - low[:, 2:]
+    assert (off <= span / 512 + np.spacing(np.abs(mean[:, 2:]))).all()
+
+
+def test_files_of_format_3_keep_angles_too(tmp_path: Path) -> None:
+    (packed,) = Path(__file__).with_name("golden").glob("*_format3.tar.xz")
+    with tarfile.open(packed) as file:
+        file.extractall(tmp_path, filter="data")
+    root = tmp_path / "golden" / "finished"
+    with archive.open(root) as found:
+        station, asked = found.devices[0], [("frequency",), ("magnitude",), ("angle",)]
+        before = [told(found.overview(station, *each)) for each in asked]
+    for path in layout.finished_hours(root).values():
+        with h5py.File(path, "r+") as file:
+            for name in [name for name in file if layout.table_of(name)]:
+                data = file[f"{name}/overview/values"]
+                data[:, :, :] += 1000  # so that it shows who looked there
+    with archive.open(root) as found:
+        after = [told(found.overview(station, *each)) for each in asked]
+    for some, more in zip(before, after, strict=True):
+        assert some
+        assert all(more[second][1] == pytest.approx(row[1] + 1000) for second, row in some.items())
 
 
 def test_a_second_without_valid_values() -> None:
