@@ -4,6 +4,9 @@ A connection is in step when its session runs and it brings nothing but whole, g
 Such connections of one frame size are looked at in one call, their frames stand behind one another in one block, and
 are taken from the kernel in one call when the journal has them. Where anything else is found, all of that tick stays
 in the kernel, and the connection is read by itself (`nodes/_ways.py`) in the same tick.
+
+A call costs more than a frame, and an acknowledgement as much again: what is safe stays queued for a tick or two more,
+and is taken with what came since. A look passes over it.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from nodes._link import Link
 from nodes._manners import Rates
 from nodes._peek import StreamEnd
 from nodes._ways import StreamWay
-from protocol.c37118.common import CRC_START, SYNC
+from protocol.c37118.common import CRC_START, SYNC, FrameType
 from protocol.clock import MILLISECOND, SECOND, Now, period
 
 U1 = NDArray[np.uint8]
@@ -37,42 +40,53 @@ IDLE = SECOND
 """A connection that brought nothing for so long is read by itself."""
 SLOWEST = 100 * MILLISECOND
 """Devices that send less often are read by themselves: a look in vain costs as much as a frame."""
+STAY = 30 * MILLISECOND
+"""What is safe is taken from the kernel this often, in the first tick after. The kernel itself acknowledges after 40 ms."""
+OFTEN, HURRY = 10, 5 * SECOND
+"""A device that waits for our acknowledgement before it sends on (Nagle's algorithm) is late by what stays queued. Who is
+late twice within so many periods has none of that for so long."""
 SEAT = np.dtype(
     [
-        ("fd", "i4"),
-        ("stream", ">u2"),  # IDCODE
         ("link", "i8"),  # link number
         ("slot", "i8"),  # of its connection, in the journal's notes
         ("position", "i8"),  # bytes of the stream that were worked on
-        ("partial", "i4"),  # bytes of an unfinished frame that were seen alone
-        ("looked", "i4"),  # bytes that were worked on and are still queued
         ("last", "i8"),  # monotonic ns of its last DATA
-    ]
+        ("late", "i8"),  # monotonic ns when it last brought nothing at its time
+        ("hurry", "i8"),  # monotonic ns until which what it brings is taken at once
+        ("fd", "i4"),
+        ("stream", "i4"),  # IDCODE
+        ("partial", "i4"),  # bytes of an unfinished frame that were seen alone
+        ("fresh", "i4"),  # bytes that were worked on after the last look
+        ("held", "i4"),  # bytes that were worked on and are still queued
+        ("due", "i4"),  # those of them that are taken when the tick is safe
+    ],
+    align=True,
 )
 
 
 class Loops(Protocol):
     """What is done once for each device or frame of thousands (`nodes/_bulkloops.py`, compiled)."""
 
-    def look(self, ends: Sequence[StreamEnd], fds: I4, size: int, room: int, block: U1) -> I4:
-        """[n] bytes that each of them has, up to `room`, or 0 (closed), NOTHING, BROKEN. Whole frames of `size` bytes
-        stand in `block` [n * room], one behind the other; all bytes stay queued."""
+    def look(self, ends: Sequence[StreamEnd], fds: I4, held: I4, size: int, room: int, block: U1) -> I4:
+        """[n] bytes that each has behind the first `held` [n], up to `room`, or 0 (closed), NOTHING, BROKEN. Whole
+        frames of `size` bytes of those stand in `block` [n * room and the most held], one behind the other; all bytes
+        stay queued."""
 
     def take(self, ends: Sequence[StreamEnd], fds: I4, sizes: I4) -> None:
         """So many bytes of each [n] are done with."""
 
-    def good(self, frames: U1) -> Bools:
-        """[n] frames of [n, size] with SYNC, their size, and a good check word."""
+    def good(self, frames: U1, streams: I4) -> Bools:
+        """[n] frames of [n, size] that are DATA of these IDCODEs [n]: SYNC, kind, their size, and a good check word."""
 
 
 class Plain:
     """`Loops` in plain words."""
 
-    def look(self, ends: Sequence[StreamEnd], fds: I4, size: int, room: int, block: U1) -> I4:
+    def look(self, ends: Sequence[StreamEnd], fds: I4, held: I4, size: int, room: int, block: U1) -> I4:
         got, at = np.empty(len(ends), np.int32), 0
-        for k, end in enumerate(ends):
+        for k, (end, skip) in enumerate(zip(ends, held.tolist(), strict=True)):
             try:
-                chunk = end.look(0, room)
+                chunk = end.look(skip, room)
             except OSError:
                 got[k] = BROKEN
                 continue
@@ -87,12 +101,13 @@ class Plain:
             if size:
                 end.take(size)
 
-    def good(self, frames: U1) -> Bools:
-        size = frames.shape[1].to_bytes(2, "big")
-        whole = (frame.tobytes() for frame in frames)
-        return np.array(
-            [each[0] == SYNC and each[2:4] == size and not crc_hqx(each, CRC_START) for each in whole], bool
-        )
+    def good(self, frames: U1, streams: I4) -> Bools:
+        good = np.empty(len(frames), bool)
+        for k, (frame, stream) in enumerate(zip(frames, streams.tolist(), strict=True)):
+            head = frame[0] == SYNC and frame[1] >> 4 == FrameType.DATA
+            names = frame[2:6].tobytes() == frame.size.to_bytes(2, "big") + stream.to_bytes(2, "big")
+            good[k] = head and names and not crc_hqx(frame.tobytes(), CRC_START)
+        return good
 
 
 @dataclass(frozen=True)
@@ -109,13 +124,16 @@ class Taken:
 class Bulk:
     """Connections in step, whose frames are of one layout."""
 
-    def __init__(self, layout: Hashable, size: int) -> None:
-        self.layout, self.size = layout, size
+    def __init__(self, layout: Hashable, size: int, period: int) -> None:
+        """Frames of `size` bytes, one every `period` [ns]."""
+        self.layout, self.size, self.period = layout, size, period
         self.room = max(ROOM // size, FRAMES) * size
         self.ways: list[StreamWay] = []
         self.ends: list[StreamEnd] = []
         self._table = np.zeros(0, SEAT)
         self._block = np.zeros(0, np.uint8)
+        self._take_at = 0
+        """Monotonic ns from when on all that is safe is taken."""
 
     @property
     def _seats(self) -> NDArray[np.void]:
@@ -126,12 +144,12 @@ class Bulk:
         seat = len(self.ways)
         if seat == self._table.size:
             self._table = np.concatenate([self._table, np.zeros(max(16, seat), SEAT)])
-            self._block = np.zeros(self._table.size * self.room, np.uint8)
-        link = way.link
+            self._block = np.zeros((self._table.size + 1) * self.room, np.uint8)
+        row, link = self._table[seat], way.link
         assert link.master.cfg
-        self._table[seat] = (
-            way.end.fileno(), link.master.cfg.stream, link.number, way.slot, way.position, 0, 0, now.monotonic
-        )  # fmt: skip
+        self._table[seat] = np.zeros((), SEAT)
+        row["fd"], row["stream"] = way.end.fileno(), link.master.cfg.stream
+        row["link"], row["slot"], row["position"], row["last"] = link.number, way.slot, way.position, now.monotonic
         self.ways.append(way)
         self.ends.append(way.end)
         way.bulk, way.seat = self, seat
@@ -141,7 +159,7 @@ class Bulk:
         seat, last = way.seat, len(self.ways) - 1
         row = self._table[seat]
         way.position = int(row["position"])
-        way.looked += int(row["looked"])
+        way.looked += int(row["held"])
         heard = int(row["last"])
         way.manners.seen = max(way.manners.seen, heard)
         way.link.master.note_status(True, way.link.master.changing, Now(heard, 0))
@@ -155,17 +173,17 @@ class Bulk:
     def look(self, loops: Loops, rates: Rates, now: Now) -> tuple[Taken, list[StreamWay]]:
         """(frames, connections that are to be read by themselves)"""
         seats, size = self._seats, self.size
-        got = loops.look(self.ends, np.ascontiguousarray(seats["fd"]), size, self.room, self._block)
+        fds, held, links = (np.ascontiguousarray(seats[name]) for name in ("fd", "held", "link"))
+        got = loops.look(self.ends, fds, held, size, self.room, self._block)
         whole = np.maximum(got, 0) // size
         owner = np.repeat(np.arange(got.size), whole)
         frames = self._block[: owner.size * size].reshape(-1, size)
         odd = (got == 0) | (got == BROKEN) | ((got < size) & (got == seats["partial"]))
-        fits = loops.good(frames)
-        fits &= (frames[:, 1] < 0x10) & (frames[:, 4:6].copy().view(">u2")[:, 0] == seats["stream"][owner])
+        fits = loops.good(frames, seats["stream"][owner])
         if not fits.all():
             odd[owner[~fits]] = True
         whole[odd] = 0
-        dear = ~rates.spend(seats["link"], whole, now)
+        dear = ~rates.spend(links, whole, now)
         if dear.any():
             odd |= dear
             whole[dear] = 0
@@ -173,10 +191,25 @@ class Bulk:
             stays = ~odd[owner]
             frames, owner = frames[stays], owner[stays]
         seats["partial"] = np.where((got > 0) & (got < size), got, 0)
-        seats["looked"] = whole * size
-        seats["position"] += seats["looked"]
-        seats["last"][whole > 0] = now.monotonic
-        return Taken(self.layout, frames, seats["link"][owner]), [self.ways[k] for k in np.flatnonzero(odd)]
+        self._book(seats, held, whole * size, now)
+        return Taken(self.layout, frames, links[owner]), [self.ways[k] for k in np.flatnonzero(odd)]
+
+    def _book(self, seats: NDArray[np.void], held: I4, fresh: I4, now: Now) -> None:
+        """So many bytes `fresh` [n] of each were worked on, with `held` [n] before them."""
+        late = (fresh == 0) & (held > 0) & (seats["last"] <= now.monotonic - self.period * 3 // 4)
+        if late.any():
+            often = late & (seats["late"] > now.monotonic - OFTEN * self.period)
+            seats["hurry"][often] = now.monotonic + HURRY
+            seats["late"][late] = now.monotonic
+        held = held + fresh
+        seats["fresh"], seats["held"] = fresh, held
+        seats["position"] += fresh
+        seats["last"][fresh > 0] = now.monotonic
+        if now.monotonic >= self._take_at:
+            self._take_at = now.monotonic + STAY
+            seats["due"] = held
+        else:
+            seats["due"] = np.where(late | (held >= self.room) | (seats["hurry"] > now.monotonic), held, 0)
 
     def silent(self, now: Now) -> list[StreamWay]:
         """Connections that brought nothing for a while."""
@@ -184,15 +217,17 @@ class Bulk:
 
     def read_now(self) -> tuple[I8, I8]:
         """(slots, positions) of the connections that brought something at the last look."""
-        seats = self._seats[self._seats["looked"] > 0]
+        seats = self._seats[self._seats["fresh"] > 0]
         return seats["slot"], seats["position"]
 
     def done(self, loops: Loops) -> None:
-        """What was looked at is safe: out of the kernel with it."""
+        """What was looked at is safe: out of the kernel with what is due."""
         seats = self._seats
-        if seats["looked"].any():
-            loops.take(self.ends, np.ascontiguousarray(seats["fd"]), np.ascontiguousarray(seats["looked"]))
-            seats["looked"] = 0
+        due = np.ascontiguousarray(seats["due"])
+        if due.any():
+            loops.take(self.ends, np.ascontiguousarray(seats["fd"]), due)
+            seats["held"] -= due
+            seats["due"] = 0
 
 
 class Bulks:
@@ -212,7 +247,7 @@ class Bulks:
         assert codec
         bulk = self._of.get(codec.layout)
         if bulk is None:
-            bulk = self._of[codec.layout] = Bulk(codec.layout, codec.frame_size)
+            bulk = self._of[codec.layout] = Bulk(codec.layout, codec.frame_size, period(codec.cfg.rate))
         bulk.join(way, now)
 
     def leave(self, way: StreamWay) -> None:

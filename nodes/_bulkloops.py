@@ -15,29 +15,37 @@ from numba import carray, njit, types  # type: ignore[attr-defined]
 
 from nodes._bulk import BROKEN, I4, NOTHING, U1, Bools
 from nodes._peek import MOST, StreamEnd
-from protocol.c37118 import kernels
+from protocol.c37118 import checking
+from protocol.c37118.common import FrameType
 
 PEEK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
 DROP = int(socket.MSG_TRUNC | socket.MSG_DONTWAIT)
+DATA = int(FrameType.DATA)
 EAGAIN, EINTR = errno.EAGAIN, errno.EINTR
 
 _recv: Any = types.ExternalFunction("recv", types.ssize_t(types.intc, types.uintp, types.size_t, types.intc))
+_move: Any = types.ExternalFunction("memmove", types.uintp(types.uintp, types.uintp, types.size_t))
 _errno: Any = types.ExternalFunction("__errno_location", types.CPointer(types.intc)())  # type: ignore[no-untyped-call]
 
 
 @njit(cache=True, nogil=True)
-def _look(fds: I4, size: int, room: int, block: U1, got: I4) -> None:
+def _look(fds: I4, held: I4, size: int, room: int, block: U1, got: I4) -> None:
     base = block.ctypes.data
     at = 0
     for k in range(fds.size):
-        count = _recv(fds[k], base + at, room, PEEK)
+        count = _recv(fds[k], base + at, held[k] + room, PEEK)
         while count < 0 and carray(_errno(), 1)[0] == EINTR:
-            count = _recv(fds[k], base + at, room, PEEK)
+            count = _recv(fds[k], base + at, held[k] + room, PEEK)
         if count < 0:
             got[k] = NOTHING if carray(_errno(), 1)[0] == EAGAIN else BROKEN
+        elif held[k] and count <= held[k]:
+            got[k] = NOTHING
         else:
-            got[k] = count
-            at += count // size * size
+            got[k] = count - held[k]
+            whole = got[k] // size * size
+            if held[k]:
+                _move(base + at, base + at + held[k], whole)
+            at += whole
 
 
 @njit(cache=True, nogil=True)
@@ -54,6 +62,14 @@ def _take(fds: I4, sizes: I4, room: U1) -> None:
             left -= count
 
 
+@njit(cache=True, nogil=True)
+def _good(block: U1, size: int, streams: I4, good: Bools) -> None:
+    for k in range(streams.size):
+        at = k * size
+        stream = np.int64(block[at + 4]) << 8 | np.int64(block[at + 5])
+        good[k] = block[at + 1] >> 4 == DATA and stream == streams[k] and checking.frame_is_good(block, at, size)
+
+
 class Compiled:
     """See `Loops`."""
 
@@ -62,23 +78,24 @@ class Compiled:
         """Nothing is written to it: the bytes are dropped in the kernel."""
         warm()
 
-    def look(self, ends: Sequence[StreamEnd], fds: I4, size: int, room: int, block: U1) -> I4:
+    def look(self, ends: Sequence[StreamEnd], fds: I4, held: I4, size: int, room: int, block: U1) -> I4:
         got = np.empty(fds.size, np.int32)
-        _look(fds, size, room, block, got)
+        _look(fds, held, size, room, block, got)
         return got
 
     def take(self, ends: Sequence[StreamEnd], fds: I4, sizes: I4) -> None:
         _take(fds, sizes, self._room)
 
-    def good(self, frames: U1) -> Bools:
-        count, size = frames.shape
-        at = np.arange(count, dtype=np.int64) * size
-        return kernels.check_words(frames.reshape(-1), at, np.full(count, size, np.int64))
+    def good(self, frames: U1, streams: I4) -> Bools:
+        good = np.empty(streams.size, np.bool_)
+        _good(frames.reshape(-1), frames.shape[1], streams, good)
+        return good
 
 
 def warm() -> None:
     """Compile what is not in the cache yet."""
     none = np.zeros(0, np.int32)
-    _look(none, 1, 1, np.zeros(1, np.uint8), none)
+    _look(none, none, 1, 1, np.zeros(1, np.uint8), none)
     _take(none, none, np.zeros(1, np.uint8))
-    kernels.warm()
+    _good(np.zeros(0, np.uint8), 1, none, np.zeros(0, np.bool_))
+    checking.warm()
