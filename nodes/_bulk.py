@@ -27,7 +27,6 @@ from protocol.c37118.common import CRC_START, SYNC, FrameType
 from protocol.clock import MILLISECOND, SECOND, Now, period
 
 U1 = NDArray[np.uint8]
-I4 = NDArray[np.int32]
 I8 = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
@@ -42,48 +41,47 @@ SLOWEST = 100 * MILLISECOND
 """Devices that send less often are read by themselves: a look in vain costs as much as a frame."""
 STAY = 30 * MILLISECOND
 """What is safe is taken from the kernel this often, in the first tick after. The kernel itself acknowledges after 40 ms."""
-OFTEN, HURRY = 10, 5 * SECOND
+OFTEN, HURRIED = 10, 5 * SECOND
 """A device that waits for our acknowledgement before it sends on (Nagle's algorithm) is late by what stays queued. Who is
 late twice within so many periods has none of that for so long."""
-SEAT = np.dtype(
-    [
-        ("link", "i8"),  # link number
-        ("slot", "i8"),  # of its connection, in the journal's notes
-        ("position", "i8"),  # bytes of the stream that were worked on
-        ("last", "i8"),  # monotonic ns of its last DATA
-        ("late", "i8"),  # monotonic ns when it last brought nothing at its time
-        ("hurry", "i8"),  # monotonic ns until which what it brings is taken at once
-        ("fd", "i4"),
-        ("stream", "i4"),  # IDCODE
-        ("partial", "i4"),  # bytes of an unfinished frame that were seen alone
-        ("fresh", "i4"),  # bytes that were worked on after the last look
-        ("held", "i4"),  # bytes that were worked on and are still queued
-        ("due", "i4"),  # those of them that are taken when the tick is safe
-    ],
-    align=True,
-)
+SEAT = range(12)
+"""What is known of a connection, a row of all connections each: what a tick needs of one lies side by side."""
+(
+    LINK,  # link number
+    SLOT,  # of its connection, in the journal's notes
+    POSITION,  # bytes of the stream that were worked on
+    FD,
+    STREAM,  # IDCODE
+    PARTIAL,  # bytes of an unfinished frame that were seen alone
+    FRESH,  # bytes that were worked on after the last look
+    HELD,  # bytes that were worked on and are still queued
+    DUE,  # those of them that are taken when the tick is safe
+    LAST,  # monotonic ns of its last DATA
+    LATE,  # monotonic ns when it last brought nothing at its time
+    HURRY,  # monotonic ns until which what it brings is taken at once
+) = SEAT
 
 
 class Loops(Protocol):
     """What is done once for each device or frame of thousands (`nodes/_bulkloops.py`, compiled)."""
 
-    def look(self, ends: Sequence[StreamEnd], fds: I4, held: I4, size: int, room: int, block: U1) -> I4:
+    def look(self, ends: Sequence[StreamEnd], fds: I8, held: I8, size: int, room: int, block: U1) -> I8:
         """[n] bytes that each has behind the first `held` [n], up to `room`, or 0 (closed), NOTHING, BROKEN. Whole
         frames of `size` bytes of those stand in `block` [n * room and the most held], one behind the other; all bytes
         stay queued."""
 
-    def take(self, ends: Sequence[StreamEnd], fds: I4, sizes: I4) -> None:
+    def take(self, ends: Sequence[StreamEnd], fds: I8, sizes: I8) -> None:
         """So many bytes of each [n] are done with."""
 
-    def good(self, frames: U1, streams: I4) -> Bools:
+    def good(self, frames: U1, streams: I8) -> Bools:
         """[n] frames of [n, size] that are DATA of these IDCODEs [n]: SYNC, kind, their size, and a good check word."""
 
 
 class Plain:
     """`Loops` in plain words."""
 
-    def look(self, ends: Sequence[StreamEnd], fds: I4, held: I4, size: int, room: int, block: U1) -> I4:
-        got, at = np.empty(len(ends), np.int32), 0
+    def look(self, ends: Sequence[StreamEnd], fds: I8, held: I8, size: int, room: int, block: U1) -> I8:
+        got, at = np.empty(len(ends), np.int64), 0
         for k, (end, skip) in enumerate(zip(ends, held.tolist(), strict=True)):
             try:
                 chunk = end.look(skip, room)
@@ -96,12 +94,12 @@ class Plain:
             at += whole
         return got
 
-    def take(self, ends: Sequence[StreamEnd], fds: I4, sizes: I4) -> None:
+    def take(self, ends: Sequence[StreamEnd], fds: I8, sizes: I8) -> None:
         for end, size in zip(ends, sizes.tolist(), strict=True):
             if size:
                 end.take(size)
 
-    def good(self, frames: U1, streams: I4) -> Bools:
+    def good(self, frames: U1, streams: I8) -> Bools:
         good = np.empty(len(frames), bool)
         for k, (frame, stream) in enumerate(zip(frames, streams.tolist(), strict=True)):
             head = frame[0] == SYNC and frame[1] >> 4 == FrameType.DATA
@@ -130,26 +128,27 @@ class Bulk:
         self.room = max(ROOM // size, FRAMES) * size
         self.ways: list[StreamWay] = []
         self.ends: list[StreamEnd] = []
-        self._table = np.zeros(0, SEAT)
+        self._table = np.zeros((len(SEAT), 0), np.int64)
         self._block = np.zeros(0, np.uint8)
         self._take_at = 0
         """Monotonic ns from when on all that is safe is taken."""
 
     @property
-    def _seats(self) -> NDArray[np.void]:
-        return self._table[: len(self.ways)]
+    def _seats(self) -> I8:
+        """[what, n]"""
+        return self._table[:, : len(self.ways)]
 
     def join(self, way: StreamWay, now: Now) -> None:
         """From the next look on."""
-        seat = len(self.ways)
-        if seat == self._table.size:
-            self._table = np.concatenate([self._table, np.zeros(max(16, seat), SEAT)])
-            self._block = np.zeros((self._table.size + 1) * self.room, np.uint8)
-        row, link = self._table[seat], way.link
+        seat, link = len(self.ways), way.link
+        room = self._table.shape[1]
+        if seat == room:
+            self._table = np.concatenate([self._table, np.zeros((len(SEAT), max(16, room)), np.int64)], axis=1)
+            self._block = np.zeros((self._table.shape[1] + 1) * self.room, np.uint8)
         assert link.master.cfg
-        self._table[seat] = np.zeros((), SEAT)
-        row["fd"], row["stream"] = way.end.fileno(), link.master.cfg.stream
-        row["link"], row["slot"], row["position"], row["last"] = link.number, way.slot, way.position, now.monotonic
+        known = {LINK: link.number, SLOT: way.slot, POSITION: way.position, FD: way.end.fileno(), LAST: now.monotonic}
+        known[STREAM] = link.master.cfg.stream
+        self._table[:, seat] = [known.get(what, 0) for what in SEAT]
         self.ways.append(way)
         self.ends.append(way.end)
         way.bulk, way.seat = self, seat
@@ -157,13 +156,12 @@ class Bulk:
     def leave(self, way: StreamWay) -> None:
         """It goes on by itself where it is."""
         seat, last = way.seat, len(self.ways) - 1
-        row = self._table[seat]
-        way.position = int(row["position"])
-        way.looked += int(row["held"])
-        heard = int(row["last"])
+        way.position = int(self._table[POSITION, seat])
+        way.looked += int(self._table[HELD, seat])
+        heard = int(self._table[LAST, seat])
         way.manners.seen = max(way.manners.seen, heard)
         way.link.master.note_status(True, way.link.master.changing, Now(heard, 0))
-        self._table[seat] = self._table[last]
+        self._table[:, seat] = self._table[:, last]
         self.ways[seat], self.ends[seat] = self.ways[last], self.ends[last]
         self.ways[seat].seat = seat
         self.ways.pop()
@@ -173,61 +171,67 @@ class Bulk:
     def look(self, loops: Loops, rates: Rates, now: Now) -> tuple[Taken, list[StreamWay]]:
         """(frames, connections that are to be read by themselves)"""
         seats, size = self._seats, self.size
-        fds, held, links = (np.ascontiguousarray(seats[name]) for name in ("fd", "held", "link"))
-        got = loops.look(self.ends, fds, held, size, self.room, self._block)
+        got = loops.look(self.ends, seats[FD], seats[HELD], size, self.room, self._block)
         whole = np.maximum(got, 0) // size
         owner = np.repeat(np.arange(got.size), whole)
         frames = self._block[: owner.size * size].reshape(-1, size)
-        odd = (got == 0) | (got == BROKEN) | ((got < size) & (got == seats["partial"]))
-        fits = loops.good(frames, seats["stream"][owner])
+        part = (got > 0) & (got < size)
+        odd = (got == 0) | (got == BROKEN) | (part & (got == seats[PARTIAL]))
+        fits = loops.good(frames, seats[STREAM][owner])
         if not fits.all():
             odd[owner[~fits]] = True
         whole[odd] = 0
-        dear = ~rates.spend(links, whole, now)
+        dear = ~rates.spend(seats[LINK], whole, now)
         if dear.any():
             odd |= dear
             whole[dear] = 0
         if odd.any():
             stays = ~odd[owner]
             frames, owner = frames[stays], owner[stays]
-        seats["partial"] = np.where((got > 0) & (got < size), got, 0)
-        self._book(seats, held, whole * size, now)
-        return Taken(self.layout, frames, links[owner]), [self.ways[k] for k in np.flatnonzero(odd)]
+        seats[PARTIAL] = np.where(part, got, 0)
+        self._book(seats, whole * size, now)
+        return Taken(self.layout, frames, seats[LINK][owner]), [self.ways[k] for k in np.flatnonzero(odd)]
 
-    def _book(self, seats: NDArray[np.void], held: I4, fresh: I4, now: Now) -> None:
-        """So many bytes `fresh` [n] of each were worked on, with `held` [n] before them."""
-        late = (fresh == 0) & (held > 0) & (seats["last"] <= now.monotonic - self.period * 3 // 4)
+    def _book(self, seats: I8, fresh: I8, now: Now) -> None:
+        """So many bytes `fresh` [n] of each were worked on."""
+        now_ns = now.monotonic
+        late = (fresh == 0) & (seats[HELD] > 0) & (seats[LAST] <= now_ns - self.period * 3 // 4)
         if late.any():
-            often = late & (seats["late"] > now.monotonic - OFTEN * self.period)
-            seats["hurry"][often] = now.monotonic + HURRY
-            seats["late"][late] = now.monotonic
-        held = held + fresh
-        seats["fresh"], seats["held"] = fresh, held
-        seats["position"] += fresh
-        seats["last"][fresh > 0] = now.monotonic
-        if now.monotonic >= self._take_at:
-            self._take_at = now.monotonic + STAY
-            seats["due"] = held
+            often = late & (seats[LATE] > now_ns - OFTEN * self.period)
+            seats[HURRY, often] = now_ns + HURRIED
+            seats[LATE, late] = now_ns
+        seats[FRESH] = fresh
+        seats[HELD] += fresh
+        seats[POSITION] += fresh
+        seats[LAST, fresh > 0] = now_ns
+        if now_ns >= self._take_at:
+            self._take_at = now_ns + STAY
+            seats[DUE] = seats[HELD]
         else:
-            seats["due"] = np.where(late | (held >= self.room) | (seats["hurry"] > now.monotonic), held, 0)
+            seats[DUE] = np.where(late | (seats[HELD] >= self.room) | (seats[HURRY] > now_ns), seats[HELD], 0)
 
     def silent(self, now: Now) -> list[StreamWay]:
         """Connections that brought nothing for a while."""
-        return [self.ways[k] for k in np.flatnonzero(self._seats["last"] < now.monotonic - IDLE)]
+        return [self.ways[k] for k in np.flatnonzero(self._seats[LAST] < now.monotonic - IDLE)]
 
     def read_now(self) -> tuple[I8, I8]:
         """(slots, positions) of the connections that brought something at the last look."""
-        seats = self._seats[self._seats["fresh"] > 0]
-        return seats["slot"], seats["position"]
+        seats = self._seats
+        came = seats[FRESH] > 0
+        return seats[SLOT, came], seats[POSITION, came]
+
+    def positions(self) -> list[tuple[int, int]]:
+        """(slot, bytes of the stream that were worked on)"""
+        seats = self._seats
+        return list(zip(seats[SLOT].tolist(), seats[POSITION].tolist(), strict=True))
 
     def done(self, loops: Loops) -> None:
         """What was looked at is safe: out of the kernel with what is due."""
         seats = self._seats
-        due = np.ascontiguousarray(seats["due"])
-        if due.any():
-            loops.take(self.ends, np.ascontiguousarray(seats["fd"]), due)
-            seats["held"] -= due
-            seats["due"] = 0
+        if seats[DUE].any():
+            loops.take(self.ends, seats[FD], seats[DUE])
+            seats[HELD] -= seats[DUE]
+            seats[DUE] = 0
 
 
 class Bulks:
@@ -267,11 +271,16 @@ class Bulks:
         """Connections that brought nothing for a while."""
         return [way for bulk in self._of.values() for way in bulk.silent(now)]
 
-    def read_now(self) -> tuple[list[int], list[int]]:
+    def read_now(self) -> tuple[I8, I8]:
         """(slots, positions) of the connections that brought something in this tick."""
-        found = [bulk.read_now() for bulk in self._of.values()]
-        return ([slot for slots, _ in found for slot in slots.tolist()],
-                [position for _, positions in found for position in positions.tolist()])  # fmt: skip
+        nothing = np.zeros(0, np.int64)
+        found = [(nothing, nothing), *(bulk.read_now() for bulk in self._of.values())]
+        slots, positions = (np.concatenate(column) for column in zip(*found, strict=True))
+        return slots, positions
+
+    def positions(self) -> dict[int, int]:
+        """Slot -> bytes of the stream that were worked on."""
+        return {slot: at for bulk in self._of.values() for slot, at in bulk.positions()}
 
     def done(self, loops: Loops) -> None:
         """What was looked at is safe."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numba import carray, njit, types  # type: ignore[attr-defined]
 
-from nodes._bulk import BROKEN, I4, NOTHING, U1, Bools
+from nodes._bulk import BROKEN, I8, NOTHING, U1, Bools
 from nodes._peek import MOST, StreamEnd
 from protocol.c37118 import checking
 from protocol.c37118.common import FrameType
@@ -29,7 +29,7 @@ _errno: Any = types.ExternalFunction("__errno_location", types.CPointer(types.in
 
 
 @njit(cache=True, nogil=True)
-def _look(fds: I4, held: I4, size: int, room: int, block: U1, got: I4) -> None:
+def _look(fds: I8, held: I8, size: int, room: int, block: U1, got: I8) -> None:
     base = block.ctypes.data
     at = 0
     for k in range(fds.size):
@@ -49,10 +49,10 @@ def _look(fds: I4, held: I4, size: int, room: int, block: U1, got: I4) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _take(fds: I4, sizes: I4, room: U1) -> None:
+def _take(fds: I8, sizes: I8, room: U1) -> None:
     base = room.ctypes.data
     for k in range(fds.size):
-        left = np.int64(sizes[k])
+        left = sizes[k]
         while left > 0:
             count = _recv(fds[k], base, min(left, room.size), DROP)
             if count < 0 and carray(_errno(), 1)[0] == EINTR:
@@ -63,7 +63,7 @@ def _take(fds: I4, sizes: I4, room: U1) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _good(block: U1, size: int, streams: I4, good: Bools) -> None:
+def _good(block: U1, size: int, streams: I8, good: Bools) -> None:
     for k in range(streams.size):
         at = k * size
         stream = np.int64(block[at + 4]) << 8 | np.int64(block[at + 5])
@@ -78,15 +78,15 @@ class Compiled:
         """Nothing is written to it: the bytes are dropped in the kernel."""
         warm()
 
-    def look(self, ends: Sequence[StreamEnd], fds: I4, held: I4, size: int, room: int, block: U1) -> I4:
-        got = np.empty(fds.size, np.int32)
+    def look(self, ends: Sequence[StreamEnd], fds: I8, held: I8, size: int, room: int, block: U1) -> I8:
+        got = np.empty(fds.size, np.int64)
         _look(fds, held, size, room, block, got)
         return got
 
-    def take(self, ends: Sequence[StreamEnd], fds: I4, sizes: I4) -> None:
+    def take(self, ends: Sequence[StreamEnd], fds: I8, sizes: I8) -> None:
         _take(fds, sizes, self._room)
 
-    def good(self, frames: U1, streams: I4) -> Bools:
+    def good(self, frames: U1, streams: I8) -> Bools:
         good = np.empty(streams.size, np.bool_)
         _good(frames.reshape(-1), frames.shape[1], streams, good)
         return good
@@ -94,7 +94,7 @@ class Compiled:
 
 def warm() -> None:
     """Compile what is not in the cache yet."""
-    none = np.zeros(0, np.int32)
+    none = np.zeros(0, np.int64)
     _look(none, none, 1, 1, np.zeros(1, np.uint8), none)
     _take(none, none, np.zeros(1, np.uint8))
     _good(np.zeros(0, np.uint8), 1, none, np.zeros(0, np.bool_))

@@ -227,8 +227,7 @@ class Reading:
         """It is read by itself from now on."""
         if isinstance(way, StreamWay) and way.bulk is not None:
             self.bulks.leave(way)
-            if way.looked:
-                self.read_now[way] = None
+            self.read_now[way] = None  # the notes know its position from now on
             self.ways[way.end.fileno()] = way
             self.machine.watch(way.end.fileno())
 

@@ -171,6 +171,8 @@ class Books:
 
     def take_bad(self) -> list[list[int]]:
         """[device, corrupt, refused, lost] of those for which `add` was called since the last time."""
+        if not self._bad:
+            return []
         bad, self._bad = self._bad, set()
         counts = self._counts[self._places(np.array(sorted(bad), np.uint32)), CORRUPT:].tolist()
         return [[device, *bad_of] for device, bad_of in zip(sorted(bad), counts, strict=True)]

@@ -147,8 +147,8 @@ def test_more_than_its_rate_is_refused_as_ever(tmp_path: Path) -> None:
         world.kernel.sockets[1].queue += in_step(1, tick)
         world.turn()
     assert receiver(world).reading.bulks.count == 1
-    receiver(world).links.rates._table["credit"][1] = 0
-    receiver(world).links.rates._table["since"][1] = world.now.monotonic
+    receiver(world).links.rates._credit[1] = 0
+    receiver(world).links.rates._since[1] = world.now.monotonic
     world.kernel.sockets[1].queue += b"".join(data(cfg, 10, 20))
     world.turn()
     assert receiver(world).links.totals() == {"received": 28, "corrupt": 0, "refused": 6, "lost": 0}
@@ -192,7 +192,7 @@ def wait(end: StreamEnd, least: int = 0) -> None:
 @pytest.mark.parametrize("loops", [Plain(), Compiled()], ids=["plain", "compiled"])
 def test_looking_and_taking(loops: Loops, pairs: tuple[list[socket.socket], list[StreamEnd]]) -> None:
     devices, ends = pairs
-    fds = np.array([end.fileno() for end in ends], np.int32)
+    fds = np.array([end.fileno() for end in ends], np.int64)
     devices[0].sendall(b"a" * 100)
     devices[1].sendall(b"b" * 30)
     devices[3].close()
@@ -202,11 +202,11 @@ def test_looking_and_taking(loops: Loops, pairs: tuple[list[socket.socket], list
     for k, least in ((0, 100), (1, 30), (3, 0), (4, 200), (5, 0)):
         wait(ends[k], least)
     block = np.zeros(7 * 120, np.uint8)
-    none = np.zeros(6, np.int32)
+    none = np.zeros(6, np.int64)
     assert loops.look(ends, fds, none, 40, 120, block).tolist() == [100, 30, NOTHING, 0, 120, BROKEN]
     assert bytes(block[:200]) == b"a" * 80 + b"c" * 120
     assert ends[0].queued() == 100
-    loops.take(ends[:5], fds[:5], np.array([80, 0, 0, 0, 120], np.int32))
+    loops.take(ends[:5], fds[:5], np.array([80, 0, 0, 0, 120], np.int64))
     assert [end.queued() for end in ends[:5]] == [20, 30, 0, 0, 80]
     assert loops.look(ends[:5], fds[:5], none[:5], 40, 120, block).tolist() == [20, 30, NOTHING, 0, 80]
 
@@ -217,8 +217,8 @@ def test_a_look_passes_over_what_stays_queued(loops: Loops, pairs: tuple[list[so
     for k, sent in enumerate([b"a" * 40 + b"b" * 85, b"c" * 80, b"d" * 40, b"e" * 300]):
         devices[k].sendall(sent)
         wait(ends[k], len(sent))
-    fds = np.array([end.fileno() for end in ends[:4]], np.int32)
-    held, block = np.array([40, 80, 0, 120], np.int32), np.zeros(4 * 120 + 120, np.uint8)
+    fds = np.array([end.fileno() for end in ends[:4]], np.int64)
+    held, block = np.array([40, 80, 0, 120], np.int64), np.zeros(4 * 120 + 120, np.uint8)
     assert loops.look(ends[:4], fds, held, 40, 120, block).tolist() == [85, NOTHING, 40, 120]
     assert bytes(block[:240]) == b"b" * 80 + b"d" * 40 + b"e" * 120
     assert [end.queued() for end in ends[:4]] == [125, 80, 40, 300]
@@ -231,7 +231,7 @@ def test_good_frames(loops: Loops) -> None:
     other_stream = data(configuration(8), 1)[0]
     block = b"".join([frames[0], damaged(frames[1]), frames[2], b"\xab" + frames[3][1:], other_size, other_stream])
     columns = np.frombuffer(block, np.uint8).reshape(6, -1).copy()
-    seven = np.full(6, 7, np.int32)
+    seven = np.full(6, 7, np.int64)
     assert loops.good(columns, seven).tolist() == [True, False, True, False, False, False]
     assert loops.good(columns[:0], seven[:0]).tolist() == []
 
