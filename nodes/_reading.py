@@ -262,8 +262,6 @@ class Reading:
             self._part(silent)
         for slot in self._some_slots():
             ways = self.slots.get(slot, [])
-            if ways and isinstance(ways[0], StreamWay) and ways[0].bulk is not None:
-                continue
             for way in ways:
                 if isinstance(way, TlsWay):
                     way.end.wake(now)
@@ -279,9 +277,9 @@ class Reading:
             self.left(gone)
 
     def _some_slots(self) -> list[int]:
-        """All of them, or so many of thousands; the others next time."""
+        """All that are not read in bulk, or so many of thousands; the others next time."""
         if not self._round:
-            self._round = list(self.slots)
+            self._round = list({way.slot: None for way in self.ways.values()})
         some, self._round = self._round[:SLOTS_AT_MOST], self._round[SLOTS_AT_MOST:]
         return some
 
