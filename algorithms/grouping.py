@@ -1,4 +1,4 @@
-"""What belongs together: onsets that are near (single linkage on the line, which sorting solves), rows of one stream."""
+"""What belongs together: onsets that are near (single linkage on the line, which sorting solves), rows of a stream."""
 
 from __future__ import annotations
 

@@ -16,6 +16,9 @@ cut into batches.
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,6 +30,23 @@ SECOND = 1_000_000_000
 PLAUSIBLE = 0
 IMPLAUSIBLE = 1
 """The same numbers as `Aside.NO` and `Aside.IMPLAUSIBLE_TIME`."""
+
+
+_kernels: Any = None
+"""`algorithms.kernels.times`, if it is to be used."""
+
+
+def use_kernels(yes: bool = True) -> None:
+    """Whether this process judges with compiled loops, which take some 0.4 s to load, or with numpy: the same."""
+    global _kernels
+    _kernels = import_module("algorithms.kernels.times") if yes else None
+    if yes:
+        _kernels.warm()
+
+
+def kernels() -> Any:
+    """The compiled loops, None if they are not used."""
+    return _kernels
 
 
 class Plausible:
@@ -53,11 +73,23 @@ class Plausible:
         if not time.size:
             return np.zeros(0, dtype=np.uint8)
         self._grow(int(streams.max()) + 1)
-        order = together(streams)
+        begin = self._fitting(time, arrival, streams) if _kernels and not self._astray else 0
+        verdict = np.zeros(time.shape, dtype=np.uint8)
+        if begin < time.size:
+            verdict[begin:] = self._judge(time[begin:], arrival[begin:], streams[begin:])
+        return verdict
+
+    def _fitting(self, time: I8, arrival: I8, stream: I8) -> int:
+        """How many rows are plausible before the first that is not; they are judged."""
+        rows = (np.ascontiguousarray(each) for each in (time, arrival, stream))
+        return int(_kernels.fitting(*rows, self._limit, self._known, self._time, self._arrival))
+
+    def _judge(self, time: I8, arrival: I8, stream: I8) -> NDArray[np.uint8]:
+        order = together(stream)
         if order is None:
-            return self._judge_runs(time, arrival, streams)
+            return self._judge_runs(time, arrival, stream)
         verdict = np.empty(time.shape, dtype=np.uint8)
-        verdict[order] = self._judge_runs(time[order], arrival[order], streams[order])
+        verdict[order] = self._judge_runs(time[order], arrival[order], stream[order])
         return verdict
 
     def forget(self, stream: int) -> None:
@@ -118,7 +150,7 @@ class Plausible:
         before[first] = np.where(known, self._time[heads], time[first])
         arrived[first] = np.where(known, self._arrival[heads], arrival[first])
         step = time - before
-        return (step >= -self._limit) & (step <= self._limit + np.maximum(arrival - arrived, 0))
+        return np.asarray((step >= -self._limit) & (step <= self._limit + np.maximum(arrival - arrived, 0)))
 
     def _one_by_one(self, times: list[int], arrivals: list[int], stream: int) -> list[int]:
         return [self._row(time, arrival, stream) for time, arrival in zip(times, arrivals, strict=True)]

@@ -11,101 +11,28 @@ and is taken with what came since. A look passes over it.
 
 from __future__ import annotations
 
-from binascii import crc_hqx
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nodes._bulkplain import DUE, FD, FRESH, HELD, I8, LAST, LINK, POSITION, SEAT, SLOT, STREAM, U1, Loops, Terms
 from nodes._link import Link
 from nodes._manners import Rates
 from nodes._peek import StreamEnd
 from nodes._ways import StreamWay
-from protocol.c37118.common import CRC_START, SYNC, FrameType
 from protocol.clock import MILLISECOND, SECOND, Now, period
-
-U1 = NDArray[np.uint8]
-I8 = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 ROOM = 4096
 """Bytes of one connection looked at in one tick, or `FRAMES` frames if that is more."""
 FRAMES = 8
-NOTHING, BROKEN = -1, -2
-"""Instead of a number of bytes: no bytes there; what the network says is an error."""
 IDLE = SECOND
 """A connection that brought nothing for so long is read by itself."""
 SLOWEST = 100 * MILLISECOND
 """Devices that send less often are read by themselves: a look in vain costs as much as a frame."""
 STAY = 30 * MILLISECOND
-"""What is safe is taken from the kernel this often, in the first tick after. The kernel itself acknowledges after 40 ms."""
-OFTEN, HURRIED = 10, 5 * SECOND
-"""A device that waits for our acknowledgement before it sends on (Nagle's algorithm) is late by what stays queued. Who is
-late twice within so many periods has none of that for so long."""
-SEAT = range(12)
-"""What is known of a connection, a row of all connections each: what a tick needs of one lies side by side."""
-(
-    LINK,  # link number
-    SLOT,  # of its connection, in the journal's notes
-    POSITION,  # bytes of the stream that were worked on
-    FD,
-    STREAM,  # IDCODE
-    PARTIAL,  # bytes of an unfinished frame that were seen alone
-    FRESH,  # bytes that were worked on after the last look
-    HELD,  # bytes that were worked on and are still queued
-    DUE,  # those of them that are taken when the tick is safe
-    LAST,  # monotonic ns of its last DATA
-    LATE,  # monotonic ns when it last brought nothing at its time
-    HURRY,  # monotonic ns until which what it brings is taken at once
-) = SEAT
-
-
-class Loops(Protocol):
-    """What is done once for each device or frame of thousands (`nodes/_bulkloops.py`, compiled)."""
-
-    def look(self, ends: Sequence[StreamEnd], fds: I8, held: I8, size: int, room: int, block: U1) -> I8:
-        """[n] bytes that each has behind the first `held` [n], up to `room`, or 0 (closed), NOTHING, BROKEN. Whole
-        frames of `size` bytes of those stand in `block` [n * room and the most held], one behind the other; all bytes
-        stay queued."""
-
-    def take(self, ends: Sequence[StreamEnd], fds: I8, sizes: I8) -> None:
-        """So many bytes of each [n] are done with."""
-
-    def good(self, frames: U1, streams: I8) -> Bools:
-        """[n] frames of [n, size] that are DATA of these IDCODEs [n]: SYNC, kind, their size, and a good check word."""
-
-
-class Plain:
-    """`Loops` in plain words."""
-
-    def look(self, ends: Sequence[StreamEnd], fds: I8, held: I8, size: int, room: int, block: U1) -> I8:
-        got, at = np.empty(len(ends), np.int64), 0
-        for k, (end, skip) in enumerate(zip(ends, held.tolist(), strict=True)):
-            try:
-                chunk = end.look(skip, room)
-            except OSError:
-                got[k] = BROKEN
-                continue
-            got[k] = NOTHING if chunk is None else len(chunk)
-            whole = len(chunk or b"") // size * size
-            block[at : at + whole] = np.frombuffer(chunk or b"", np.uint8)[:whole]
-            at += whole
-        return got
-
-    def take(self, ends: Sequence[StreamEnd], fds: I8, sizes: I8) -> None:
-        for end, size in zip(ends, sizes.tolist(), strict=True):
-            if size:
-                end.take(size)
-
-    def good(self, frames: U1, streams: I8) -> Bools:
-        good = np.empty(len(frames), bool)
-        for k, (frame, stream) in enumerate(zip(frames, streams.tolist(), strict=True)):
-            head = frame[0] == SYNC and frame[1] >> 4 == FrameType.DATA
-            names = frame[2:6].tobytes() == frame.size.to_bytes(2, "big") + stream.to_bytes(2, "big")
-            good[k] = head and names and not crc_hqx(frame.tobytes(), CRC_START)
-        return good
+"""What is safe is taken from the kernel this often, in the first tick after. The kernel acknowledges after 40 ms at
+latest, whoever takes it."""
 
 
 @dataclass(frozen=True)
@@ -172,43 +99,18 @@ class Bulk:
         """(frames, connections that are to be read by themselves)"""
         seats, size = self._seats, self.size
         got = loops.look(self.ends, seats[FD], seats[HELD], size, self.room, self._block)
-        whole = np.maximum(got, 0) // size
-        owner = np.repeat(np.arange(got.size), whole)
+        owner = np.repeat(np.arange(got.size), np.maximum(got, 0) // size)
         frames = self._block[: owner.size * size].reshape(-1, size)
-        part = (got > 0) & (got < size)
-        odd = (got == 0) | (got == BROKEN) | (part & (got == seats[PARTIAL]))
+        due = now.monotonic >= self._take_at
+        if due:
+            self._take_at = now.monotonic + STAY
         fits = loops.good(frames, seats[STREAM][owner])
-        if not fits.all():
-            odd[owner[~fits]] = True
-        whole[odd] = 0
-        dear = ~rates.spend(seats[LINK], whole, now)
-        if dear.any():
-            odd |= dear
-            whole[dear] = 0
-        if odd.any():
-            stays = ~odd[owner]
-            frames, owner = frames[stays], owner[stays]
-        seats[PARTIAL] = np.where(part, got, 0)
-        self._book(seats, whole * size, now)
-        return Taken(self.layout, frames, seats[LINK][owner]), [self.ways[k] for k in np.flatnonzero(odd)]
-
-    def _book(self, seats: I8, fresh: I8, now: Now) -> None:
-        """So many bytes `fresh` [n] of each were worked on."""
-        now_ns = now.monotonic
-        late = (fresh == 0) & (seats[HELD] > 0) & (seats[LAST] <= now_ns - self.period * 3 // 4)
-        if late.any():
-            often = late & (seats[LATE] > now_ns - OFTEN * self.period)
-            seats[HURRY, often] = now_ns + HURRIED
-            seats[LATE, late] = now_ns
-        seats[FRESH] = fresh
-        seats[HELD] += fresh
-        seats[POSITION] += fresh
-        seats[LAST, fresh > 0] = now_ns
-        if now_ns >= self._take_at:
-            self._take_at = now_ns + STAY
-            seats[DUE] = seats[HELD]
-        else:
-            seats[DUE] = np.where(late | (seats[HELD] >= self.room) | (seats[HURRY] > now_ns), seats[HELD], 0)
+        odd = loops.sift(seats, got, fits, Terms(size, self.period, self.room, due, now.monotonic), rates)
+        if not odd.any():
+            return Taken(self.layout, frames, seats[LINK][owner]), []
+        stays = ~odd[owner]
+        taken = Taken(self.layout, frames[stays], seats[LINK][owner[stays]])
+        return taken, [self.ways[k] for k in np.flatnonzero(odd)]
 
     def silent(self, now: Now) -> list[StreamWay]:
         """Connections that brought nothing for a while."""

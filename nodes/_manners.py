@@ -8,7 +8,6 @@ what is of no use is read in small bites; whoever sends nothing else is hung up 
 from __future__ import annotations
 
 import zlib
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,53 +64,57 @@ class Rates:
     def __init__(self, rate: int, backlog: int) -> None:
         """`rate`: a second in the long run, or `TIMES` the device's DATA_RATE if that is less.
         `backlog` [ns]: what it may bring at once, in time of its own rate."""
-        self._rate = rate
-        self._span = max(backlog, 2 * TIMES * SECOND)
-        self._own = np.zeros(0, np.int64)
+        self.rate = rate
+        self.span = max(backlog, 2 * TIMES * SECOND)
+        self.own = np.zeros(0, np.int64)
         """Frames/s of each link, by its number."""
-        self._credit = np.zeros(0, np.int64)
+        self.credit = np.zeros(0, np.int64)
         """Frames * 1e9 that each may bring at once …"""
-        self._since = np.zeros(0, np.int64)
+        self.since = np.zeros(0, np.int64)
         """… when that was so, monotonic ns."""
 
     def allowed(self, link: int, declared: int, frames: int, now: Now) -> int:
         """How many of so many frames are taken; `declared` is DATA_RATE as in the configuration."""
-        own = min(declared if declared > 0 else 1, self._rate)
+        own = min(declared if declared > 0 else 1, self.rate)
         self._grow(link + 1)
-        if not self._own[link]:
-            self._credit[link], self._since[link] = own * self._span, now.monotonic
-        self._own[link] = own
-        credit = int(self._now(np.array([link]), now)[0])
+        if not self.own[link]:
+            self.credit[link], self.since[link] = own * self.span, now.monotonic
+        self.own[link] = own
+        credit = int(self._now(np.array([link]), now.monotonic)[0])
         taken = min(frames, credit // SECOND)
-        self._credit[link], self._since[link] = credit - taken * SECOND, now.monotonic
+        self.credit[link], self.since[link] = credit - taken * SECOND, now.monotonic
         return taken
 
-    def spend(self, links: NDArray[np.int64], frames: NDArray[np.int64], now: Now) -> NDArray[np.bool_]:
+    def spend(self, links: NDArray[np.int64], frames: NDArray[np.int64], now: int) -> NDArray[np.bool_]:
         """[n] whether all of so many `frames` [n] of `links` [n] are taken; of a link whose are not, nothing is. Links
-        that `allowed` was not asked of have no credit yet."""
-        self._grow(int(links.max(initial=0)) + 1)
+        that `allowed` was not asked of have no credit yet. `now` [monotonic ns]."""
+        self.know(links)
         credit = self._now(links, now) - frames * SECOND
         taken = credit >= 0
         if not taken.all():
             links, credit = links[taken], credit[taken]
-        self._credit[links] = credit
-        self._since[links] = now.monotonic
+        self.credit[links] = credit
+        self.since[links] = now
         return taken
 
+    def know(self, links: NDArray[np.int64]) -> None:
+        """There is a place for each of them."""
+        self._grow(int(links.max(initial=0)) + 1)
+
     def _grow(self, size: int) -> None:
-        more = size - self._own.size
+        more = size - self.own.size
         if more > 0:
             zeros = np.zeros(more, np.int64)
-            self._own, self._credit, self._since = (
-                np.concatenate([each, zeros]) for each in (self._own, self._credit, self._since)
+            self.own, self.credit, self.since = (
+                np.concatenate([each, zeros]) for each in (self.own, self.credit, self.since)
             )
 
-    def _now(self, links: NDArray[np.int64], now: Now) -> NDArray[np.int64]:
+    def _now(self, links: NDArray[np.int64], now: int) -> NDArray[np.int64]:
         """[n] frames * 1e9 that each may bring now."""
-        own = self._own[links]
-        passed = np.minimum(now.monotonic - self._since[links], self._span)
-        gained = passed * np.minimum(TIMES * own, self._rate)
-        return np.asarray(np.minimum(own * self._span, self._credit[links] + gained))
+        own = self.own[links]
+        passed = np.minimum(now - self.since[links], self.span)
+        gained = passed * np.minimum(TIMES * own, self.rate)
+        return np.asarray(np.minimum(own * self.span, self.credit[links] + gained))
 
 
 class Configurations:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from algorithms import plausibility
 from algorithms.grouping import together
 from protocol.messages import I8, STATIONS_PER_LINK, U4, Measurements
 
@@ -55,6 +56,8 @@ class Times:
         more = int(link.max(initial=0)) + 1 - self._last.size
         if more > 0:
             self._last = np.concatenate([self._last, np.zeros(more, np.int64)])
+        if kernels := plausibility.kernels():
+            return np.asarray(kernels.standing(link, np.ascontiguousarray(time), self._last))
         order = together(link)
         if order is None:
             return self._standing(link, time)
@@ -69,4 +72,4 @@ class Times:
         before[1:] = time[:-1]
         before[first] = self._last[link[first]]
         self._last[link] = time  # of several rows of one, the last stays
-        return (time == before) & (link != 0)
+        return np.asarray((time == before) & (link != 0))

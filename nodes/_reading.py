@@ -12,7 +12,8 @@ from typing import Any
 
 import structlog
 
-from nodes._bulk import Bulks, Loops, Plain, in_step
+from nodes._bulk import Bulks, in_step
+from nodes._bulkplain import Loops, Plain
 from nodes._handover import Balancers
 from nodes._link import Link
 from nodes._links import Links

@@ -211,7 +211,7 @@ class State:
         known: dict[int, list[int]] | None = None,
         positions: Mapping[int, int] = MappingProxyType({}),
     ) -> list[bytes]:
-        """The notes that make up this state; `counts`, `known` and `positions` (by slot) in the place of ours, if given."""
+        """The notes that make up this state; `counts`, `known`, `positions` by slot: in the place of ours, if given."""
         self.settle()
         ways = self.ways.items()
         last = [[slot, way.last] for slot, way in ways if way.last]

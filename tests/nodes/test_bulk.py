@@ -14,11 +14,26 @@ import structlog
 
 from nodes import _reading
 from nodes import receiver as module
-from nodes._bulk import BROKEN, NOTHING, Loops, Plain
 from nodes._bulkloops import Compiled
+from nodes._bulkplain import (
+    BROKEN,
+    DUE,
+    HELD,
+    HURRY,
+    LATE,
+    LINK,
+    NOTHING,
+    PARTIAL,
+    SEAT,
+    Loops,
+    Plain,
+    Terms,
+)
+from nodes._manners import Rates
 from nodes._peek import StreamEnd
 from nodes._rows import CORRUPT, RECEIVED
 from nodes.receiver import Receiver
+from protocol.clock import MILLISECOND, SECOND, Now
 from tests.crowds import damaged
 from tests.receivers import PlainKeeper, Socket, Steps, World, plain_keeper
 from tests.scenes import configuration, data, told
@@ -147,8 +162,8 @@ def test_more_than_its_rate_is_refused_as_ever(tmp_path: Path) -> None:
         world.kernel.sockets[1].queue += in_step(1, tick)
         world.turn()
     assert receiver(world).reading.bulks.count == 1
-    receiver(world).links.rates._credit[1] = 0
-    receiver(world).links.rates._since[1] = world.now.monotonic
+    receiver(world).links.rates.credit[1] = 0
+    receiver(world).links.rates.since[1] = world.now.monotonic
     world.kernel.sockets[1].queue += b"".join(data(cfg, 10, 20))
     world.turn()
     assert receiver(world).links.totals() == {"received": 28, "corrupt": 0, "refused": 6, "lost": 0}
@@ -234,6 +249,49 @@ def test_good_frames(loops: Loops) -> None:
     seven = np.full(6, 7, np.int64)
     assert loops.good(columns, seven).tolist() == [True, False, True, False, False, False]
     assert loops.good(columns[:0], seven[:0]).tolist() == []
+
+
+def test_both_loops_sift_the_same() -> None:
+    """Whatever comes, tick after tick: who is odd, late, in a hurry, over its rate."""
+    chosen, count, size = np.random.default_rng(7), 40, 100
+    seats = [np.zeros((len(SEAT), count), np.int64) for _ in range(2)]
+    rates = [Rates(60, SECOND) for _ in range(2)]
+    for table, rate in zip(seats, rates, strict=True):
+        table[LINK] = np.arange(1, count + 1)
+        for link in table[LINK].tolist():
+            rate.allowed(link, 50, 1, Now(0, 0))
+    seen = set()
+    for tick in range(1, 200):
+        got = chosen.choice([NOTHING, BROKEN, 0, 40, size, size, size, 2 * size, 2 * size + 40, 9 * size], count)
+        fits = chosen.random(int((np.maximum(got, 0) // size).sum())) < 0.98
+        terms = Terms(size, 20 * MILLISECOND, 8 * size, tick % 3 == 0, tick * 20 * MILLISECOND)
+        plain, other = (
+            each.sift(table, got, fits, terms, rate)
+            for each, table, rate in zip((Plain(), Compiled()), seats, rates, strict=True)
+        )
+        np.testing.assert_array_equal(plain, other)
+        np.testing.assert_array_equal(*seats)
+        np.testing.assert_array_equal(rates[0].credit, rates[1].credit)
+        np.testing.assert_array_equal(rates[0].since, rates[1].since)
+        seen |= {what for what in (HURRY, LATE, DUE, HELD, PARTIAL) if seats[0][what].any()}
+        for table in seats:
+            table[HELD] -= table[DUE]
+    assert len(seen) == 5
+
+
+def test_who_waits_for_our_acknowledgement_does_not_wait_long() -> None:
+    """Nagle's algorithm: a frame comes when the one before was taken, not before."""
+    seats, rates = np.zeros((len(SEAT), 1), np.int64), Rates(1000, SECOND)
+    rates.allowed(0, 50, 1, Now(0, 0))
+    size, waits = 100, 0
+    for tick in range(100, 300):
+        acknowledged = seats[HELD, 0] == 0
+        waits += not acknowledged
+        got = np.array([size if acknowledged else NOTHING])
+        terms = Terms(size, 20 * MILLISECOND, 8 * size, tick % 2 == 0, tick * 20 * MILLISECOND)
+        Plain().sift(seats, got, np.ones(int(acknowledged), bool), terms, rates)
+        seats[HELD] -= seats[DUE]
+    assert waits == 2
 
 
 def test_keeper_without_threads_is_used() -> None:
