@@ -175,9 +175,11 @@ class Bulks:
 
     def read_now(self) -> tuple[I8, I8]:
         """(slots, positions) of the connections that brought something in this tick."""
+        found = [bulk.read_now() for bulk in self._of.values()]
+        if len(found) == 1:
+            return found[0]
         nothing = np.zeros(0, np.int64)
-        found = [(nothing, nothing), *(bulk.read_now() for bulk in self._of.values())]
-        slots, positions = (np.concatenate(column) for column in zip(*found, strict=True))
+        slots, positions = (np.concatenate(column) for column in zip((nothing, nothing), *found, strict=True))
         return slots, positions
 
     def positions(self) -> dict[int, int]:

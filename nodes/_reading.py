@@ -286,7 +286,8 @@ class Reading:
 
     def bound_held(self, now: Now) -> Actions:
         """DATA that can't be decoded yet must not fill the memory: who has most of them is hung up on."""
-        held = {slot: sum(link.held for link in ways[0].links) for slot, ways in self.slots.items()}
+        slots = {way.slot: self.slots[way.slot] for way in self.ways.values()}  # in step, none waits
+        held = {slot: sum(link.held for link in ways[0].links) for slot, ways in slots.items()}
         total = sum(held.values())
         while total > HELD_AT_MOST:
             slot = max(held, key=lambda each: held[each])

@@ -57,7 +57,8 @@ class _Layout:
             self._bank = Bank([source.codec for source in self.sources.values()])
             self._place = np.zeros(max(self.sources) + 1, np.intp)
             self._place[list(self.sources)] = np.arange(len(self.sources))
-        links = np.concatenate([np.array(self.origin, np.int64), *(links for _, links in self.blocks)])
+        origin = [np.array(self.origin, np.int64)] if self.frames else []
+        links = _joined([*origin, *(links for _, links in self.blocks)])
         blocks: list[Any] = [frames.reshape(-1).data for frames, _ in self.blocks]
         joined = b"".join([*self.frames, *blocks]) if self.frames or len(blocks) > 1 else blocks[0]
         batch = self._bank.decode(joined, self._place[links])
