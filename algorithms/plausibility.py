@@ -16,8 +16,13 @@ cut into batches.
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
+
+from algorithms.grouping import together
 
 I8 = NDArray[np.int64]
 
@@ -25,6 +30,23 @@ SECOND = 1_000_000_000
 PLAUSIBLE = 0
 IMPLAUSIBLE = 1
 """The same numbers as `Aside.NO` and `Aside.IMPLAUSIBLE_TIME`."""
+
+
+_kernels: Any = None
+"""`algorithms.kernels.times`, if it is to be used."""
+
+
+def use_kernels(yes: bool = True) -> None:
+    """Whether this process judges with compiled loops, which take some 0.4 s to load, or with numpy: the same."""
+    global _kernels
+    _kernels = import_module("algorithms.kernels.times") if yes else None
+    if yes:
+        _kernels.warm()
+
+
+def kernels() -> Any:
+    """The compiled loops, None if they are not used."""
+    return _kernels
 
 
 class Plausible:
@@ -51,9 +73,23 @@ class Plausible:
         if not time.size:
             return np.zeros(0, dtype=np.uint8)
         self._grow(int(streams.max()) + 1)
-        order = np.argsort(streams, kind="stable")
+        begin = self._fitting(time, arrival, streams) if _kernels and not self._astray else 0
+        verdict = np.zeros(time.shape, dtype=np.uint8)
+        if begin < time.size:
+            verdict[begin:] = self._judge(time[begin:], arrival[begin:], streams[begin:])
+        return verdict
+
+    def _fitting(self, time: I8, arrival: I8, stream: I8) -> int:
+        """How many rows are plausible before the first that is not; they are judged."""
+        rows = (np.ascontiguousarray(each) for each in (time, arrival, stream))
+        return int(_kernels.fitting(*rows, self._limit, self._known, self._time, self._arrival))
+
+    def _judge(self, time: I8, arrival: I8, stream: I8) -> NDArray[np.uint8]:
+        order = together(stream)
+        if order is None:
+            return self._judge_runs(time, arrival, stream)
         verdict = np.empty(time.shape, dtype=np.uint8)
-        verdict[order] = self._judge_sorted(time[order], arrival[order], streams[order])
+        verdict[order] = self._judge_runs(time[order], arrival[order], stream[order])
         return verdict
 
     def forget(self, stream: int) -> None:
@@ -86,27 +122,35 @@ class Plausible:
             self._time = np.concatenate([self._time, np.zeros(more, dtype=np.int64)])
             self._arrival = np.concatenate([self._arrival, np.zeros(more, dtype=np.int64)])
 
-    def _judge_sorted(self, time: I8, arrival: I8, stream: I8) -> NDArray[np.uint8]:
-        """Rows grouped by stream: all at once where every row fits the one before it, one by one elsewhere."""
+    def _judge_runs(self, time: I8, arrival: I8, stream: I8) -> NDArray[np.uint8]:
+        """Rows of each stream in one run: all at once where every row fits the one before it, one by one elsewhere."""
+        verdict = np.zeros(time.size, dtype=np.uint8)
         first = np.flatnonzero(np.diff(stream, prepend=-1))
         ends = np.append(first[1:], time.size)
         heads = stream[first]
-        before, arrived = np.roll(time, 1), np.roll(arrival, 1)
-        before[first] = np.where(self._known[heads], self._time[heads], time[first])
-        arrived[first] = np.where(self._known[heads], self._arrival[heads], arrival[first])
-        step = time - before
-        fits = (step >= -self._limit) & (step <= self._limit + np.maximum(arrival - arrived, 0))
-        clean = np.logical_and.reduceat(fits, first)
+        fits = self._fit(time, arrival, first, heads)
+        if not fits.all():
+            clean = np.logical_and.reduceat(fits, first)
+            for at in np.flatnonzero(~clean).tolist():
+                rows = slice(int(first[at]), int(ends[at]))
+                verdict[rows] = self._one_by_one(time[rows].tolist(), arrival[rows].tolist(), int(heads[at]))
+            heads, ends = heads[clean], ends[clean]
         if self._astray:
-            for head in heads[clean].tolist():
+            for head in heads.tolist():
                 self._astray.pop(head, None)
-        verdict = np.zeros(time.size, dtype=np.uint8)
-        for at in np.flatnonzero(~clean).tolist():
-            rows = slice(int(first[at]), int(ends[at]))
-            verdict[rows] = self._one_by_one(time[rows].tolist(), arrival[rows].tolist(), int(heads[at]))
-        good, last = heads[clean], ends[clean] - 1
-        self._known[good], self._time[good], self._arrival[good] = True, time[last], arrival[last]
+        last = ends - 1
+        self._known[heads], self._time[heads], self._arrival[heads] = True, time[last], arrival[last]
         return verdict
+
+    def _fit(self, time: I8, arrival: I8, first: NDArray[np.intp], heads: I8) -> NDArray[np.bool_]:
+        """[n] whether each row fits the one before it; the runs of the streams `heads` begin at `first`."""
+        before, arrived = np.empty_like(time), np.empty_like(arrival)
+        before[1:], arrived[1:] = time[:-1], arrival[:-1]
+        known = self._known[heads]
+        before[first] = np.where(known, self._time[heads], time[first])
+        arrived[first] = np.where(known, self._arrival[heads], arrival[first])
+        step = time - before
+        return np.asarray((step >= -self._limit) & (step <= self._limit + np.maximum(arrival - arrived, 0)))
 
     def _one_by_one(self, times: list[int], arrivals: list[int], stream: int) -> list[int]:
         return [self._row(time, arrival, stream) for time, arrival in zip(times, arrivals, strict=True)]

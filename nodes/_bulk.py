@@ -4,95 +4,35 @@ A connection is in step when its session runs and it brings nothing but whole, g
 Such connections of one frame size are looked at in one call, their frames stand behind one another in one block, and
 are taken from the kernel in one call when the journal has them. Where anything else is found, all of that tick stays
 in the kernel, and the connection is read by itself (`nodes/_ways.py`) in the same tick.
+
+A call costs more than a frame, and an acknowledgement as much again: what is safe stays queued for a tick or two more,
+and is taken with what came since. A look passes over it.
 """
 
 from __future__ import annotations
 
-from binascii import crc_hqx
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nodes._bulkplain import DUE, FD, FRESH, HELD, I8, LAST, LINK, POSITION, SEAT, SLOT, STREAM, U1, Loops, Terms
 from nodes._link import Link
 from nodes._manners import Rates
 from nodes._peek import StreamEnd
 from nodes._ways import StreamWay
-from protocol.c37118.common import CRC_START, SYNC
 from protocol.clock import MILLISECOND, SECOND, Now, period
-
-U1 = NDArray[np.uint8]
-I4 = NDArray[np.int32]
-I8 = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 ROOM = 4096
 """Bytes of one connection looked at in one tick, or `FRAMES` frames if that is more."""
 FRAMES = 8
-NOTHING, BROKEN = -1, -2
-"""Instead of a number of bytes: no bytes there; what the network says is an error."""
 IDLE = SECOND
 """A connection that brought nothing for so long is read by itself."""
 SLOWEST = 100 * MILLISECOND
 """Devices that send less often are read by themselves: a look in vain costs as much as a frame."""
-SEAT = np.dtype(
-    [
-        ("fd", "i4"),
-        ("stream", ">u2"),  # IDCODE
-        ("link", "i8"),  # link number
-        ("slot", "i8"),  # of its connection, in the journal's notes
-        ("position", "i8"),  # bytes of the stream that were worked on
-        ("partial", "i4"),  # bytes of an unfinished frame that were seen alone
-        ("looked", "i4"),  # bytes that were worked on and are still queued
-        ("last", "i8"),  # monotonic ns of its last DATA
-    ]
-)
-
-
-class Loops(Protocol):
-    """What is done once for each device or frame of thousands (`nodes/_bulkloops.py`, compiled)."""
-
-    def look(self, ends: Sequence[StreamEnd], fds: I4, size: int, room: int, block: U1) -> I4:
-        """[n] bytes that each of them has, up to `room`, or 0 (closed), NOTHING, BROKEN. Whole frames of `size` bytes
-        stand in `block` [n * room], one behind the other; all bytes stay queued."""
-
-    def take(self, ends: Sequence[StreamEnd], fds: I4, sizes: I4) -> None:
-        """So many bytes of each [n] are done with."""
-
-    def good(self, frames: U1) -> Bools:
-        """[n] frames of [n, size] with SYNC, their size, and a good check word."""
-
-
-class Plain:
-    """`Loops` in plain words."""
-
-    def look(self, ends: Sequence[StreamEnd], fds: I4, size: int, room: int, block: U1) -> I4:
-        got, at = np.empty(len(ends), np.int32), 0
-        for k, end in enumerate(ends):
-            try:
-                chunk = end.look(0, room)
-            except OSError:
-                got[k] = BROKEN
-                continue
-            got[k] = NOTHING if chunk is None else len(chunk)
-            whole = len(chunk or b"") // size * size
-            block[at : at + whole] = np.frombuffer(chunk or b"", np.uint8)[:whole]
-            at += whole
-        return got
-
-    def take(self, ends: Sequence[StreamEnd], fds: I4, sizes: I4) -> None:
-        for end, size in zip(ends, sizes.tolist(), strict=True):
-            if size:
-                end.take(size)
-
-    def good(self, frames: U1) -> Bools:
-        size = frames.shape[1].to_bytes(2, "big")
-        whole = (frame.tobytes() for frame in frames)
-        return np.array(
-            [each[0] == SYNC and each[2:4] == size and not crc_hqx(each, CRC_START) for each in whole], bool
-        )
+STAY = 30 * MILLISECOND
+"""What is safe is taken from the kernel this often, in the first tick after. The kernel acknowledges after 40 ms at
+latest, whoever takes it."""
 
 
 @dataclass(frozen=True)
@@ -109,29 +49,33 @@ class Taken:
 class Bulk:
     """Connections in step, whose frames are of one layout."""
 
-    def __init__(self, layout: Hashable, size: int) -> None:
-        self.layout, self.size = layout, size
+    def __init__(self, layout: Hashable, size: int, period: int) -> None:
+        """Frames of `size` bytes, one every `period` [ns]."""
+        self.layout, self.size, self.period = layout, size, period
         self.room = max(ROOM // size, FRAMES) * size
         self.ways: list[StreamWay] = []
         self.ends: list[StreamEnd] = []
-        self._table = np.zeros(0, SEAT)
+        self._table = np.zeros((len(SEAT), 0), np.int64)
         self._block = np.zeros(0, np.uint8)
+        self._take_at = 0
+        """Monotonic ns from when on all that is safe is taken."""
 
     @property
-    def _seats(self) -> NDArray[np.void]:
-        return self._table[: len(self.ways)]
+    def _seats(self) -> I8:
+        """[what, n]"""
+        return self._table[:, : len(self.ways)]
 
     def join(self, way: StreamWay, now: Now) -> None:
         """From the next look on."""
-        seat = len(self.ways)
-        if seat == self._table.size:
-            self._table = np.concatenate([self._table, np.zeros(max(16, seat), SEAT)])
-            self._block = np.zeros(self._table.size * self.room, np.uint8)
-        link = way.link
+        seat, link = len(self.ways), way.link
+        room = self._table.shape[1]
+        if seat == room:
+            self._table = np.concatenate([self._table, np.zeros((len(SEAT), max(16, room)), np.int64)], axis=1)
+            self._block = np.zeros((self._table.shape[1] + 1) * self.room, np.uint8)
         assert link.master.cfg
-        self._table[seat] = (
-            way.end.fileno(), link.master.cfg.stream, link.number, way.slot, way.position, 0, 0, now.monotonic
-        )  # fmt: skip
+        known = {LINK: link.number, SLOT: way.slot, POSITION: way.position, FD: way.end.fileno(), LAST: now.monotonic}
+        known[STREAM] = link.master.cfg.stream
+        self._table[:, seat] = [known.get(what, 0) for what in SEAT]
         self.ways.append(way)
         self.ends.append(way.end)
         way.bulk, way.seat = self, seat
@@ -139,13 +83,12 @@ class Bulk:
     def leave(self, way: StreamWay) -> None:
         """It goes on by itself where it is."""
         seat, last = way.seat, len(self.ways) - 1
-        row = self._table[seat]
-        way.position = int(row["position"])
-        way.looked += int(row["looked"])
-        heard = int(row["last"])
+        way.position = int(self._table[POSITION, seat])
+        way.looked += int(self._table[HELD, seat])
+        heard = int(self._table[LAST, seat])
         way.manners.seen = max(way.manners.seen, heard)
         way.link.master.note_status(True, way.link.master.changing, Now(heard, 0))
-        self._table[seat] = self._table[last]
+        self._table[:, seat] = self._table[:, last]
         self.ways[seat], self.ends[seat] = self.ways[last], self.ends[last]
         self.ways[seat].seat = seat
         self.ways.pop()
@@ -155,44 +98,42 @@ class Bulk:
     def look(self, loops: Loops, rates: Rates, now: Now) -> tuple[Taken, list[StreamWay]]:
         """(frames, connections that are to be read by themselves)"""
         seats, size = self._seats, self.size
-        got = loops.look(self.ends, np.ascontiguousarray(seats["fd"]), size, self.room, self._block)
-        whole = np.maximum(got, 0) // size
-        owner = np.repeat(np.arange(got.size), whole)
+        got = loops.look(self.ends, seats[FD], seats[HELD], size, self.room, self._block)
+        owner = np.repeat(np.arange(got.size), np.maximum(got, 0) // size)
         frames = self._block[: owner.size * size].reshape(-1, size)
-        odd = (got == 0) | (got == BROKEN) | ((got < size) & (got == seats["partial"]))
-        fits = loops.good(frames)
-        fits &= (frames[:, 1] < 0x10) & (frames[:, 4:6].copy().view(">u2")[:, 0] == seats["stream"][owner])
-        if not fits.all():
-            odd[owner[~fits]] = True
-        whole[odd] = 0
-        dear = ~rates.spend(seats["link"], whole, now)
-        if dear.any():
-            odd |= dear
-            whole[dear] = 0
-        if odd.any():
-            stays = ~odd[owner]
-            frames, owner = frames[stays], owner[stays]
-        seats["partial"] = np.where((got > 0) & (got < size), got, 0)
-        seats["looked"] = whole * size
-        seats["position"] += seats["looked"]
-        seats["last"][whole > 0] = now.monotonic
-        return Taken(self.layout, frames, seats["link"][owner]), [self.ways[k] for k in np.flatnonzero(odd)]
+        due = now.monotonic >= self._take_at
+        if due:
+            self._take_at = now.monotonic + STAY
+        fits = loops.good(frames, seats[STREAM][owner])
+        odd = loops.sift(seats, got, fits, Terms(size, self.period, self.room, due, now.monotonic), rates)
+        if not odd.any():
+            return Taken(self.layout, frames, seats[LINK][owner]), []
+        stays = ~odd[owner]
+        taken = Taken(self.layout, frames[stays], seats[LINK][owner[stays]])
+        return taken, [self.ways[k] for k in np.flatnonzero(odd)]
 
     def silent(self, now: Now) -> list[StreamWay]:
         """Connections that brought nothing for a while."""
-        return [self.ways[k] for k in np.flatnonzero(self._seats["last"] < now.monotonic - IDLE)]
+        return [self.ways[k] for k in np.flatnonzero(self._seats[LAST] < now.monotonic - IDLE)]
 
     def read_now(self) -> tuple[I8, I8]:
         """(slots, positions) of the connections that brought something at the last look."""
-        seats = self._seats[self._seats["looked"] > 0]
-        return seats["slot"], seats["position"]
+        seats = self._seats
+        came = seats[FRESH] > 0
+        return seats[SLOT, came], seats[POSITION, came]
+
+    def positions(self) -> list[tuple[int, int]]:
+        """(slot, bytes of the stream that were worked on)"""
+        seats = self._seats
+        return list(zip(seats[SLOT].tolist(), seats[POSITION].tolist(), strict=True))
 
     def done(self, loops: Loops) -> None:
-        """What was looked at is safe: out of the kernel with it."""
+        """What was looked at is safe: out of the kernel with what is due."""
         seats = self._seats
-        if seats["looked"].any():
-            loops.take(self.ends, np.ascontiguousarray(seats["fd"]), np.ascontiguousarray(seats["looked"]))
-            seats["looked"] = 0
+        if seats[DUE].any():
+            loops.take(self.ends, seats[FD], seats[DUE])
+            seats[HELD] -= seats[DUE]
+            seats[DUE] = 0
 
 
 class Bulks:
@@ -212,7 +153,7 @@ class Bulks:
         assert codec
         bulk = self._of.get(codec.layout)
         if bulk is None:
-            bulk = self._of[codec.layout] = Bulk(codec.layout, codec.frame_size)
+            bulk = self._of[codec.layout] = Bulk(codec.layout, codec.frame_size, period(codec.cfg.rate))
         bulk.join(way, now)
 
     def leave(self, way: StreamWay) -> None:
@@ -232,11 +173,18 @@ class Bulks:
         """Connections that brought nothing for a while."""
         return [way for bulk in self._of.values() for way in bulk.silent(now)]
 
-    def read_now(self) -> tuple[list[int], list[int]]:
+    def read_now(self) -> tuple[I8, I8]:
         """(slots, positions) of the connections that brought something in this tick."""
         found = [bulk.read_now() for bulk in self._of.values()]
-        return ([slot for slots, _ in found for slot in slots.tolist()],
-                [position for _, positions in found for position in positions.tolist()])  # fmt: skip
+        if len(found) == 1:
+            return found[0]
+        nothing = np.zeros(0, np.int64)
+        slots, positions = (np.concatenate(column) for column in zip((nothing, nothing), *found, strict=True))
+        return slots, positions
+
+    def positions(self) -> dict[int, int]:
+        """Slot -> bytes of the stream that were worked on."""
+        return {slot: at for bulk in self._of.values() for slot, at in bulk.positions()}
 
     def done(self, loops: Loops) -> None:
         """What was looked at is safe."""

@@ -40,6 +40,7 @@ MANY_DAMAGED, MANY_SKIPPED, MANY_ROWS, MANY_HEADERS = 20, 10_000, 10, 20
 """Of one device within ten minutes; fewer are no alarm."""
 REASONS_AT_MOST = 5
 """Faults of one device told apart."""
+NOTHING = [0] * len(COLUMNS)
 
 
 class Links:
@@ -377,8 +378,10 @@ class Links:
 
     def _all_counts(self) -> tuple[list[int], NDArray[np.int64]]:
         """(devices, [n, 4] their counts)"""
-        now = dict(zip(self.books.devices.tolist(), self.books.counts, strict=True))
-        devices = list(dict.fromkeys([*self.before, *now]))
-        nothing = np.zeros(len(COLUMNS), np.int64)
-        counts = [nothing + self.before.get(device, nothing) + now.get(device, nothing) for device in devices]
-        return devices, np.array(counts, np.int64).reshape(len(devices), len(COLUMNS))
+        devices, counts = self.books.devices.tolist(), self.books.counts
+        if not self.before:
+            return devices, counts
+        before = np.array([self.before.get(device, NOTHING) for device in devices], np.int64).reshape(-1, len(COLUMNS))
+        gone = [device for device in self.before if device not in set(devices)]
+        former = np.array([self.before[device] for device in gone], np.int64).reshape(-1, len(COLUMNS))
+        return [*devices, *gone], np.concatenate([counts + before, former])

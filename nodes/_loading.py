@@ -6,7 +6,8 @@ import threading
 
 import structlog
 
-from nodes._bulk import Loops
+from algorithms import plausibility
+from nodes._bulkplain import Loops
 from protocol.c37118 import use_kernels
 
 
@@ -29,6 +30,7 @@ class Loading:
 
             loops = Compiled()
             use_kernels()  # the same values, only faster
+            plausibility.use_kernels()
             self._loaded.append(loops)
         except (ImportError, OSError, RuntimeError) as fault:  # no numba for this Python, no place for its cache
             structlog.get_logger().warning("compiled loops can't be loaded: frames cost more", reason=str(fault))

@@ -8,7 +8,6 @@ what is of no use is read in small bites; whoever sends nothing else is hung up 
 from __future__ import annotations
 
 import zlib
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +25,6 @@ FORGIVEN = 10_000
 """Bytes of no use that a connection may bring a second, for ever."""
 TIMES = 4
 """DATA frames taken in the long run, in multiples of the device's own DATA_RATE: it may catch up."""
-_CREDIT = np.dtype([("own", "i8"), ("credit", "i8"), ("since", "i8")])
-"""Of a link: frames/s of its own, frames * 1e9 that it may bring at once, monotonic ns when that was so."""
 BURST = 10
 """Configurations of one device taken at once."""
 REMEMBERED = 10_000
@@ -67,45 +64,57 @@ class Rates:
     def __init__(self, rate: int, backlog: int) -> None:
         """`rate`: a second in the long run, or `TIMES` the device's DATA_RATE if that is less.
         `backlog` [ns]: what it may bring at once, in time of its own rate."""
-        self._rate = rate
-        self._span = max(backlog, 2 * TIMES * SECOND)
-        self._table = np.zeros(0, _CREDIT)
-        """By link number."""
+        self.rate = rate
+        self.span = max(backlog, 2 * TIMES * SECOND)
+        self.own = np.zeros(0, np.int64)
+        """Frames/s of each link, by its number."""
+        self.credit = np.zeros(0, np.int64)
+        """Frames * 1e9 that each may bring at once …"""
+        self.since = np.zeros(0, np.int64)
+        """… when that was so, monotonic ns."""
 
     def allowed(self, link: int, declared: int, frames: int, now: Now) -> int:
         """How many of so many frames are taken; `declared` is DATA_RATE as in the configuration."""
-        own = min(declared if declared > 0 else 1, self._rate)
+        own = min(declared if declared > 0 else 1, self.rate)
         self._grow(link + 1)
-        row = self._table[link]
-        if not row["own"]:
-            row["credit"], row["since"] = own * self._span, now.monotonic
-        row["own"] = own
-        credit = int(self._credit(np.array([link]), now)[0])
+        if not self.own[link]:
+            self.credit[link], self.since[link] = own * self.span, now.monotonic
+        self.own[link] = own
+        credit = int(self._now(np.array([link]), now.monotonic)[0])
         taken = min(frames, credit // SECOND)
-        row["credit"], row["since"] = credit - taken * SECOND, now.monotonic
+        self.credit[link], self.since[link] = credit - taken * SECOND, now.monotonic
         return taken
 
-    def spend(self, links: NDArray[np.int64], frames: NDArray[np.integer[Any]], now: Now) -> NDArray[np.bool_]:
+    def spend(self, links: NDArray[np.int64], frames: NDArray[np.int64], now: int) -> NDArray[np.bool_]:
         """[n] whether all of so many `frames` [n] of `links` [n] are taken; of a link whose are not, nothing is. Links
-        that `allowed` was not asked of have no credit yet."""
-        self._grow(int(links.max(initial=0)) + 1)
-        credit = self._credit(links, now) - frames.astype(np.int64) * SECOND
+        that `allowed` was not asked of have no credit yet. `now` [monotonic ns]."""
+        self.know(links)
+        credit = self._now(links, now) - frames * SECOND
         taken = credit >= 0
-        kept = links[taken]
-        self._table["credit"][kept] = credit[taken]
-        self._table["since"][kept] = now.monotonic
+        if not taken.all():
+            links, credit = links[taken], credit[taken]
+        self.credit[links] = credit
+        self.since[links] = now
         return taken
+
+    def know(self, links: NDArray[np.int64]) -> None:
+        """There is a place for each of them."""
+        self._grow(int(links.max(initial=0)) + 1)
 
     def _grow(self, size: int) -> None:
-        if size > self._table.size:
-            self._table = np.concatenate([self._table, np.zeros(size - self._table.size, _CREDIT)])
+        more = size - self.own.size
+        if more > 0:
+            zeros = np.zeros(more, np.int64)
+            self.own, self.credit, self.since = (
+                np.concatenate([each, zeros]) for each in (self.own, self.credit, self.since)
+            )
 
-    def _credit(self, links: NDArray[np.int64], now: Now) -> NDArray[np.int64]:
+    def _now(self, links: NDArray[np.int64], now: int) -> NDArray[np.int64]:
         """[n] frames * 1e9 that each may bring now."""
-        rows = self._table[links]
-        passed = np.minimum(now.monotonic - rows["since"], self._span)
-        gained = passed * np.minimum(TIMES * rows["own"], self._rate)
-        return np.asarray(np.minimum(rows["own"] * self._span, rows["credit"] + gained))
+        own = self.own[links]
+        passed = np.minimum(now - self.since[links], self.span)
+        gained = passed * np.minimum(TIMES * own, self.rate)
+        return np.asarray(np.minimum(own * self.span, self.credit[links] + gained))
 
 
 class Configurations:

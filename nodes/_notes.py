@@ -6,19 +6,24 @@ be many: a note has only those that are new.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgpack
+import numpy as np
+from numpy.typing import NDArray
 
 from nodes._link import Link
 from nodes._links import Links
-from nodes._state import Counts, Handed, LinkState, State
+from nodes._state import Counts, Handed, LinkState, State, packed
 from nodes._ways import StreamWay, Way
 from protocol.c37118 import Codec, ConfigurationFrame, compile_codec
 from protocol.c37118.configuration import recalled, remembered
 from protocol.clock import Now
+
+I8 = NDArray[np.int64]
+NONE: tuple[I8, I8] = np.zeros(0, np.int64), np.zeros(0, np.int64)
 
 
 @dataclass
@@ -71,22 +76,21 @@ class Notebook:
             frames = len(link.early[-1][1]) if link.early else 0
             self._told[link] = _Told(link.master.cfg, link.master.ever_held, link.early, len(link.early), frames)
 
-    def take(
-        self, read: Iterable[Way], next: int, now: Now, bulk: tuple[list[int], list[int]] = ([], [])
-    ) -> bytes | None:
+    def take(self, read: Iterable[Way], next: int, now: Now, bulk: tuple[I8, I8] = NONE) -> bytes | None:
         """The note of this tick; None if nothing happened. `read`: connections that were read by themselves; `bulk`:
         (slots, positions) of others; `next`: number of the stream's next word."""
         note: dict[str, Any] = {"n": self.state.tick + 1, "t": [now.utc, now.monotonic]}
         self._connections(note)
-        self._bytes(note, read, bulk)
+        self._bytes(note, read)
         self._streams(note)
         self._books(note, now)
-        if len(note) == len(("n", "t")):
+        slots, positions = bulk
+        if len(note) == len(("n", "t")) and not slots.size:
             return None
-        packed: bytes = msgpack.packb(note)
+        told: bytes = msgpack.packb(note | {"g": packed(slots, positions)} if slots.size else note)
         self.state.next = next
-        self.state.apply(note)
-        return packed
+        self.state.apply(note)  # thousands of positions are known where they are, see `head`
+        return told
 
     def _connections(self, note: dict[str, Any]) -> None:
         for key, waiting in (("w", self._came), ("x", self._over), ("e", self._ended)):
@@ -94,8 +98,9 @@ class Notebook:
                 note[key] = list(waiting)
                 waiting.clear()
 
-    def _bytes(self, note: dict[str, Any], read: Iterable[Way], bulk: tuple[list[int], list[int]]) -> None:
-        (slots, positions), splitters, datagrams = bulk, [], []
+    def _bytes(self, note: dict[str, Any], read: Iterable[Way]) -> None:
+        slots: list[int] = []
+        positions, splitters, datagrams = [], [], []
         for way in read:
             if not isinstance(way, StreamWay):
                 datagrams.append([way.slot, way.last])
@@ -137,12 +142,12 @@ class Notebook:
             note["a"] = [[link, time, arrival + now.utc - now.monotonic, run]
                          for link, (time, arrival, run) in astray.items()]  # fmt: skip
 
-    def head(self) -> list[bytes]:
-        """The whole state, for the head of a file of the journal."""
+    def head(self, positions: Mapping[int, int]) -> list[bytes]:
+        """The whole state, for the head of a file of the journal; `positions` by slot, of connections read in bulk."""
         offset = self.state.utc - self.state.monotonic
         columns = [column.tolist() for column in self._links.plausible.remember()]
         known = {link: [time, arrival + offset] for link, time, arrival in zip(*columns, strict=True)}
-        return self.state.dump(self._counts(), known)
+        return self.state.dump(self._counts(), known, positions)
 
     def _counts(self) -> Counts:
         books = self._links.books

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from algorithms import plausibility
+from algorithms.grouping import together
 from protocol.messages import I8, STATIONS_PER_LINK, U4, Measurements
 
 NOT_GOOD = 0xC000
@@ -34,7 +36,10 @@ class Oddities:
 
 def _no_numbers(message: Measurements) -> NDArray[np.bool_]:
     """[n] rows with NaN or infinity whose STAT says that they are good."""
-    wild: NDArray[np.bool_] = np.logical_not(np.logical_and.reduce(np.isfinite(message.values), axis=1))
+    numbers = np.isfinite(message.values)
+    if numbers.all():
+        return np.zeros(message.device.size, np.bool_)
+    wild: NDArray[np.bool_] = np.logical_not(np.logical_and.reduce(numbers, axis=1))
     wild &= (message.status & NOT_GOOD) == 0
     return wild
 
@@ -48,13 +53,23 @@ class Times:
     def standing(self, device: U4, time: I8) -> NDArray[np.bool_]:
         """[n] rows of first stations, in order of arrival, with the same time as the row before."""
         link = np.where(device % STATIONS_PER_LINK == 0, device // STATIONS_PER_LINK, 0).astype(np.int64)
-        if link.size and int(link.max()) >= self._last.size:
-            self._last = np.concatenate([self._last, np.zeros(int(link.max()) + 1 - self._last.size, np.int64)])
-        order = np.argsort(link, kind="stable")
-        links, times = link[order], time[order]
-        first = np.diff(links, prepend=-1) != 0
-        before = np.where(first, self._last[links], np.roll(times, 1))
-        self._last[links] = times  # of several rows of one, the last stays
+        more = int(link.max(initial=0)) + 1 - self._last.size
+        if more > 0:
+            self._last = np.concatenate([self._last, np.zeros(more, np.int64)])
+        if kernels := plausibility.kernels():
+            return np.asarray(kernels.standing(link, np.ascontiguousarray(time), self._last))
+        order = together(link)
+        if order is None:
+            return self._standing(link, time)
         standing = np.empty(link.size, np.bool_)
-        standing[order] = (times == before) & (links != 0)
+        standing[order] = self._standing(link[order], time[order])
         return standing
+
+    def _standing(self, link: I8, time: I8) -> NDArray[np.bool_]:
+        """The same; rows of each link in one run."""
+        first = np.flatnonzero(np.diff(link, prepend=-1))
+        before = np.empty_like(time)
+        before[1:] = time[:-1]
+        before[first] = self._last[link[first]]
+        self._last[link] = time  # of several rows of one, the last stays
+        return np.asarray((time == before) & (link != 0))

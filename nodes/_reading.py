@@ -12,7 +12,8 @@ from typing import Any
 
 import structlog
 
-from nodes._bulk import Bulks, Loops, Plain, in_step
+from nodes._bulk import Bulks, in_step
+from nodes._bulkplain import Loops, Plain
 from nodes._handover import Balancers
 from nodes._link import Link
 from nodes._links import Links
@@ -227,8 +228,7 @@ class Reading:
         """It is read by itself from now on."""
         if isinstance(way, StreamWay) and way.bulk is not None:
             self.bulks.leave(way)
-            if way.looked:
-                self.read_now[way] = None
+            self.read_now[way] = None  # the notes know its position from now on
             self.ways[way.end.fileno()] = way
             self.machine.watch(way.end.fileno())
 
@@ -263,8 +263,6 @@ class Reading:
             self._part(silent)
         for slot in self._some_slots():
             ways = self.slots.get(slot, [])
-            if ways and isinstance(ways[0], StreamWay) and ways[0].bulk is not None:
-                continue
             for way in ways:
                 if isinstance(way, TlsWay):
                     way.end.wake(now)
@@ -280,15 +278,16 @@ class Reading:
             self.left(gone)
 
     def _some_slots(self) -> list[int]:
-        """All of them, or so many of thousands; the others next time."""
+        """All that are not read in bulk, or so many of thousands; the others next time."""
         if not self._round:
-            self._round = list(self.slots)
+            self._round = list({way.slot: None for way in self.ways.values()})
         some, self._round = self._round[:SLOTS_AT_MOST], self._round[SLOTS_AT_MOST:]
         return some
 
     def bound_held(self, now: Now) -> Actions:
         """DATA that can't be decoded yet must not fill the memory: who has most of them is hung up on."""
-        held = {slot: sum(link.held for link in ways[0].links) for slot, ways in self.slots.items()}
+        slots = {way.slot: self.slots[way.slot] for way in self.ways.values()}  # in step, none waits
+        held = {slot: sum(link.held for link in ways[0].links) for slot, ways in slots.items()}
         total = sum(held.values())
         while total > HELD_AT_MOST:
             slot = max(held, key=lambda each: held[each])

@@ -18,6 +18,8 @@ U1 = NDArray[np.uint8]
 
 RECEIVED, CORRUPT, REFUSED, LOST = range(4)
 COLUMNS = ("received", "corrupt", "refused", "lost")
+COUNT_AT_ONCE = 100
+"""Words whose rows are counted together."""
 
 
 class _Source(NamedTuple):
@@ -55,7 +57,8 @@ class _Layout:
             self._bank = Bank([source.codec for source in self.sources.values()])
             self._place = np.zeros(max(self.sources) + 1, np.intp)
             self._place[list(self.sources)] = np.arange(len(self.sources))
-        links = np.concatenate([np.array(self.origin, np.int64), *(links for _, links in self.blocks)])
+        origin = [np.array(self.origin, np.int64)] if self.frames else []
+        links = _joined([*origin, *(links for _, links in self.blocks)])
         blocks: list[Any] = [frames.reshape(-1).data for frames, _ in self.blocks]
         joined = b"".join([*self.frames, *blocks]) if self.frames or len(blocks) > 1 else blocks[0]
         batch = self._bank.decode(joined, self._place[links])
@@ -123,23 +126,28 @@ class Rows:
     def _measurements(
         self, table: Table, pieces: list[tuple[I8, Batch, int, NDArray[np.uint8]]], now: Now
     ) -> tuple[Measurements, I8]:
-        links = np.concatenate([piece[0] for piece in pieces])
-        device = np.concatenate([piece[0] * STATIONS_PER_LINK + piece[2] for piece in pieces]).astype(np.uint32)
+        links = _joined([piece[0] for piece in pieces])
+        device = _joined([piece[0] * STATIONS_PER_LINK + piece[2] for piece in pieces]).astype(np.uint32)
         rows = [piece[1].stations[piece[2]] for piece in pieces]
-        self._books.count(device, RECEIVED)
+        self._books.receive(device)
         message = Measurements(
             table=tuple(table),  # type: ignore[arg-type]
             device=device,
-            time=np.concatenate([piece[1].time for piece in pieces]),
+            time=_joined([piece[1].time for piece in pieces]),
             arrival=np.full(device.size, now.utc, np.int64),
-            snapped=np.concatenate([piece[1].snapped for piece in pieces]),
-            quality=np.concatenate([piece[1].quality for piece in pieces]),
-            status=np.concatenate([row.status for row in rows]),
-            aside=np.concatenate([piece[3] for piece in pieces]),
-            values=np.concatenate([row.values for row in rows]),
-            digital=np.concatenate([row.digital for row in rows]),
+            snapped=_joined([piece[1].snapped for piece in pieces]),
+            quality=_joined([piece[1].quality for piece in pieces]),
+            status=_joined([row.status for row in rows]),
+            aside=_joined([piece[3] for piece in pieces]),
+            values=_joined([row.values for row in rows]),
+            digital=_joined([row.digital for row in rows]),
         )
         return message, links
+
+
+def _joined(pieces: list[NDArray[Any]]) -> NDArray[Any]:
+    """One array; it is not copied where there is but one."""
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
 
 class Books:
@@ -153,12 +161,21 @@ class Books:
         self._told = self._counts.copy()
         self._bad: set[int] = set()
         """Devices with frames that never became rows, since `take_bad`."""
+        self._rows: list[NDArray[np.uint32]] = []
+        """Devices of rows that are not counted yet: that is done for many ticks at once."""
 
-    def count(self, device: NDArray[np.uint32], column: int) -> None:
-        """One more in `column` for each entry of `device` [n] (a device may stand in it many times)."""
-        unique, times = np.unique(device, return_counts=True)
-        places = self._places(unique)  # before self._counts is looked at: it may grow
-        self._counts[places, column] += times
+    def receive(self, device: NDArray[np.uint32]) -> None:
+        """One row more for each entry of `device` [n] (a device may stand in it many times)."""
+        self._rows.append(device)
+        if len(self._rows) >= COUNT_AT_ONCE:
+            self._count()
+
+    def _count(self) -> None:
+        if self._rows:
+            rows, self._rows = self._rows, []
+            unique, times = np.unique(np.concatenate(rows), return_counts=True)
+            places = self._places(unique)  # before self._counts is looked at: it may grow
+            self._counts[places, RECEIVED] += times
 
     def add(self, link: int, stations: int, column: int, frames: int) -> None:
         """Frames of a link that never became rows: as many rows of each station, of station 0 if there is none."""
@@ -171,6 +188,8 @@ class Books:
 
     def take_bad(self) -> list[list[int]]:
         """[device, corrupt, refused, lost] of those for which `add` was called since the last time."""
+        if not self._bad:
+            return []
         bad, self._bad = self._bad, set()
         counts = self._counts[self._places(np.array(sorted(bad), np.uint32)), CORRUPT:].tolist()
         return [[device, *bad_of] for device, bad_of in zip(sorted(bad), counts, strict=True)]
@@ -192,6 +211,7 @@ class Books:
 
     def changed(self) -> Tally | None:
         """The counts of devices whose counts have changed since the last call; None if none has."""
+        self._count()
         rows = np.flatnonzero((self._counts != self._told).any(axis=1))
         if not rows.size:
             return None
@@ -202,9 +222,11 @@ class Books:
     @property
     def devices(self) -> NDArray[np.uint32]:
         """[n]"""
+        self._count()
         return self._device
 
     @property
     def counts(self) -> I8:
         """[n, 4] in the order of `COLUMNS`."""
+        self._count()
         return self._counts

@@ -7,6 +7,7 @@ message (`protocol/wire.py`) from somebody who may say it (`nodes/_authority.py`
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import time
@@ -27,6 +28,8 @@ from protocol.messages import Health
 HEALTH_EVERY = SECOND
 LONG_STOP = 2 * SECOND
 """A stop that takes longer is logged with its reason: work to finish, or letters that a reader did not take."""
+SETTLING = (10 * SECOND, 60 * SECOND)
+"""After its start: by then a process has loaded what it uses; by then most of its devices are there."""
 REFUSALS = 100
 """Different refusals that are logged; all are counted."""
 
@@ -48,6 +51,7 @@ class Runtime:
         self.stopping = 0
         """Monotonic ns when the node was told to stop, 0 before."""
         self.health_at = self.started
+        self.settling = list(SETTLING)
         self.malformed = self.refused = 0
         self.refusals: set[tuple[str, str]] = set()
         self.poll = Poll()
@@ -111,10 +115,20 @@ class Runtime:
         if now.monotonic >= self.health_at:
             self.health_at = now.monotonic + HEALTH_EVERY
             self._tell_health()
+            self._settle(now)
             if self.post:
                 self.post.refresh(now)
             if self.each_second:
                 self.each_second()
+
+    def _settle(self, now: Now) -> None:
+        """What lives now is not searched for garbage any more: with compiled loops that would take a tenth of a second.
+
+        Not later again: connections are cycles, and of those that are frozen nothing is given back when they end.
+        """
+        if self.settling and now.monotonic > self.started + self.settling[0]:
+            del self.settling[0]
+            gc.freeze()
 
     def _patience(self) -> int:
         """Milliseconds until something is due, rounded up so that a poll does not spin."""

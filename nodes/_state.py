@@ -8,6 +8,7 @@ ticks are numbered (`n`), and so are words.
     n  number of the tick            t  [UTC, monotonic] ns
     w  [[slot, *Handed]]             a connection came; a slot is its short name in the notes
     p  [slot …]   q  [position …]    bytes of TCP streams worked on so far, unfinished frames included
+    g  [slots, positions]            the same of many: little-endian u4 and i8, as bytes
     s  [[slot, base, bytes, state]]  splitter between frames: bytes held from stream position `base` on, as far as
                                      they are new; state None: as a new one
     d  [[slot, [[CRC-32, size] …]]]  datagrams that the last tick worked on
@@ -26,8 +27,9 @@ the last plausible rows.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgpack
@@ -38,8 +40,8 @@ from archive.journal import Note, Record, Word
 from protocol import wire
 from protocol.messages import Measurements, Tally
 
-FORMAT = 1
-"""Of notes; a newer one than ours is refused."""
+FORMAT = 2
+"""Of notes; a newer one than ours is refused. 1 had no `g`."""
 MEA_DEVICE, MEA_TIME, MEA_ARRIVAL, MEA_ASIDE = 2, 3, 4, 8
 """Parts of a packed `Measurements`: its arrays in the order of its fields, which never changes."""
 
@@ -165,7 +167,8 @@ class State:
         self.utc, self.monotonic = note["t"]
         for slot, *handed in note.get("w", ()):
             self.ways[slot] = WayState(Handed.of(handed))
-        for slot, position in zip(note.get("p", ()), note.get("q", ()), strict=True):
+        slots, positions = unpacked(*note.get("g", (b"", b"")))
+        for slot, position in zip([*note.get("p", ()), *slots], [*note.get("q", ()), *positions], strict=True):
             self._way(slot).position = position
         for slot, base, fresh, splitter in note.get("s", ()):
             self._way(slot).split(base, fresh, splitter)
@@ -202,8 +205,13 @@ class State:
         self.owed = {epoch: {device: counts for device, *counts in told} for epoch, told in note["o"]}
         self.known = {link: last for link, *last in note["z"]}
 
-    def dump(self, counts: Counts | None = None, known: dict[int, list[int]] | None = None) -> list[bytes]:
-        """The notes that make up this state; `counts` and `known` in the place of ours, if given."""
+    def dump(
+        self,
+        counts: Counts | None = None,
+        known: dict[int, list[int]] | None = None,
+        positions: Mapping[int, int] = MappingProxyType({}),
+    ) -> list[bytes]:
+        """The notes that make up this state; `counts`, `known`, `positions` by slot: in the place of ours, if given."""
         self.settle()
         ways = self.ways.items()
         last = [[slot, way.last] for slot, way in ways if way.last]
@@ -216,7 +224,7 @@ class State:
             "t": [self.utc, self.monotonic],
             "w": [[slot, *way.handed] for slot, way in ways],
             "p": list(self.ways),
-            "q": [way.position for way in self.ways.values()],
+            "q": [positions.get(slot, way.position) for slot, way in ways],
             "s": tails,
             "d": last,
             "l": [[slot, *key, *link.told()] for slot, way in ways for key, link in way.links.items()],
@@ -294,6 +302,16 @@ class State:
             table = np.array(list(counts.values()), np.int64).reshape(len(counts), 4)
             received, corrupt, refused, lost = table.T.copy()
             yield Tally(np.array(list(counts), np.uint32), received, corrupt, refused, lost, of=epoch)
+
+
+def packed(slots: NDArray[np.int64], positions: NDArray[np.int64]) -> list[bytes]:
+    """Positions [n] of streams by slot [n], as a note has many."""
+    return [slots.astype("<u4").tobytes(), positions.astype("<i8").tobytes()]
+
+
+def unpacked(slots: bytes, positions: bytes) -> tuple[list[int], list[int]]:
+    """(slots, positions) of `packed`."""
+    return np.frombuffer(slots, "<u4").tolist(), np.frombuffer(positions, "<i8").tolist()
 
 
 def _listed(table: dict[int, list[int]]) -> list[list[int]]:

@@ -105,7 +105,7 @@ class Receiver(Node):
 
         def head() -> list[bytes]:
             state.live_on(self.writer.epoch, now.utc, now.monotonic)
-            return self.notebook.head() if self.notebook else []
+            return self.notebook.head(self.reading.bulks.positions()) if self.notebook else []
 
         self.writer.open(now, head)
         self.links.before = state.before

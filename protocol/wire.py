@@ -54,7 +54,9 @@ def pack(message: Any) -> list[bytes | memoryview]:
     for spec in dataclasses.fields(message):
         value = getattr(message, spec.name)
         if isinstance(value, np.ndarray):
-            flat = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("<"))
+            flat = value
+            if not (value.flags.c_contiguous and value.dtype.str in DTYPES):
+                flat = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("<"))
             arrays.append([flat.dtype.str, list(flat.shape)])
             parts.append(flat.data.cast("B") if flat.size else b"")
             value = None

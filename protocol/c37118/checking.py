@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from protocol.c37118.common import CRC_START, MIN_FRAME, SYNC
+from protocol.c37118.common import CRC_START, MIN_FRAME, SYNC, FrameType
 
 U1 = NDArray[np.uint8]
 I8 = NDArray[np.int64]
@@ -19,6 +19,7 @@ Word = np.uint64
 
 POLYNOMIAL = 0x1021
 """CRC-CCITT: x^16 + x^12 + x^5 + 1 (C37.118.2-2011 annex B)."""
+DATA = int(FrameType.DATA)
 SLICES = 8
 """Bytes taken at once."""
 
@@ -93,6 +94,17 @@ def check_words(block: U1, at: I8, size: I8) -> NDArray[np.bool_]:
     return good
 
 
+@njit(cache=True, error_model="numpy", nogil=True)
+def data_frames(block: U1, size: int, streams: I8) -> NDArray[np.bool_]:
+    """[n] `frame_is_good` of frames of this size, end to end, that are DATA of these IDCODEs [n]."""
+    good = np.empty(streams.size, np.bool_)
+    for k in range(streams.size):
+        at = k * size
+        stream = np.int64(block[at + 4]) << 8 | np.int64(block[at + 5])
+        good[k] = block[at + 1] >> 4 == DATA and stream == streams[k] and frame_is_good(block, at, size)
+    return good
+
+
 def warm() -> None:
     """Compile all for blocks that may be written to and those that may not (`bytes`)."""
     none = np.zeros(0, np.int64)
@@ -100,3 +112,4 @@ def warm() -> None:
         check_word(block, 0, MIN_FRAME)
         frame_is_good(block, 0, MIN_FRAME)
         check_words(block, none, none)
+        data_frames(block, MIN_FRAME, none)

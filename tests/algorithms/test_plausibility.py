@@ -1,14 +1,24 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from algorithms.plausibility import SECOND, Plausible
+from algorithms.plausibility import SECOND, Plausible, use_kernels
 
 STEP = SECOND // 50
 Y2008 = 1_203_000_000 * SECOND
+
+
+@pytest.fixture(autouse=True, scope="module", params=["numpy", "compiled"])
+def both(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each test is for the compiled loops, too."""
+    use_kernels(request.param == "compiled")
+    yield
+    use_kernels(False)
 
 
 def i8(*values: int) -> np.ndarray:

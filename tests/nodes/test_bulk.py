@@ -14,11 +14,26 @@ import structlog
 
 from nodes import _reading
 from nodes import receiver as module
-from nodes._bulk import BROKEN, NOTHING, Loops, Plain
 from nodes._bulkloops import Compiled
+from nodes._bulkplain import (
+    BROKEN,
+    DUE,
+    HELD,
+    HURRY,
+    LATE,
+    LINK,
+    NOTHING,
+    PARTIAL,
+    SEAT,
+    Loops,
+    Plain,
+    Terms,
+)
+from nodes._manners import Rates
 from nodes._peek import StreamEnd
 from nodes._rows import CORRUPT, RECEIVED
 from nodes.receiver import Receiver
+from protocol.clock import MILLISECOND, SECOND, Now
 from tests.crowds import damaged
 from tests.receivers import PlainKeeper, Socket, Steps, World, plain_keeper
 from tests.scenes import configuration, data, told
@@ -147,8 +162,8 @@ def test_more_than_its_rate_is_refused_as_ever(tmp_path: Path) -> None:
         world.kernel.sockets[1].queue += in_step(1, tick)
         world.turn()
     assert receiver(world).reading.bulks.count == 1
-    receiver(world).links.rates._table["credit"][1] = 0
-    receiver(world).links.rates._table["since"][1] = world.now.monotonic
+    receiver(world).links.rates.credit[1] = 0
+    receiver(world).links.rates.since[1] = world.now.monotonic
     world.kernel.sockets[1].queue += b"".join(data(cfg, 10, 20))
     world.turn()
     assert receiver(world).links.totals() == {"received": 28, "corrupt": 0, "refused": 6, "lost": 0}
@@ -192,7 +207,7 @@ def wait(end: StreamEnd, least: int = 0) -> None:
 @pytest.mark.parametrize("loops", [Plain(), Compiled()], ids=["plain", "compiled"])
 def test_looking_and_taking(loops: Loops, pairs: tuple[list[socket.socket], list[StreamEnd]]) -> None:
     devices, ends = pairs
-    fds = np.array([end.fileno() for end in ends], np.int32)
+    fds = np.array([end.fileno() for end in ends], np.int64)
     devices[0].sendall(b"a" * 100)
     devices[1].sendall(b"b" * 30)
     devices[3].close()
@@ -201,23 +216,82 @@ def test_looking_and_taking(loops: Loops, pairs: tuple[list[socket.socket], list
     devices[5].close()  # a reset
     for k, least in ((0, 100), (1, 30), (3, 0), (4, 200), (5, 0)):
         wait(ends[k], least)
-    block = np.zeros(6 * 120, np.uint8)
-    assert loops.look(ends, fds, 40, 120, block).tolist() == [100, 30, NOTHING, 0, 120, BROKEN]
+    block = np.zeros(7 * 120, np.uint8)
+    none = np.zeros(6, np.int64)
+    assert loops.look(ends, fds, none, 40, 120, block).tolist() == [100, 30, NOTHING, 0, 120, BROKEN]
     assert bytes(block[:200]) == b"a" * 80 + b"c" * 120
     assert ends[0].queued() == 100
-    loops.take(ends[:5], fds[:5], np.array([80, 0, 0, 0, 120], np.int32))
+    loops.take(ends[:5], fds[:5], np.array([80, 0, 0, 0, 120], np.int64))
     assert [end.queued() for end in ends[:5]] == [20, 30, 0, 0, 80]
-    assert loops.look(ends[:5], fds[:5], 40, 120, block).tolist() == [20, 30, NOTHING, 0, 80]
+    assert loops.look(ends[:5], fds[:5], none[:5], 40, 120, block).tolist() == [20, 30, NOTHING, 0, 80]
+
+
+@pytest.mark.parametrize("loops", [Plain(), Compiled()], ids=["plain", "compiled"])
+def test_a_look_passes_over_what_stays_queued(loops: Loops, pairs: tuple[list[socket.socket], list[StreamEnd]]) -> None:
+    devices, ends = pairs
+    for k, sent in enumerate([b"a" * 40 + b"b" * 85, b"c" * 80, b"d" * 40, b"e" * 300]):
+        devices[k].sendall(sent)
+        wait(ends[k], len(sent))
+    fds = np.array([end.fileno() for end in ends[:4]], np.int64)
+    held, block = np.array([40, 80, 0, 120], np.int64), np.zeros(4 * 120 + 120, np.uint8)
+    assert loops.look(ends[:4], fds, held, 40, 120, block).tolist() == [85, NOTHING, 40, 120]
+    assert bytes(block[:240]) == b"b" * 80 + b"d" * 40 + b"e" * 120
+    assert [end.queued() for end in ends[:4]] == [125, 80, 40, 300]
 
 
 @pytest.mark.parametrize("loops", [Plain(), Compiled()], ids=["plain", "compiled"])
 def test_good_frames(loops: Loops) -> None:
     frames = data(configuration(7), 5)
     other_size = frames[1][:3] + bytes([frames[1][3] ^ 1]) + frames[1][4:]
-    block = b"".join([frames[0], damaged(frames[1]), frames[2], b"\xab" + frames[3][1:], other_size])
-    columns = np.frombuffer(block, np.uint8).reshape(5, -1).copy()
-    assert loops.good(columns).tolist() == [True, False, True, False, False]
-    assert loops.good(columns[:0]).tolist() == []
+    other_stream = data(configuration(8), 1)[0]
+    block = b"".join([frames[0], damaged(frames[1]), frames[2], b"\xab" + frames[3][1:], other_size, other_stream])
+    columns = np.frombuffer(block, np.uint8).reshape(6, -1).copy()
+    seven = np.full(6, 7, np.int64)
+    assert loops.good(columns, seven).tolist() == [True, False, True, False, False, False]
+    assert loops.good(columns[:0], seven[:0]).tolist() == []
+
+
+def test_both_loops_sift_the_same() -> None:
+    """Whatever comes, tick after tick: who is odd, late, in a hurry, over its rate."""
+    chosen, count, size = np.random.default_rng(7), 40, 100
+    seats = [np.zeros((len(SEAT), count), np.int64) for _ in range(2)]
+    rates = [Rates(60, SECOND) for _ in range(2)]
+    for table, rate in zip(seats, rates, strict=True):
+        table[LINK] = np.arange(1, count + 1)
+        for link in table[LINK].tolist():
+            rate.allowed(link, 50, 1, Now(0, 0))
+    seen = set()
+    for tick in range(1, 200):
+        got = chosen.choice([NOTHING, BROKEN, 0, 40, size, size, size, 2 * size, 2 * size + 40, 9 * size], count)
+        fits = chosen.random(int((np.maximum(got, 0) // size).sum())) < 0.98
+        terms = Terms(size, 20 * MILLISECOND, 8 * size, tick % 3 == 0, tick * 20 * MILLISECOND)
+        plain, other = (
+            each.sift(table, got, fits, terms, rate)
+            for each, table, rate in zip((Plain(), Compiled()), seats, rates, strict=True)
+        )
+        np.testing.assert_array_equal(plain, other)
+        np.testing.assert_array_equal(*seats)
+        np.testing.assert_array_equal(rates[0].credit, rates[1].credit)
+        np.testing.assert_array_equal(rates[0].since, rates[1].since)
+        seen |= {what for what in (HURRY, LATE, DUE, HELD, PARTIAL) if seats[0][what].any()}
+        for table in seats:
+            table[HELD] -= table[DUE]
+    assert len(seen) == 5
+
+
+def test_who_waits_for_our_acknowledgement_does_not_wait_long() -> None:
+    """Nagle's algorithm: a frame comes when the one before was taken, not before."""
+    seats, rates = np.zeros((len(SEAT), 1), np.int64), Rates(1000, SECOND)
+    rates.allowed(0, 50, 1, Now(0, 0))
+    size, waits = 100, 0
+    for tick in range(100, 300):
+        acknowledged = seats[HELD, 0] == 0
+        waits += not acknowledged
+        got = np.array([size if acknowledged else NOTHING])
+        terms = Terms(size, 20 * MILLISECOND, 8 * size, tick % 2 == 0, tick * 20 * MILLISECOND)
+        Plain().sift(seats, got, np.ones(int(acknowledged), bool), terms, rates)
+        seats[HELD] -= seats[DUE]
+    assert waits == 2
 
 
 def test_keeper_without_threads_is_used() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from algorithms.plausibility import use_kernels
 from nodes._manners import BITE, BURST, FORGIVEN, TIMES, Configurations, Manners, Rates
 from nodes._oddities import Times
 from nodes._peek import CHUNK
@@ -136,7 +137,9 @@ def test_a_configuration_in_pieces_counts_once() -> None:
 # ── times ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_time_that_does_not_move() -> None:
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_time_that_does_not_move(compiled: bool) -> None:
+    use_kernels(compiled)
     times = Times()
 
     def standing(*rows: tuple[int, int]) -> list[bool]:
@@ -148,3 +151,4 @@ def test_a_time_that_does_not_move() -> None:
     assert standing((first, 10), (second, 10), (first, 20), (station, 20)) == [False] * 4
     assert standing((first, 20), (second, 20), (second, 20), (station, 20)) == [True, False, True, False]
     assert standing((second, 20), (first, 10), (first, 30)) == [True, False, False]
+    use_kernels(False)

@@ -115,10 +115,10 @@ def test_frames_that_became_no_rows_count_once_per_station():
 
 def test_a_tally_tells_only_what_changed():
     books = Books()
-    books.count(np.array([1, 2, 2], np.uint32), RECEIVED)
+    books.receive(np.array([1, 2, 2], np.uint32))
     np.testing.assert_array_equal(books.changed().received, [1, 2])
     assert books.changed() is None
-    books.count(np.array([2], np.uint32), RECEIVED)
+    books.receive(np.array([2], np.uint32))
     tally = books.changed()
     np.testing.assert_array_equal((tally.device[0], tally.received[0]), (2, 3))
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archive.journal import Head, Note, Word
-from nodes._state import FORMAT, State, StateError, replay
+from nodes._state import FORMAT, State, StateError, packed, replay, unpacked
 from protocol import wire
 from protocol.c37118 import Fragments, Master, MasterSettings, Splitter, encode_configuration, parse
 from protocol.c37118.configuration import recalled, remembered
@@ -96,6 +96,9 @@ class Ticks:
         if chosen.random() < 0.5:
             note.setdefault("p", []).append(slot)
             note.setdefault("q", []).append(chosen.randrange(10**6))
+        elif chosen.random() < 0.5:
+            slots, positions = unpacked(*note.get("g", (b"", b"")))
+            note["g"] = packed(np.array([*slots, slot]), np.array([*positions, chosen.randrange(10**6)]))
         if chosen.random() < 0.4:
             before = self.streams.get(slot)
             if before is None or chosen.random() < 0.7:
@@ -184,6 +187,53 @@ def test_notes_of_connections_that_nobody_knows_are_passed_over() -> None:
             "l": [[3, "", -1, *plain]], "x": [3, 4]}  # fmt: skip
     state = replay([*head(opened()), Note(msgpack.packb(note))])
     assert (state.ways, state.tick) == ({}, 9)
+
+
+HEAD_1 = """
+    de0012 a468656164 01 a565706f6368 07 a46e657874 03 a16e 05 a174 92cd03e80a
+    a177 93 990165a566726f6e74a86469616c735f696e92a831302e302e302e31cd1268c0c3c0c0
+            990266a566726f6e74a86469616c735f696e92a831302e302e302e32cd1268c0c3c0c0
+            990367a566726f6e74a86469616c735f696e92a831302e302e302e33cd1268c0c3c0c0
+    a170 93010203 a171 930a141e a173 90 a164 90 a16c 90 a165 90 a175 9400000000
+    a161 90 a16b 9195ce0001000005000100 a179 90 a16f 90 a17a 919301323c
+"""
+NOTE_1 = "84 a16e 06 a174 92cd03fc1e a170 920103 a171 925e72"
+NOTE_2 = """
+    85 a16e 06 a174 92cd03fc1e a170 9102 a171 9168
+    a167 92 c408 01000000 03000000 c410 5e00000000000000 00f2052a01000000
+"""
+"""As they stand in journals, of formats 1 and 2. These are never to be made again."""
+
+
+@pytest.mark.parametrize(
+    ("note", "positions"), [(NOTE_1, {1: 94, 2: 20, 3: 114}), (NOTE_2, {1: 94, 2: 104, 3: 5_000_000_000})]
+)
+def test_notes_of_both_formats_are_read(note: str, positions: dict[int, int]) -> None:
+    state = replay([Note(bytes.fromhex(HEAD_1)), Note(bytes.fromhex(note))])
+    assert {slot: way.position for slot, way in state.ways.items()} == positions
+    assert (state.epoch, state.next, state.tick, state.counts, state.known) == (
+        7,
+        3,
+        6,
+        {1 << 16: [5, 0, 1, 0]},
+        {1: [50, 60]},
+    )
+    assert state.ways[3].handed[:4] == (103, "front", "dials_in", ("10.0.0.3", 4712))
+
+
+@given(slots=st.lists(st.integers(0, 2**32 - 1)), source=st.data())
+def test_many_positions_are_noted_as_bytes(slots: list[int], source: st.DataObject) -> None:
+    positions = source.draw(st.lists(st.integers(0, 2**63 - 1), min_size=len(slots), max_size=len(slots)))
+    assert unpacked(*packed(np.array(slots, np.int64), np.array(positions, np.int64))) == (slots, positions)
+
+
+def test_a_head_may_be_told_positions() -> None:
+    """Of streams in step they are known elsewhere: their notes are not applied to the state as they come."""
+    state = replay([Note(bytes.fromhex(HEAD_1)), Note(bytes.fromhex(NOTE_2))])
+    before = replay([Note(bytes.fromhex(HEAD_1))])
+    before.tick, before.utc, before.monotonic = state.tick, state.utc, state.monotonic
+    live = {slot: way.position for slot, way in state.ways.items()}
+    assert before.dump(positions=live) == state.dump()
 
 
 def test_notes_of_a_newer_release_are_refused() -> None:
