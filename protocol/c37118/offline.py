@@ -9,17 +9,7 @@ One flow of a capture (a direction of a TCP connection, the datagrams of an addr
 left out: two bytes of check word fit by chance once in 65,536 candidates, so a lone frame in the middle of other bytes
 is believed only when its inside makes sense.
 
-Which configuration is in force for a DATA frame of a stream, among those whose DATA frames have its size:
-
-1. the last one before it in its own flow;
-2. else the first one after it in its own flow (the capture began, or the device changed, before it was asked);
-3. else the same two of the other flows from the same address (configuration over TCP, data over UDP);
-4. CFG-1 says what a device could send, not what it sends: it is used only where a flow has no other kind;
-5. where the protocol has downloads of configurations, what others told this address counts as told by it, and CFG-1
-   is used where no configuration of another kind has the size.
-
-A configuration that adds nothing to the one before it (the CFG-2 of a known CFG-3) does not take its place, as in
-a live session. A frame for which there is none is counted as without configuration.
+Which configuration is in force for a DATA frame stands in `shelves`.
 
 A `Device` is one stream from one address, as often as it appears: reconnections follow one another; flows that
 overlap in time are two devices behind one address, or one device with two masters, and stay apart.
@@ -28,7 +18,7 @@ overlap in time are two devices behind one address, or one device with two maste
 from __future__ import annotations
 
 import heapq
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -37,6 +27,7 @@ from protocol.c37118.codec import Batch, Codec
 from protocol.c37118.common import CONFIGURATIONS, FrameError, FrameType, frame_type
 from protocol.c37118.configuration import ConfigurationFrame
 from protocol.c37118.dialect import C37118, Dialect
+from protocol.c37118.shelves import assign
 from protocol.capture.records import Capture, Flow
 
 BLOCK = 4096
@@ -199,7 +190,7 @@ def examine(capture: Capture, choose: Callable[[Flow], Iterable[Dialect]] = lamb
         else:
             _read_configurations(sender)
             study.senders.append(sender)
-    _assign(study.senders)
+    assign(study.senders)
     study.devices = _devices(study.senders)
     study.device_of = {
         (each.sender, device.stream): number
@@ -268,94 +259,6 @@ def _read_configurations(sender: Sender) -> None:
                 sender.configurations[number] = whole
         except FrameError as fault:
             sender.faults[number] = str(fault)
-
-
-class _Shelf:
-    """Configurations of one stream of one flow or address, in order of their positions."""
-
-    def __init__(self, dialect: Dialect) -> None:
-        self._dialect = dialect
-        self._positions: list[int] = []
-        self._held: list[ConfigurationFrame] = []
-        self._by_size: dict[int, tuple[list[int], list[ConfigurationFrame]]] = {}
-
-    def put(self, position: int, configuration: ConfigurationFrame) -> None:
-        """All are put before the first is looked for."""
-        at = bisect_right(self._positions, position)
-        if at and self._dialect.told_already(self._held[at - 1], configuration):
-            configuration = self._held[at - 1]
-        self._positions.insert(at, position)
-        self._held.insert(at, configuration)
-
-    def find(self, position: int, size: int) -> ConfigurationFrame | None:
-        """The last one before the position whose DATA frames have this size, else the first one after it."""
-        if not self._by_size:
-            for where, configuration in zip(self._positions, self._held, strict=True):
-                positions, held = self._by_size.setdefault(configuration.data_size, ([], []))
-                positions.append(where)
-                held.append(configuration)
-        positions, held = self._by_size.get(size, ([], []))
-        return held[max(bisect_left(positions, position) - 1, 0)] if held else None
-
-
-class _Shelves:
-    """Shelves by stream; CFG-1 apart, for want of better."""
-
-    def __init__(self, dialect: Dialect) -> None:
-        self._dialect = dialect
-        self._binding: dict[int, _Shelf] = {}
-        self._capability: dict[int, _Shelf] = {}
-
-    def put(self, position: int, configuration: ConfigurationFrame) -> None:
-        shelves = self._capability if configuration.kind == 1 else self._binding
-        stream = self._dialect.stream_of(configuration)
-        shelves.setdefault(stream, _Shelf(self._dialect)).put(position, configuration)
-
-    def find(self, stream: int, position: int, size: int) -> ConfigurationFrame | None:
-        shelf = self._binding.get(stream) or self._capability.get(stream)
-        return shelf.find(position, size) if shelf else None
-
-    def binding(self, stream: int, position: int, size: int) -> ConfigurationFrame | None:
-        """Of no CFG-1."""
-        return self._binding[stream].find(position, size) if stream in self._binding else None
-
-    def capability(self, stream: int, position: int, size: int) -> ConfigurationFrame | None:
-        """Of CFG-1 alone."""
-        return self._capability[stream].find(position, size) if stream in self._capability else None
-
-
-def _assign(senders: list[Sender]) -> None:
-    """Fill in `in_force` of all senders."""
-    by_address: dict[tuple[str, str], _Shelves] = {}
-
-    def of(address: str, dialect: Dialect) -> _Shelves:
-        return by_address.setdefault((address, dialect.name), _Shelves(dialect))
-
-    for sender in senders:
-        for number, configuration in sender.configurations.items():
-            time = sender.pieces[number].time
-            of(sender.flow.source, sender.dialect).put(time, configuration)
-            if sender.dialect.negotiated and sender.flow.destination:
-                of(sender.flow.destination, sender.dialect).put(time, configuration)
-    for sender in senders:
-        own = _Shelves(sender.dialect)
-        for number, configuration in sender.configurations.items():
-            own.put(number, configuration)
-        _assign_own(sender, own, of(sender.flow.source, sender.dialect))
-
-
-def _assign_own(sender: Sender, own: _Shelves, others: _Shelves) -> None:
-    for number, piece in enumerate(sender.pieces):
-        if not piece.frame or frame_type(piece.frame) != FrameType.DATA:
-            continue
-        stream, size = sender.dialect.stream(piece.frame), len(piece.frame)
-        here, there = (stream, number, size), (stream, piece.time, size)
-        if sender.dialect.negotiated:
-            found = own.binding(*here) or others.binding(*there) or own.capability(*here) or others.capability(*there)
-        else:
-            found = own.find(*here) or others.find(*there)
-        if found is not None:
-            sender.in_force[number] = found
 
 
 def _devices(senders: list[Sender]) -> list[Device]:

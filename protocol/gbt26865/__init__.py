@@ -34,7 +34,8 @@ from protocol.gbt26865.frames import (
 from protocol.gbt26865.pairing import Pairing
 from protocol.gbt26865.probing import probe, protocol_of
 from protocol.gbt26865.selection import choose
-from protocol.gbt26865.session import Master, MasterSettings, Pipe
+from protocol.gbt26865.session import Master
+from protocol.gbt26865.settings import MasterSettings, Pipe
 from protocol.gbt26865.splitter import Splitter
 from protocol.gbt26865.status import describe_quality, describe_status
 

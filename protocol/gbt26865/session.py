@@ -24,60 +24,21 @@ What may follow what stands in the tables of `states.py`. DATA stays cheap, as i
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from enum import Enum, auto
+from dataclasses import replace
 from typing import Any
 
 from protocol.c37118.common import FrameError, FrameType, frame_type
 from protocol.c37118.session import LONGEST_WAIT
 from protocol.c37118.waiting import Holder, Waiting
 from protocol.clock import SECOND, Now, period
-from protocol.gbt26865.common import NOBODY, V2, V3, identity_of, identity_text
+from protocol.gbt26865.common import NOBODY, V2, identity_of, identity_text
 from protocol.gbt26865.configuration import ConfigurationFrame, encode_configuration, recalled, remembered
 from protocol.gbt26865.describe import whose
 from protocol.gbt26865.events import Configured, Data, Ended, Event, Heard, OpenData, Refused, Send
 from protocol.gbt26865.frames import Command, CommandCode, HeaderFrame, encode_command, meaning, parse
-from protocol.gbt26865.heartbeats import EVERY, MISSES, Heartbeats
+from protocol.gbt26865.heartbeats import Heartbeats
+from protocol.gbt26865.settings import MasterSettings, Pipe
 from protocol.gbt26865.states import CHECKING, COMMANDS, HOLDING, TRANSITIONS, UNBOUNDED, Cue, State
-
-Select = Callable[[ConfigurationFrame], ConfigurationFrame | None]
-"""CFG-1 of a substation -> the CFG-2 it is to stream by (`selection.choose` makes one); None = as it likes."""
-
-
-class Pipe(Enum):
-    """Which connection of a substation."""
-
-    MANAGEMENT = auto()
-    DATA = auto()
-
-
-@dataclass(frozen=True)
-class MasterSettings:
-    """Times in ns."""
-
-    identity: bytes | None = None
-    """IDCODE to address, 8 bytes; None = the one the substation shows first, zeros until then."""
-    version: int = V3
-    """Edition of the first command; then the one the substation answers in."""
-    select: Select | None = None
-    """What is downloaded; None = nothing."""
-    wait: int = 2 * SECOND
-    """For an answer, before the next attempt; then doubled each time, up to 30 s."""
-    attempts: int = 5
-    """Before giving up; 0 = never."""
-    pairing: int = 10 * SECOND
-    """For the data pipe, before DATA is asked for without it."""
-    silence: int = 10 * SECOND
-    """Without DATA before it is asked for again (and three reporting periods, if that is longer)."""
-    recheck: int = 10 * SECOND
-    """Least time between two questions because of misfitting DATA."""
-    heartbeat: int = EVERY
-    misses: int = MISSES
-    hold_frames: int = 8192
-    """DATA frames held while there is no configuration that they fit."""
-    hold_bytes: int = 4 * 1024 * 1024
-
 
 DEFAULTS = MasterSettings()
 _REMEMBERED = (

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
 from commands.app import make_app
+from commands.decode import open_capture
 from protocol.gbt26865 import encode_configuration
 from tests import scenes, tshark
 from tests.captures import Talk, pcap
@@ -198,6 +200,12 @@ def test_the_protocol_can_be_forced(protocol: str, code: int, rows: int) -> None
     result = CliRunner().invoke(make_app(("decode", "check")), ["decode", str(CHINESE), "--protocol", protocol])
     assert (result.exit_code, result.stdout.count("\n")) == (code, rows)
     assert code == 0 or "it looks like GB/T 26865.2 or Q/GDW 131" in " ".join(result.stderr.split())
+
+
+def test_who_plays_captures_refuses_what_it_cannot_play(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit):
+        open_capture(CHINESE)
+    assert "no frame of IEEE C37.118 in it; it looks like GB/T 26865.2 or Q/GDW 131" in capsys.readouterr().err
 
 
 def test_a_capture_of_both_protocols(tmp_path: Path) -> None:
