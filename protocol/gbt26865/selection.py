@@ -31,10 +31,11 @@ BLOCK_HEAD = 26
 
 def choose(
     capability: ConfigurationFrame, keep: Keep = lambda station, channel: True, period: int | None = None
-) -> ConfigurationFrame:
+) -> ConfigurationFrame | None:
     """The CFG-2 with these channels of a CFG-1, all stations at this PERIOD (None: each at its own).
 
-    A station of which no channel is kept is left out. Raises ValueError if none is left, or the period is not 1..65535.
+    A station of which no channel is kept is left out; None if no station is left. Raises ValueError if the period is
+    not 1..65535.
     """
     if period is not None and not 0 < period <= 0xFFFF:
         raise ValueError(f"PERIOD {period} is not 1..65535")
@@ -49,7 +50,7 @@ def choose(
         if block:
             blocks.append(block if period is None else block[:-2] + period.to_bytes(2, "big"))
     if not blocks:
-        raise ValueError("no channel of any station is chosen")
+        return None
     start = body[: 6 if capability.version == V2 else 4]
     cut = start + len(blocks).to_bytes(2, "big") + b"".join(blocks)
     fields = Frame(identity=capability.identity, soc=capability.soc, version=capability.version)

@@ -196,7 +196,7 @@ class Master(Holder):
         if state is None:
             self._again |= cue is Cue.CHANGED and before in CHECKING
             return []
-        if state is State.OFFERING and self._selected() is None:
+        if state in (State.OFFERING, State.LOADING) and self._selected() is None:
             state = State.ASKING_2
         self._attempt = self._attempt + 1 if state is before else 1
         self.state = state
@@ -242,7 +242,7 @@ class Master(Holder):
 
     def _download(self, now: Now) -> Send:
         selected = self._selected()
-        assert selected is not None  # else the table does not lead here
+        assert selected is not None  # else `_cue` does not lead here
         return Send(encode_configuration(replace(selected, soc=now.utc // SECOND, count=0, quality=0), 2))
 
     def _answer(self, frame: bytes, said: Command, now: Now) -> list[Event]:

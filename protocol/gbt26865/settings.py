@@ -12,7 +12,8 @@ from protocol.gbt26865.configuration import ConfigurationFrame
 from protocol.gbt26865.heartbeats import EVERY, MISSES
 
 Select = Callable[[ConfigurationFrame], ConfigurationFrame | None]
-"""CFG-1 of a substation -> the CFG-2 it is to stream by (`selection.choose` makes one); None = as it likes."""
+"""CFG-1 of a substation -> the CFG-2 it is to stream by (`selection.choose` makes one); None = as it likes. Never
+raises."""
 
 
 class Pipe(Enum):

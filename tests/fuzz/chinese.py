@@ -25,6 +25,7 @@ from protocol.gbt26865 import (
     Pipe,
     Splitter,
     Station,
+    choose,
     compile_codec,
     configurations,
     encode_command,
@@ -154,7 +155,8 @@ def session(data: bytes) -> None:
     source = Source(data)
     now = Now(0, 1_700_000_000 * SECOND)
     choice = configuration(3, period=50)
-    select = (None, lambda _: choice, lambda _: None)[source.below(3)]
+    wanted = source.below(4)
+    select = (None, lambda _: choice, lambda _: None, lambda cfg: choose(cfg, _wanted, 500))[wanted]
     settings = MasterSettings(identity=(None, WHO)[source.below(2)], select=select, attempts=source.below(3))
     master, device, pairs = Master(settings), Device(configuration(2 + source.below(2), 1)), Pairing()
     device.begin(now)
@@ -181,6 +183,10 @@ def session(data: bytes) -> None:
         if what == 7:
             master = _taken_up(master, settings)
     assert said <= 16 * heard + 4 * waiting
+
+
+def _wanted(station: Station, channel: object) -> bool:
+    return isinstance(channel, Phasor) and channel.scale > 1
 
 
 def _taken_up(master: Master, settings: MasterSettings) -> Master:
@@ -211,7 +217,7 @@ def seeds() -> dict[str, list[bytes]]:
         "gbt_frame": bodies,
         "gbt_codec": formats,
         "gbt_session": [
-            bytes([k % 3, k % 2, k % 3, k % 2]) + b"".join(bytes([k, k, what]) for what in range(20)) for k in range(8)
+            bytes([k % 4, k % 2, k % 3, k % 2]) + b"".join(bytes([k, k, what]) for what in range(20)) for k in range(8)
         ],
     }
 

@@ -16,6 +16,7 @@ from protocol.gbt26865 import (
     Master,
     MasterSettings,
     Pipe,
+    choose,
     encode_command,
     encode_configuration,
     encode_header,
@@ -133,6 +134,16 @@ def test_a_refused_download_is_done_without(when: str, answer: CommandCode | Non
     refused = [event for event in events if isinstance(event, Refused)]
     assert bool(refused) == (when == "loaded" and answer is C.NACK)
     assert master.receive(cfg(TOLD, 2), at(2.2)) == [Configured(TOLD), OpenData()]
+
+
+def test_a_choice_that_is_gone_when_it_is_to_be_sent() -> None:
+    """It tells another CFG-1 between its announcement and its acknowledgement."""
+    master = Master(replace(CHOOSING, select=lambda cfg: choose(cfg, lambda station, channel: station.name != "B")))
+    master.begin(at(0))
+    assert sent(master.receive(cfg(FULL, 1), at(0.1))) == [C.DOWNLOAD_CONFIGURATION_2]
+    other = replace(FULL, stations=(replace(FULL.stations[0], name="B"),))
+    assert master.receive(cfg(other, 1), at(0.2)) == []
+    assert sent(master.receive(says(C.ACK), at(0.3))) == [C.SEND_CONFIGURATION_2]
 
 
 def test_questions_are_repeated_more_and_more_slowly_and_end() -> None:
