@@ -42,8 +42,13 @@ def wanted(names: list[str]) -> list[Row]:
 
 
 def commit() -> str:
-    command = ["git", "describe", "--always", "--dirty"]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    """The commit that is at work, with `-dirty` if other files than the page that we write differ from it."""
+
+    def git(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True)
+
+    changed = git("diff", "--quiet", "HEAD", "--", ".", f":!{PAGE.relative_to(ROOT)}").returncode
+    return git("rev-parse", "--short", "HEAD").stdout.strip() + ("-dirty" if changed else "")
 
 
 def do(row: Row, quick: bool, times: int) -> dict[str, Any]:
