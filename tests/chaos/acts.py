@@ -80,7 +80,7 @@ def kill(row: Row, folder: Path, run: int, quick: bool) -> Outcome:
     scene = Scene(folder)
     dice, at, faults = random.Random(seed_of(row, run)), 2.0, []
     names = kinds_of(scene, row.what)
-    for number in range(4 if quick else BATCH):
+    for number in range(4 if quick else min(BATCH, row.count)):
         faults.append(Fault(round(at, 2), (names[number % len(names)],)))
         at += dice.uniform(*BETWEEN) / len(names)
     report = scene.run(lambda scene: scene.perform(faults, quiet))

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 import traceback
+from dataclasses import replace
 from typing import Any
 
 from tests.chaos import oracle
@@ -57,7 +58,7 @@ def do(row: Row, quick: bool, times: int) -> dict[str, Any]:
     begun = time.time()
     outcomes: list[Outcome] = []
     while not outcomes or (outcomes[-1].report.good and sum(each.count for each in outcomes) < times and not quick):
-        outcome = row.act(row, folder, len(outcomes), quick)
+        outcome = row.act(replace(row, count=times), folder, len(outcomes), quick)
         outcomes.append(outcome)
         print(f"  {row.name} run {len(outcomes)}: {outcome.count} of {times}: {outcome.report}", flush=True)
     return summed(row, outcomes) | {"row": row.name, "about": row.about, "commit": commit(),
