@@ -7,14 +7,17 @@ One process, one thread. SIGUSR1: no more data, connections stay (so that the st
 
 from __future__ import annotations
 
+import array
 import contextlib
 import errno
+import fcntl
 import json
 import random
 import selectors
 import signal
 import socket
 import sys
+import termios
 import time
 from collections import deque
 from dataclasses import asdict
@@ -316,11 +319,25 @@ class Played:
             for each in ends:
                 self.logs.frame(self.device.number, each.kind, each)
 
+    @property
+    def quiet(self) -> bool:
+        """Nothing that was said is still here, with us or in the kernel: after a long cut it may wait a minute for the
+        next try of TCP."""
+        if self.socket is None or self.device.way == "udp":
+            return True
+        unsent = array.array("i", [0])
+        fcntl.ioctl(self.socket, termios.TIOCOUTQ, unsent)
+        return not self.queue and not unsent[0]
+
     def finish(self) -> None:
         """No more data, and no dialling."""
         self._flush_pair()
         self.write()
         self.finished, self.running = True, False
+
+
+QUIET = "quiet"
+"""File that is made when all that the devices said has left their machine."""
 
 
 def play(folder: Path) -> None:
@@ -336,6 +353,8 @@ def play(folder: Path) -> None:
         if state["finish"]:
             for each in played:
                 each.finish()
+            if all(each.quiet for each in played):
+                (folder / QUIET).touch()
         pause = max(0.0, ((k + 1) * PERIOD - time.time_ns()) / 1e9)
         for key, _ in selector.select(pause):
             key.data.ready(key.fileobj)

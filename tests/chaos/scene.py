@@ -101,7 +101,8 @@ class Scene:
             act(self)
             time.sleep(SETTLE)
             self.players.finish()
-            drained = self.station.drained(drain)
+            sent = self.station.flows.wait((self.folder / players.QUIET).exists, drain)
+            drained = self.station.drained(drain) and sent
             summary = self.station.look().summary(time.monotonic())
             (self.folder / "status.json").write_text(json.dumps(summary, default=str))
             left = self.station.down()
