@@ -196,7 +196,8 @@ def link(row: Row, folder: Path, run: int, quick: bool) -> Outcome:
             net.to_station, net.to_devices = relay.Trouble(**station), relay.Trouble(**back)
             time.sleep(min(seconds, 10.0) if quick else seconds)
             net.both()
-            time.sleep(5.0)
+            # After a long cut TCP tries again only as long after it as it lasted, and windows go on with new slots.
+            time.sleep(5.0 if quick else max(5.0, seconds))
 
         report = scene.run(act, drain=240.0)
         return Outcome(report, 1, said=f"{net.spoiled} of {net.passed} frames spoiled")
