@@ -11,6 +11,7 @@ get the slots that they missed. A few slots may be said again.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -38,6 +39,8 @@ STANDSTILL = SECOND
 """We are called every `ANNOUNCE_EVERY` at the latest; one that was not for so long was stopped."""
 LATE = 600 * SECOND
 """Rows that come later than this are for the archive alone."""
+CUT = 120 * SECOND
+"""What waited behind a line that was cut for a minute comes within so long: TCP tries again ever later."""
 DEPTHS = (64, 4096)
 """Least and most slots of an aligner's ring."""
 
@@ -76,6 +79,8 @@ class Concentrator(Node):
         self.latency = np.zeros(0, dtype=np.int64)
         """ns from the last arrival to the release, of the latest slots"""
         self._judge_at = self._called = 0
+        self._middles: deque[tuple[int, int]] = deque()
+        """(monotonic ns, delay of the median device) of the latest judgements."""
         self._catchup = CatchUp([], Now(0, 0))
         self._mark: Mark | None = None
         self._progress = Progress()
@@ -265,13 +270,20 @@ class Concentrator(Node):
             for aligner in self.aligners.values():
                 aligner.exclude(device, marked)
         if self.watch.middle is not None:
-            self._rewind(now.utc - self.watch.middle)
+            self._middles.append((now.monotonic, self.watch.middle))
+            while self._middles[0][0] < now.monotonic - CUT:
+                self._middles.popleft()
+            self._rewind(now.utc - min(middle for _, middle in self._middles))
 
     def _marked(self) -> set[int]:
         return set(self.watch.devices[self.watch.marked].tolist())
 
     def _rewind(self, here: int) -> None:
-        """A wrong clock that was alone at first may have led a frontier away from where the others are."""
+        """A wrong clock that was alone at first may have led a frontier away from where the others are.
+
+        Not so after a cut: most rows are old then, and the few that are new lead rightly. `here` is by the least delay
+        of the median device in `CUT`.
+        """
         for table, aligner in self.aligners.items():
             ahead = clock.slot_of(here + 2 * self.settings.clock, table.rate)
             if aligner.frontier > ahead:

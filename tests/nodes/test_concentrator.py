@@ -277,3 +277,25 @@ def test_what_is_older_than_ten_minutes_is_for_the_archive_alone(bench: Bench):
     bench.note(bench.node.wake(later(100 * MILLISECOND)))
     said = bench.send({3: START.utc - 601 * SECOND}, later(110 * MILLISECOND))
     assert [word for word in said if isinstance(word, Snapshots)] == []
+
+
+def test_after_a_cut_old_rows_of_many_are_no_wrong_clock_of_the_few_that_are_new() -> None:
+    """Behind a line that was cut for a minute most rows are old; slots do not go back for them."""
+    bench = Bench()
+    devices = range(1, 8)
+    for device in devices:
+        bench.give(configuration(device), START)
+    period = 20 * MILLISECOND
+    for k in range(100):
+        bench.send(dict.fromkeys(devices, START.utc + k * period), later(k * period))
+    back = 60 * SECOND
+    for k in range(100):
+        now = later(back + k * period)
+        bench.send({1: now.utc}, now)
+        for burst in range(5):
+            old = START.utc + (100 + 5 * k + burst) * period
+            bench.send(dict.fromkeys(devices[1:], old), now)
+    assert bench.node.counters["rewinds"] == 0
+    released = [word for word in bench.said if isinstance(word, Snapshots) and not word.late]
+    slots = [slot for word in released for slot in word.slot.tolist()]
+    assert slots == sorted(set(slots))
