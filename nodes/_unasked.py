@@ -23,8 +23,6 @@ class Unasked:
         self._links: dict[Address, Spontaneous] = {}
         self._missing = dict.fromkeys(places, "")
         self._search_at = 0
-        self.failed = 0
-        """Configurations that could not be sent."""
 
     def __bool__(self) -> bool:
         return bool(self._links or self._missing)
@@ -52,11 +50,10 @@ class Unasked:
     def tell(self, frames: Sequence[bytes], count: int) -> None:
         """A datagram each, that counts for `count` DATA frames."""
         for link in self._links.values():
+            if not count:  # a fault is told until a configuration got away
+                link.fault = ""
             for frame in frames:
-                if not count:
-                    link.fault = ""
                 link.put(frame, count)
-                self.failed += bool(not count and link.fault)
 
     @property
     def sent(self) -> int:
