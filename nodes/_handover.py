@@ -55,8 +55,6 @@ FIELDS: dict[str, dict[str, type]] = {
 }
 """What each note must have; who sends another is hung up on."""
 MAX_DESCRIPTORS = 4
-NOTES_AT_MOST = 100
-"""Notes heard from one balancer before others have their turn: thousands of devices may call at once."""
 JOIN_AGAIN = 500 * MILLISECOND
 _NO_ROOM = (errno.EAGAIN, errno.ETOOMANYREFS, errno.ENOBUFS, errno.ENOMEM)
 """The other end has not read enough yet, or the kernel wants fewer descriptors in flight: later."""
@@ -216,13 +214,13 @@ class Balancers:
         """Balancers that are not there."""
         return [name for name in self._names if name not in self._channels]
 
-    def hear(self, now: Now) -> Iterator[tuple[str, dict[str, Any], list[int]]]:
-        """What has come: (balancer, note, descriptors); `gone` when a balancer ended."""
+    def hear(self, now: Now, at_most: int) -> Iterator[tuple[str, dict[str, Any], list[int]]]:
+        """What has come, of each balancer `at_most` notes: (balancer, note, descriptors); `gone` when one ended."""
         if now.monotonic >= self._join_at:
             self._join_at = now.monotonic + JOIN_AGAIN
             self._join()
         for name, channel in list(self._channels.items()):
-            for note, descriptors in islice(channel.notes(), NOTES_AT_MOST):
+            for note, descriptors in islice(channel.notes(), at_most):
                 yield name, note, descriptors
             if not channel.alive:
                 channel.close()

@@ -79,6 +79,8 @@ class Reading:
         """By descriptor."""
         self.slots: dict[int, list[Way]] = {}
         """The one or two of each connection."""
+        self._slot_of: dict[tuple[str, int], int] = {}
+        """(balancer, connection) -> slot"""
         self.leaving: list[Leaving] = []
         """Connections that ended before the balancer said whose they were."""
         self.read_now: dict[Way, None] = {}
@@ -133,7 +135,7 @@ class Reading:
             if link.number in self.links.carriers:
                 link.number, link.refused = 0, True
             yield from self.links.carry(link, now)
-        self.slots[slot] = ways
+        self._enter(ways)
         yield from self.end(slot, "it did not outlive its receiver", now)
 
     def _recall(self, ways: list[Way], slot: int, state: WayState, now: Now) -> None:
@@ -179,10 +181,20 @@ class Reading:
         )
 
     def _watch(self, ways: list[Way]) -> None:
-        self.slots[ways[0].slot] = ways
+        self._enter(ways)
         for way in ways:
             self.ways[way.end.fileno()] = way
             self.machine.watch(way.end.fileno())
+
+    def _enter(self, ways: list[Way]) -> None:
+        slot, handed = ways[0].slot, ways[0].handed
+        self.slots[slot] = ways
+        self._slot_of[handed.balancer, handed.connection] = slot
+
+    def links_of(self, balancer: str, connection: int) -> list[Link]:
+        """All that a connection carries; none if it is not ours any more."""
+        ways = self.slots.get(self._slot_of.get((balancer, connection), -1), [])
+        return ways[0].links if ways else []
 
     # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -309,6 +321,8 @@ class Reading:
     def end(self, slot: int, reason: str, now: Now) -> Actions:
         """End a connection: what is still held, the books; who else is to know hears of it in `settle`."""
         ways = self.slots.pop(slot, [])
+        for way in ways[:1]:
+            self._slot_of.pop((way.handed.balancer, way.handed.connection), None)
         for way in ways:
             self._part(way)
             if self.ways.pop(way.end.fileno(), None):

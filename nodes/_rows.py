@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,41 +22,42 @@ COUNT_AT_ONCE = 100
 """Words whose rows are counted together."""
 
 
-class _Source(NamedTuple):
-    """A link as far as decoding needs it."""
-
-    link: int
-    codec: Codec
-
-
 class _Layout:
     """Links whose frames can be decoded together, and their frames of this tick."""
 
-    def __init__(self) -> None:
-        self.sources: dict[int, _Source] = {}
+    def __init__(self, first: Codec) -> None:
         self.frames: list[bytes] = []
         self.origin: list[int] = []
         """Link of each frame."""
         self.blocks: list[tuple[U1, I8]] = []
         """Frames [n, size] that came together, and their links [n]."""
-        self._bank: Bank | None = None
-        self._place = np.zeros(0, np.intp)
-        """Link -> place in the bank."""
+        self._bank = Bank([first])
+        self._free = [0]
+        """Places in the bank that no link has."""
+        self._place = np.full(1, -1, np.intp)
+        """Link -> place in the bank; -1: it is not of this layout."""
 
-    def enter(self, source: _Source) -> None:
-        self.sources[source.link] = source
-        self._bank = None
+    def enter(self, link: int, codec: Codec) -> None:
+        if self._free:
+            place = self._free.pop()
+            self._bank.replace(place, codec)
+        else:
+            place = self._bank.add(codec)
+        if link >= self._place.size:
+            self._place = np.append(self._place, np.full(link + 1, -1, np.intp))
+        self._place[link] = place
 
     def leave(self, link: int) -> None:
-        if self.sources.pop(link, None):
-            self._bank = None
+        self._free.append(int(self._place[link]))
+        self._place[link] = -1
+
+    @property
+    def deserted(self) -> bool:
+        """No link is of this layout any more."""
+        return len(self._free) == len(self._bank.codecs)
 
     def decode(self) -> tuple[Batch, I8, list[Table]]:
         """This tick's frames: (batch, link of each row, tables of the stations). The frames are gone afterwards."""
-        if self._bank is None:
-            self._bank = Bank([source.codec for source in self.sources.values()])
-            self._place = np.zeros(max(self.sources) + 1, np.intp)
-            self._place[list(self.sources)] = np.arange(len(self.sources))
         origin = [np.array(self.origin, np.int64)] if self.frames else []
         links = _joined([*origin, *(links for _, links in self.blocks)])
         blocks: list[Any] = [frames.reshape(-1).data for frames, _ in self.blocks]
@@ -82,8 +83,10 @@ class Rows:
     def configure(self, link: int, codec: Codec) -> None:
         """From now on frames of this link are of this codec. Take what was collected before (`columns`) first."""
         self.forget(link)
-        layout = self._layouts.setdefault(codec.layout, _Layout())
-        layout.enter(_Source(link, codec))
+        layout = self._layouts.get(codec.layout)
+        if layout is None:
+            layout = self._layouts[codec.layout] = _Layout(codec)
+        layout.enter(link, codec)
         self._layout_of[link] = layout
 
     def forget(self, link: int) -> None:
@@ -92,8 +95,8 @@ class Rows:
         if layout is None:
             return
         layout.leave(link)
-        if not layout.sources:
-            self._layouts = {key: each for key, each in self._layouts.items() if each.sources}
+        if layout.deserted:
+            self._layouts = {key: each for key, each in self._layouts.items() if each is not layout}
 
     def add(self, link: int, frames: list[bytes]) -> None:
         """DATA frames of a configured link, each of its codec's size, in order of arrival."""

@@ -34,12 +34,17 @@ from nodes._state import Handed, State, StateError, replay
 from nodes._stream import Writer
 from nodes._ways import StreamWay
 from protocol.c37118.session import MasterSettings
-from protocol.clock import MILLISECOND, SECOND, Now, period
+from protocol.clock import MICROSECOND, MILLISECOND, SECOND, Now, period
 from protocol.messages import Durable, Fetch
 
 LOOK_AROUND = 50 * MILLISECOND
 """How often sessions' own timers and unsent commands are looked at."""
 TALLY_EVERY = SECOND
+NOTES_AT_MOST = 100
+"""Notes heard from one balancer in a tick, while a predecessor's connections are awaited: their data wait."""
+NEW_NOTES_EVERY = 2500 * MICROSECOND
+"""Otherwise one in so much of a tick. Two make a new device, and thousands may call at once: those that send already
+are not to wait for them."""
 SEGMENT = 16 << 20
 """Bytes of one file of the journal: what a restart reads."""
 MANY = 30
@@ -228,7 +233,8 @@ class Receiver(Node):
     # ── balancers ───────────────────────────────────────────────────────────────────────────────────────────
 
     def _hear_balancers(self, now: Now) -> Actions:
-        for balancer, note, descriptors in self.balancers.hear(now):
+        at_most = NOTES_AT_MOST if self.awaited else -(-self.settings.tick // NEW_NOTES_EVERY)
+        for balancer, note, descriptors in self.balancers.hear(now, at_most):
             if note["say"] == "link":
                 yield from self._linked(balancer, note, descriptors, now)
                 continue
@@ -284,8 +290,7 @@ class Receiver(Node):
         self.balancers.say(balancer, "ended", connection=connection, reason="its sockets did not arrive", cfg3=True)
 
     def _answered(self, balancer: str, note: dict[str, Any], now: Now) -> Actions:
-        ways = [each for each in self.reading.slots.values() if _of(each[0].handed, balancer, note)]
-        for link in [link for each in ways for link in each[0].links]:
+        for link in self.reading.links_of(balancer, note["connection"]):
             if note["say"] == "drop":
                 if link.number == note["number"]:
                     yield from self.reading.end_link(link, note["reason"], now)

@@ -203,7 +203,7 @@ class Balancer:
         """The balancer itself died, and was started anew: it was brought what the receiver holds."""
         self.notes, self.reborn = [], True
 
-    def hear(self, now: Now) -> Iterator[tuple[str, dict[str, Any], list[int]]]:
+    def hear(self, now: Now, at_most: int) -> Iterator[tuple[str, dict[str, Any], list[int]]]:
         self.turn += 1
         if self.reborn:
             self.reborn = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -15,6 +16,8 @@ from protocol.c37118.session import Master, MasterSettings
 from protocol.clock import MILLISECOND, SECOND, Now
 
 PLACE = Place(name="devices", node="devices", copy=1, readers_of={}, sources={}, run="", site={}, pipeline="")
+PATIENT = 5.0
+"""Seconds in which the kernel is to deliver what it holds."""
 PATIENCE = 30_000
 """Turns of the loop after which a test has failed."""
 
@@ -172,7 +175,11 @@ class Loop:
     def stop(self) -> None:
         """Stop the node, and let the station take what was on its way."""
         self.act(self.node.stop(self.station.now))
-        for turn in range(500):  # the kernel may hold megabytes of a connection that is over
+        for _ in range(20):
             self.station.turn()
-            if turn > 20 and not any(talk.open for talk in self.station.talks):
+        patience = time.monotonic() + PATIENT
+        while time.monotonic() < patience:
+            ends = [talk.end for talk in self.station.talks if talk.open]
+            if not ends or not select.select(ends, [], [], PATIENT)[0]:  # the kernel may hold megabytes, and probe late
                 break
+            self.station.turn()

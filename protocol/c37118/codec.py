@@ -25,7 +25,7 @@ from __future__ import annotations
 from binascii import crc_hqx
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -115,6 +115,12 @@ class Codec:
     crc_start: int = CRC_START
     """Initial value of the check word."""
 
+    @cached_property
+    def scale_row(self) -> NDArray[np.float64]:
+        """[m] the scales of all stations in a row, as the compiled loops take them."""
+        raw = [np.ravel(each) for scales in self.scales for each in scales]
+        return np.concatenate([np.zeros(0), *raw])
+
     @property
     def head(self) -> int:
         """Bytes before the first station; SOC and FRACSEC are the last eight of them."""
@@ -194,12 +200,16 @@ class Bank:
     """Codecs of one layout, side by side. Add as devices come; an index stays valid."""
 
     def __init__(self, codecs: Sequence[Codec]) -> None:
-        self.codecs: list[Codec] = list(codecs)
-        if len({codec.layout for codec in self.codecs}) != 1:
-            raise ValueError("a bank holds codecs of one layout, at least one")
+        if not codecs:
+            raise ValueError("a bank holds one codec at least")
+        self.codecs: list[Codec] = [codecs[0]]
         self._stacks: list[Scales] = []
         self._decoder: Decoder | None = None
-        self._scale_rows: NDArray[np.float64] | None = None
+        self._scale_rows = np.zeros((0, 0))
+        self._filled = 0
+        """So many codecs are in `_scale_rows` [≥ codecs, m]."""
+        for codec in codecs[1:]:
+            self.add(codec)
 
     @property
     def frame_size(self) -> int:
@@ -211,7 +221,7 @@ class Bank:
         if codec.layout != self.codecs[0].layout:
             raise ValueError("codec of another layout")
         self.codecs.append(codec)
-        self._forget_scales()
+        self._stacks = []
         return len(self.codecs) - 1
 
     def replace(self, index: int, codec: Codec) -> None:
@@ -219,10 +229,9 @@ class Bank:
         if codec.layout != self.codecs[0].layout:
             raise ValueError("codec of another layout")
         self.codecs[index] = codec
-        self._forget_scales()
-
-    def _forget_scales(self) -> None:
-        self._stacks, self._scale_rows = [], None
+        self._stacks = []
+        if index < self._filled:
+            self._scale_rows[index] = codec.scale_row
 
     def _scales(self, station: int) -> Scales:
         """Scales of a station of all codecs, stacked along a first axis."""
@@ -238,11 +247,19 @@ class Bank:
 
             first = self.codecs[0]
             self._decoder = Decoder(first.frame_size, first.cfg.rate, first.cfg.time_base, first.shapes, first.head)
-        if self._scale_rows is None:
-            raw = [[np.ravel(each) for scales in codec.scales for each in scales] for codec in self.codecs]
-            self._scale_rows = np.array([np.concatenate([np.zeros(0), *row]) for row in raw])
-        time, snapped, quality, stations = self._decoder.decode(block, self._scale_rows, index)
+        if self._filled < len(self.codecs):
+            self._fill_rows()
+        time, snapped, quality, stations = self._decoder.decode(block, self._scale_rows[: self._filled], index)
         return Batch(time, snapped, quality, [StationRows(*station) for station in stations])
+
+    def _fill_rows(self) -> None:
+        """With room to spare: in the first second of a station thousands of codecs come, a few at a time."""
+        if len(self._scale_rows) < len(self.codecs):
+            self._scale_rows = np.zeros((2 * len(self.codecs), self.codecs[0].scale_row.size))
+            self._filled = 0
+        for index in range(self._filled, len(self.codecs)):
+            self._scale_rows[index] = self.codecs[index].scale_row
+        self._filled = len(self.codecs)
 
     def decode(self, frames: bytes | Sequence[bytes], which: ArrayLike | None = None) -> Batch:
         """Columns of n frames, each of `frame_size` bytes and with a good check word (neither is looked at again).

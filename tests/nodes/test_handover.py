@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgpack
 import pytest
 
-from nodes._handover import Channel
+from nodes._handover import Balancers, Channel, listen, path
+from protocol.clock import Now
 
 Ends = tuple[socket.socket, Channel]
 
@@ -55,3 +57,16 @@ def test_nonsense_is_hung_up_on_and_leaves_no_descriptor(ends: Ends, data: bytes
     assert list(channel.notes()) == []
     assert not channel.alive
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_turn_hears_so_many_notes_and_leaves_the_others(tmp_path: Path) -> None:
+    with listen(path(str(tmp_path), "front")) as door:
+        balancers = Balancers(str(tmp_path), "receivers.1", ["front"])
+        assert list(balancers.hear(Now(0, 0), 10)) == []
+        theirs = Channel(door.accept()[0])
+        for connection in range(7):
+            theirs.say("drop", connection=connection, number=1, reason="a test")
+        heard = [[note["connection"] for _, note, _ in balancers.hear(Now(0, 0), 3)] for _ in range(4)]
+        assert heard == [[0, 1, 2], [3, 4, 5], [6], []]
+        theirs.close()
+        balancers.close()
