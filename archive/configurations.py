@@ -30,14 +30,16 @@ COUNTED = {"version", "count"}
 POSITION = {"latitude", "longitude", "elevation"}
 """Fields where JSON's null is NaN."""
 
+STREAMS = 64
+"""Tables of streams whose numbers are kept at hand; a writer's every epoch is a stream."""
 
 NO_DEVICES, NO_NUMBERS = np.zeros(0, np.uint32), np.zeros(0, np.int64)
 
 
 def to_json(configuration: Configuration) -> str:
     """All fields but the numbering; the same text for the same content."""
-    fields = {key: value for key, value in vars(configuration).items() if key not in NUMBERING}
-    return json.dumps(_plain(fields), sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    fields = _fields(configuration, NUMBERING)
+    return json.dumps(fields, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def from_json(text: str) -> Configuration:
@@ -54,9 +56,12 @@ def from_json(text: str) -> Configuration:
 
 def identity(configuration: Configuration) -> str:
     """The same for two configurations whose rows may stand in one column."""
-    fields = json.loads(to_json(configuration))
-    text = json.dumps({key: value for key, value in fields.items() if key not in COUNTED}, sort_keys=True)
+    text = json.dumps(_fields(configuration, NUMBERING | COUNTED), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _fields(configuration: Configuration, without: set[str]) -> dict[str, Any]:
+    return {key: _plain(value) for key, value in vars(configuration).items() if key not in without}
 
 
 @lru_cache(maxsize=4096)
@@ -105,7 +110,7 @@ class Register:
         self._number: dict[str, int] = {}
         self._current: dict[int, int] = {}
         self._looked: dict[tuple[Table, tuple[str, int]], tuple[NDArray[Any], NDArray[np.int64]]] = {}
-        """(table, (writer, epoch)) -> (devices asked for, ascending; their numbers) since the last configuration."""
+        """(table, (writer, epoch)) -> (devices asked for, ascending; their numbers)."""
         self._said: dict[tuple[str, int, int], int] = {}
         """(writer, epoch, device) -> the last one in that stream; older ones are known by device alone."""
         self._disk = disk
@@ -131,13 +136,21 @@ class Register:
     def take(self, configuration: Configuration) -> int:
         """This configuration holds from now on for its device. Returns its number."""
         before = self._current.get(configuration.device)
+        fresh = len(self.all)
         number = self._take(configuration)
-        self._looked.clear()
         self._said[configuration.node, configuration.epoch, configuration.device] = number
+        self._look_again(configuration.device)
         if number != before:
-            text = to_json(configuration).encode()
+            text = self.text(number) if number == fresh else to_json(configuration).encode()
             self._unwritten += b"%08x %s\n" % (zlib.crc32(text), text)
         return number
+
+    def _look_again(self, device: int) -> None:
+        """What `numbers` knows of it may hold no more."""
+        for (table, writer), (known, numbers) in self._looked.items():
+            at = int(known.searchsorted(device))
+            if at < known.size and known[at] == device:
+                numbers[at] = self._in_force(device, table, writer)
 
     def number(self, configuration: Configuration) -> int:
         """Number of a configuration found in a file, whether it is in force or not."""
@@ -159,9 +172,13 @@ class Register:
         known, numbers = self._looked.get((table, writer), (NO_DEVICES, NO_NUMBERS))
         at = known.searchsorted(device)
         if not len(known) or (known.take(at, mode="clip") != device).any():
-            known = np.union1d(known, device)
-            numbers = np.array([self._in_force(each, table, writer) for each in known.tolist()], dtype=np.int64)
+            fresh = np.setdiff1d(device, known)
+            found = np.array([self._in_force(each, table, writer) for each in fresh.tolist()], dtype=np.int64)
+            place = known.searchsorted(fresh)
+            known, numbers = np.insert(known, place, fresh), np.insert(numbers, place, found)
             self._looked[table, writer] = known, numbers
+            if len(self._looked) > STREAMS:
+                del self._looked[next(iter(self._looked))]
             at = known.searchsorted(device)
         return numbers[at]
 

@@ -42,9 +42,9 @@ LOOK_AROUND = 50 * MILLISECOND
 TALLY_EVERY = SECOND
 NOTES_AT_MOST = 100
 """Notes heard from one balancer in a tick, while a predecessor's connections are awaited: their data wait."""
-NEW_NOTES_EVERY = 2500 * MICROSECOND
-"""Otherwise one in so much of a tick. Two make a new device, and thousands may call at once: those that send already
-are not to wait for them."""
+LINK_EVERY, IDENTITY_EVERY = 2500 * MICROSECOND, 6500 * MICROSECOND
+"""Otherwise one connection in so much of a tick, and one device that begins to send; one of them alone in a tick that
+began late. Thousands may call at once: those that send already are not to wait for them."""
 SEGMENT = 16 << 20
 """Bytes of one file of the journal: what a restart reads."""
 MANY = 30
@@ -93,6 +93,8 @@ class Receiver(Node):
         """Of what works on sockets of the system alone."""
         self.balancers = _handover.Balancers(place.run, place.name, place.sources.get("balancer", []))
         self.tick_at = self.look_at = self.tally_at = 0
+        self.late = 0
+        """How late this tick began [ns]."""
         self.keeper: Keeper | None = None
         self.awaited: dict[int, int] = {}
         """Connection of our predecessor that its balancer may hand us again -> slot."""
@@ -165,8 +167,8 @@ class Receiver(Node):
 
     def wake(self, now: Now) -> Actions:
         """One tick."""
-        late = now.monotonic - self.tick_at
-        self.tick_at += self.settings.tick * (1 + late // self.settings.tick)
+        self.late = now.monotonic - self.tick_at
+        self.tick_at += self.settings.tick * (1 + self.late // self.settings.tick)
         actions = self.writer.commit(self._tick(now), now)
         self.reading.settle()
         return actions
@@ -233,14 +235,25 @@ class Receiver(Node):
     # ── balancers ───────────────────────────────────────────────────────────────────────────────────────────
 
     def _hear_balancers(self, now: Now) -> Actions:
-        at_most = NOTES_AT_MOST if self.awaited else -(-self.settings.tick // NEW_NOTES_EVERY)
-        for balancer, note, descriptors in self.balancers.hear(now, at_most):
+        links, identities = self._patience()
+        for balancer, note, descriptors in self.balancers.hear(now, NOTES_AT_MOST):
             if note["say"] == "link":
                 yield from self._linked(balancer, note, descriptors, now)
-                continue
-            for stray in descriptors:
-                os.close(stray)
-            yield from self._note(balancer, note, now)
+                links -= 1
+            else:
+                for stray in descriptors:
+                    os.close(stray)
+                yield from self._note(balancer, note, now)
+                identities -= note["say"] == "identity"
+            if not links or not identities:
+                break  # the others stay queued
+
+    def _patience(self) -> tuple[int, int]:
+        """How many connections and identities are heard of in this tick."""
+        if self.awaited:
+            return NOTES_AT_MOST, NOTES_AT_MOST
+        tick = 0 if self.late > self.settings.tick // 2 else self.settings.tick
+        return max(1, tick // LINK_EVERY), max(1, tick // IDENTITY_EVERY)
 
     def _note(self, balancer: str, note: dict[str, Any], now: Now) -> Actions:
         if note["say"] == "welcome":

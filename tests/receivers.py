@@ -221,10 +221,9 @@ class Balancer:
                 note = self._note(link)
                 link.given = True
                 yield BALANCER, note, link.descriptors
-        due = [each for each in self.notes if each[0] <= self.turn]
-        self.notes = [each for each in self.notes if each[0] > self.turn]
-        for _, said, descriptors in due:
-            yield BALANCER, said, descriptors
+        for each in [each for each in self.notes if each[0] <= self.turn]:
+            self.notes.remove(each)  # now: who stops listening hears the others next time
+            yield BALANCER, each[1], each[2]
 
     def _note(self, link: Link) -> dict[str, Any]:
         return {"say": "link", **link.fields, "again": link.given, "numbers": sorted(link.numbers)}

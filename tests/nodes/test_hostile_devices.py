@@ -74,7 +74,7 @@ def test_garbage_is_read_in_small_bites_and_hung_up_on(world: World) -> None:
 
 def test_many_that_send_garbage_share_what_one_may_cost(world: World) -> None:
     foes = [connect(world, fd, GARBAGE) for fd in range(1, 31)]
-    turns(world, 2)
+    turns(world, 5)  # a few begin in a tick, and the first bite of each is a look
     before = sum(foe.taken for foe in foes)
     turns(world, 30)
     assert sum(foe.taken for foe in foes) - before <= 30 * WASTEFUL_AT_MOST * BITE
