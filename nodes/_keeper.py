@@ -68,8 +68,11 @@ class Keeper:
             )
             structlog.get_logger().warning("journal damaged", folder=str(folder), what=self._journal.cut)
         self._head: State = list
-        self._changed = threading.Condition()
-        """Guards what follows, and tells the threads of each other."""
+        self._changed = threading.Lock()
+        """Guards what follows."""
+        self._work, self._settled, self._soiled, self._over = (threading.Condition(self._changed) for _ in range(4))
+        """What each thread waits for, that nobody is woken for nothing: the writing one, the node, the syncing one; and
+        the syncing one between two syncs."""
         self._backlog = Backlog(waiting)
         self._busy_since: int | None = None
         self._trim: tuple[int, int, int] | None = None
@@ -146,7 +149,7 @@ class Keeper:
         with self._changed:
             for _ in range(TURNS):
                 patience = self._wait(mine) / SECOND
-                ended = self._changed.wait_for(lambda: self._backlog.settled >= mine or self._failing, patience)
+                ended = self._settled.wait_for(lambda: self._backlog.settled >= mine or self._failing, patience)
                 if ended or self._slow or self._at_it:
                     break
             written = self._backlog.settled >= mine
@@ -174,7 +177,7 @@ class Keeper:
         with self._changed:
             for group in self._backlog.add(job):
                 self._lost(group)
-            self._changed.notify_all()
+            self._work.notify()
             return self._backlog.added
 
     def _lost(self, group: Group) -> None:
@@ -207,14 +210,14 @@ class Keeper:
         with self._changed:
             self._utc = now.utc
             self._trim = epoch, next, now.utc - self._least
-            self._changed.notify_all()
+            self._work.notify()
 
     def close(self) -> bool:
         """Write what waits, sync, end the threads; at most 2 s. Returns whether all is on the disk."""
         until = self._clock() + DRAIN
         with self._changed:
             self._closing = True
-            self._changed.notify_all()
+            self._work.notify()
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(max(0, until - self._clock()) / SECOND)
@@ -237,13 +240,14 @@ class Keeper:
         finally:
             with self._changed:
                 self._ended = self._ended or part == self._write
-                self._changed.notify_all()
+                for waiting in (self._settled, self._soiled, self._over):
+                    waiting.notify()
 
     def _write(self) -> None:
         while True:
             with self._changed:
                 self._busy_since = None
-                self._changed.wait_for(lambda: not self._backlog.empty or self._trim or self._closing)
+                self._work.wait_for(lambda: not self._backlog.empty or self._trim or self._closing)
                 job, trim, self._trim = self._backlog.next(), self._trim, None
                 if job is None and trim is None:
                     self._drained = True
@@ -259,7 +263,7 @@ class Keeper:
                     return
                 if fault:
                     self._busy_since = None
-                    self._changed.wait_for(lambda: self._closing, self._retry / SECOND)
+                    self._work.wait_for(lambda: self._closing, self._retry / SECOND)
 
     def _do(self, job: Job) -> Exception | None:
         """One attempt; the fault if it failed."""
@@ -292,12 +296,14 @@ class Keeper:
             self._done(job)
         else:
             self._failed(job, fault)
-        self._changed.notify_all()
+        self._settled.notify()
 
     def _done(self, job: Job | None) -> None:
         if job is not None:
             self._backlog.settle()
-            self._dirty = True
+            if not self._dirty:
+                self._dirty = True
+                self._soiled.notify()
         if isinstance(job, Begin):
             self._beginning = False
         if not self._backlog.empty:
@@ -355,13 +361,13 @@ class Keeper:
     def _sync(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._dirty or self._ended)
+                self._soiled.wait_for(lambda: self._dirty or self._ended)
                 last, self._dirty = self._ended, False
             pause = self._sync_once()
             if last:
                 return
             with self._changed:
-                self._changed.wait_for(lambda: self._ended, pause / SECOND)
+                self._over.wait_for(lambda: self._ended, pause / SECOND)
 
     def _sync_once(self) -> int:
         """Returns how long to wait until the next time [ns]."""
