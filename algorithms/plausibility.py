@@ -69,7 +69,9 @@ class Plausible:
 
         time: [n] ns, any epoch; arrival: [n] ns of a monotonic clock; stream: [n], or one for all.
         """
-        streams = np.broadcast_to(np.asarray(stream, dtype=np.int64), time.shape)
+        streams = np.asarray(stream, dtype=np.int64)
+        if streams.shape != time.shape:
+            streams = np.broadcast_to(streams, time.shape)
         if not time.size:
             return np.zeros(0, dtype=np.uint8)
         self._grow(int(streams.max()) + 1)

@@ -27,7 +27,7 @@ from protocol.c37118 import ConfigurationFrame, FrameType, Splitter, compile_cod
 from protocol.c37118.common import CONFIGURATIONS
 from protocol.c37118.events import Configured, Data, Ended, Event, Heard, Lost, Refused, Send
 from protocol.clock import Now
-from protocol.messages import split_device
+from protocol.messages import STATIONS_PER_LINK
 
 EARLY_AT_MOST = 4096
 """DATA frames of a link kept until the balancer has said who it is."""
@@ -363,7 +363,7 @@ class Links:
     def table(self) -> dict[str, Any]:
         """The books per device, as in Health: of all lives that the journal knows."""
         devices, counts = self._all_counts()
-        numbers = [split_device(device)[0] for device in devices]
+        numbers = (np.array(devices, np.int64) // STATIONS_PER_LINK).tolist()
         connected = np.array([number in self.carriers for number in numbers], np.float64)
         return {
             "columns": [*COLUMNS, "connected"],

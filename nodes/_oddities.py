@@ -52,12 +52,13 @@ class Times:
 
     def standing(self, device: U4, time: I8) -> NDArray[np.bool_]:
         """[n] rows of first stations, in order of arrival, with the same time as the row before."""
-        link = np.where(device % STATIONS_PER_LINK == 0, device // STATIONS_PER_LINK, 0).astype(np.int64)
-        more = int(link.max(initial=0)) + 1 - self._last.size
+        more = int(device.max(initial=0)) // STATIONS_PER_LINK + 1 - self._last.size
         if more > 0:
             self._last = np.concatenate([self._last, np.zeros(more, np.int64)])
         if kernels := plausibility.kernels():
-            return np.asarray(kernels.standing(link, np.ascontiguousarray(time), self._last))
+            rows = np.ascontiguousarray(device), STATIONS_PER_LINK, np.ascontiguousarray(time)
+            return np.asarray(kernels.standing(*rows, self._last))
+        link = np.where(device % STATIONS_PER_LINK == 0, device // STATIONS_PER_LINK, 0).astype(np.int64)
         order = together(link)
         if order is None:
             return self._standing(link, time)

@@ -45,8 +45,8 @@ NOTES_AT_MOST = 100
 LINK_EVERY, IDENTITY_EVERY = 2500 * MICROSECOND, 6500 * MICROSECOND
 """Otherwise one connection in so much of a tick, and one device that begins to send; one of them alone in a tick that
 began late. Thousands may call at once: those that send already are not to wait for them."""
-SEGMENT = 16 << 20
-"""Bytes of one file of the journal: what a restart reads."""
+SEGMENT = 48 << 20
+"""Bytes of one file of the journal: what a restart reads. Each begins with the state of all devices."""
 MANY = 30
 """Devices read in bulk from which on the loops over them are compiled ones."""
 NEEDED = ("archiver", "concentrator")
@@ -375,7 +375,8 @@ class Receiver(Node):
 
     def _unknown(self) -> list[int]:
         """Frames of nobody we know, by column of the books; `received` are all of them."""
-        unknown = [link for ways in self.reading.slots.values() for link in ways[0].links if not link.number]
+        alone = {way.slot for way in self.reading.ways.values()}  # who is read with others is known
+        unknown = [link for slot in alone for link in self.reading.slots[slot][0].links if not link.number]
         counts = [sum(owed) for owed in zip(self.links.unknown, *(link.unbooked for link in unknown), strict=True)]
         counts[RECEIVED] = sum(counts[CORRUPT:])
         return counts

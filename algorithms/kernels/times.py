@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from algorithms.kernels import compiled
 
 I8 = NDArray[np.int64]
+U4 = NDArray[np.uint32]
 Bools = NDArray[np.bool_]
 
 
@@ -28,12 +29,15 @@ def fitting(time: I8, arrival: I8, stream: I8, limit: int, known: Bools, last: I
 
 
 @compiled
-def standing(link: I8, time: I8, last: I8) -> Bools:
-    """[n] rows with the same time as the row before of their link (0: of none); `last` by link."""
-    same = np.empty(time.size, np.bool_)
+def standing(device: U4, stations: int, time: I8, last: I8) -> Bools:
+    """[n] rows of first stations with the same time as the row before of their link, of so many `stations`; `last` by
+    link."""
+    same = np.zeros(time.size, np.bool_)
     for k in range(time.size):
-        same[k] = link[k] != 0 and time[k] == last[link[k]]
-        last[link[k]] = time[k]
+        link = np.int64(device[k]) // stations
+        if np.int64(device[k]) % stations == 0:
+            same[k] = link != 0 and time[k] == last[link]
+            last[link] = time[k]
     return same
 
 
@@ -41,4 +45,4 @@ def warm() -> None:
     """Compile everything, or load what was compiled before."""
     none, flags = np.zeros(0, np.int64), np.zeros(0, np.bool_)
     fitting(none, none, none, 1, flags, none, none)
-    standing(none, none, none)
+    standing(np.zeros(0, np.uint32), 1, none, none)
