@@ -95,6 +95,9 @@ class Node:
 
     TAGS: tuple[bytes, ...] = ()
     """Tags of the news it reads from its sources."""
+    NICE: int = 0
+    """Added to its process's nice value. What may wait a moment gives way to what has to be in time: on a machine that
+    is full, slots are released on time and verdicts come a little later."""
 
     def start(self, now: Now) -> Actions:
         """Open what it needs. May raise StartError."""

@@ -211,6 +211,7 @@ def run(node: Node, kind: str, place: Place) -> int:
     A second process of the same name in the same runtime folder is refused: it would take half the letters.
     """
     raise_open_files()
+    os.nice(node.NICE)
     try:
         with only_one(place.run, place.name):
             return Runtime(node, kind, place).run()

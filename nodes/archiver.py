@@ -85,6 +85,7 @@ class Archiver(Node):
     """See the module."""
 
     TAGS = (Configuration.TAG, Measurements.TAG, Tally.TAG, Verdict.TAG)  # type: ignore[attr-defined]
+    NICE = 5
 
     def __init__(self, settings: Settings, place: Place) -> None:
         self.settings, self.place = settings, place

@@ -64,6 +64,8 @@ class Settings(Base):
 class Detector(Node):
     """See the module."""
 
+    NICE = 10
+
     def __init__(self, settings: Settings, place: Place) -> None:
         self.place = place
         self.algorithm, self.settings = settings.load()
