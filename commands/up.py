@@ -17,6 +17,7 @@ import typer
 from commands import _orphans, _root, _supervise
 from commands._output import AsJson, HostName, PipelineFile, notes, print_json
 from nodes import _sockets, _yaml
+from nodes._kinds import KINDS
 from nodes._node import StartError
 from nodes._pipeline import Pipeline, load
 from nodes._runfolder import make_run_folder
@@ -32,7 +33,9 @@ takes one that lives long enough to fail for one that started well."""
 FIRST = ("archiver", "receiver", "balancer")
 """Kinds that the way from a device to the archive needs: they are not held up by the start of the others."""
 HEAD_START = 5.0
-"""Seconds that they are given at most."""
+"""Seconds that they are given at most until each is at work."""
+FIRST_ROWS = 2.0
+"""Seconds that they are then given at most until rows are archived: there may be no device yet."""
 GRACE = 4.0
 """Seconds that something which does not start is given to recover, before it is told."""
 
@@ -157,6 +160,9 @@ def wire(pipeline: Pipeline, include: Path) -> None:
     for process in first:
         server.start(process)
     _let_begin(pipeline.run, first, HEAD_START)
+    kinds = {name: node.kind for name, node in pipeline.local.items()}
+    if not any(KINDS[kind].source for kind in kinds.values()):  # whose devices begin with the others
+        _let_archive(pipeline.run, [name for name in first if kinds[name] == "archiver"], FIRST_ROWS)
     for process in pipeline.starting_order:
         if process not in first:
             server.start(process)
@@ -174,6 +180,14 @@ def _let_begin(run: str, processes: list[str], patience: float) -> None:
     deadline = time.monotonic() + patience
     while not set(processes) <= _orphans.lock_holders(run).keys() and time.monotonic() < deadline:
         time.sleep(POLL / 2)
+
+
+def _let_archive(run: str, archivers: list[str], patience: float) -> None:
+    """Until one of them tells that it has archived rows, or patience [s] ends."""
+    deadline = time.monotonic() + patience
+    for health in _sockets.listen(run, archivers, [Health.TAG], POLL) if archivers else ():  # type: ignore[attr-defined]
+        if (health is not None and health.counters.get("archived")) or time.monotonic() > deadline:
+            return
 
 
 def _refuse_second(pipeline: Pipeline, server: _supervise.Supervisor) -> None:
