@@ -21,6 +21,8 @@ from protocol.clock import Now
 
 PATIENCE = 0.001
 """Seconds between two looks."""
+AT_ONCE = 100
+"""Notes heard in a look."""
 
 
 def main(run: str, process: str, balancer: str) -> None:
@@ -30,7 +32,7 @@ def main(run: str, process: str, balancer: str) -> None:
     balancers = Balancers(run, process, [balancer])
     stop = encode_command(Command(stream=1, command=CommandCode.DATA_OFF))
     while True:
-        for _, note, descriptors in balancers.hear(Now(time.monotonic_ns(), time.time_ns())):
+        for _, note, descriptors in balancers.hear(Now(time.monotonic_ns(), time.time_ns()), AT_ONCE):
             for each in descriptors:
                 with suppress(OSError):  # its end has come already
                     os.write(each, stop)
