@@ -41,7 +41,8 @@ LOOK_AROUND = 50 * MILLISECOND
 """How often sessions' own timers and unsent commands are looked at."""
 TALLY_EVERY = SECOND
 NOTES_AT_MOST = 100
-"""Notes heard from one balancer in a tick, while a predecessor's connections are awaited: their data wait."""
+"""Notes heard from one balancer in a tick; so many connections, too, while those of a predecessor are awaited, whose
+data wait."""
 LINK_EVERY, IDENTITY_EVERY = 2500 * MICROSECOND, 6500 * MICROSECOND
 """Otherwise one connection in so much of a tick, and one device that begins to send; one of them alone in a tick that
 began late. Thousands may call at once: those that send already are not to wait for them."""
