@@ -61,7 +61,9 @@ def identity(configuration: Configuration) -> str:
 
 
 def _fields(configuration: Configuration, without: set[str]) -> dict[str, Any]:
-    return {key: _plain(value) for key, value in vars(configuration).items() if key not in without}
+    without = without if configuration.components else without | {"components"}  # as before there were any
+    told = {key: _plain(value) for key, value in vars(configuration).items() if key not in without}
+    return told | {"table": list(Table(*configuration.table).key)}
 
 
 @lru_cache(maxsize=4096)
@@ -89,13 +91,14 @@ def placeholder(device: int, table: Table) -> Configuration:
     link, station = split_device(device)
     return Configuration(
         device=device, version=0, link=f"link {link}", stream=0, station=0, name=f"device {link}.{station}",
-        protocol="unknown", table=(table.rate, table.phasors, table.analogs, table.digitals),
+        protocol="unknown", table=table.key,
         time_base=0, nominal=0, count=0,
         phasors=[f"phasor {number}" for number in range(1, table.phasors + 1)], phasor_units=["V"] * table.phasors,
         analogs=[f"analog {number}" for number in range(1, table.analogs + 1)],
         analog_units=["instantaneous"] * table.analogs,
         digitals=[[f"bit {bit}" for bit in range(16)] for _ in range(table.digitals)],
         digital_normal=[0] * table.digitals, digital_valid=[0] * table.digitals,
+        components=[float(number) for number in range(1, table.components + 1)] if table.spectrum else [],
     )  # fmt: skip
 
 
@@ -184,13 +187,13 @@ class Register:
 
     def _in_force(self, device: int, table: Table, writer: tuple[str, int]) -> int:
         number = self._said.get((*writer, device), self._current.get(device))
-        if number is not None and tuple(self.all[number].table) == tuple(table):
+        if number is not None and Table(*self.all[number].table) == table:
             return number
         return self.number(placeholder(device, table))
 
     def expected(self, table: Table) -> int:
         """How many devices have a configuration of this table in force."""
-        return sum(tuple(self.all[number].table) == tuple(table) for number in self._current.values())
+        return sum(Table(*self.all[number].table) == table for number in self._current.values())
 
     def name(self, device: int) -> str:
         """Name of a device, "" if it has none yet."""

@@ -119,12 +119,17 @@ def _grid(rows: list[list[str]]) -> NDArray[Any]:
 
 def channel_names(each: Configuration) -> list[str]:
     """Name of each value channel; a phasor's magnitude and angle share its name."""
-    return ["frequency", "rocof", *(name for phasor in each.phasors for name in (phasor, phasor)), *each.analogs]
+    return [
+        "frequency",
+        "rocof",
+        *(name for phasor in each.phasor_channels for name in (phasor, phasor)),
+        *each.analogs,
+    ]
 
 
 def channel_units(each: Configuration) -> list[str]:
     """Unit of each value channel."""
-    phasors = [text for unit in each.phasor_units for text in (unit, "degrees")]
+    phasors = [text for unit in each.phasor_units for text in (unit, "degrees") * max(1, len(each.components))]
     return ["Hz", "Hz/s", *phasors, *each.analog_units]
 
 

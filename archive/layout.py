@@ -124,16 +124,27 @@ def row_bytes(table: Table) -> int:
 
 def channels(table: Table) -> list[str]:
     """Labels of the value channels, the same for every device of a table."""
-    phasors = [f"{quantity} {number}" for number in range(1, table.phasors + 1) for quantity in ("magnitude", "angle")]
+    if table.spectrum:
+        numbers = [
+            f"{phasor}.{part}" for phasor in range(1, table.phasors + 1) for part in range(1, table.components + 1)
+        ]
+    else:
+        numbers = [f"{phasor}" for phasor in range(1, table.phasors + 1)]
+    phasors = [f"{quantity} {number}" for number in numbers for quantity in ("magnitude", "angle")]
     return ["frequency", "rocof", *phasors, *(f"analog {number}" for number in range(1, table.analogs + 1))]
 
 
 def quantities(table: Table) -> list[str]:
     """Quantity of each value channel."""
-    return ["frequency", "rocof", *["magnitude", "angle"] * table.phasors, *["analog"] * table.analogs]
+    return [
+        "frequency",
+        "rocof",
+        *["magnitude", "angle"] * (table.phasors * table.components),
+        *["analog"] * table.analogs,
+    ]
 
 
-TABLE_NAME = re.compile(r"(?:rate(\d+)|every(\d+)s)_ph(\d+)_an(\d+)_dg(\d+)$")
+TABLE_NAME = re.compile(r"(?:rate(\d+)|every(\d+)s)_ph(\d+)_an(\d+)_dg(\d+)(?:_h(\d+)|_i(\d+))?$")
 
 
 def table_of(name: str) -> Table | None:
@@ -141,8 +152,8 @@ def table_of(name: str) -> Table | None:
     match = TABLE_NAME.match(name)
     if match is None:
         return None
-    rate, every, phasors, analogs, digitals = (int(text or 0) for text in match.groups())
-    return Table(rate or -every, phasors, analogs, digitals)
+    rate, every, *sizes = (int(text or 0) for text in match.groups())
+    return Table(rate or -every, *sizes)
 
 
 def first_slot(time: int, rate: int) -> int:
@@ -156,10 +167,10 @@ def first_slot(time: int, rate: int) -> int:
 
 
 def channel_of(table: Table, quantity: str, index: int) -> int:
-    """Value channel of the index-th (0-based) channel of a quantity."""
+    """Value channel of the index-th (0-based) channel of a quantity; of spectra, each component counts."""
     first = {"frequency": 0, "rocof": 1, "magnitude": FIXED_CHANNELS, "angle": FIXED_CHANNELS + 1}
     if quantity == "analog":
-        return FIXED_CHANNELS + 2 * table.phasors + index
+        return FIXED_CHANNELS + 2 * table.phasors * table.components + index
     return first[quantity] + 2 * index
 
 

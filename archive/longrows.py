@@ -92,7 +92,7 @@ def _prefix(configuration: Configuration) -> str:
 
 def _names(configuration: Configuration) -> list[str]:
     """`quantity,name,` of each line of a row."""
-    key = (tuple(configuration.phasors), tuple(configuration.analogs), configuration.table[3])
+    key = (tuple(configuration.phasor_channels), tuple(configuration.analogs), configuration.table[3])
     return _cached_names(*key)
 
 

@@ -23,7 +23,8 @@ def picked(configuration: Configuration, quantity: str, name: str | None) -> Pic
     if quantity in ("status", "quality"):
         return Pick(quantity)
     names = {
-        "frequency": [""], "rocof": [""], "magnitude": configuration.phasors, "angle": configuration.phasors,
+        "frequency": [""], "rocof": [""], "magnitude": configuration.phasor_channels,
+        "angle": configuration.phasor_channels,
         "analog": configuration.analogs, "digital": [f"word {word + 1}" for word in range(table.digitals)],
     }.get(quantity)  # fmt: skip
     if names is None:

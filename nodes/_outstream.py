@@ -30,8 +30,8 @@ class Choice:
     """DATA_RATE told; None: that of most devices."""
 
     def takes(self, known: Configuration) -> bool:
-        """Whether a device is told."""
-        return _matches((known.link, known.name), self.devices)
+        """Whether a device is told: C37.118 has no frames for spectra."""
+        return not Table(*known.table).spectrum and _matches((known.link, known.name), self.devices)
 
     def of(self, known: Configuration) -> Chosen:
         """Which channels of a device are told."""

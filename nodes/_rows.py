@@ -134,7 +134,7 @@ class Rows:
         rows = [piece[1].stations[piece[2]] for piece in pieces]
         self._books.receive(device)
         message = Measurements(
-            table=tuple(table),  # type: ignore[arg-type]
+            table=table.key,
             device=device,
             time=_joined([piece[1].time for piece in pieces]),
             arrival=np.full(device.size, now.utc, np.int64),

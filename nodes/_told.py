@@ -24,8 +24,13 @@ def told(cfg: ConfigurationFrame, number: int, identity: dict[str, Any]) -> list
     place = {key: identity[key] for key in ("latitude", "longitude", "elevation") if identity.get(key) is not None}
     said = configurations(cfg, number, identity["name"], 0, region=identity.get("region", ""), **place)
     said = [_with_units(each, identity.get("analogs", {})) for each in said]
-    version = zlib.crc32(msgpack.packb([[getattr(each, name) for name in _CONTENT] for each in said]))
+    version = zlib.crc32(msgpack.packb([_content(each) for each in said]))
     return [replace(each, version=version) for each in said]
+
+
+def _content(message: Configuration) -> list[Any]:
+    """As versions were reckoned before there were components."""
+    return [getattr(message, name) for name in _CONTENT if name != "components" or message.components]
 
 
 def _with_units(message: Configuration, analogs: dict[str, Any]) -> Configuration:

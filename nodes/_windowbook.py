@@ -31,7 +31,9 @@ QUANTITY = re.compile(r"frequency|rocof|(magnitude|angle|analog) ([1-9]\d{0,2})"
 
 
 def channel(quantity: str, table: Table) -> int | None:
-    """Where a quantity stands among the value channels of a table; None if it has no such."""
+    """Where a quantity stands among the value channels of a table; None if it has no such, as tables of spectra."""
+    if table.spectrum:
+        return None
     match = QUANTITY.fullmatch(quantity)
     if match is None or match[1] is None:
         return {"frequency": 0, "rocof": 1}.get(quantity)

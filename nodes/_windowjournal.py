@@ -55,7 +55,7 @@ def took(note: Took) -> bytes:
     device = np.ascontiguousarray(note.device, "<u4").tobytes()
     slot = np.ascontiguousarray(note.slot, "<i8").tobytes()
     values = np.ascontiguousarray(note.values, "<f4").tobytes()
-    head = [note.writer, note.epoch, note.next, list(note.table), note.late, note.utc]
+    head = [note.writer, note.epoch, note.next, list(note.table.key), note.late, note.utc]
     return _pack(TOOK, *head, device, slot, values)
 
 
@@ -66,13 +66,13 @@ def named(word: Configuration) -> bytes:
 
 def early(writer: str, due: Due) -> bytes:
     """The note of an early window."""
-    return _pack(EARLY, writer, list(due.table), due.cut.device, due.cut.first)
+    return _pack(EARLY, writer, list(due.table.key), due.cut.device, due.cut.first)
 
 
 def state(book: Book, open_: Iterable[Due]) -> bytes:
     """The note that a segment begins with."""
     waiting: list[list[Any]] = [
-        [due.of, list(due.table), due.cut.device, due.cut.first, due.cut.values.size, due.cause, due.cut.came]
+        [due.of, list(due.table.key), due.cut.device, due.cut.first, due.cut.values.size, due.cause, due.cut.came]
         for due in open_
     ]
     schedules = [

@@ -13,7 +13,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from protocol.messages import FIXED_CHANNELS
+from protocol.messages import Table
 
 MAX_DEPTH = 8
 """Of lists and maps within one another in a field without a type of its own."""
@@ -118,19 +118,21 @@ def _tuple(elements: list[Check], name: str) -> Check:
 
 
 def _table(name: str) -> Check:
-    """A `Table`, which sets p, a, d and c."""
-    fields = _tuple(
-        [_scalar(int, (range(-(1 << 15), 1 << 15),), name), *[_scalar(int, (range(1 << 16),), name)] * 3], name
-    )
+    """A `Table` as its key, which sets p, a, d, o and c."""
+    rate, count = _scalar(int, (range(-(1 << 15), 1 << 15),), name), _scalar(int, (range(1 << 16),), name)
+    plain, whole = _tuple([rate, *[count] * 3], name), _tuple([rate, *[count] * 5], name)
 
     def check(value: Any, sizes: Sizes) -> Any:
-        rate, phasors, analogs, digitals = table = fields(value, sizes)
-        if rate == 0:
+        fields = whole if isinstance(value, list | tuple) and len(value) == len(Table._fields) else plain
+        table = Table(*fields(value, sizes))
+        if table.rate == 0:
             raise ValueError(f"{name} has no rate")
-        channels = FIXED_CHANNELS + 2 * phasors + analogs
-        for dim, size in (("p", phasors), ("a", analogs), ("d", digitals), ("c", channels)):
+        if table.orders and table.frequencies:
+            raise ValueError(f"{name} has harmonics and inter-harmonics")
+        own = ("p", table.phasors), ("a", table.analogs), ("d", table.digitals)
+        for dim, size in (*own, ("o", table.orders or table.frequencies), ("c", table.channels)):
             _fit(sizes, dim, size, name)
-        return table
+        return table.key
 
     return check
 

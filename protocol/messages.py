@@ -10,6 +10,10 @@ of one reporting rate and one channel shape.
 The value channels of a table of `p` phasors and `a` analogs are, in this order:
 frequency [Hz], ROCOF [Hz/s], then per phasor magnitude [V or A, rms, primary] and angle [degrees, -180..180],
 then the analogs [unit of the configuration]. What a device marked invalid is NaN.
+
+In a table of harmonics or inter-harmonics a phasor has one component per order or frequency: magnitude and angle of
+the first phasor's components one after the other, then those of the second. Frequency and ROCOF are the fundamental's.
+A station has a device number of its own for each of these tables (`spectrum_number`).
 """
 
 from __future__ import annotations
@@ -33,10 +37,12 @@ F4 = NDArray[np.float32]
 Count = Annotated[int, range(1 << 63)]
 Number4 = Annotated[int, range(1 << 32)]
 Number2 = Annotated[int, range(1 << 16)]
-TableKey = Annotated[tuple[int, int, int, int], "table"]
-"""A `Table`; it sets the sizes p, a, d and c of the message."""
+TableKey = Annotated[tuple[int, ...], "table"]
+"""A `Table` as plain numbers (`Table.key`); it sets the sizes p, a, d, o and c of the message."""
 
 STATIONS_PER_LINK = 1 << 16
+STATIONS_PER_SPECTRUM = 1 << 14
+"""Stations of a stream that may have spectra."""
 FIXED_CHANNELS = 2
 """Frequency and ROCOF, which every table has."""
 
@@ -51,6 +57,20 @@ def split_device(device: int) -> tuple[int, int]:
     return divmod(int(device), STATIONS_PER_LINK)
 
 
+class Spectrum(IntEnum):
+    """What the components of a phasor are. Numbers are part of device numbers: append only."""
+
+    NONE = 0
+    """There is but one: the fundamental."""
+    HARMONICS = 1
+    INTERHARMONICS = 2
+
+
+def spectrum_number(device: int, spectrum: Spectrum) -> int:
+    """Number of a fundamental's device as it stands in the table of that spectrum."""
+    return device + spectrum * STATIONS_PER_SPECTRUM
+
+
 class Table(NamedTuple):
     """What the rows of one table have in common."""
 
@@ -60,17 +80,41 @@ class Table(NamedTuple):
     analogs: int
     digitals: int
     """Number of 16-bit digital words."""
+    orders: int = 0
+    """Harmonics of each phasor; 0: this is no table of harmonics."""
+    frequencies: int = 0
+    """Inter-harmonics of each phasor; 0: this is no table of inter-harmonics."""
+
+    @property
+    def spectrum(self) -> Spectrum:
+        """What the components of a phasor are."""
+        if self.orders:
+            return Spectrum.HARMONICS
+        return Spectrum.INTERHARMONICS if self.frequencies else Spectrum.NONE
+
+    @property
+    def components(self) -> int:
+        """Of each phasor, at least one."""
+        return self.orders or self.frequencies or 1
 
     @property
     def channels(self) -> int:
         """Number of value channels `c`."""
-        return FIXED_CHANNELS + 2 * self.phasors + self.analogs
+        return FIXED_CHANNELS + 2 * self.phasors * self.components + self.analogs
+
+    @property
+    def key(self) -> tuple[int, ...]:
+        """As in messages and on disk: the last two only where there are components."""
+        return tuple(self) if self.spectrum else tuple(self[:4])
 
     @property
     def name(self) -> str:
-        """As in the archive: `rate50_ph4_an0_dg1`; `every5s_…` for seconds per frame."""
+        """As in the archive: `rate50_ph4_an0_dg1`; `every5s_…` for seconds per frame; with `_h49` or `_i70` behind it,
+        the number of harmonics or inter-harmonics.
+        """
         pace = f"rate{self.rate}" if self.rate > 0 else f"every{-self.rate}s"
-        return f"{pace}_ph{self.phasors}_an{self.analogs}_dg{self.digitals}"
+        spectrum = f"_h{self.orders}" if self.orders else f"_i{self.frequencies}" if self.frequencies else ""
+        return f"{pace}_ph{self.phasors}_an{self.analogs}_dg{self.digitals}{spectrum}"
 
 
 REGISTRY: dict[bytes, type] = {}
@@ -135,7 +179,7 @@ class Configuration(Numbered):
     name: str
     """Station name, cleaned."""
     protocol: str
-    """`c37118` or `gbt26865`."""
+    """`c37118`, `gbt26865` or `smd`."""
     table: TableKey
     """`Table` of its rows."""
     time_base: Annotated[int, range(1, 1 << 32)]
@@ -167,6 +211,17 @@ class Configuration(Numbered):
     """What else the configuration frame said (format, scales, G_PMU_ID, service class, window, group delay …)."""
     again: bool = False
     """Not a word of its stream but repeated to one reader that begins in the middle of it: this is in force there."""
+    components: Annotated[list[float], "o"] = field(default_factory=list)
+    """Orders of the harmonics, or frequencies of the inter-harmonics [Hz], ascending; none in other tables."""
+
+    @property
+    def phasor_channels(self) -> list[str]:
+        """Name of each magnitude-angle pair among the value channels: of phasors, or `VA h5`, `VA 37.5 Hz` of their
+        components."""
+        if not self.components:
+            return self.phasors
+        texts = [f"h{each:g}" if Table(*self.table).orders else f"{each:g} Hz" for each in self.components]
+        return [f"{phasor} {text}" for phasor in self.phasors for text in texts]
 
 
 @message(b"MEA")

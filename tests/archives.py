@@ -22,7 +22,7 @@ NONE = Now(0, 0)
 def configuration(link: int, table: Table = SMALL, version: int = 1, name: str = "", **more: Any) -> Configuration:
     fields: dict[str, Any] = {
         "device": device_number(link, 0), "version": version, "link": f"link{link}", "stream": link,
-        "station": link + 1000, "name": name or f"站 {link}", "protocol": "c37118", "table": tuple(table),
+        "station": link + 1000, "name": name or f"站 {link}", "protocol": "c37118", "table": table.key,
         "time_base": 1_000_000, "nominal": 50, "count": version,
         "phasors": [f"V{k}" for k in range(table.phasors)], "phasor_units": ["V"] * table.phasors,
         "analogs": [f"A{k}" for k in range(table.analogs)], "analog_units": ["rms"] * table.analogs,
@@ -43,7 +43,7 @@ def measurements(links: Any, times: Any, table: Table = SMALL, seed: int = 0, as
     values = (mix[:, None] / np.arange(1, table.channels + 1)).astype(np.float32)
     values[mix % 7 == 0, 0] = np.nan
     return Measurements(
-        table=tuple(table), device=device, time=time, arrival=time + 1000, snapped=np.zeros(n, np.int32),
+        table=table.key, device=device, time=time, arrival=time + 1000, snapped=np.zeros(n, np.int32),
         quality=(mix % 256).astype(np.uint8), status=(mix % 65536).astype(np.uint16),
         aside=np.full(n, aside, np.uint8), values=values,
         digital=np.repeat((mix % 65536).astype(np.uint16)[:, None], table.digitals, axis=1), **numbering,

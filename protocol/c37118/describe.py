@@ -48,7 +48,7 @@ def configurations(
             station=station.idcode,
             name=station.name,
             protocol="c37118",
-            table=Table(cfg.rate, len(station.phasors), len(station.analogs), len(station.digitals)),
+            table=Table(cfg.rate, len(station.phasors), len(station.analogs), len(station.digitals)).key,
             time_base=cfg.time_base,
             nominal=station.nominal,
             count=station.changes,

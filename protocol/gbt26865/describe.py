@@ -48,7 +48,7 @@ def configurations(
         replace(
             each,
             protocol="gbt26865",
-            table=Table(station.rate, *each.table[1:]),
+            table=Table(station.rate, *each.table[1:]).key,
             detail=each.detail | _detail(cfg, station),
         )
         for each, station in zip(told, cfg.stations, strict=True)

@@ -21,7 +21,7 @@ def test_json_and_back() -> None:
     assert math.isnan(back.elevation)
     assert back.latitude == 31.5
     assert back.detail == {"scale": 0.5, "nan": None, "3": [1, 2], "raw": "01ff"}
-    assert back.table == tuple(SMALL)
+    assert back.table == SMALL.key
 
 
 def test_what_is_no_configuration() -> None:

@@ -52,7 +52,7 @@ def test_devices_of_one_layout_share_a_message_each_with_its_own_scale():
         rows.configure(link, compile_codec(cfg))
         rows.add(link, frames(cfg, [0, 1], volts=100.0))
     [(message, links)] = list(rows.columns(NOW))
-    assert message.table == Table(50, 1, 0, 0)
+    assert message.table == Table(50, 1, 0, 0).key
     np.testing.assert_array_equal(links, [3, 3, 7, 7])
     np.testing.assert_array_equal(message.device, [device_number(link, 0) for link in (3, 3, 7, 7)])
     np.testing.assert_allclose(message.values[:, 2], 100.0, rtol=0.1)
@@ -69,9 +69,9 @@ def test_stations_of_different_shape_go_to_their_own_tables():
     rows.configure(9, compile_codec(cfg))
     rows.add(9, frames(cfg, [5], volts=20.0))
     told = {message.table: message for message, _ in rows.columns(NOW)}
-    assert set(told) == {Table(50, 1, 0, 0), Table(50, 1, 2, 0)}
-    np.testing.assert_array_equal(told[Table(50, 1, 2, 0)].device, [device_number(9, 1), device_number(9, 2)])
-    np.testing.assert_array_equal(told[Table(50, 1, 2, 0)].values[:, 4:], np.full((2, 2), 7.0))
+    assert set(told) == {Table(50, 1, 0, 0).key, Table(50, 1, 2, 0).key}
+    np.testing.assert_array_equal(told[Table(50, 1, 2, 0).key].device, [device_number(9, 1), device_number(9, 2)])
+    np.testing.assert_array_equal(told[Table(50, 1, 2, 0).key].values[:, 4:], np.full((2, 2), 7.0))
     assert books.devices.size == 3
 
 

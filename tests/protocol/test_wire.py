@@ -51,7 +51,7 @@ def rows(count: int = 2, phasors: int = 1, digitals: int = 0) -> Measurements:
 def test_empty_and_odd_shapes(count, digitals):
     came = carried(rows(count, digitals=digitals))
     assert (came.values.shape, came.digital.shape) == ((count, 4), (count, digitals))
-    assert came.table == Table(50, 1, 0, digitals)
+    assert came.table == Table(50, 1, 0, digitals).key
 
 
 def test_big_endian_and_strided_arrays_arrive_as_their_values():
@@ -257,6 +257,8 @@ def test_device_numbers_take_apart(link, station):
 
 
 def test_table_names_and_channels():
+    assert Table(1, 6, 0, 0, orders=49).name == "rate1_ph6_an0_dg0_h49"
+    assert Table(1, 6, 0, 0, frequencies=7).channels == 2 + 2 * 6 * 7
     assert Table(50, 4, 1, 2).name == "rate50_ph4_an1_dg2"
     assert Table(-5, 0, 0, 0).name == "every5s_ph0_an0_dg0"
     assert Table(50, 4, 1, 2).channels == 11

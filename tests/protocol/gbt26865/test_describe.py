@@ -26,7 +26,7 @@ def test_one_message_for_each_station(version: int) -> None:
     assert {(each.protocol, each.stream, each.station, each.count) for each in (first, second)} == {
         ("gbt26865", 0, 0, 0)
     }
-    assert (first.table, second.table) == (Table(50, 2, 1, 1), Table(12, 2, 1, 1))
+    assert (first.table, second.table) == (Table(50, 2, 1, 1).key, Table(12, 2, 1, 1).key)
     assert (first.nominal, second.nominal, first.time_base) == (50, 60, 1_000_000)
     assert (first.name, first.phasors, first.phasor_units) == ("场站一 PMU", ["UA-A相电压", "IA"], ["V", "A"])
     assert (first.analogs, first.analog_units, first.detail["analog_scales"]) == (["有功功率"], ["rms"], [2.5])
