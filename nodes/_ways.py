@@ -13,9 +13,10 @@ from nodes._link import Link
 from nodes._manners import DATAGRAM_BITE, Manners
 from nodes._peek import CHUNK, DATAGRAMS, DatagramEnd, StreamEnd
 from nodes._state import Handed
+from nodes._tongues import tongue
 from protocol.c37118 import Splitter, stream_id
 from protocol.c37118.common import MIN_FRAME
-from protocol.c37118.session import Master, MasterSettings
+from protocol.c37118.session import MasterSettings
 
 if TYPE_CHECKING:
     from nodes._bulk import Bulk
@@ -31,8 +32,10 @@ class StreamWay:
 
     def __init__(self, slot: int, handed: Handed, end: StreamEnd, settings: MasterSettings) -> None:
         self.slot, self.handed, self.end = slot, handed, end
-        self.splitter = Splitter()
-        self.link = Link(slot, handed.balancer, handed.connection, handed.peer[0], Master(settings), self._send)
+        self.tongue = tongue(handed.protocol)
+        self.splitter = self.tongue.splitter()
+        master = self.tongue.master(settings, handed.download)
+        self.link = Link(slot, handed.balancer, handed.connection, handed.peer[0], self.tongue, master, self._send)
         self.manners = Manners()
         self.unsent = b""
         self.ended: str = ""
@@ -50,6 +53,11 @@ class StreamWay:
     def links(self) -> list[Link]:
         return [self.link, *self.link.beside.values()]
 
+    @property
+    def carrier(self) -> Link | None:
+        """Whose frames come."""
+        return self.link
+
     def read(self) -> Iterator[tuple[Link, list[bytes]]]:
         """What came: (link, whole frames)."""
         try:
@@ -65,6 +73,15 @@ class StreamWay:
         self.looked += len(chunk)
         self.position += len(chunk)
         yield self.link, self.splitter.feed(chunk)
+
+    def first_frame(self) -> bytes | None:
+        """The first frame of what is queued, which stays there; None: it is not whole, or there is none."""
+        try:
+            chunk = self.end.look(self.looked, self.manners.room)
+        except OSError:
+            return None  # `read` will say so
+        frames = self.tongue.splitter().feed(chunk) if chunk else []
+        return frames[0] if frames else None
 
     @property
     def came(self) -> int:
@@ -156,6 +173,11 @@ class DatagramWay:
     def links(self) -> list[Link]:
         return [self._only, *self._only.beside.values()] if self._only else list(self._heard.values())
 
+    @property
+    def carrier(self) -> Link | None:
+        """Whose frames come, if there is one device."""
+        return self._only
+
     def read(self) -> Iterator[tuple[Link, list[bytes]]]:
         """What came: (link, whole frames)."""
         if not self.looked:
@@ -236,8 +258,9 @@ class DatagramWay:
         return link
 
     def _new_link(self, address: str, key: tuple[str, int]) -> Link:
-        master = Master(self.settings)
-        return Link(self.slot, self.handed.balancer, self.handed.connection, address, master, self._send, key)
+        spoken = tongue(self.handed.protocol)
+        ours = self.slot, self.handed.balancer, self.handed.connection, address, spoken
+        return Link(*ours, spoken.master(self.settings), self._send, key)
 
     @property
     def over(self) -> str:

@@ -273,6 +273,7 @@ class Receiver(Node):
         for ways in self.reading.slots.values():
             for link in ways[0].links if ways[0].handed.balancer == balancer else ():
                 self.links.ask_again(link)
+                self.links.want_data_again(link)
         for connection, slot in list(self.awaited.items()):
             state = self.notebook.state.ways[slot] if self.notebook else None
             if state and state.handed.balancer == balancer and connection not in coming:
@@ -285,7 +286,8 @@ class Receiver(Node):
             self._incomplete(balancer, connection, descriptors)
             return
         slot = self.awaited.pop(connection, None)
-        note = {"cfg3": True, "stream": None, "target": None, "tls": None, **note, "balancer": balancer}
+        unsaid = {"cfg3": True, "stream": None, "target": None, **Handed._field_defaults}
+        note = {**unsaid, **note, "balancer": balancer}
         handed = Handed.of([note[name] for name in Handed._fields])
         if slot is not None and self.notebook:
             way = self.notebook.state.ways[slot]
@@ -352,7 +354,7 @@ class Receiver(Node):
         newer = self.links.carriers.get(note["device"]["number"])
         yield from self.links.introduce(link, note, now)
         yield from self.links.flush(now)
-        self.links.rows.forget(link.number)
+        self.links.forget_rows(link)
         if newer:
             yield from self.links.say_configuration(newer, now)
 
