@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from algorithms.plausibility import Plausible
 from nodes._state import SOURCES
-from protocol.c37118 import Bank, Batch, Codec
+from protocol.c37118 import Batch, Codec
 from protocol.clock import Now
 from protocol.messages import STATIONS_PER_LINK, STATIONS_PER_SPECTRUM, Measurements, Table, Tally, device_number
 
@@ -36,7 +36,7 @@ class _Layout:
         """Link of each frame."""
         self.blocks: list[tuple[U1, I8]] = []
         """Frames [n, size] that came together, and their links [n]."""
-        self._bank = Bank([first])
+        self._bank = first.bank()
         self._free = [0]
         """Places in the bank that no link has."""
         self._place = np.full(1, -1, np.intp)
