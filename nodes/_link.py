@@ -8,7 +8,7 @@ from typing import Any
 
 from nodes._state import SOURCES
 from nodes._tongues import Session, Tongue
-from protocol.c37118 import Codec, ConfigurationFrame, FrameType, frame_type, session, stream_id
+from protocol.c37118 import Codec, ConfigurationFrame, FrameError, FrameType, frame_type, session, stream_id
 from protocol.messages import Spectrum
 
 BESIDE_AT_MOST = 64
@@ -78,11 +78,17 @@ class Link:
         """Of its rows: what they are numbered by (`nodes/_rows.py`) -> codec."""
         return {self.number + spectrum * SOURCES: codec for spectrum, codec in self.codecs.items()}
 
-    def compile(self) -> None:
-        """Make the codecs of the configuration in force, as far as it is known who this is."""
-        if self.master.cfg is not None:
-            self.codecs = self.tongue.codecs(self.master.cfg, self.identity)
-            self.tongue.tell(self.master, self.codecs)
+    def compile(self, cfg: ConfigurationFrame) -> str:
+        """Make the codecs of a configuration, as far as it is known who this is; returns why not all could be made."""
+        why = ""
+        try:
+            self.tongue.tell(self.master, self.identity)
+            self.codecs = self.tongue.codecs(cfg, self.identity)
+        except FrameError as fault:  # of spectra: the fundamental's is always there
+            self.identity, why = {**self.identity, "kind": None}, str(fault)
+            self.tongue.tell(self.master, self.identity)
+            self.codecs = self.tongue.codecs(cfg, self.identity)
+        return why
 
     def by_source(self, frames: list[bytes]) -> Iterator[tuple[int, list[bytes]]]:
         """DATA frames that the session accepts, by what their rows are numbered by."""

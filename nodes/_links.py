@@ -91,11 +91,10 @@ class Links:
         self._came[link] = None
         early, link.early = link.early, []
         for cfg, frames in early:
-            link.codecs = link.tongue.codecs(cfg, link.identity)
+            self._compile(link, cfg, now)
             yield from self.say_configuration(link, now)
             for source, part in link.by_source(frames):
                 self.rows.add(source, part)
-        link.tongue.tell(link.master, link.codecs)
         for column, frames_counted in enumerate(link.unbooked):
             if column:
                 self.books.add(number, link.stations, column, frames_counted)
@@ -363,7 +362,7 @@ class Links:
         if link.number and link.stream != stream:
             yield from self.flush(now)
             self.release(link)
-        link.compile()
+        self._compile(link, cfg, now)
         if link.number:
             yield from self.say_configuration(link, now)
             return
@@ -373,6 +372,11 @@ class Links:
             link.asked, link.muted = -1, True  # a configuration alone, without DATA, is no further stream
         else:
             self.ask(link, stream)
+
+    def _compile(self, link: Link, cfg: ConfigurationFrame, now: Now) -> None:
+        why = link.compile(cfg)
+        if why:
+            self.complain(link, why, now)
 
     def say_configuration(self, link: Link, now: Now) -> Actions:
         """Rows of the old configuration first, then the new one."""

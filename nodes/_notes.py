@@ -196,4 +196,5 @@ def recall(link: Link, state: LinkState) -> None:
     cfg: Any = recalled(state.configuration) if state.configuration else None
     link.master.recall(session, cfg, state.first, list(state.held))
     link.early = [(recalled(cfg), list(frames)) for cfg, frames in state.early]
-    link.compile()
+    if cfg:
+        link.compile(cfg)

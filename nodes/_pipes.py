@@ -15,6 +15,7 @@ from nodes._links import Links
 from nodes._node import Actions
 from nodes._peek import StreamEnd
 from nodes._state import Handed
+from nodes._tongues import Tongue
 from nodes._ways import StreamWay, Way
 from protocol import gbt26865
 from protocol.c37118.session import MasterSettings
@@ -27,8 +28,8 @@ PATIENCE = 10 * SECOND
 class DataPipe(StreamWay):
     """A connection with nothing but DATA of a link whose commands go another way."""
 
-    def __init__(self, slot: int, handed: Handed, end: StreamEnd, settings: MasterSettings) -> None:
-        super().__init__(slot, handed, end, settings)
+    def __init__(self, slot: int, handed: Handed, end: StreamEnd, settings: MasterSettings, spoken: Tongue) -> None:
+        super().__init__(slot, handed, end, settings, spoken)
         self.partner: Link | None = None
         """Whose DATA these are; None: its management pipe is not there yet."""
         self.until = 0

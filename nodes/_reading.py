@@ -24,7 +24,7 @@ from nodes._pipes import PATIENCE, DataPipe, Pipes
 from nodes._rows import CORRUPT
 from nodes._state import Handed, WayState
 from nodes._tlsway import Handshakes, TlsEnd, TlsWay
-from nodes._tongues import tongue
+from nodes._tongues import Tongue
 from nodes._ways import DatagramWay, StreamWay, Way
 from protocol import gbt26865
 from protocol.c37118.session import Master, MasterSettings
@@ -71,10 +71,11 @@ class Reading:
         notebook: Notebook | None,
         session: MasterSettings,
         noise: int,
+        tongues: dict[str, Tongue],
     ) -> None:
         """`session`: what sessions have in common. Without a notebook nothing is remembered. `noise`: bytes of no use
         that a connection may bring beyond those of use."""
-        self.noise = noise
+        self.noise, self.tongues = noise, tongues
         self.links, self.balancers, self.machine, self.notebook = links, balancers, machine, notebook
         self.session, self.handshakes = session, Handshakes()
         self.log = structlog.get_logger()
@@ -119,7 +120,7 @@ class Reading:
             if isinstance(way, DatagramWay):
                 way.resume(state.last)
                 continue
-            missed = way.resume(state.position, _splitter(state))
+            missed = way.resume(state.position, _splitter(state, way.tongue))
             if missed:
                 self.links.counts["bytes_missed"] += missed
                 self.log.warning("taken by a predecessor that could not journal it", bytes=missed, peer=way.handed.peer)
@@ -138,7 +139,7 @@ class Reading:
         ways = self._ways(slot, state.handed, ends if _has_stream(state.handed) else ends[1:])
         self._recall(ways, slot, state, now)
         if isinstance(ways[0], StreamWay):
-            ways[0].splitter = _splitter(state)
+            ways[0].splitter = _splitter(state, ways[0].tongue)
         for link in ways[0].links:
             if link.number in self.links.carriers:
                 link.number, link.refused = 0, True
@@ -166,14 +167,14 @@ class Reading:
         return [self.machine.stream(first), *(self.machine.datagrams(each) for each in others)]
 
     def _ways(self, slot: int, handed: Handed, ends: list[StreamEnd | DatagramEnd]) -> list[Way]:
-        session = self._session(handed)
+        session, spoken = self._session(handed), self.tongues[handed.protocol]
         if isinstance(ends[0], DatagramEnd):
             return [DatagramWay(slot, handed, ends[0], session, handed.target)]
         if isinstance(ends[0], TlsEnd):
             return [TlsWay(slot, handed, ends[0], session)]
         if handed.pipe == "data":
-            return [DataPipe(slot, handed, ends[0], session)]
-        stream = StreamWay(slot, handed, ends[0], session)
+            return [DataPipe(slot, handed, ends[0], session, spoken)]
+        stream = StreamWay(slot, handed, ends[0], session, spoken)
         ways: list[Way] = [stream]
         if handed.how == "tcp_udp" and isinstance(ends[-1], DatagramEnd):
             data = DatagramWay(slot, handed, ends[-1], session)
@@ -405,7 +406,7 @@ class Reading:
         if link is None:
             return
         handed = way.handed._replace(pipe="data", beside=link.connection)
-        pipe = DataPipe(way.slot, handed, way.end, self._session(handed))
+        pipe = DataPipe(way.slot, handed, way.end, self._session(handed), way.tongue)
         self._enter([pipe])
         self.ways[pipe.end.fileno()] = pipe
         if self.notebook:
@@ -492,6 +493,5 @@ def _has_stream(handed: Handed) -> bool:
     return handed.how not in ("udp", "spontaneous")
 
 
-def _splitter(state: WayState) -> Splitter:
-    spoken = tongue(state.handed.protocol)
+def _splitter(state: WayState, spoken: Tongue) -> Splitter:
     return spoken.restored(state.tail, state.splitter) if state.splitter else spoken.splitter()

@@ -21,7 +21,8 @@ from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, W
 
 from nodes import _yaml
 from nodes._faults import Faulty, Lines
-from nodes._settings import Address, Number, Settings, fault, parse_address
+from nodes._settings import Address, FilePath, Number, Settings, fault, parse_address
+from protocol import smd
 from protocol.gbt26865.common import IDENTITY
 
 IP = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -269,6 +270,8 @@ class Site(Settings):
     """A device that no entry recognises: refuse it, or admit it under a number of its own."""
     admit_from: list[NetworkText] = Field(default_factory=list)
     """Networks that devices which no entry recognises are admitted from; none: from anywhere."""
+    smd_table: FilePath | None = None
+    """How the frames of SMDs look; none: as the table says that comes with the program (`docs/smd-frames.md`)."""
     devices: list[Device] = Field(default_factory=list)
     """All links."""
     text: str = ""
@@ -290,13 +293,13 @@ class Site(Settings):
 def load(path: Path, shown: str | None = None) -> Site:
     """The checked site in a file. Raises Faulty with all faults."""
     data, lines, text = _yaml.read(path, shown)
-    site = _model(data, lines)
+    site = _model(data, lines, path.resolve().parent)
     if lines.faults or site is None:
         raise Faulty(lines.faults)
     return site.model_copy(update={"text": text})
 
 
-def _model(data: Any, lines: Lines) -> Site | None:
+def _model(data: Any, lines: Lines, base: Path) -> Site | None:
     if not isinstance(data, dict):
         if not lines.faults:
             lines.fault((), "not a site file", "write station:, unknown: and devices:")
@@ -305,9 +308,14 @@ def _model(data: Any, lines: Lines) -> Site | None:
         lines.fault(("text",), "site: unknown setting 'text'", "leave it out")
     _check_devices(data.get("devices"), lines)
     try:
-        return Site.model_validate(data)
+        site = Site.model_validate(data, context={"base": base})
+        smd.load(site.smd_table)
     except ValidationError as error:
         lines.settings((), Site, error, "site")
+    except smd.LayoutError as error:
+        lines.fault(("smd_table",), f"site: {str(error).splitlines()[0]}", "correct that file, or leave smd_table out")
+    else:
+        return site
     return None
 
 

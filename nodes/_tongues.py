@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from functools import cache
+from pathlib import Path
 from typing import Any
 
-from protocol import c37118, gbt26865
+from protocol import c37118, gbt26865, smd
 from protocol.c37118 import Codec, ConfigurationFrame, FrameType, frame_type, session
 from protocol.c37118.common import CONFIGURATIONS
 from protocol.c37118.configuration import recalled, remembered
@@ -88,8 +88,8 @@ class Tongue:
         """What other nodes hear of it."""
         return c37118.configurations(cfg, number, identity["name"], 0, **place)
 
-    def tell(self, master: Session, codecs: dict[int, Codec]) -> None:
-        """A session whose frames with rows are of several kinds is told which."""
+    def tell(self, master: Session, identity: dict[str, Any]) -> None:
+        """A session whose frames with rows are of several kinds is told who it is, to know which."""
 
     def expected(self, master: Session) -> int | None:
         """Whose frames a session wants, as a number; None: whoever comes."""
@@ -183,7 +183,56 @@ def _scales(identity: dict[str, Any]) -> dict[str, float]:
     return {name: each["scale"] for name, each in identity.get("analogs", {}).items()}
 
 
-@cache
-def tongue(name: str) -> Tongue:
-    """The one that the site file calls so."""
-    return {each.name: each for each in (Tongue, Chinese, Older)}[name]()
+class Smd(Chinese):
+    """GB/T 26865.2-2011 with the frames of SMDs; a device that is none has fundamentals only."""
+
+    name = "smd"
+
+    def __init__(self, table: Path | None) -> None:
+        """`table`: of the frames' layouts; None: the one that comes with the program. Raises LayoutError."""
+        self.layouts = smd.load(table)
+
+    def splitter(self) -> Splitter:
+        return smd.splitter_of(self.layouts)()
+
+    def restored(self, tail: bytes, state: list[int]) -> Splitter:
+        return smd.splitter_of(self.layouts).restored(tail, state)
+
+    def master(self, settings: session.MasterSettings, download: dict[str, Any] | None = None) -> Session:
+        return smd.Master(self._settings(settings, download), self.layouts)
+
+    def is_data(self, frame: bytes) -> bool:
+        return smd.spectrum_of(frame, self.layouts) is not None or super().is_data(frame)
+
+    def spectrum(self, frame: bytes) -> int:
+        return smd.spectrum_of(frame, self.layouts) or Spectrum.NONE
+
+    def codecs(self, cfg: ConfigurationFrame, identity: dict[str, Any]) -> dict[int, Codec]:
+        assert isinstance(cfg, gbt26865.ConfigurationFrame)
+        kind = _kind(identity)
+        if kind is None:
+            return super().codecs(cfg, identity)
+        return dict(smd.compile_codecs(cfg, kind, self.layouts, _scales(identity)).items())
+
+    def configurations(
+        self, cfg: ConfigurationFrame, number: int, identity: dict[str, Any], **place: Any
+    ) -> list[Configuration]:
+        assert isinstance(cfg, gbt26865.ConfigurationFrame)
+        kind = _kind(identity)
+        if kind is None:
+            return super().configurations(cfg, number, identity, **place)
+        return smd.configurations(cfg, kind, self.layouts, number, identity["name"], 0, **place)
+
+    def tell(self, master: Session, identity: dict[str, Any]) -> None:
+        assert isinstance(master, smd.Master)
+        master.know(_kind(identity))
+
+
+def _kind(identity: dict[str, Any]) -> smd.Kind | None:
+    """Which kind of SMD the site file says that it is."""
+    return smd.Kind(f"SMD-{identity['kind']}") if identity.get("kind") else None
+
+
+def tongues(table: Path | None = None) -> dict[str, Tongue]:
+    """All of them, as the site file calls them; `table`: of the layouts of SMDs' frames. Raises LayoutError."""
+    return {each.name: each for each in (Tongue(), Chinese(), Older(), Smd(table))}

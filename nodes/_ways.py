@@ -13,7 +13,7 @@ from nodes._link import Link
 from nodes._manners import DATAGRAM_BITE, Manners
 from nodes._peek import CHUNK, DATAGRAMS, DatagramEnd, StreamEnd
 from nodes._state import Handed
-from nodes._tongues import tongue
+from nodes._tongues import Tongue
 from protocol.c37118 import Splitter, stream_id
 from protocol.c37118.common import MIN_FRAME
 from protocol.c37118.session import MasterSettings
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 UNSENT_AT_MOST = 4096
 """Bytes of commands that wait for a device which does not read; then the link is given up."""
+DEFAULT = Tongue()
+"""Of all that is spoken over UDP, and under TLS."""
 SENDERS_AT_MOST = 2048
 """Devices heard on one UDP port; frames of more are refused."""
 
@@ -30,9 +32,11 @@ SENDERS_AT_MOST = 2048
 class StreamWay:
     """A TCP connection of one device."""
 
-    def __init__(self, slot: int, handed: Handed, end: StreamEnd, settings: MasterSettings) -> None:
+    def __init__(
+        self, slot: int, handed: Handed, end: StreamEnd, settings: MasterSettings, spoken: Tongue = DEFAULT
+    ) -> None:
         self.slot, self.handed, self.end = slot, handed, end
-        self.tongue = tongue(handed.protocol)
+        self.tongue = spoken
         self.splitter = self.tongue.splitter()
         master = self.tongue.master(settings, handed.download)
         self.link = Link(slot, handed.balancer, handed.connection, handed.peer[0], self.tongue, master, self._send)
@@ -258,9 +262,8 @@ class DatagramWay:
         return link
 
     def _new_link(self, address: str, key: tuple[str, int]) -> Link:
-        spoken = tongue(self.handed.protocol)
-        ours = self.slot, self.handed.balancer, self.handed.connection, address, spoken
-        return Link(*ours, spoken.master(self.settings), self._send, key)
+        ours = self.slot, self.handed.balancer, self.handed.connection, address, DEFAULT
+        return Link(*ours, DEFAULT.master(self.settings), self._send, key)
 
     @property
     def over(self) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import structlog
@@ -32,10 +33,12 @@ from nodes._rows import COLUMNS, CORRUPT, RECEIVED
 from nodes._settings import Duration, Rate, Size
 from nodes._state import Handed, State, StateError, replay
 from nodes._stream import Writer
+from nodes._tongues import tongues
 from nodes._ways import StreamWay
 from protocol.c37118.session import MasterSettings
 from protocol.clock import MICROSECOND, MILLISECOND, SECOND, Now, period
 from protocol.messages import Durable, Fetch
+from protocol.smd import LayoutError
 
 LOOK_AROUND = 50 * MILLISECOND
 """How often sessions' own timers and unsent commands are looked at."""
@@ -137,7 +140,13 @@ class Receiver(Node):
         self.links = Links(self.writer, self.balancers, settings.plausible, rates, configurations)
         self.notebook = Notebook(state, self.links) if self.keeper else None
         session = MasterSettings(cfg3=settings.cfg3, wait=settings.answer)
-        self.reading = Reading(self.links, self.balancers, self.machine, self.notebook, session, settings.noise)
+        table = self.place.site.get("smd_table")
+        try:
+            spoken = tongues(Path(table) if table else None)
+        except LayoutError as fault:
+            raise StartError(str(fault)) from fault
+        ours = self.links, self.balancers, self.machine, self.notebook
+        self.reading = Reading(*ours, session, settings.noise, spoken)
         self.balancers.holding = self.reading.holding
 
     def _remember(self, state: State, now: Now) -> None:

@@ -9,7 +9,7 @@ from algorithms.plausibility import use_kernels
 from nodes._manners import BITE, BURST, FORGIVEN, TIMES, Configurations, Manners, Rates
 from nodes._oddities import Times
 from nodes._peek import CHUNK
-from nodes._tongues import tongue
+from nodes._tongues import Tongue
 from protocol.c37118 import encode_configuration, parse
 from protocol.c37118.configuration import ConfigurationFrame
 from protocol.clock import SECOND, Now
@@ -103,7 +103,7 @@ def test_a_frame_every_ten_seconds() -> None:
 
 
 def may_tell(limit: Configurations, address: str, frame: bytes, cfg: ConfigurationFrame | None, now: Now) -> bool:
-    spoken = tongue("c37118")
+    spoken = Tongue()
     return limit.may_tell((address, spoken.stream(frame)), *spoken.body(frame), cfg, now)
 
 
