@@ -88,7 +88,8 @@ class Links:
         link.identity, link.stream = note["device"], note["stream"]
         number = link.number = link.identity["number"]
         self.names[number] = link.identity["name"]
-        self._came[link] = None
+        if any(frames for _, frames in link.early):
+            self._came[link] = None
         early, link.early = link.early, []
         for cfg, frames in early:
             self._compile(link, cfg, now)

@@ -65,8 +65,9 @@ class Pipes:
         self._links = links
         self._data: dict[int, DataPipe] = {}
         """By slot."""
-        self._undecided: dict[int, int] = {}
-        """Slots of connections that may be a whole device or a data pipe -> monotonic ns; when it is decided anyhow."""
+        self._undecided: dict[int, int | None] = {}
+        """Slots of connections that may be a whole device or a data pipe -> monotonic ns when it is decided anyhow;
+        None: no DATA came yet."""
 
     @property
     def data(self) -> list[DataPipe]:
@@ -86,33 +87,31 @@ class Pipes:
         if way.handed.pipe != "management":
             yield from self._links.events(way.link, way.link.master.data_pipe(True, now), now)
         if not way.handed.pipe:
-            self._undecided[way.slot] = now.monotonic + PATIENCE
+            self._undecided[way.slot] = None
 
-    def came_again(self, way: Way, position: int, now: Now) -> None:
+    def came_again(self, way: Way, position: int) -> None:
         """One of a former life, of which so many bytes were taken."""
         if isinstance(way, StreamWay) and way.tongue.edition and not (way.handed.pipe or position):
-            self._undecided[way.slot] = now.monotonic + PATIENCE
+            self._undecided[way.slot] = None
 
-    def waits(self, way: StreamWay, now: Now) -> bool:
+    def waits(self, way: StreamWay) -> bool:
         """Whether nothing of a connection is to be taken yet, for it is not known what it is."""
-        if way.slot not in self._undecided:
-            return False
-        frame = way.first_frame()
-        if (frame is None and not way.end.queued()) or (frame and not way.tongue.is_data(frame)):
-            del self._undecided[way.slot]  # it ends, or it answers what we asked it: a whole device
-            return False
-        if now.monotonic >= self._undecided[way.slot]:
-            del self._undecided[way.slot]
-            self._links.pairing.closed(way.slot)
-            return False
-        return True
+        return way.slot in self._undecided
 
     def owner(self, way: StreamWay, now: Now) -> Link | None:
-        """Whose data pipe a connection is whose first frame is DATA; None if it waits for that."""
-        frame = way.first_frame()
-        if frame is None:
+        """Whose data pipe a connection is that `waits`; None: it is none, or waits on. It is none if its first frame
+        answers what it was asked; or if nobody's DATA came for a while."""
+        frames = way.first_frames()
+        if frames == []:
             return None
-        found = self._links.pairing.data(way.slot, way.handed.peer[0], frame, now.monotonic)
+        if frames is None or not way.tongue.is_data(frames[0]):
+            del self._undecided[way.slot]
+            return None
+        found = self._links.pairing.data(way.slot, way.handed.peer[0], frames[0], now.monotonic)
+        until = self._undecided[way.slot] or now.monotonic + PATIENCE
+        self._undecided[way.slot] = until
+        if not found and now.monotonic >= until:
+            self.gone(way.slot)
         return found if isinstance(found, Link) else None
 
     def join(self, pipe: DataPipe, link: Link, now: Now) -> Actions:

@@ -130,7 +130,7 @@ class Reading:
                 link.number, link.refused = 0, True  # given to another connection meanwhile
             yield from self.links.carry(link, now)
             self.links.ask_again(link)
-        self.pipes.came_again(ways[0], state.position, now)
+        self.pipes.came_again(ways[0], state.position)
         yield from self._find_partner(ways[0], now)
 
     def abandon(self, slot: int, state: WayState, now: Now) -> Actions:
@@ -220,9 +220,10 @@ class Reading:
                 continue  # another one's word has ended it
             if ended >= ENDS_AT_MOST and not any(link.number for link in way.links):
                 continue
-            if isinstance(way, StreamWay) and self.pipes.waits(way, now):
+            if isinstance(way, StreamWay) and self.pipes.waits(way):
                 yield from self._pair(way, now)
-                continue  # it is read in the next tick
+                if self.pipes.waits(way) or way.slot not in self.slots or self.slots[way.slot][0] is not way:
+                    continue  # a data pipe is read in the next tick
             before = way.came
             yield from self._read(way, now)
             if way.over:

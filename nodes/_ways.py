@@ -78,14 +78,13 @@ class StreamWay:
         self.position += len(chunk)
         yield self.link, self.splitter.feed(chunk)
 
-    def first_frame(self) -> bytes | None:
-        """The first frame of what is queued, which stays there; None: it is not whole, or there is none."""
+    def first_frames(self) -> list[bytes] | None:
+        """Whole frames among what is queued, which stays there; None: the connection is over."""
         try:
-            chunk = self.end.look(self.looked, self.manners.room)
+            chunk = self.end.look(0)
         except OSError:
-            return None  # `read` will say so
-        frames = self.tongue.splitter().feed(chunk) if chunk else []
-        return frames[0] if frames else None
+            return None  # `read` will say why
+        return None if chunk == b"" else self.tongue.splitter().feed(chunk) if chunk else []
 
     @property
     def came(self) -> int:
