@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.plausibility import Plausible
-from protocol.c37118 import Bank, Batch, Codec
+from protocol.c37118 import Batch, Codec
 from protocol.clock import Now
-from protocol.messages import STATIONS_PER_LINK, Measurements, Table, Tally, device_number
+from protocol.messages import STATIONS_PER_LINK, STATIONS_PER_SPECTRUM, Measurements, Table, Tally, device_number
 
 I8 = NDArray[np.int64]
 U1 = NDArray[np.uint8]
@@ -31,7 +31,7 @@ class _Layout:
         """Link of each frame."""
         self.blocks: list[tuple[U1, I8]] = []
         """Frames [n, size] that came together, and their links [n]."""
-        self._bank = Bank([first])
+        self._bank = first.bank()
         self._free = [0]
         """Places in the bank that no link has."""
         self._place = np.full(1, -1, np.intp)
@@ -131,6 +131,7 @@ class Rows:
     ) -> tuple[Measurements, I8]:
         links = _joined([piece[0] for piece in pieces])
         device = _joined([piece[0] * STATIONS_PER_LINK + piece[2] for piece in pieces]).astype(np.uint32)
+        device += np.uint32(table.spectrum * STATIONS_PER_SPECTRUM)
         rows = [piece[1].stations[piece[2]] for piece in pieces]
         self._books.receive(device)
         message = Measurements(

@@ -51,6 +51,8 @@ if TYPE_CHECKING:
 HEAD_FIELDS: list[tuple[Any, ...]] = [
     ("sync", "u1", (2,)), ("size", ">u2"), ("stream", ">u2"), ("soc", ">u4"), ("fracsec", ">u4"),
 ]  # fmt: skip
+STAMP_SIZE = 8
+"""Bytes of SOC and FRACSEC."""
 FORMAT_BITS = POLAR | FLOAT_PHASORS | FLOAT_ANALOGS | FLOAT_FREQUENCY
 
 
@@ -114,6 +116,13 @@ class Codec:
     """What stands before SOC in each of its frames."""
     crc_start: int = CRC_START
     """Initial value of the check word."""
+    more: bytes = b""
+    """What stands between FRACSEC and the first station, in protocols that have such a thing (field `more`)."""
+
+    @property
+    def rate(self) -> int:
+        """The grid that times are put on, as DATA_RATE."""
+        return self.cfg.rate
 
     @cached_property
     def scale_row(self) -> NDArray[np.float64]:
@@ -123,12 +132,16 @@ class Codec:
 
     @property
     def head(self) -> int:
-        """Bytes before the first station; SOC and FRACSEC are the last eight of them."""
-        return len(self.lead) + 8
+        """Bytes before the first station."""
+        return len(self.lead) + STAMP_SIZE + len(self.more)
+
+    def bank(self) -> Bank:
+        """A bank for codecs of this layout, of which this is the first."""
+        return Bank([self])
 
     def decode(self, frames: bytes | Sequence[bytes]) -> Batch:
         """Frames of this configuration alone; see `Bank.decode`."""
-        return Bank([self]).decode(frames)
+        return self.bank().decode(frames)
 
 
 def compile_codec(cfg: ConfigurationFrame, analog_scales: Mapping[str, float] | None = None) -> Codec:
@@ -199,6 +212,9 @@ def _load() -> None:
 class Bank:
     """Codecs of one layout, side by side. Add as devices come; an index stays valid."""
 
+    has_kernels = True
+    """Whether there are compiled loops for such frames."""
+
     def __init__(self, codecs: Sequence[Codec]) -> None:
         if not codecs:
             raise ValueError("a bank holds one codec at least")
@@ -246,7 +262,10 @@ class Bank:
             from protocol.c37118.kernels import Decoder
 
             first = self.codecs[0]
-            self._decoder = Decoder(first.frame_size, first.cfg.rate, first.cfg.time_base, first.shapes, first.head)
+            stamp_end = len(first.lead) + STAMP_SIZE
+            self._decoder = Decoder(
+                first.frame_size, first.rate, first.cfg.time_base, first.shapes, stamp_end, len(first.more)
+            )
         if self._filled < len(self.codecs):
             self._fill_rows()
         time, snapped, quality, stations = self._decoder.decode(block, self._scale_rows[: self._filled], index)
@@ -268,15 +287,15 @@ class Bank:
         """
         block = frames if isinstance(frames, bytes | bytearray | memoryview) else b"".join(frames)
         index = np.zeros(1, np.intp) if which is None else np.asarray(which, np.intp)
-        if _with_kernels:
+        if _with_kernels and self.has_kernels:
             return self._compiled(block, index)
         first = self.codecs[0]
         raw = np.frombuffer(block, first.dtype)
         fraction = raw["fracsec"].astype(np.int64)
         own = from_soc(raw["soc"].astype(np.int64), fraction & COUNT_MASK, first.cfg.time_base)
-        time, snapped = snap(own, first.cfg.rate, first.cfg.time_base)
+        time, snapped = snap(own, first.rate, first.cfg.time_base)
         with np.errstate(invalid="ignore", over="ignore"):
-            stations = [self._station(raw, k, index) for k in range(len(first.shapes))]
+            stations = [self._station(raw, k, index) for k in range(len(first.tables))]
         return Batch(time, snapped, (fraction >> 24).astype(np.uint8), stations)
 
     def _station(self, raw: NDArray[Any], k: int, index: NDArray[np.intp]) -> StationRows:
@@ -315,12 +334,18 @@ class Bank:
         leads = np.frombuffer(b"".join(codec.lead for codec in self.codecs), np.uint8).reshape(len(self.codecs), -1)
         image.view(np.uint8).reshape(len(image), -1)[:, : leads.shape[1]] = leads[index]
         image["size"] = first.frame_size
+        if first.more:
+            image["more"] = np.frombuffer(first.more, np.uint8)
         image["soc"] = soc
         image["fracsec"] = np.asarray(count, np.int64) | np.asarray(quality, np.int64) << 24
         with np.errstate(invalid="ignore", over="ignore"):
             for k, station in enumerate(rows):
-                fill(image, k, first.shapes[k], station, self._scales(k), index)
+                self._fill(image, k, station, index)
         return sealed(image.tobytes(), image.dtype.itemsize, first.crc_start)
+
+    def _fill(self, image: NDArray[Any], k: int, rows: StationRows, index: NDArray[np.intp]) -> None:
+        """Write n rows of station k into an image [n]."""
+        fill(image, k, self.codecs[0].shapes[k], rows, self._scales(k), index)
 
 
 def fill(image: NDArray[Any], k: int, shape: Shape, rows: StationRows, scales: Scales, index: NDArray[np.intp]) -> None:

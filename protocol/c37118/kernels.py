@@ -317,7 +317,7 @@ def _moved(own: int, rate: int, limit: int) -> int:
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def _times(block: U1, size: int, clock: I8, time: I8, snapped: I4, quality: U1) -> None:
-    """clock: rate, TIME_BASE, limit of what snapping moves [ns], size of the head, which SOC and FRACSEC end."""
+    """clock: rate, TIME_BASE, limit of what snapping moves [ns], where SOC and FRACSEC end, bytes behind them."""
     rate, time_base, limit, head = clock[0], clock[1], clock[2], clock[3]
     before = Word(0)
     own, moved, fraction = np.int64(0), np.int64(0), np.int64(0)
@@ -373,7 +373,7 @@ def _decode(
         if which[k] < 0 or which[k] >= scales.shape[0]:
             return False
     _times(block, size, clock, time, snapped, quality)
-    _stations(block, size, clock[3], shapes, scales, which, status, values, digital)
+    _stations(block, size, clock[3] + clock[4], shapes, scales, which, status, values, digital)
     return True
 
 
@@ -390,8 +390,8 @@ class Columns(NamedTuple):
 class Decoder:
     """Decodes frames of one layout.
 
-    shapes: FORMAT, number of phasors, analogs and digital words of each station. head: bytes before the first station,
-    the last eight of which are SOC and FRACSEC.
+    shapes: FORMAT, number of phasors, analogs and digital words of each station. head: bytes up to and with SOC and
+    FRACSEC. more: bytes between these and the first station.
     """
 
     def __init__(
@@ -401,9 +401,10 @@ class Decoder:
         time_base: int,
         shapes: Sequence[tuple[int, int, int, int]],
         head: int = HEAD_SIZE,
+        more: int = 0,
     ) -> None:
         self._size = size
-        self._clock = np.array([rate, time_base, snap_limit(rate, time_base), head], np.int64)
+        self._clock = np.array([rate, time_base, snap_limit(rate, time_base), head, more], np.int64)
         self._shapes = np.array(shapes, np.int64).reshape(-1, 4)
         self._channels = [FIXED_CHANNELS + 2 * phasors + analogs for _, phasors, analogs, _ in shapes]
         self._words = [shape[3] for shape in shapes]

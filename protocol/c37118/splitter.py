@@ -56,7 +56,7 @@ class Splitter:
     """Feed it what came, in any cut; it gives whole frames with a good check word. Never raises.
 
     Holds at most one candidate's claim (`max_frame` bytes) and the last chunk. What frames look like is told by the
-    four names below; a protocol with frames of this kind has a class with its own.
+    five names below; a protocol with frames of this kind has a class with its own.
     """
 
     start = CRC_START
@@ -65,6 +65,8 @@ class Splitter:
     """Second bytes of a candidate."""
     smallest = MIN_FRAME
     """Bytes of a frame at least."""
+    data = frozenset({int(FrameType.DATA)})
+    """High half of the second byte of what counts as DATA when it is damaged."""
     piece = int(FrameType.CONFIGURATION_3)
     """Frame type that may come in pieces (rule 4); -1 = none."""
 
@@ -297,5 +299,5 @@ class Splitter:
         """Count a damaged frame, unless these are bytes of one that is counted."""
         if self._base + at >= self._covered:
             self.corrupt += 1
-            self.corrupt_data += data[at + 1] >> 4 == FrameType.DATA
+            self.corrupt_data += data[at + 1] >> 4 in self.data
             self._covered = self._base + at + size
