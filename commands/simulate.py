@@ -11,7 +11,7 @@ import yaml
 from algorithms.simulation import Kind
 from commands import _alone
 from commands._output import AsJson
-from nodes.simulator import Mode, Settings, Simulator
+from nodes.simulator import Mode, Protocol, Settings, Simulator
 
 
 def register(app: typer.Typer) -> None:
@@ -27,11 +27,23 @@ def simulate(
     mode: Annotated[
         Mode | None, typer.Option(help="How they find each other; dials with --to, listens with --listen.")
     ] = None,
+    protocol: Annotated[
+        Protocol, typer.Option(help="C37.118, or substations of Q/GDW 131 (V2) or GB/T 26865.2 (V3).")
+    ] = Protocol.C37118,
+    data_listen: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Where the first substation listens for its data pipe (V3)."),
+    ] = None,
+    step: Annotated[str, typer.Option(help="What differs between devices: port or address.")] = "port",
     source: Annotated[str | None, typer.Option(metavar="IP", help="Local address to send from, with --to.")] = None,
     data_port: Annotated[int | None, typer.Option(help="The station's UDP port in mode tcp_udp.")] = None,
     devices: Annotated[int, typer.Option(help="How many.")] = 1,
     stations: Annotated[int, typer.Option(help="Stations in each device's stream.")] = 1,
     first: Annotated[int, typer.Option(help="IDCODE of the first device.")] = 1,
+    identity: Annotated[
+        str | None, typer.Option(metavar="SIM#####", help="IDCODE of substations; # are digits of their number.")
+    ] = None,
+    names: Annotated[str | None, typer.Option(help="Station names of substations: latin or gbk.")] = None,
     rate: Annotated[str, typer.Option(help='Frames per second, or "every 5 s".')] = "50/s",
     nominal: Annotated[int, typer.Option(help="50 or 60 Hz.")] = 50,
     phasors: Annotated[int, typer.Option(help="Per station.")] = 6,
@@ -52,11 +64,19 @@ def simulate(
     duration: Annotated[str | None, typer.Option(help='Stop after, as "60 s"; else at Ctrl-C.')] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Simulate devices of IEEE C37.118 with a grid behind them, until --duration is over or Ctrl-C."""
+    """Simulate devices with a grid behind them, until --duration is over or Ctrl-C.
+
+    With --listen alone the station dials them; substations dial for DATA, if there is --to, too.
+    """
     options: dict[str, Any] = {
         "to": to,
         "listen": listen,
-        "mode": mode or (Mode.LISTENS if listen and not to else None),
+        "mode": mode or (Mode.LISTENS if listen and (not to or protocol is not Protocol.C37118) else None),
+        "protocol": protocol,
+        "data_listen": data_listen,
+        "step": step,
+        "identity": identity,
+        "names": names,
         "source": source,
         "data_port": data_port,
         "devices": devices,

@@ -31,22 +31,42 @@ SocketAddress = tuple[str, int]
 
 
 class Answers:
-    """The device behind a link."""
+    """Who is behind a link. This one has nothing to say: a pipe that only DATA go on."""
+
+    splitter = Splitter
+    """Cuts what the station sends."""
+
+    @property
+    def streaming(self) -> bool:
+        """DATA are wanted."""
+        return False
+
+    def begin(self, now: Now) -> None:
+        """A connection is up: nothing is wanted until it is asked for."""
+        self.reset()
+
+    def receive(self, frame: bytes, now: Now) -> list[bytes]:
+        """A frame of the station; returns the frames to send back."""
+        return []
+
+    def reset(self) -> None:
+        """The connection is gone."""
+
+
+class DeviceAnswers(Answers):
+    """A device of C37.118."""
 
     def __init__(self, device: Device) -> None:
         self.device = device
 
     @property
     def streaming(self) -> bool:
-        """DATA are wanted."""
         return self.device.on
 
     def receive(self, frame: bytes, now: Now) -> list[bytes]:
-        """A frame of the station; returns the frames to send back."""
         return [said.data for said in self.device.receive(frame, now.utc) if isinstance(said, Send)]
 
     def reset(self) -> None:
-        """The connection is another one: nothing is wanted until it is asked for."""
         self.device.on = False
 
 
@@ -107,6 +127,10 @@ class Link:
 
     def flush(self, now: Now) -> Iterator[Action]:
         """Give the kernel what it takes of what was put."""
+        return iter(())
+
+    def reconnect(self, now: Now, pause: int) -> Iterator[Action]:
+        """Close the connection in good order; who dials, dials again after a pause [ns]."""
         return iter(())
 
     def stop(self, now: Now, patience: float = STOP_PATIENCE) -> None:
@@ -172,7 +196,7 @@ class Datagrams(Link):
 
     def _answer(self, data: bytes, caller: SocketAddress, now: Now) -> None:
         assert self._end is not None
-        splitter = Splitter()
+        splitter = self.answers.splitter()
         for frame in splitter.feed(data) + splitter.close():
             if self._caller != caller:
                 self._caller, self.connects = caller, self.connects + 1

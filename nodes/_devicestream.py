@@ -15,7 +15,6 @@ from itertools import islice
 
 from nodes._devicelink import RECEIVE, STOP_PATIENCE, Answers, Link, SocketAddress, family, send_datagram
 from nodes._node import Action, Unwatch, Watch
-from protocol.c37118 import Splitter
 from protocol.clock import MILLISECOND, SECOND, Now
 
 FIRST_RETRY = 200 * MILLISECOND
@@ -96,16 +95,16 @@ class Outbox:
 class _Talk:
     """One TCP connection with a station."""
 
-    def __init__(self, end: socket.socket, answers: Answers, limit: int) -> None:
+    def __init__(self, end: socket.socket, answers: Answers, limit: int, now: Now) -> None:
         self.end = end
         self.answers = answers
         self.outbox = Outbox(limit)
         self.waiting = False
         """The kernel's buffer was full: told when it is not."""
-        self._splitter = Splitter()
+        self._splitter = answers.splitter()
         end.setblocking(False)
         end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        answers.reset()
+        answers.begin(now)
 
     def read(self, now: Now) -> bool:
         """Take commands; False at the end of the connection. Raises OSError."""
@@ -206,8 +205,12 @@ class _Streaming(Link):
             except OSError as fault:
                 self.fault = str(fault)
 
-    def _begin(self, end: socket.socket) -> Iterator[Action]:
-        self._talk = _Talk(end, self.answers, self._limit)
+    def reconnect(self, now: Now, pause: int) -> Iterator[Action]:
+        yield from self.end(now)
+        self.answers.reset()
+
+    def _begin(self, end: socket.socket, now: Now) -> Iterator[Action]:
+        self._talk = _Talk(end, self.answers, self._limit, now)
         self.connects += 1
         self.fault = ""
         yield Watch(end.fileno())
@@ -285,7 +288,7 @@ class Dialled(_Streaming):
             self._failed(outcome, now)
             return
         self._pause = FIRST_RETRY
-        yield from self._begin(end)
+        yield from self._begin(end, now)
 
     def _failed(self, outcome: int, now: Now) -> None:
         self.fault = os.strerror(outcome)
@@ -298,10 +301,15 @@ class Dialled(_Streaming):
         self._pause = min(2 * self._pause, LAST_RETRY)
 
     def reconnect(self, now: Now, pause: int) -> Iterator[Action]:
-        """Close the connection in good order and dial again after a pause [ns]."""
-        yield from self.end(now)
-        self.answers.reset()
+        yield from super().reconnect(now, pause)
         self.due = now.monotonic + pause
+
+    def end(self, now: Now) -> Iterator[Action]:
+        if self._trying is not None:
+            yield Unwatch(self._trying.fileno())
+            self._trying.close()
+            self._trying = None
+        yield from super().end(now)
 
     def stop(self, now: Now, patience: float = STOP_PATIENCE) -> None:
         if self._trying is not None:
@@ -351,7 +359,7 @@ class Listening(_Streaming):
                 return
             yield from self._lost(now)
             self._caller = caller[0], self._data_port
-            yield from self._begin(end)
+            yield from self._begin(end, now)
         elif self._talk is not None:
             yield from self._serve(now)
 

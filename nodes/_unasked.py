@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from nodes import _dialing
-from nodes._devicelink import Answers, Spontaneous
+from nodes._devicelink import DeviceAnswers, Spontaneous
 from nodes._node import Action
 from nodes._settings import Address
 from protocol.c37118.device import Device
@@ -39,7 +39,7 @@ class Unasked:
         self._search_at = now.monotonic + AGAIN
         for place in list(self._missing):
             try:
-                link = Spontaneous(Answers(self._device), _dialing.resolve(place)[1])
+                link = Spontaneous(DeviceAnswers(self._device), _dialing.resolve(place)[1])
                 yield from link.start(now)
             except OSError as fault:
                 self._missing[place] = fault.strerror or str(fault)

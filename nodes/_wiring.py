@@ -155,7 +155,7 @@ def check_shared(nodes: Nodes, lines: Lines) -> None:
 
 def listens(node: NodeSpec) -> list[tuple[str, Address]]:
     """Where a node listens, by setting; any free port is left out."""
-    found = [(setting, getattr(node.settings, setting, None)) for setting in ("listen", "listen_tls")]
+    found = [(setting, getattr(node.settings, setting, None)) for setting in ("listen", "listen_tls", "data_listen")]
     return [(setting, listen) for setting, listen in found if isinstance(listen, Address) and listen.port]
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from nodes import _dialing, _settings, _tape
-from nodes._devicelink import STOP_PATIENCE, Answers
+from nodes._devicelink import STOP_PATIENCE, DeviceAnswers
 from nodes._devicestream import Dialled
 from nodes._node import Actions, Done, Node, Place, StartError
 from nodes._settings import Address, Duration, FilePath
@@ -56,7 +56,7 @@ class Settings(_settings.Settings):
     """Go on, idle, when everything is played."""
 
 
-class _Told(Answers):
+class _Told(DeviceAnswers):
     """A device that answers with the configuration in force where the tape stands."""
 
     def __init__(self, device: Device) -> None:

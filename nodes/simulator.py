@@ -1,29 +1,28 @@
-"""simulator: hundreds of C37.118 devices in one process, with a grid behind them, a disturbance and faults.
+"""simulator: hundreds of devices in one process, with a grid behind them, a disturbance and faults.
 
-Every device is a link of its own (`nodes/_devicelink.py`) and streams once the station said "data on". Frames
-stand on the reporting grid of real time; the grid's signals depend only on the seed and on how many frames have
-passed since the start. A frame counts as sent when the kernel has taken its last byte.
+Every device has a link of its own (`_devicelink`; `_substation` where it has several pipes) and streams once the
+station said "data on". Frames stand on the reporting grid of real time; the grid's signals depend only on the seed and
+on how many frames have passed since the start. A frame counts as sent when the kernel has taken its last byte.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import Field, model_validator
 
-from algorithms.simulation import Kind, Scenario, Simulation
-from nodes import _dialing, _settings, _simulated
-from nodes._devicelink import STOP_PATIENCE, Answers, Datagrams, Link, SocketAddress, Spontaneous
-from nodes._devicestream import Dialled, Listening
+from algorithms.simulation import Scenario, Simulation
+from nodes import _simlinks, _simulated
+from nodes._devicelink import STOP_PATIENCE, Spontaneous
 from nodes._node import Actions, Done, Node, Place, StartError
-from nodes._settings import Address, Duration, Number, Port, Rate, fault
-from nodes._simulated import Fault, FaultKind, Shape, Troubles
-from nodes._site import IPText
-from protocol.c37118 import Bank, StationRows, compile_codec, fractions
+from nodes._simlinks import Maker, Simulated
+from nodes._simsettings import Mode as Mode
+from nodes._simsettings import Protocol as Protocol
+from nodes._simsettings import Settings as Settings
+from nodes._simstreams import Streams
+from nodes._tally import tally, told
+from nodes._troubles import FaultKind, Troubles
+from protocol.c37118 import StationRows
 from protocol.c37118.device import Device
 from protocol.clock import MILLISECOND, SECOND, Now, period, slot_of, slot_time
 from protocol.messages import device_number
@@ -36,111 +35,8 @@ LINGER = 10 * SECOND
 """How long the last frames may wait for a slow station when the work is over."""
 MOST_SKIPPED = 1_000_000
 """Samples of the grid made for nothing after a clock was set ahead."""
-
-
-class Mode(StrEnum):
-    """How the station and a device find each other."""
-
-    DIALS = "dials"
-    """The device dials the station at `to`."""
-    LISTENS = "listens"
-    """The station dials the device; the n-th device listens on the port of `listen` + n - 1."""
-    TCP_UDP = "tcp_udp"
-    """As listens, but DATA go over UDP to `data_port` + n - 1 of the station."""
-    UDP = "udp"
-    """Commands, answers and DATA over UDP; ports as for listens."""
-    SPONTANEOUS = "spontaneous"
-    """DATA over UDP to `to`, unasked, a configuration every `announce`."""
-
-
-class Settings(_settings.Settings):
-    """Which devices, what they measure, what goes wrong."""
-
-    to: Address | None = None
-    """The station: a balancer's name in a pipeline, else HOST:PORT."""
-    listen: Address | None = None
-    """Where the first device listens, in the modes in which the station dials."""
-    mode: Mode = Mode.DIALS
-    """dials, listens, tcp_udp, udp or spontaneous."""
-    source: IPText | None = None
-    """Local address to send from, in the modes dials and spontaneous; for a multicast group, its interface's."""
-    data_port: Port | None = None
-    """Port of the station that the first device's DATA go to in mode tcp_udp."""
-    announce: Duration = 60 * SECOND
-    """Between two configurations in mode spontaneous."""
-    devices: Annotated[int, Field(ge=1, le=10_000)] = 20
-    """How many."""
-    stations: Annotated[int, Field(ge=1, le=100)] = 1
-    """Stations in each device's stream, as a PDC has."""
-    first: Annotated[int, Field(ge=1, le=65_534)] = 1
-    """IDCODE of the first device; the others count on."""
-    rate: Rate = 50
-    """Frames per second."""
-    nominal: Literal[50, 60] = 50
-    """Hz."""
-    phasors: Annotated[int, Field(ge=0, le=100)] = 6
-    """Per station: VA VB VC IA IB IC VA2 …"""
-    analogs: Annotated[int, Field(ge=0, le=100)] = 0
-    digitals: Annotated[int, Field(ge=0, le=100)] = 1
-    """16-bit words."""
-    format: Annotated[int, Field(ge=0, le=15)] = 15
-    """FORMAT: the sum of 1 polar, 2 float phasors, 4 float analogs, 8 float frequency."""
-    version: Literal[1, 2] = 2
-    """1 = the edition of 2005, which knows no CFG-3; 2 = 2011."""
-    time_base: Annotated[int, Field(ge=1, le=0xFFFFFF)] = 1_000_000
-    """Counts of FRACSEC per second."""
-    seed: Annotated[int, Field(ge=0)] = 1
-    """The same seed gives the same signals."""
-    scenario: Kind = Kind.NONE
-    """none, generation_trip, fault or oscillation."""
-    at: Duration = 30 * SECOND
-    """When it happens, after the first frame."""
-    size: Number | None = None
-    """How large: Hz that the frequency falls by, per unit that the voltage dips by; unset = usual."""
-    faults: list[Fault] = Field(default_factory=list)
-    """What goes wrong with devices."""
-    duration: Duration = 0
-    """The work is over after so long; 0 = never."""
-
-    @model_validator(mode="after")
-    def _reachable(self) -> Settings:
-        needs_to = self.mode in (Mode.DIALS, Mode.SPONTANEOUS)
-        if needs_to and self.to is None:
-            raise fault(f"mode {self.mode} needs the station's address", "set to: to a balancer or HOST:PORT")
-        if not needs_to and self.listen is None:
-            raise fault(f"mode {self.mode} needs a port to listen on", 'set listen: to "127.0.0.1:4712" or the like')
-        if self.mode is Mode.TCP_UDP and self.data_port is None:
-            raise fault("mode tcp_udp needs the station's UDP port", "set data_port:")
-        if self.first + self.devices - 1 > 65_534:
-            raise fault(f"{self.devices} devices from IDCODE {self.first} go beyond 65534", "lower first or devices")
-        return self
-
-    @property
-    def shape(self) -> Shape:
-        """What all devices have in common."""
-        return Shape(
-            self.rate,
-            self.time_base,
-            self.nominal,
-            self.format,
-            self.version,
-            self.stations,
-            self.phasors,
-            self.analogs,
-            self.digitals,
-        )
-
-
-@dataclass
-class Simulated:
-    """One device."""
-
-    device: Device
-    link: Link
-    troubles: Troubles
-    announce_at: int = 0
-    """Monotonic ns of the next unasked configuration."""
-    fds: set[int] = field(default_factory=set)
+FRAMES, ROWS = range(2)
+"""What a link's counts tell (`_tally`): DATA frames, and rows of stations in them."""
 
 
 class Simulator(Node):
@@ -169,18 +65,16 @@ class Simulator(Node):
     def start(self, now: Now) -> Actions:
         """Make the devices. Raises StartError if a port is taken or the station's name is unknown."""
         position = self.grid.position.reshape(self.settings.devices, self.settings.stations, 2)
+        maker, before = Maker(self.settings), (self.place.copy - 1) * self.settings.devices
         try:
             for number in range(self.settings.devices):
-                cfg = _simulated.configuration(self.shape, self._first + number, position[number])
-                device = Device(cfg, f"simulated device {cfg.stream}", cfg3=self.settings.version > 1)
-                link = self._link(number, Answers(device))
-                self.devices.append(Simulated(device, link, self._troubles(number)))
-                if isinstance(link, Dialled):
-                    link.due = now.monotonic + number * STAGGER
+                device = _simlinks.device(self.settings, self._first + number, position[number])
+                link = maker.link(before + number, device, now.monotonic + number * STAGGER)
+                self.devices.append(Simulated(device, link, self._troubles(number), device.cfg))
                 yield from self._tracked(self.devices[-1], link.start(now))
         except OSError as error:
             raise StartError(f"device {len(self.devices)}: {error}; see `to` and `listen`") from error
-        self._bank = Bank([compile_codec(each.device.cfg) for each in self.devices])
+        self._streams = Streams(self.settings.rate, [_simlinks.stream(each.device) for each in self.devices])
         # The first frame coincides with a full second, so that runs of one seed differ in nothing but the date.
         self._slot = slot_of((now.utc // SECOND + 1) * SECOND, self.settings.rate)
         self._schedule(now)
@@ -188,21 +82,6 @@ class Simulator(Node):
     def _troubles(self, number: int) -> Troubles:
         own = [each for each in self.settings.faults if each.concerns(number)]
         return Troubles(own, self._interval, self._chance)
-
-    def _link(self, number: int, answers: Answers) -> Link:
-        settings, mode = self.settings, self.settings.mode
-        if mode in (Mode.DIALS, Mode.SPONTANEOUS):
-            assert settings.to is not None
-            _, to = _dialing.resolve(settings.to)
-            source = str(settings.source or "")
-            return Dialled(answers, to, source) if mode is Mode.DIALS else Spontaneous(answers, to, source)
-        assert settings.listen is not None
-        _, (host, port) = _dialing.resolve(settings.listen)
-        at: SocketAddress = host, port + number if port else 0
-        if mode is Mode.UDP:
-            return Datagrams(answers, at)
-        data_port = settings.data_port + number if mode is Mode.TCP_UDP and settings.data_port else 0
-        return Listening(answers, at, data_port)
 
     def stop(self, now: Now) -> Actions:
         """Finish frames that are half sent; nothing after them."""
@@ -278,20 +157,17 @@ class Simulator(Node):
         self._reconfigure(count, now)
         status = np.array([each.troubles.status(count) for each in self.devices], np.uint16)
         rows = _simulated.rows(self.shape, samples, 0, slot, status)
-        frames = self._encode(rows, slot, np.array([each.troubles.clock_error for each in self.devices], np.int64))
+        shift = np.array([each.troubles.clock_error for each in self.devices], np.int64)
+        frames = self._streams.encode(rows, slot, shift)
         for number, each in enumerate(self.devices):
-            if each.link.wants_data:
+            if each.link.wants_data and frames[number]:
                 self._announce(each, now)
+                unit = tally(1, len(each.streamed.stations))
                 for item, sent in self._items(each, number, frames[number], rows, slot, count):
-                    each.link.put(item, sent)
+                    each.link.put(item, sent * unit)
                 yield from self._tracked(each, each.link.flush(now))
             if each.troubles:
                 yield from self._reconnect(each, count, now)
-
-    def _encode(self, rows: list[StationRows], slot: int, shift: NDArray[np.int64]) -> list[bytes]:
-        """The frame of every device for a slot, its time shifted [n] ns."""
-        soc, fraction = fractions(int(slot_time(slot, self.settings.rate)) + shift, self.settings.time_base)
-        return self._bank.encode(rows, soc, fraction, 0, np.arange(len(self.devices)))
 
     def _items(
         self, each: Simulated, number: int, frame: bytes, rows: list[StationRows], slot: int, count: int
@@ -301,26 +177,31 @@ class Simulator(Node):
             return [(frame, 1)]
 
         def again(shift: int) -> bytes:
-            return self._encode(rows, slot, np.full(len(self.devices), shift, np.int64))[number]
+            return self._streams.encode(rows, slot, np.full(len(self.devices), shift, np.int64), number)[number]
 
         return each.troubles.items(frame, count, again)
 
     def _reconnect(self, each: Simulated, count: int, now: Now) -> Actions:
         trouble = each.troubles.now(FaultKind.RECONNECT, count)
-        if trouble and isinstance(each.link, Dialled) and each.link.connected:
+        if trouble and each.link.connected:
             yield from self._tracked(each, each.link.reconnect(now, trouble.length))
 
     def _reconfigure(self, count: int, now: Now) -> None:
+        """Rename who is to be renamed; stream by what devices have in force, also if the station put it there."""
         for number, each in enumerate(self.devices):
             if each.troubles.now(FaultKind.RECONFIGURE, count):
-                each.device.cfg = _simulated.renamed(each.device.cfg)
-                self._bank.replace(number, compile_codec(each.device.cfg))
+                _simlinks.rename(each.device)
                 each.troubles.reconfigured(count)
                 each.announce_at = now.monotonic
+            if each.device.cfg is not each.streamed:
+                each.streamed = each.device.cfg
+                self._streams.replace(number, _simlinks.stream(each.device))
 
     def _announce(self, each: Simulated, now: Now) -> None:
         """The configuration, unasked."""
-        if isinstance(each.link, Spontaneous) and now.monotonic >= each.announce_at:
+        if not isinstance(each.link, Spontaneous) or not isinstance(each.device, Device):
+            return
+        if now.monotonic >= each.announce_at:
             each.announce_at = now.monotonic + self.settings.announce
             for frame in each.device.configuration(3 if self.settings.version > 1 else 2, now.utc):
                 each.link.put(frame, 0)
@@ -331,7 +212,7 @@ class Simulator(Node):
         """Raise Done when the last frames are with the kernel, or have waited long enough."""
         assert self._over_at is not None
         if all(each.link.idle for each in self.devices) or now.monotonic > self._over_at + LINGER:
-            raise Done(f"{sum(each.link.sent for each in self.devices)} frames sent")
+            raise Done(f"{sum(told(each.link.sent, FRAMES) for each in self.devices)} frames sent")
         self._due = now.monotonic + 50 * MILLISECOND
 
     # ── how it is ───────────────────────────────────────────────────────────────────────────────────────────
@@ -348,15 +229,15 @@ class Simulator(Node):
             "counters": {
                 "devices": len(links),
                 "connected": sum(link.connected for link in links),
-                "sent": sum(link.sent for link in links),
-                "sent_rows": sum(link.sent for link in links) * self.settings.stations,
+                "sent": sum(told(link.sent, FRAMES) for link in links),
+                "sent_rows": sum(told(link.sent, ROWS) for link in links),
                 "damaged": sum(each.troubles.damaged for each in self.devices),
-                "dropped": sum(link.dropped for link in links),
+                "dropped": sum(told(link.dropped, FRAMES) for link in links),
                 "connects": sum(link.connects for link in links),
             },
             "columns": ["sent", "connected", "dropped"],
-            "devices": [device_number(each.device.cfg.stream, 0) for each in self.devices],
+            "devices": [device_number(self._first + number, 0) for number in range(len(links))],
             "labels": [each.device.cfg.stations[0].name for each in self.devices],
-            "counts": [[link.sent, link.connected, link.dropped] for link in links],
+            "counts": [[told(link.sent, FRAMES), link.connected, told(link.dropped, FRAMES)] for link in links],
             "alarms": alarms,
         }

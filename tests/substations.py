@@ -1,101 +1,184 @@
-"""Substations on the kernel of `tests/receivers.py`: they answer commands, and stream where their pipes are."""
+"""A main station by hand for substations of Q/GDW 131 and GB/T 26865.2: loopback sockets, a clock moved by the test."""
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass, field
+from types import TracebackType
 
-import numpy as np
+from protocol.clock import SECOND, Now
+from protocol.gbt26865 import ConfigurationFrame, Master, MasterSettings, Pairing, Splitter
+from protocol.gbt26865 import Pipe as Side
+from protocol.gbt26865.events import Configured, Data, Ended, Event, OpenData, Refused, Send
 
-from protocol import gbt26865, smd
-from protocol.c37118 import StationRows, fractions
-from protocol.c37118.codec import Codec
-from protocol.clock import SECOND, Now, slot_time
-from protocol.gbt26865 import Analog, ConfigurationFrame, Digital, Phasor, Station
-from protocol.gbt26865.events import Send
-from protocol.messages import Spectrum
-from tests.receivers import Socket
-from tests.scenes import BEGIN
-
-FLOATS = 15
+Address = tuple[str, int]
 
 
-def configuration(
-    identity: bytes, *, version: int = 3, name: str = "Hub", phasors: int = 3, period: int = 100
-) -> ConfigurationFrame:
-    """A CFG-1 with phasors, an analog and a digital word."""
-    station = Station(
-        name=name,
-        identity=identity,
-        format=FLOATS,
-        phasors=tuple(Phasor(f"U{number}", kind=0, scale=1.0) for number in range(phasors)),
-        analogs=(Analog("AN", scale=1.0),),
-        digitals=(Digital(),),
-        nominal=50,
-        period=period,
-    )
-    return ConfigurationFrame(
-        identity=identity if version == 3 else b"", version=version, kind=1, time_base=1_000_000, stations=(station,)
-    )
+@dataclass(eq=False)
+class Pipe:
+    """One connection."""
+
+    end: socket.socket
+    peer: Address
+    splitter: Splitter = field(default_factory=Splitter)
+    open: bool = True
+    session: Session | None = None
+
+    def read(self) -> list[bytes]:
+        """The frames that came."""
+        try:
+            data = self.end.recv(65536)
+        except BlockingIOError:
+            return []
+        except ConnectionError:
+            data = b""
+        if data:
+            return self.splitter.feed(data)
+        self.open = False
+        self.end.close()
+        return self.splitter.close()
 
 
-def frames(codec: Codec, rate: int, first: int, count: int) -> list[bytes]:
-    """Frames with rows from reporting instant `first` on; every value differs from every other."""
-    slots = BEGIN * rate + first + np.arange(count, dtype=np.int64)
-    rows = [
-        StationRows(
-            np.zeros(count, np.uint16),
-            (50 + (first + np.arange(count))[:, None] / 64 + np.arange(table.channels) / 8).astype(np.float32),
-            np.full((count, table.digitals), first & 0xFFFF, np.uint16),
-        )
-        for table in codec.tables
-    ]
-    return codec.bank().encode(rows, *fractions(slot_time(slots, rate), codec.cfg.time_base))
+@dataclass(eq=False)
+class Session:
+    """What is said with one substation."""
+
+    management: Pipe
+    master: Master
+    data_at: Address | None
+    """Where its data pipe is to be dialled; None: it dials, or there is none."""
+    alone: bool
+    """DATA come on the management pipe."""
+    data: Pipe | None = None
+    frames: list[bytes] = field(default_factory=list)
+    """DATA of the configuration in force."""
+    told: list[ConfigurationFrame] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    ended: str = ""
 
 
-@dataclass
-class Substation:
-    """Answers on its management pipe, streams on its data pipes while it was told to."""
+class MainStation:
+    """Dials management pipes (`manage`), or is dialled by substations with all in one connection (`alone`)."""
 
-    device: gbt26865.Device
-    management: Socket
-    data: dict[Spectrum, Socket] = field(default_factory=dict)
-    """Pipe of each kind of frame; of those without one, the management pipe."""
-    kind: smd.Kind | None = None
-    sent: dict[Spectrum, int] = field(default_factory=dict)
-    """Frames given to the kernel."""
-    piped: bool = True
-    """Its data pipes are there."""
-    heard: int = 0
-    _splitter: gbt26865.Splitter = field(default_factory=gbt26865.Splitter)
+    def __init__(self, settings: MasterSettings, alone: bool = False) -> None:
+        self.settings, self.alone = settings, alone
+        self.door = socket.create_server(("127.0.0.1", 0))
+        self.door.setblocking(False)
+        self.port = int(self.door.getsockname()[1])
+        self.talks: list[Pipe] = []
+        self.sessions: list[Session] = []
+        self.pairing = Pairing()
+        self.now = Now(10**15, 1_700_000_000 * SECOND)
+        self.mute = False
+        """No master is woken: none beats any more."""
+
+    def __enter__(self) -> MainStation:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.door.close()
+        for pipe in self.talks:
+            pipe.end.close()
 
     @property
-    def codecs(self) -> dict[Spectrum, Codec]:
-        if self.kind is None:
-            return {Spectrum.NONE: gbt26865.compile_codec(self.device.cfg)}
-        return smd.compile_codecs(self.device.cfg, self.kind, smd.load())
+    def frames(self) -> list[bytes]:
+        """DATA of all sessions."""
+        return [frame for session in self.sessions for frame in session.frames]
 
-    def turn(self, tick: int, now: Now) -> None:
-        """Commands that came are answered; what is due is sent."""
-        for data in self.management.sent[self.heard :]:
-            for frame in self._splitter.feed(data):
-                for event in self.device.receive(frame, now):
-                    if isinstance(event, Send):
-                        self.management.queue += event.data
-        self.heard = len(self.management.sent)
-        if self.device.on and self.piped:
-            for spectrum, codec in self.codecs.items():
-                rate = codec.tables[0].rate
-                if tick % (50 // rate if rate <= 50 else 1) == 0:
-                    self._send(spectrum, codec, rate)
+    def manage(self, at: Address, data_at: Address | None = None, alone: bool = False) -> Session:
+        """Dial a substation's management pipe; its data pipe is at `data_at`, or the substation dials it."""
+        return self._begun(self._pipe(socket.create_connection(at, timeout=5), at), data_at, alone)
 
-    def _send(self, spectrum: Spectrum, codec: Codec, rate: int) -> None:
-        count = max(1, rate // 50)
-        first = self.sent.get(spectrum, 0)
-        pipe = self.data.get(spectrum, self.management)
-        pipe.queue += b"".join(frames(codec, rate, first, count))
-        self.sent[spectrum] = first + count
+    def turn(self) -> None:
+        """Take what came."""
+        while self.door.fileno() >= 0:
+            try:
+                end, peer = self.door.accept()
+            except BlockingIOError:
+                break
+            pipe = self._pipe(end, peer)
+            if self.alone:
+                self._begun(pipe, None, True)
+        for pipe in list(self.talks):
+            if pipe.open:
+                self._take(pipe, pipe.read())
+        for session in self.sessions:
+            due = session.master.wake_at()
+            if due is not None and due <= self.now.monotonic and not (self.mute or session.ended):
+                self.act(session, session.master.wake(self.now))
 
+    def act(self, session: Session, events: list[Event]) -> None:
+        """Do what a session says."""
+        for event in events:
+            if isinstance(event, Send) and session.management.open:
+                session.management.end.send(event.data)
+            elif isinstance(event, Configured):
+                assert isinstance(event.cfg, ConfigurationFrame)
+                session.told.append(event.cfg)
+            elif isinstance(event, Data):
+                session.frames.append(event.frame)
+            elif isinstance(event, Refused):
+                session.refused.append(event.reason)
+            elif isinstance(event, Ended):
+                session.ended = event.reason
+            elif isinstance(event, OpenData):
+                self._open(session)
 
-def seconds(ticks: int) -> int:
-    """ns of so many ticks of 20 ms."""
-    return ticks * SECOND // 50
+    def _pipe(self, end: socket.socket, peer: Address) -> Pipe:
+        end.setblocking(False)
+        self.talks.append(Pipe(end, peer))
+        return self.talks[-1]
+
+    def _begun(self, pipe: Pipe, data_at: Address | None, alone: bool) -> Session:
+        pipe.session = session = Session(pipe, Master(self.settings), data_at, alone)
+        self.sessions.append(session)
+        self.pairing.management(session, pipe.peer[0])
+        self.act(session, session.master.begin(self.now))
+        return session
+
+    def _open(self, session: Session) -> None:
+        if session.alone:
+            self.act(session, session.master.data_pipe(True, self.now))
+        elif session.data_at is not None:
+            try:
+                end = socket.create_connection(session.data_at, timeout=5)
+            except ConnectionRefusedError:
+                return  # it has stopped
+            self._owned(self._pipe(end, session.data_at), session)
+
+    def _owned(self, pipe: Pipe, session: Session) -> None:
+        pipe.session, session.data = session, pipe
+        self.act(session, session.master.data_pipe(True, self.now))
+
+    def _take(self, pipe: Pipe, frames: list[bytes]) -> None:
+        for frame in frames:
+            if pipe.session is None:
+                self._pair(pipe, frame)
+            session = pipe.session
+            assert session is not None
+            if session.master.accepts(frame):
+                session.frames.append(frame)
+            else:
+                side = Side.MANAGEMENT if pipe is session.management else Side.DATA
+                self.act(session, session.master.receive(frame, self.now, side))
+        if pipe.session is not None and not pipe.open and not pipe.session.ended:
+            self._lost(pipe, pipe.session)
+
+    def _lost(self, pipe: Pipe, session: Session) -> None:
+        self.pairing.closed(session if pipe is session.management else pipe)
+        if pipe is session.management:
+            self.act(session, session.master.end(self.now))
+            session.ended = "the management pipe was closed"
+        elif pipe is session.data:
+            self.act(session, session.master.data_pipe(False, self.now))
+
+    def _pair(self, pipe: Pipe, frame: bytes) -> None:
+        for session in self.sessions:
+            if session.ended:
+                continue
+            self.pairing.management(session, session.management.peer[0], session.master.identity)
+        owner = self.pairing.data(pipe, pipe.peer[0], frame, self.now.monotonic)
+        assert isinstance(owner, Session), "DATA of nobody"
+        self._owned(pipe, owner)

@@ -29,12 +29,14 @@ class Device:
         *,
         strict: bool = False,
         tells_2: bool = True,
+        takes: Callable[[ConfigurationFrame], bool] = lambda cfg: True,
         heartbeat: int = EVERY,
         misses: int = MISSES,
     ) -> None:
         """cfg: its CFG-1. strict: only commands to its own IDCODE.
 
-        tells_2: asked for CFG-2 before one was downloaded, tell the CFG-1 as such; else refuse.
+        tells_2: asked for CFG-2 before one was downloaded, tell the CFG-1 as such; else refuse. takes: whether it can
+        stream by a CFG-2 that names nothing unknown; else that is refused.
         """
         self.capability = replace(cfg, kind=1)
         self.cfg = replace(cfg, kind=2)
@@ -44,7 +46,7 @@ class Device:
         """Whether DATA is to be sent."""
         self.unknown = 0
         """Frames it did not understand, or that were for another."""
-        self._strict, self._tells_2 = strict, tells_2
+        self._strict, self._tells_2, self._takes = strict, tells_2, takes
         self._announced = False
         self._beats = Heartbeats(heartbeat, misses)
 
@@ -134,7 +136,7 @@ class Device:
     def _taken(self, cfg: ConfigurationFrame | None, now: Now) -> list[DeviceEvent]:
         """A CFG-2 of the master (None: a faulty one, as of PERIOD 0): in force from now on, if it was announced."""
         announced, self._announced = self._announced, False
-        if cfg is None or not announced or not offered(cfg, self.capability):
+        if cfg is None or not announced or not offered(cfg, self.capability) or not self._takes(cfg):
             return self._refuse(now)
         self.cfg, self._tells_2 = cfg, True
         return [self._say(CommandCode.ACK, now), Configured(cfg)]

@@ -288,19 +288,23 @@ class Master(Holder):
     def _streams_by(self, cfg: ConfigurationFrame) -> bool:
         """Whether DATA waits, and all of it has the size that this configuration says."""
         _, waiting = self._waiting.since(0)
-        return bool(waiting) and all(len(frame) == cfg.data_size for frame in waiting)
+        return bool(waiting) and all(len(frame) == self._size_of(cfg) for frame in waiting)
+
+    def _size_of(self, cfg: ConfigurationFrame) -> int:
+        """Bytes of DATA by a configuration."""
+        return cfg.data_size + self._settings.behind_fracsec
 
     def _in_force(self, cfg: ConfigurationFrame) -> list[Event]:
         """Take a configuration, and the DATA that waited for it; nothing if it is the one in force."""
         if self.cfg is not None and self.cfg.says_the_same(cfg):
             return []
         self._adopt(cfg)
-        why = f"it doesn't fit the configuration that came (DATA of {cfg.data_size} bytes)"
+        why = f"it doesn't fit the configuration that came (DATA of {self.data_size} bytes)"
         return [Configured(cfg), *self._release(why)]
 
     def _adopt(self, cfg: ConfigurationFrame) -> None:
-        self.cfg, self.data_size, self._doubted = cfg, cfg.data_size, False
-        self._lead = bytes([0xAA, cfg.version]) + cfg.data_size.to_bytes(4, "big")[2:] + cfg.identity
+        self.cfg, self.data_size, self._doubted = cfg, self._size_of(cfg), False
+        self._lead = bytes([0xAA, cfg.version]) + self.data_size.to_bytes(4, "big")[2:] + cfg.identity
 
     def _misfit(self, frame: bytes, now: Now) -> list[Event]:
         """DATA of no configuration in force."""

@@ -45,6 +45,8 @@ class MasterSettings:
     """Least time between two questions because of misfitting DATA."""
     heartbeat: int = EVERY
     misses: int = MISSES
+    behind_fracsec: int = 0
+    """Bytes of DATA between FRACSEC and the first station: none in the standard, but see `protocol.smd`."""
     hold_frames: int = 8192
     """DATA frames held while there is no configuration that they fit."""
     hold_bytes: int = 4 * 1024 * 1024

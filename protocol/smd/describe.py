@@ -10,7 +10,7 @@ from protocol import gbt26865
 from protocol.gbt26865.configuration import ConfigurationFrame, Station
 from protocol.messages import Configuration, Spectrum, spectrum_number
 from protocol.smd.codec import chosen, table_of
-from protocol.smd.table import Harmonics, Interharmonics, Kind, Layouts
+from protocol.smd.table import Block, Harmonics, Interharmonics, Kind, Layouts
 
 NAMES = {Spectrum.HARMONICS: "harmonics", Spectrum.INTERHARMONICS: "inter-harmonics"}
 """Behind the name of the station."""
@@ -51,21 +51,24 @@ def configurations(
     common = {"kind": str(kind), "provisional": layouts.provisional}
     band = {"spectrum": "fundamental", "band_hz": [list(device.fundamental.band)]}
     plain = [replace(each, protocol="smd", detail=each.detail | common | band) for each in told]
-    pairs = list(zip(plain, cfg.stations, strict=True))
     spectra = [
-        _spectral(each, station, spectrum, of) for spectrum, of in device.spectra.items() for each, station in pairs
+        _spectral(each, station, spectrum, said, layouts.block(spectrum))
+        for spectrum, said in device.spectra.items()
+        for each, station in zip(plain, cfg.stations, strict=True)
     ]
     return plain + spectra
 
 
 def _spectral(
-    plain: Configuration, station: Station, spectrum: Spectrum, told: Harmonics | Interharmonics
+    plain: Configuration, station: Station, spectrum: Spectrum, told: Harmonics | Interharmonics, block: Block
 ) -> Configuration:
     phasors = chosen(station, told)
     detail: dict[str, Any] = {
         name: each for name, each in plain.detail.items() if name not in ("analog_scales", "band_hz")
     }
     detail |= {"spectrum": NAMES[spectrum], "phasor_scales": [station.phasors[each].scale for each in phasors]}
+    if not isinstance(block.numbers, str):
+        detail["numbers"] = block.numbers.model_dump()
     if isinstance(told, Interharmonics):
         detail["band_hz"] = [list(band) for band in told.frequencies]
     return replace(

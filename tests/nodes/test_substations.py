@@ -11,7 +11,7 @@ import pytest
 from protocol import gbt26865, smd
 from protocol.messages import Spectrum, device_number, spectrum_number
 from tests.receivers import Socket, Steps, World, plain_keeper
-from tests.substations import Substation, configuration
+from tests.pipestations import Substation, configuration
 
 __all__ = ["plain_keeper"]
 pytestmark = pytest.mark.usefixtures("plain_keeper")

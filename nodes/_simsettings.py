@@ -1,0 +1,198 @@
+"""What a simulator can be told."""
+
+from __future__ import annotations
+
+import ipaddress
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from algorithms.simulation import Kind
+from nodes import _settings
+from nodes._settings import Address, Duration, Number, Port, Rate, fault
+from nodes._simgbt import Identities, period
+from nodes._simulated import Shape
+from nodes._site import IPText
+from nodes._troubles import Fault
+from protocol.clock import SECOND
+from protocol.gbt26865.common import V2, V3
+
+
+class Protocol(StrEnum):
+    """What devices speak."""
+
+    C37118 = "c37118"
+    """IEEE C37.118."""
+    QGDW131 = "qgdw131"
+    """Q/GDW 131-2006 (V2)."""
+    GBT26865 = "gbt26865"
+    """GB/T 26865.2-2011 (V3)."""
+
+
+class Mode(StrEnum):
+    """How the station and a device find each other."""
+
+    DIALS = "dials"
+    """The device dials the station at `to`."""
+    LISTENS = "listens"
+    """The station dials the device; the n-th device listens on the port (or the address, see `step`) of `listen`
+    + n - 1."""
+    TCP_UDP = "tcp_udp"
+    """As listens, but DATA go over UDP to `data_port` + n - 1 of the station."""
+    UDP = "udp"
+    """Commands, answers and DATA over UDP; ports as for listens."""
+    SPONTANEOUS = "spontaneous"
+    """DATA over UDP to `to`, unasked, a configuration every `announce`."""
+
+
+EDITIONS = {Protocol.QGDW131: V2, Protocol.GBT26865: V3}
+
+
+class Settings(_settings.Settings):
+    """Which devices, what they measure, what goes wrong."""
+
+    to: Address | None = None
+    """The station: a balancer's name in a pipeline, else HOST:PORT. In mode listens where substations dial for DATA."""
+    listen: Address | None = None
+    """Where the first device listens, in the modes in which the station dials."""
+    mode: Mode = Mode.DIALS
+    """dials, listens, tcp_udp, udp or spontaneous."""
+    source: IPText | None = None
+    """Local address to send from, in the modes dials and spontaneous; for a multicast group, its interface's."""
+    data_port: Port | None = None
+    """Port of the station that the first device's DATA go to in mode tcp_udp."""
+    announce: Duration = 60 * SECOND
+    """Between two configurations in mode spontaneous."""
+    devices: Annotated[int, Field(ge=1, le=10_000)] = 20
+    """How many."""
+    stations: Annotated[int, Field(ge=1, le=100)] = 1
+    """Stations in each device's stream, as a PDC has."""
+    first: Annotated[int, Field(ge=1, le=65_534)] = 1
+    """IDCODE of the first device; the others count on."""
+    rate: Rate = 50
+    """Frames per second."""
+    nominal: Literal[50, 60] = 50
+    """Hz."""
+    phasors: Annotated[int, Field(ge=0, le=100)] = 6
+    """Per station: VA VB VC IA IB IC VA2 …"""
+    analogs: Annotated[int, Field(ge=0, le=100)] = 0
+    digitals: Annotated[int, Field(ge=0, le=100)] = 1
+    """16-bit words."""
+    format: Annotated[int, Field(ge=0, le=15)] = 15
+    """FORMAT: the sum of 1 polar, 2 float phasors, 4 float analogs, 8 float frequency."""
+    version: Literal[1, 2] = 2
+    """1 = the edition of 2005, which knows no CFG-3; 2 = 2011."""
+    time_base: Annotated[int, Field(ge=1, le=0xFFFFFF)] = 1_000_000
+    """Counts of FRACSEC per second."""
+    seed: Annotated[int, Field(ge=0)] = 1
+    """The same seed gives the same signals."""
+    scenario: Kind = Kind.NONE
+    """none, generation_trip, fault or oscillation."""
+    at: Duration = 30 * SECOND
+    """When it happens, after the first frame."""
+    size: Number | None = None
+    """How large: Hz that the frequency falls by, per unit that the voltage dips by; unset = usual."""
+    faults: list[Fault] = Field(default_factory=list)
+    """What goes wrong with devices."""
+    duration: Duration = 0
+    """The work is over after so long; 0 = never."""
+    protocol: Protocol = Protocol.C37118
+    """c37118, qgdw131 (V2) or gbt26865 (V3). Substations of the latter two: mode listens, or dials for V3 on one
+    connection."""
+    data_listen: Address | None = None
+    """Where the first substation of gbt26865 listens for its data pipe, if the station dials that, too."""
+    step: Literal["port", "address"] = "port"
+    """What differs between devices: the port they listen on, or the address they listen on and dial from."""
+    identity: str = "SIM#####"
+    """IDCODE of a substation, 8 ASCII characters; # are the digits of its number, from `first` on."""
+    names: Literal["latin", "gbk"] = "latin"
+    """Station names of substations: in Latin letters, or in Chinese."""
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Settings:
+        needs_to = self.mode in (Mode.DIALS, Mode.SPONTANEOUS)
+        if needs_to and self.to is None:
+            raise fault(f"mode {self.mode} needs the station's address", "set to: to a balancer or HOST:PORT")
+        if not needs_to and self.listen is None:
+            raise fault(f"mode {self.mode} needs a port to listen on", 'set listen: to "127.0.0.1:4712" or the like')
+        if self.mode is Mode.TCP_UDP and self.data_port is None:
+            raise fault("mode tcp_udp needs the station's UDP port", "set data_port:")
+        if self.first + self.devices - 1 > 65_534:
+            raise fault(f"{self.devices} devices from IDCODE {self.first} go beyond 65534", "lower first or devices")
+        if self.step == "address":
+            self._check_step(needs_to)
+        return self
+
+    def _check_step(self, dials: bool) -> None:
+        name, first = (
+            ("source", str(self.source or "")) if dials else ("listen", self.listen.host if self.listen else "")
+        )
+        try:
+            place = ipaddress.ip_address(first)
+        except ValueError:
+            place = None
+        if place is None or place.is_unspecified:
+            raise fault("step address counts on from the first device's address", f"set {name}: to one, as 127.0.1.1")
+
+    @model_validator(mode="after")
+    def _spoken(self) -> Settings:
+        """What the protocol allows."""
+        if self.protocol is Protocol.C37118:
+            for name in ("data_listen", "identity", "names"):
+                if name in self.model_fields_set:
+                    raise fault(f"{name} is of substations", f"leave it out, or set protocol: {Protocol.GBT26865}")
+            return self
+        if self.mode not in (Mode.LISTENS, Mode.DIALS):
+            raise fault(f"substations have no mode {self.mode}", "set mode: to listens or dials")
+        if self.protocol is Protocol.QGDW131:
+            self._check_v2()
+        elif self.data_listen and (self.to or self.mode is Mode.DIALS):
+            raise fault("the data pipe is either dialled or listened for", "leave out to: or data_listen:")
+        elif self.data_listen and self.listen and self.step == "port":
+            self._check_apart(self.listen, self.data_listen)
+        self._check_told()
+        return self
+
+    def _check_v2(self) -> None:
+        if self.mode is not Mode.LISTENS or self.to is None:
+            what = "a substation of Q/GDW 131 listens for its management pipe and dials for DATA"
+            raise fault(what, "set mode: listens, listen: and to:")
+        if self.data_listen:
+            raise fault("a substation of Q/GDW 131 dials for DATA", "leave out data_listen")
+        if self.devices > 1 and self.step != "address":
+            raise fault(
+                "DATA of Q/GDW 131 do not tell whose they are, the station knows substations by their addresses",
+                "set step: address, and listen: to the first one's, as 127.0.1.1:7000",
+            )
+
+    def _check_apart(self, listen: Address, data: Address) -> None:
+        if listen.port and abs(listen.port - data.port) < self.devices:
+            what = f"ports {listen.port} and {data.port}, counted up for {self.devices} devices, meet"
+            raise fault(what, "set them further apart, or step: address")
+
+    def _check_told(self) -> None:
+        """Rate and IDCODEs can be said."""
+        try:
+            period(self.rate, self.nominal)
+        except ValueError as error:
+            raise fault(f"a rate of {_settings.show_rate(self.rate)}: {error}", "set another rate:") from None
+        try:
+            Identities(self.identity).of(self.first + self.devices - 1, self.stations - 1)
+        except ValueError as error:
+            raise fault(f"identity: {error}", "write it as SIM#####") from None
+
+    @property
+    def shape(self) -> Shape:
+        """What all devices have in common."""
+        return Shape(
+            self.rate,
+            self.time_base,
+            self.nominal,
+            self.format,
+            EDITIONS.get(self.protocol, self.version),
+            self.stations,
+            self.phasors,
+            self.analogs,
+            self.digitals,
+        )
