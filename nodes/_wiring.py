@@ -114,14 +114,19 @@ def _peel(left: dict[str, list[str]]) -> bool:
 
 
 def dialled(to: Any, entries: dict[str, Any], nodes: Nodes, name: str, hosts: dict[str, Host], lines: Lines) -> Any:
-    """`to: front` is where the balancer `front` listens, as seen from its device; HOST:PORT stays as it is."""
+    """`to: front` is where the balancer `front` listens, as seen from its device, for what that speaks; HOST:PORT stays
+    as it is."""
     if not isinstance(to, str) or ":" in to:
         return to
     where = ("nodes", name, "to")
     balancers = [node.name for node in nodes.values() if node.kind == "balancer"]
-    listen = str(entries[to].get("listen")) if to in balancers else ""
+    spoken = str(entries[name].get("protocol", "c37118"))
+    setting = "listen" if spoken == "c37118" else "listen_gbt26865"
+    listen = str(entries[to].get(setting)) if to in balancers else ""
     if to in nodes and to not in balancers:
         lines.fault(where, f"{name}: {to} is {_a(nodes[to].kind)}, devices dial a balancer", suggestion(to, balancers))
+    elif to in balancers and setting not in entries[to]:
+        lines.fault(where, f"{name}: {to} has no port for {spoken}", f"give {to} {setting}: HOST:PORT")
     elif to not in entries:
         lines.fault(where, f"{name}: nobody is called {to!r}", f"{suggestion(to, balancers)}; or write HOST:PORT")
     elif listen.endswith(":0"):
@@ -153,9 +158,13 @@ def check_shared(nodes: Nodes, lines: Lines) -> None:
                 lines.fault(("nodes", node.name, "path"), what, "give each its own path")
 
 
+PORTS = ("listen", "listen_tls", "listen_gbt26865", "data_listen")
+"""Settings that say where a node listens."""
+
+
 def listens(node: NodeSpec) -> list[tuple[str, Address]]:
     """Where a node listens, by setting; any free port is left out."""
-    found = [(setting, getattr(node.settings, setting, None)) for setting in ("listen", "listen_tls", "data_listen")]
+    found = [(setting, getattr(node.settings, setting, None)) for setting in PORTS]
     return [(setting, listen) for setting, listen in found if isinstance(listen, Address) and listen.port]
 
 

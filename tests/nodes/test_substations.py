@@ -10,8 +10,8 @@ import pytest
 
 from protocol import gbt26865, smd
 from protocol.messages import Spectrum, device_number, spectrum_number
-from tests.receivers import Socket, Steps, World, plain_keeper
 from tests.pipestations import Substation, configuration
+from tests.receivers import Socket, Steps, World, plain_keeper
 
 __all__ = ["plain_keeper"]
 pytestmark = pytest.mark.usefixtures("plain_keeper")
