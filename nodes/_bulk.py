@@ -199,6 +199,7 @@ def in_step(way: StreamWay) -> bool:
         type(way) is StreamWay
         and not (way.over or way.unsent or link.beside or link.early)
         and way.handed.how != "tcp_udp"
+        and not way.tongue.edition
         and _running(link)
         and way.splitter.plain
         and not way.manners.wasteful

@@ -29,6 +29,12 @@ class Connection:
     """Where commands go, over UDP."""
     tls: dict[str, Any] | None = None
     """How it is secured (`nodes/_tls.py`). Such a one ends with its receiver: nobody else could decipher it."""
+    protocol: str = "c37118"
+    """What is spoken there, as the site file calls it; of a door where several may be, the one that has them all."""
+    pipe: str = ""
+    """Of protocols with several connections for a device: management, data, or whole (all in one); "": unknown yet."""
+    beside: int = 0
+    """Of a data pipe that we dialled: the connection that is its management pipe."""
     dial: Dial | None = None
     ends: list[socket.socket] = field(default_factory=list, repr=False)
     """Our duplicates; the receiver's own are read from."""
@@ -45,6 +51,11 @@ class Connection:
     def place(self) -> str:
         """Where the device is, as far as that stays the same."""
         return self.peer[0] if self.candidates is None else f"{self.peer[0]}:{self.peer[1]}"
+
+    @property
+    def family(self) -> str:
+        """Of protocols whose devices may call at one port."""
+        return "c37118" if self.protocol == "c37118" else "gbt26865"
 
     def close(self) -> None:
         """Close our duplicates: the connection ends with them if nobody else has it."""

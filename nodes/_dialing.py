@@ -105,6 +105,8 @@ class Dial:
     """One device that we dial: when next, and the attempt under way. Times are monotonic ns."""
 
     device: Device
+    to: Address | None = None
+    """Where; none: the place of the device's link."""
     due: int = 0
     """When to try next; ignored while connected or under way."""
     failures: int = 0
@@ -116,8 +118,9 @@ class Dial:
 
     @property
     def target(self) -> Address:
-        assert self.device.link.tcp is not None
-        return self.device.link.tcp
+        target = self.to or self.device.link.tcp
+        assert target is not None
+        return target
 
     def place(self) -> tuple[str, int]:
         """Socket address of the device. Raises OSError if there is no such host, or its name is being looked up."""

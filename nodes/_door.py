@@ -34,6 +34,7 @@ class Door:
         counts: Counter[str],
         tls: dict[str, Any] | None = None,
         stranger: str = "",
+        protocol: str = "c37118",
     ) -> None:
         """`may_call`: whether anybody could dial in from an address; `tls`: how who does is secured; `stranger`: why
         others may not.
@@ -43,6 +44,7 @@ class Door:
         self._listener = _dialing.open_listener(address)
         self._limits, self._keepalive, self._may_call = limits, keepalive, may_call
         self._complaints, self.counts, self._tls, self._stranger = complaints, counts, tls, stranger
+        self._protocol = protocol
 
     @property
     def fd(self) -> int:
@@ -64,7 +66,7 @@ class Door:
             if self._may_enter(peer[0], now):
                 with suppress(OSError):  # it has hung up already: the receiver will read that
                     _dialing.keep_alive(end, self._keepalive)
-                yield Connection("dials_in", peer[:2], tls=self._tls, ends=[end])
+                yield Connection("dials_in", peer[:2], tls=self._tls, protocol=self._protocol, ends=[end])
             else:
                 end.close()
 
@@ -97,12 +99,17 @@ class Doors:
         """While shut: monotonic ns of the next try."""
 
     def open(
-        self, setting: str, address: Address, may_call: Callable[[str], bool], tls: dict[str, Any] | None = None
+        self,
+        setting: str,
+        address: Address,
+        may_call: Callable[[str], bool],
+        tls: dict[str, Any] | None = None,
+        protocol: str = "c37118",
     ) -> None:
         """One more, which `setting` names. Raises StartError."""
         try:
             given = self._limits, self._keepalive, may_call, self._complaints, self.counts, tls, self._stranger
-            door = Door(address, *given)
+            door = Door(address, *given, protocol)
         except OSError as fault:
             self.close()
             raise StartError(f"{address}: {fault.strerror}; free the port or change `{setting}`") from fault

@@ -22,6 +22,8 @@ class Settings(_settings.Settings):
     """Where devices dial in."""
     listen_tls: Address | None = None
     """Where devices dial in under TLS, if any do."""
+    listen_gbt26865: Address | None = None
+    """Where devices of GB/T 26865.2 and Q/GDW 131 dial in, with any of their pipes, and SMDs."""
     tls: Tls | None = None
     """Certificates, for devices that dial in or are dialled under TLS."""
     registry: Annotated[FilePath, Field(validate_default=True)] = Path("../data/registry.json")

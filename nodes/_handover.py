@@ -7,6 +7,7 @@
                                                               `coming`: connections of a predecessor, handed again next
     balancer -> receiver   link(connection, how, peer, target, cfg3, stream, again, numbers) + descriptors
                                                                yours to read; `again`: your predecessor read it
+    receiver -> balancer   open(connection)                        of a management pipe: its data pipe is wanted
     receiver -> balancer   identify(connection, address, stream)   who is this?
     balancer -> receiver   identity(connection, address, stream, device)  or  refused(…, reason)
     receiver -> balancer   insecure(connection, reason)            TLS did not come about; `ended` follows
@@ -18,7 +19,9 @@ The balancer keeps a duplicate of every descriptor, so that a connection outlive
 own when the balancer ends, and brings them back to the next one. `numbers` are the link numbers identified on it;
 connections are numbered by the balancer, uniquely over its restarts. Of a TLS connection `link` and `holds` have `tls`
 (`nodes/_tls.py`), `holds` and `identify` have `certificate`, the names it came with; it ends with its receiver, so
-nobody keeps duplicates of it.
+nobody keeps duplicates of it. Of another protocol than C37.118 `link` and `holds` have `protocol`, `pipe`
+(management, data, or whole: all in one; "": unknown yet) and `beside` (of a data pipe: its management pipe), `link` has
+`download`.
 """
 
 from __future__ import annotations
@@ -46,6 +49,7 @@ FIELDS: dict[str, dict[str, type]] = {
     "adopted": {"connection": int},
     "welcome": {},
     "link": {"connection": int, "how": str, "peer": list},
+    "open": {"connection": int},
     "identify": {"connection": int, "address": str, "stream": int},
     "identity": {"connection": int, "address": str, "stream": int, "device": dict},
     "refused": {"connection": int, "address": str, "stream": int, "reason": str},

@@ -7,9 +7,10 @@ from functools import lru_cache
 from typing import Any
 
 from nodes._registry import Registry
-from nodes._site import Device, Site, recognise
+from nodes._site import Device, Site, is_address, recognise
+from protocol.gbt26865.common import IDENTITY, identity_text
 
-_SAID = {"number", "name", "region", "latitude", "longitude", "elevation", "analogs", "protocol"}
+_SAID = {"number", "name", "region", "latitude", "longitude", "elevation", "analogs", "protocol", "kind"}
 """What a receiver is told of a device."""
 
 ADDRESSES_AT_MOST = 4096
@@ -21,34 +22,39 @@ class Unknown(LookupError):
 
 
 class Identities:
-    """Answers by (address, IDCODE of the stream)."""
+    """Answers by (address, IDCODE of the stream); `family` is that of protocols which may call at one port."""
 
     def __init__(self, site: Site, registry: Registry) -> None:
         self.site, self.registry = site, registry
         self.names = {device.number: device.name for device in site.devices}
-        self._by_stream: dict[int | None, list[Device]] = {}
+        self._by_stream: dict[tuple[str, int | None], list[Device]] = {}
         for device in site.devices:
             if device.link.how == "dials_in":
-                self._by_stream.setdefault(device.stream, []).append(device)
+                self._by_stream.setdefault((device.family, device.code), []).append(device)
+        piped = (each.link.tcp.host for each in site.devices if each.link.tcp and each.link.data == "dials_in")
+        self._piped = {host if is_address(host) else "" for host in piped}
+        """Addresses that data pipes come from; "": any, since it is a host name."""
         self._certificates = {each.number: _folded(each.certificate) for each in site.devices if each.certificate}
         self._bound = set(self._certificates.values())
         self._streams = lru_cache(ADDRESSES_AT_MOST)(self._streams_from)
 
-    def _streams_from(self, address: str, secure: bool) -> frozenset[int | None]:
+    def _streams_from(self, address: str, secure: bool, family: str) -> frozenset[int | None]:
         """IDCODEs (None: any) of the listed devices that can dial in from this address, under TLS or not."""
         can = {
             stream: [device for device in devices if secure or not device.certificate]
-            for stream, devices in self._by_stream.items()
+            for (theirs, stream), devices in self._by_stream.items()
+            if theirs == family
         }
         return frozenset(stream for stream, devices in can.items() if recognise(devices, address, stream))
 
-    def may_call(self, address: str, secure: bool = False) -> bool:
-        """Whether any device could dial in from this address."""
-        return self.site.admits(address) or bool(self._streams(address, secure))
+    def may_call(self, address: str, secure: bool = False, family: str = "c37118") -> bool:
+        """Whether any device could dial in from this address: of those with several pipes, also one that we dial."""
+        pipes = family != "c37118" and (address in self._piped or "" in self._piped)
+        return pipes or self.site.admits(address) or bool(self._streams(address, secure, family))
 
-    def only_stream(self, address: str, secure: bool = False) -> int | None:
+    def only_stream(self, address: str, secure: bool = False, family: str = "c37118") -> int | None:
         """IDCODE of the one device that can dial in from this address; None if several can."""
-        streams = self._streams(address, secure)
+        streams = self._streams(address, secure, family)
         return next(iter(streams)) if not self.site.admits(address) and len(streams) == 1 else None
 
     def name(self, number: int) -> str | None:
@@ -63,26 +69,30 @@ class Identities:
         named = self._certificates.get(number)
         return named is None or named in map(_folded, certificate)
 
-    def of_caller(self, address: str, stream: int, certificate: Collection[str] = ()) -> dict[str, Any]:
+    def of_caller(
+        self, address: str, stream: int, certificate: Collection[str] = (), family: str = "c37118"
+    ) -> dict[str, Any]:
         """A device that dialled us, with a certificate of these names. Raises Unknown.
 
         Whose certificate an entry names is that entry's device and no other. A number of the registry is to be saved
         before it is told.
         """
-        candidates = self._by_stream.get(stream, []) + self._by_stream.get(None, [])
+        candidates = self._by_stream.get((family, stream), []) + self._by_stream.get((family, None), [])
         bound = not self._bound.isdisjoint(map(_folded, certificate))
         mine = [each for each in candidates if bool(each.certificate) == bound]
         found = recognise((each for each in mine if self.entitled(each.number, certificate)), address, stream)
-        claimed = (each for each in candidates if (each.stream, each.address) != (None, None))
+        claimed = (each for each in candidates if (each.code, each.address) != (None, None))
         if found is None and (bound or recognise(claimed, address, stream)):
             shown = f"its certificate is of {' or '.join(certificate)}" if certificate else "it shows no certificate"
-            raise Unknown(f"stream {stream} from {address}: {shown}, the site file wants another")
+            raise Unknown(f"{named(stream)} from {address}: {shown}, the site file wants another")
         return self._said(found) or self._admitted(address, stream)
 
     def of_dialled(self, device: Device, address: str, stream: int) -> dict[str, Any]:
         """A device that we reached where the site file says it is. Raises Unknown if it says another IDCODE."""
-        if device.stream not in (None, stream):
-            raise Unknown(f"{device.name} at {address}: says stream {stream}, the site file {device.stream}")
+        told = device.protocol != "qgdw131"  # its configurations may name a label instead of its IDCODE
+        if told and device.code not in (None, stream):
+            wanted = named(device.code or 0)
+            raise Unknown(f"{device.name} at {address}: says {named(stream)}, the site file {wanted}")
         return self._said(device) or {}
 
     def of_sender(self, devices: Sequence[Device], address: str, stream: int) -> dict[str, Any]:
@@ -96,10 +106,10 @@ class Identities:
 
     def _admitted(self, address: str, stream: int) -> dict[str, Any]:
         if not self.site.admits(address):
-            raise Unknown(f"stream {stream} from {address}: not in the site file")
+            raise Unknown(f"{named(stream)} from {address}: not in the site file")
         number = self.registry.number(address, stream, self.names)
         if number is None:
-            raise Unknown(f"stream {stream} from {address}: the registry has no number left")
+            raise Unknown(f"{named(stream)} from {address}: the registry has no number left")
         return {"number": number, "name": _admitted_name(address, stream)}
 
 
@@ -107,5 +117,14 @@ def _folded(name: str) -> str:
     return name.casefold()
 
 
+def named(stream: int) -> str:
+    """Whose stream it is, for people: an IDCODE of 16 bits, or of 8 bytes."""
+    return f"stream {stream}" if stream <= 0xFFFF else _text(stream)
+
+
+def _text(stream: int) -> str:
+    return identity_text(stream.to_bytes(IDENTITY, "big"))
+
+
 def _admitted_name(address: str, stream: int) -> str:
-    return f"{address}/{stream}"
+    return f"{address}/{stream if stream <= 0xFFFF else _text(stream)}"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from protocol.c37118 import Codec, FrameType, frame_type, stream_id
-from protocol.c37118.session import Master
+from nodes._state import SOURCES
+from nodes._tongues import Session, Tongue
+from protocol.c37118 import Codec, ConfigurationFrame, FrameError, FrameType, frame_type, session, stream_id
+from protocol.messages import Spectrum
 
 BESIDE_AT_MOST = 64
 """Further streams on one connection."""
@@ -26,7 +28,9 @@ class Link:
     connection: int
     """The balancer's number for it."""
     address: str
-    master: Master
+    tongue: Tongue
+    """What is spoken."""
+    master: Session
     send: Callable[[bytes], None]
     """Puts a command on its way."""
     key: tuple[str, int] = ("", -1)
@@ -37,8 +41,9 @@ class Link:
     stream: int = 0
     """IDCODE that it was identified by."""
     identity: dict[str, Any] = field(default_factory=dict)
-    codec: Codec | None = None
-    early: list[tuple[Codec, list[bytes]]] = field(default_factory=list)
+    codecs: dict[int, Codec] = field(default_factory=dict)
+    """By spectrum."""
+    early: list[tuple[ConfigurationFrame, list[bytes]]] = field(default_factory=list)
     """DATA that came before we knew who it is, with the configuration in force."""
     unbooked: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
     """Frames counted before we knew who it is, by column of the books."""
@@ -64,9 +69,37 @@ class Link:
         return len(self.codec.tables) if self.codec else 0
 
     @property
-    def scales(self) -> dict[str, float]:
-        """What the site file says of its analogs, by channel name; nothing before we know who it is."""
-        return {name: each["scale"] for name, each in self.identity.get("analogs", {}).items()}
+    def codec(self) -> Codec | None:
+        """Of the fundamental."""
+        return self.codecs.get(Spectrum.NONE)
+
+    @property
+    def sources(self) -> dict[int, Codec]:
+        """Of its rows: what they are numbered by (`nodes/_rows.py`) -> codec."""
+        return {self.number + spectrum * SOURCES: codec for spectrum, codec in self.codecs.items()}
+
+    def compile(self, cfg: ConfigurationFrame) -> str:
+        """Make the codecs of a configuration, as far as it is known who this is; returns why not all could be made."""
+        why = ""
+        try:
+            self.tongue.tell(self.master, self.identity)
+            self.codecs = self.tongue.codecs(cfg, self.identity)
+        except FrameError as fault:  # of spectra: the fundamental's is always there
+            self.identity, why = {**self.identity, "kind": None}, str(fault)
+            self.tongue.tell(self.master, self.identity)
+            self.codecs = self.tongue.codecs(cfg, self.identity)
+        return why
+
+    def by_source(self, frames: list[bytes]) -> Iterator[tuple[int, list[bytes]]]:
+        """DATA frames that the session accepts, by what their rows are numbered by."""
+        if len(self.codecs) == 1:
+            yield self.number, frames
+            return
+        parts: dict[int, list[bytes]] = {}
+        for frame in frames:
+            parts.setdefault(self.tongue.spectrum(frame), []).append(frame)
+        for spectrum, part in parts.items():
+            yield self.number + spectrum * SOURCES, part
 
     @property
     def unasked(self) -> bool:
@@ -91,7 +124,7 @@ class Link:
     def owner_of(self, frame: bytes) -> Link:
         """Whose frame on this connection it is: ours, or that of another stream once we know our own."""
         cfg = self.master.cfg
-        if cfg is None or frame_type(frame) not in STREAMED or stream_id(frame) == cfg.stream:
+        if self.tongue.edition or cfg is None or frame_type(frame) not in STREAMED or stream_id(frame) == cfg.stream:
             return self
         other = self.beside.get(stream_id(frame))
         if other is None and len(self.beside) < BESIDE_AT_MOST:
@@ -100,8 +133,10 @@ class Link:
 
     def next_to(self, stream: int) -> Link:
         """A further stream on the same connection."""
+        assert isinstance(self.master, session.Master)  # no other has streams beside one another
         key, master = ("", stream), self.master.beside(stream)
-        link = Link(self.slot, self.balancer, self.connection, self.address, master, self.send, key, secondary=True)
+        ours = self.slot, self.balancer, self.connection, self.address, self.tongue
+        link = Link(*ours, master, self.send, key, secondary=True)
         link.certificate = self.certificate
         self.beside[stream] = link
         return link

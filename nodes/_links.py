@@ -7,6 +7,7 @@ counts are owed (`Link.unbooked`); a link that ends unknown leaves them to the c
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,14 @@ from nodes._manners import Configurations, Rates
 from nodes._node import Actions
 from nodes._oddities import Oddities
 from nodes._rows import COLUMNS, CORRUPT, LOST, REFUSED, Books, Rows
+from nodes._state import SOURCES
 from nodes._stream import Writer
 from nodes._told import told
-from protocol.c37118 import ConfigurationFrame, FrameType, Splitter, compile_codec, frame_type, stream_id
-from protocol.c37118.common import CONFIGURATIONS
-from protocol.c37118.events import Configured, Data, Ended, Event, Heard, Lost, Refused, Send
+from protocol import gbt26865
+from protocol.c37118 import ConfigurationFrame, Splitter, frame_type, session, stream_id
 from protocol.clock import Now
+from protocol.gbt26865 import Pairing
+from protocol.gbt26865.events import Configured, Data, Ended, Event, Heard, Lost, OpenData, Refused, Send
 from protocol.messages import STATIONS_PER_LINK
 
 EARLY_AT_MOST = 4096
@@ -62,6 +65,8 @@ class Links:
         """Links whose state is another than the journal knows, besides rows and stream positions."""
         self.stirred: set[Link] = set()
         """Links that something else than DATA happened to, since they were looked at last."""
+        self.pairing = Pairing()
+        """Of the pipes of substations; a data pipe is known by its slot."""
         self.counts: Counter[str] = Counter()
         self.before: dict[int, list[int]] = {}
         """Device -> its counts in former lives."""
@@ -83,12 +88,14 @@ class Links:
         link.identity, link.stream = note["device"], note["stream"]
         number = link.number = link.identity["number"]
         self.names[number] = link.identity["name"]
-        self._came[link] = None
+        if any(frames for _, frames in link.early):
+            self._came[link] = None
         early, link.early = link.early, []
-        for codec, frames in early:
-            link.codec = compile_codec(codec.cfg, link.scales)
+        for cfg, frames in early:
+            self._compile(link, cfg, now)
             yield from self.say_configuration(link, now)
-            self.rows.add(number, frames)
+            for source, part in link.by_source(frames):
+                self.rows.add(source, part)
         for column, frames_counted in enumerate(link.unbooked):
             if column:
                 self.books.add(number, link.stations, column, frames_counted)
@@ -108,9 +115,16 @@ class Links:
         if link.waits_for_answer:
             self.ask(link, link.asked)
 
+    def want_data_again(self, link: Link) -> None:
+        """The balancer may have died before it had dialled the data pipe."""
+        if isinstance(link.master, gbt26865.Master) and link.master.wants_pipe:
+            self.balancers.say(link.balancer, "open", connection=link.connection)
+
     def carry(self, link: Link, now: Now) -> Actions:
         """A link of a former life, with all that is known of it, goes on."""
         self._touch(link)
+        if isinstance(link.master, gbt26865.Master) and link.master.cfg:
+            self.pairing.management(link, link.address, link.master.identity)
         if not link.number:
             return
         self.carriers[link.number] = link
@@ -119,10 +133,16 @@ class Links:
 
     def release(self, link: Link) -> None:
         self._touch(link)
+        self.pairing.closed(link)
         if self.carriers.get(link.number) is link:
-            self.rows.forget(link.number)
+            self.forget_rows(link)
             del self.carriers[link.number]
         link.number = 0
+
+    def forget_rows(self, link: Link) -> None:
+        """There will be none."""
+        for source in link.sources:
+            self.rows.forget(source)
 
     def drop(self, link: Link, reason: str, now: Now) -> Actions:
         """What the stream still sends is refused."""
@@ -167,7 +187,7 @@ class Links:
             if link.master.accepts(frame):
                 run.append(frame)
                 continue
-            if link.unasked and frame_type(frame) == FrameType.DATA and self._strange(link, frame, now):
+            if link.unasked and link.tongue.is_data(frame) and self._strange(link, frame, now):
                 continue
             owner = link.owner_of(frame)
             if owner is not link:
@@ -175,13 +195,13 @@ class Links:
                 continue
             self.put(link, run, now)
             run = []
-            if frame_type(frame) not in CONFIGURATIONS or self._may_tell(link, frame, now):
-                self.idle += len(frame) if frame_type(frame) == FrameType.DATA else 0
+            if not link.tongue.is_configuration(frame) or self._may_tell(link, frame, now):
+                self.idle += len(frame) if link.tongue.is_data(frame) else 0
                 yield from self.events(link, link.master.receive(frame, now), now)
         self.put(link, run, now)
         for other, theirs in others.items():
             yield from self.take(other, theirs, now)
-            if other.master.held >= BELIEVED:
+            if other.master.held >= BELIEVED and isinstance(other.master, session.Master):
                 yield from self.events(other, other.master.join(now), now)
 
     def _strange(self, link: Link, frame: bytes, now: Now) -> bool:
@@ -196,7 +216,8 @@ class Links:
 
     def _may_tell(self, link: Link, frame: bytes, now: Now) -> bool:
         """Whether the device may tell this configuration now; if not, nothing is decoded by the former one either."""
-        if self._configurations.may_tell(link.address, frame, link.master.cfg, now):
+        whose = link.address, link.tongue.stream(frame), frame_type(frame)
+        if self._configurations.may_tell(whose, *link.tongue.body(frame), link.master.cfg, now):
             return True
         self._touch(link)
         self.counts["configurations_refused"] += 1
@@ -211,13 +232,13 @@ class Links:
             return
         self._came[link] = None
         if link.number:
-            frames = self._in_time(link, frames, now)
-        if not frames:
+            for source, part in link.by_source(frames):
+                part = self._in_time(link, source, part, now)
+                self.used += sum(map(len, part))
+                if part:
+                    self.rows.add(source, part)
             return
-        self.used += 0 if link.refused else len(frames) * len(frames[0])
-        if link.number:
-            self.rows.add(link.number, frames)
-            return
+        self.used += 0 if link.refused else sum(map(len, frames))
         self._touch(link)
         if link.refused:
             self.count(link, REFUSED, len(frames))
@@ -229,15 +250,15 @@ class Links:
         )
         room = max(0, room)
         kept += frames[:room]
-        if link.asked != link.master.cfg.stream:  # type: ignore[union-attr]
-            self.ask(link, link.master.cfg.stream)  # type: ignore[union-attr]
+        assert link.master.cfg is not None  # it has accepted them
+        if link.asked != link.tongue.stream_of(link.master.cfg):
+            self.ask(link, link.tongue.stream_of(link.master.cfg))
         self.count(link, LOST, len(frames) - min(room, len(frames)))
 
-    def _in_time(self, link: Link, frames: list[bytes], now: Now) -> list[bytes]:
+    def _in_time(self, link: Link, source: int, frames: list[bytes], now: Now) -> list[bytes]:
         """Those of them that its rate allows; the others are refused."""
-        assert link.codec
-        rate = link.codec.cfg.rate
-        allowed = self.rates.allowed(link.number, rate, len(frames), now)
+        rate = max(table.rate for table in link.codecs[source // SOURCES].tables)
+        allowed = self.rates.allowed(source, rate, len(frames), now)
         if allowed < len(frames):
             self.count(link, REFUSED, len(frames) - allowed)
             self.counts["over_rate"] += len(frames) - allowed
@@ -280,24 +301,24 @@ class Links:
             yield self.writer.say(message)
             for number, what, rows in self._oddities.of(message):
                 self.complaints.add(self.names.get(number, ""), what, now, rows, MANY_ROWS)
-            changing.update(links[(message.status & CONFIGURATION_CHANGED) != 0].tolist())
+            changing.update((links[(message.status & CONFIGURATION_CHANGED) != 0] % SOURCES).tolist())
         came, self._came = self._came, {}
         for link in [*came, *(self.carriers[number] for number in changing if number in self.carriers)]:
-            self._note_status(link, link.number in changing, now)
+            yield from self._note_status(link, link.number in changing, now)
 
-    def _note_status(self, link: Link, changes: bool, now: Now) -> None:
+    def _note_status(self, link: Link, changes: bool, now: Now) -> Actions:
         """DATA came, with or without STAT bit 10."""
         if not link.number:
             return
         if changes != link.master.changing:
             self._touch(link)
-        for event in link.master.note_status(True, changes, now):
-            if isinstance(event, Send):
-                link.command(event.data)
+        events = link.master.note_status(True, changes, now)
+        if events:
+            yield from self.events(link, events, now)
 
     # ── sessions ────────────────────────────────────────────────────────────────────────────────────────────
 
-    def events(self, link: Link, events: list[Event], now: Now) -> Actions:
+    def events(self, link: Link, events: Sequence[Event], now: Now) -> Actions:
         """Do what a session said after it was told something."""
         self._touch(link)
         for event in events:
@@ -311,6 +332,8 @@ class Links:
                 self.refused(link, event, now)
             elif isinstance(event, Lost):
                 self.count(link, LOST, 1)
+            elif isinstance(event, OpenData):
+                self.balancers.say(link.balancer, "open", connection=link.connection)
             elif isinstance(event, Heard):
                 self.counts["headers"] += 1
                 self.complain(link, "headers that nobody asked for", now, least=MANY_HEADERS)
@@ -319,11 +342,13 @@ class Links:
                 self.complain(link, event.reason, now)
 
     def refused(self, link: Link, event: Refused, now: Now) -> None:
-        kind = frame_type(event.frame) if event.frame else None
-        if kind == FrameType.DATA:
+        tongue, frame = link.tongue, event.frame
+        if frame and tongue.is_data(frame):
             self.count(link, REFUSED, 1)
-        elif kind in CONFIGURATIONS and not link.number and stream_id(event.frame) != link.master.stream:
-            self.ask(link, stream_id(event.frame))  # not the one we expect there: the balancer refuses it by name
+        elif frame and tongue.is_configuration(frame) and not link.number:
+            whose = tongue.stream(frame)
+            if whose != tongue.expected(link.master) and whose > 0:
+                self.ask(link, whose)  # not the one we expect there: the balancer refuses it by name
         self.complain(link, event.reason, now)
 
     def complain(self, link: Link, reason: str, now: Now, count: int = 1, least: int = 1) -> None:
@@ -332,26 +357,35 @@ class Links:
 
     def configured(self, link: Link, cfg: ConfigurationFrame, now: Now) -> Actions:
         """A configuration came into force: ask who this is, or tell everybody what its rows mean now."""
-        link.codec = compile_codec(cfg, link.scales)
-        if link.number and link.stream == cfg.stream:
-            yield from self.say_configuration(link, now)
-            return
-        if link.number:
+        stream = link.tongue.stream_of(cfg)
+        if isinstance(link.master, gbt26865.Master):
+            self.pairing.management(link, link.address, link.master.identity)
+        if link.number and link.stream != stream:
             yield from self.flush(now)
             self.release(link)
+        self._compile(link, cfg, now)
+        if link.number:
+            yield from self.say_configuration(link, now)
+            return
         link.refused = False
-        link.early.append((link.codec, []))
+        link.early.append((cfg, []))
         if link.secondary:
             link.asked, link.muted = -1, True  # a configuration alone, without DATA, is no further stream
         else:
-            self.ask(link, cfg.stream)
+            self.ask(link, stream)
+
+    def _compile(self, link: Link, cfg: ConfigurationFrame, now: Now) -> None:
+        why = link.compile(cfg)
+        if why:
+            self.complain(link, why, now)
 
     def say_configuration(self, link: Link, now: Now) -> Actions:
         """Rows of the old configuration first, then the new one."""
-        assert link.codec
         yield from self.flush(now)
-        self.rows.configure(link.number, link.codec)
-        for message in told(link.codec.cfg, link.number, link.identity):
+        for source, codec in link.sources.items():
+            self.rows.configure(source, codec)
+        assert link.codec
+        for message in told(link.tongue, link.codec.cfg, link.number, link.identity):
             yield self.writer.say(message)
 
     # ── how they are ────────────────────────────────────────────────────────────────────────────────────────

@@ -8,13 +8,13 @@ what is of no use is read in small bites; whoever sends nothing else is hung up 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Hashable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nodes._peek import CHUNK
-from protocol.c37118 import ConfigurationFrame, FrameType, frame_type, stream_id
-from protocol.c37118.splitter import piece_index
+from protocol.c37118 import ConfigurationFrame
 from protocol.clock import SECOND, Now
 
 BITE = 4096
@@ -123,16 +123,14 @@ class Configurations:
     def __init__(self, every: int) -> None:
         """`every` [ns] a device may tell another one, beyond a first `BURST`."""
         self._every = every
-        self._told: dict[tuple[str, int], tuple[int, int, int]] = {}
-        """(address, IDCODE) -> CRC-32 of the last one, credit [ns], monotonic ns when that was so; latest last."""
+        self._told: dict[Hashable, tuple[int, int, int]] = {}
+        """Who, and of which kind -> CRC-32 of the last one, credit [ns], monotonic ns when that was so; latest last."""
 
-    def may_tell(self, address: str, frame: bytes, cfg: ConfigurationFrame | None, now: Now) -> bool:
-        """Whether to look into a configuration frame; `cfg` is in force."""
-        index = piece_index(frame)
-        body = frame[16:-2] if frame_type(frame) == FrameType.CONFIGURATION_3 else frame[14:-2]
-        if index > 1 or (cfg is not None and body == cfg.body):
+    def may_tell(self, whose: Hashable, piece: int, body: bytes, cfg: ConfigurationFrame | None, now: Now) -> bool:
+        """Whether to look into a configuration frame with this body, the piece-th of it; `cfg` is in force."""
+        if piece > 1 or (cfg is not None and body == cfg.body):
             return True
-        key, check = (address, stream_id(frame)), zlib.crc32(body)
+        key, check = whose, zlib.crc32(body)
         most = BURST * self._every
         last, credit, since = self._told.pop(key, (-1, most, now.monotonic))
         credit = min(most, credit + now.monotonic - since)

@@ -18,8 +18,7 @@ from nodes._link import Link
 from nodes._links import Links
 from nodes._state import Counts, Handed, LinkState, State, packed
 from nodes._ways import StreamWay, Way
-from protocol.c37118 import Codec, ConfigurationFrame, compile_codec
-from protocol.c37118.configuration import recalled, remembered
+from protocol.c37118 import ConfigurationFrame
 from protocol.clock import Now
 
 I8 = NDArray[np.int64]
@@ -32,7 +31,7 @@ class _Told:
 
     cfg: ConfigurationFrame | None = None
     held: int = 0
-    early: list[tuple[Codec, list[bytes]]] = field(default_factory=list)
+    early: list[tuple[ConfigurationFrame, list[bytes]]] = field(default_factory=list)
     runs: int = 0
     frames: int = 0
     """Of the last run."""
@@ -57,6 +56,12 @@ class Notebook:
         self._slot += 1
         self._came.append([self._slot, *handed])
         return self._slot
+
+    def known_as(self, slot: int, handed: Handed, link: Link) -> None:
+        """A connection of which nothing was taken yet is what `handed` says, and no link of its own as we thought."""
+        self._came.append([slot, *handed])
+        self._told.pop(link, None)
+        self._links.changed.pop(link, None)
 
     def over(self, slot: int, links: Iterable[Link], ended: list[Any]) -> None:
         """It is over; `ended` [connection, balancer, reason, cfg3] tells how, should we die before all know."""
@@ -124,7 +129,7 @@ class Notebook:
     def _link(self, link: Link) -> list[Any]:
         told = self._told.setdefault(link, _Told())
         master = link.master
-        cfg = remembered(master.cfg) if master.cfg and master.cfg is not told.cfg else None
+        cfg = link.tongue.remembered(master.cfg) if master.cfg and master.cfg is not told.cfg else None
         first, held = master.limbo(told.held)
         early = _early(link, told)
         told.cfg, told.held = master.cfg, master.ever_held
@@ -162,12 +167,12 @@ def _early(link: Link, told: _Told) -> list[Any] | None:
         return None
     runs: list[list[Any]] = []
     begin, frames_told = (0, 0) if anew or not told.runs else (told.runs - 1, told.frames)
-    for at, (codec, frames) in enumerate(link.early[begin:], begin):
+    for at, (cfg, frames) in enumerate(link.early[begin:], begin):
         if not anew and at == told.runs - 1:
             if frames[frames_told:]:
                 runs.append([None, frames[frames_told:]])
         else:
-            runs.append([remembered(codec.cfg), list(frames)])
+            runs.append([link.tongue.remembered(cfg), list(frames)])
     told.early, told.runs = link.early, len(link.early)
     told.frames = len(link.early[-1][1]) if link.early else 0
     return [anew, runs] if anew or runs else None
@@ -187,8 +192,9 @@ def recall(link: Link, state: LinkState) -> None:
     for name, value in zip(_PLAIN, plain, strict=True):
         setattr(link, name, value)
     link.unbooked = list(unbooked)
-    cfg = recalled(state.configuration) if state.configuration else None
+    recalled = link.tongue.recalled
+    cfg: Any = recalled(state.configuration) if state.configuration else None
     link.master.recall(session, cfg, state.first, list(state.held))
-    link.early = [(compile_codec(recalled(cfg), {}), list(frames)) for cfg, frames in state.early]
+    link.early = [(recalled(cfg), list(frames)) for cfg, frames in state.early]
     if cfg:
-        link.codec = compile_codec(cfg, link.scales)
+        link.compile(cfg)

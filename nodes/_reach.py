@@ -73,6 +73,8 @@ class Reach:
         """`keepalive`: see `_dialing.keep_alive`; `tls`: our certificates, if any device is dialled under TLS."""
         self._keepalive, self._tls = keepalive, tls
         self._dials = [_dialing.Dial(device) for device in devices if device.link.how in ("tcp", "tcp_udp")]
+        self._pipes: dict[int, _dialing.Dial] = {}
+        """Connection that is a management pipe -> its data pipe, which is wanted as long as that lasts."""
         self._trying: dict[int, _dialing.Dial] = {}
         self._ports = list(_ports(devices))
 
@@ -80,8 +82,14 @@ class Reach:
         """Whether this is a dial under way."""
         return fd in self._trying
 
-    def brought(self, how: str, peer: tuple[str, int], numbers: Iterable[int]) -> Connection | None:
+    def brought(self, how: str, peer: tuple[str, int], numbers: Iterable[int], pipe: str = "") -> Connection | None:
         """A connection of a former life that a receiver has kept; None if the site reaches no such device any more."""
+        if pipe == "data":
+            piped = ((dial.device, dial.device.link.data) for dial in self._dials)
+            for device, data in ((device, data) for device, data in piped if isinstance(data, Address)):
+                if _same(_dialing.Dial(device, data).place, peer):
+                    return Connection(how, peer, [device], protocol=device.protocol, pipe=pipe)
+            return None
         dials = [dial for dial in self._dials if dial.device.link.how == how]
         ports = [port for port in self._ports if port.how == how]
         told = set(numbers)
@@ -95,12 +103,20 @@ class Reach:
             new = not dial.connected and dial.trying is None
             if new:
                 dial.brought(proved=bool(told))
-            return Connection(how, peer, [dial.device], dial=dial if new else None)
+            return Connection(
+                how, peer, [dial.device], dial=dial if new else None, protocol=dial.device.protocol, pipe=pipe
+            )
         if port:
             connection = Connection(how, peer, port.devices, None if how == "spontaneous" else peer)
             port.connection = port.connection or connection
             return connection
         return None
+
+    def want_data(self, management: Connection) -> None:
+        """The data pipe of a substation is wanted now; nothing is done where it dials us."""
+        device = management.candidates[0] if management.candidates else None
+        if device and isinstance(device.link.data, Address) and management.id not in self._pipes:
+            self._pipes[management.id] = _dialing.Dial(device, device.link.data)
 
     def open(self, now: Now) -> Iterator[Connection]:
         """UDP ports that nobody has: each new socket."""
@@ -114,6 +130,9 @@ class Reach:
 
     def ended(self, former: Connection, reason: str, now: Now) -> None:
         """A connection is over: a device that we dial is dialled later, a UDP port is opened anew by `open`."""
+        pipe = self._pipes.pop(former.id, None)
+        if pipe and pipe.trying:
+            pipe.gives_up = now.monotonic  # nobody waits for it
         if former.dial:
             former.dial.failed(reason, now)
         for port in self._ports:
@@ -122,7 +141,7 @@ class Reach:
 
     def begin(self, now: Now) -> Iterator[int]:
         """Dial who is due: descriptors that become writable when it is decided."""
-        for dial in self._dials:
+        for dial in [*self._dials, *self._pipes.values()]:
             if not dial.connected and dial.trying is None and now.monotonic >= dial.due:
                 attempt = dial.begin(now)
                 if attempt is not None:
@@ -150,7 +169,17 @@ class Reach:
             udp = f"UDP {link.udp}: " if link.udp else ""
             dial.failed(f"{udp}{fault.strerror}", now)
             return None
-        return Connection(link.how, peer, [dial.device], tls=self._terms(dial), dial=dial, ends=ends)
+        beside = next((id_ for id_, pipe in self._pipes.items() if pipe is dial), 0)
+        if dial.to and not beside:
+            end.close()  # its management pipe has ended meanwhile
+            return None
+        if beside:
+            dial.proved()
+        connection = Connection(link.how, peer, [dial.device], tls=self._terms(dial), dial=dial, ends=ends)
+        connection.protocol, connection.beside = dial.device.protocol, beside
+        if connection.family != "c37118":
+            connection.pipe = "data" if beside else "management" if link.data else "whole"
+        return connection
 
     def _terms(self, dial: _dialing.Dial) -> dict[str, Any] | None:
         wanted = dial.device.link.tls
@@ -162,7 +191,8 @@ class Reach:
     def alarms(self, heard: Iterable[int]) -> list[str]:
         """Devices that do not answer or send; `heard` are the link numbers that are connected."""
         known = set(heard)
-        silent = [f"{dial.device.name} at {dial.target}: {dial.fault}" for dial in self._dials if dial.fault]
+        dials = [*self._dials, *self._pipes.values()]
+        silent = [f"{dial.device.name} at {dial.target}: {dial.fault}" for dial in dials if dial.fault]
         shut = [f"{port.place}: {port.fault}" for port in self._ports if port.fault]
         mute = [device for port in self._ports for device in port.devices if device.number not in known]
         return [

@@ -20,11 +20,14 @@ from nodes._links import Links
 from nodes._node import Actions
 from nodes._notes import Notebook, recall
 from nodes._peek import CHUNK, DatagramEnd, Machine, NoDatagrams, NoStream, StreamEnd
+from nodes._pipes import PATIENCE, DataPipe, Pipes
 from nodes._rows import CORRUPT
 from nodes._state import Handed, WayState
 from nodes._tlsway import Handshakes, TlsEnd, TlsWay
+from nodes._tongues import Tongue
 from nodes._ways import DatagramWay, StreamWay, Way
-from protocol.c37118.session import MasterSettings
+from protocol import gbt26865
+from protocol.c37118.session import Master, MasterSettings
 from protocol.c37118.splitter import Splitter
 from protocol.clock import SECOND, Now
 
@@ -68,10 +71,11 @@ class Reading:
         notebook: Notebook | None,
         session: MasterSettings,
         noise: int,
+        tongues: dict[str, Tongue],
     ) -> None:
         """`session`: what sessions have in common. Without a notebook nothing is remembered. `noise`: bytes of no use
         that a connection may bring beyond those of use."""
-        self.noise = noise
+        self.noise, self.tongues = noise, tongues
         self.links, self.balancers, self.machine, self.notebook = links, balancers, machine, notebook
         self.session, self.handshakes = session, Handshakes()
         self.log = structlog.get_logger()
@@ -85,6 +89,7 @@ class Reading:
         """Connections that ended before the balancer said whose they were."""
         self.read_now: dict[Way, None] = {}
         """Read in this tick."""
+        self.pipes = Pipes(links)
         self.bulks = Bulks()
         self.loops: Loops = Plain()
         """Compiled ones take their place when they are loaded."""
@@ -104,6 +109,8 @@ class Reading:
         self._watch(ways)
         for link in ways[0].links:
             yield from self.links.events(link, link.master.begin(now), now)
+        yield from self.pipes.came(ways[0], now)
+        yield from self._find_partner(ways[0], now)
 
     def resume(self, slot: int, state: WayState, descriptors: Sequence[int], numbers: Any, now: Now) -> Actions:
         """A connection that our predecessor had, where it was; `numbers` are the links that it carries still."""
@@ -113,7 +120,7 @@ class Reading:
             if isinstance(way, DatagramWay):
                 way.resume(state.last)
                 continue
-            missed = way.resume(state.position, _splitter(state))
+            missed = way.resume(state.position, _splitter(state, way.tongue))
             if missed:
                 self.links.counts["bytes_missed"] += missed
                 self.log.warning("taken by a predecessor that could not journal it", bytes=missed, peer=way.handed.peer)
@@ -123,6 +130,8 @@ class Reading:
                 link.number, link.refused = 0, True  # given to another connection meanwhile
             yield from self.links.carry(link, now)
             self.links.ask_again(link)
+        self.pipes.came_again(ways[0], state.position)
+        yield from self._find_partner(ways[0], now)
 
     def abandon(self, slot: int, state: WayState, now: Now) -> Actions:
         """A connection of our predecessor that is no more: what it held goes to the books."""
@@ -130,7 +139,7 @@ class Reading:
         ways = self._ways(slot, state.handed, ends if _has_stream(state.handed) else ends[1:])
         self._recall(ways, slot, state, now)
         if isinstance(ways[0], StreamWay):
-            ways[0].splitter = _splitter(state)
+            ways[0].splitter = _splitter(state, ways[0].tongue)
         for link in ways[0].links:
             if link.number in self.links.carriers:
                 link.number, link.refused = 0, True
@@ -143,7 +152,7 @@ class Reading:
         for key, told in sorted(state.links.items(), key=lambda each: each[0][1]):  # the first before those beside it
             link = ways[0].link_of(key)
             recall(link, told)
-            link.master.note_status(True, link.master.changing, now)  # silence is counted from now on
+            link.master.wait_anew(now)
             links.append(link)
         if self.notebook:
             self.notebook.resumed(slot, links)
@@ -158,12 +167,14 @@ class Reading:
         return [self.machine.stream(first), *(self.machine.datagrams(each) for each in others)]
 
     def _ways(self, slot: int, handed: Handed, ends: list[StreamEnd | DatagramEnd]) -> list[Way]:
-        session = self._session(handed)
+        session, spoken = self._session(handed), self.tongues[handed.protocol]
         if isinstance(ends[0], DatagramEnd):
             return [DatagramWay(slot, handed, ends[0], session, handed.target)]
         if isinstance(ends[0], TlsEnd):
             return [TlsWay(slot, handed, ends[0], session)]
-        stream = StreamWay(slot, handed, ends[0], session)
+        if handed.pipe == "data":
+            return [DataPipe(slot, handed, ends[0], session, spoken)]
+        stream = StreamWay(slot, handed, ends[0], session, spoken)
         ways: list[Way] = [stream]
         if handed.how == "tcp_udp" and isinstance(ends[-1], DatagramEnd):
             data = DatagramWay(slot, handed, ends[-1], session)
@@ -190,6 +201,7 @@ class Reading:
         slot, handed = ways[0].slot, ways[0].handed
         self.slots[slot] = ways
         self._slot_of[handed.balancer, handed.connection] = slot
+        self.pipes.entered(ways[0])
 
     def links_of(self, balancer: str, connection: int) -> list[Link]:
         """All that a connection carries; none if it is not ours any more."""
@@ -206,8 +218,12 @@ class Reading:
         for way in self._in_turn(self.machine.ready(self.ways)):
             if way.slot not in self.slots:
                 continue  # another one's word has ended it
-            if ended >= ENDS_AT_MOST and not way.links[0].number:
+            if ended >= ENDS_AT_MOST and not any(link.number for link in way.links):
                 continue
+            if isinstance(way, StreamWay) and self.pipes.waits(way):
+                yield from self._pair(way, now)
+                if self.pipes.waits(way) or way.slot not in self.slots or self.slots[way.slot][0] is not way:
+                    continue  # a data pipe is read in the next tick
             before = way.came
             yield from self._read(way, now)
             if way.over:
@@ -261,7 +277,7 @@ class Reading:
         way.manners.brought(way.came - came, self.links.used - used, self.links.idle - idle, now)
         if isinstance(way, StreamWay) and way.manners.noise > self.noise and not way.ended:
             way.ended = f"more than {self.noise} bytes of no use came (`noise`)"
-            self.links.complain(way.link, way.ended, now)
+            self.links.complain(way.carrier or way.link, way.ended, now)
 
     def _nobodys(self, way: DatagramWay) -> None:
         self.links.unknown[CORRUPT] += way.unclaimed
@@ -283,6 +299,7 @@ class Reading:
                     if due is not None and due <= now.monotonic:
                         yield from self.links.events(link, link.master.wake(now), now)
                 way.flush()
+                yield from self._find_partner(way, now)
             over = next((way.over for way in ways if way.over), "")
             if over:
                 yield from self.end(slot, over, now)
@@ -321,6 +338,7 @@ class Reading:
     def end(self, slot: int, reason: str, now: Now) -> Actions:
         """End a connection: what is still held, the books; who else is to know hears of it in `settle`."""
         ways = self.slots.pop(slot, [])
+        yield from self._end_pipes(ways, now)
         for way in ways[:1]:
             self._slot_of.pop((way.handed.balancer, way.handed.connection), None)
         for way in ways:
@@ -351,20 +369,20 @@ class Reading:
             yield from self._read(way, now)
             if way.looked == before:
                 break
-        rest = way.rest()
-        if rest:
-            yield from self.links.take(way.links[0], rest, now)
-        for link in way.links[:1]:
-            self.links.damage(link, way.splitter, now)
+        rest, carrier = way.rest(), way.carrier or next(iter(way.links), None)
+        if rest and carrier:
+            yield from self.links.take(carrier, rest, now)
+        if carrier:
+            self.links.damage(carrier, way.splitter, now)
 
     def _leave(self, way: Way, links: list[Link], reason: str, now: Now) -> None:
         first = links[0] if links else None
-        name = first.identity.get("name", first.address) if first else ""
+        name = first.identity.get("name", first.address) if first else way.handed.peer[0]
         self.log.info("link ended", device=name, reason=reason)
         self.links.counts["ended"] += 1
         if first:
             first.over = first.over or reason
-        cfg3 = not (first and first.master.unanswered_3)
+        cfg3 = not (first and isinstance(first.master, Master) and first.master.unanswered_3)
         waiting = [link for link in links if link.expects_answer]
         gone = Leaving(way.slot, way.handed, reason, cfg3, links, waiting, now.monotonic + LEAVE_AFTER)
         self.leaving.append(gone)
@@ -380,6 +398,46 @@ class Reading:
         self._ended.append(ended)
         if self.notebook:
             self.notebook.over(gone.slot, gone.every, ended)
+
+    # ── pipes ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _pair(self, way: StreamWay, now: Now) -> Actions:
+        """A connection that dialled us may be the data pipe of a device whose management pipe we have."""
+        link = self.pipes.owner(way, now)
+        if link is None:
+            return
+        handed = way.handed._replace(pipe="data", beside=link.connection)
+        pipe = DataPipe(way.slot, handed, way.end, self._session(handed), way.tongue)
+        self._enter([pipe])
+        self.ways[pipe.end.fileno()] = pipe
+        if self.notebook:
+            self.notebook.known_as(way.slot, handed, way.link)
+        yield from self.pipes.join(pipe, link, now)
+
+    def _find_partner(self, way: Way, now: Now) -> Actions:
+        """The management pipe of a data pipe that we dialled, or that our predecessor knew."""
+        if not isinstance(way, DataPipe) or way.partner or way.ended:
+            return
+        found = self.links_of(way.handed.balancer, way.handed.beside)
+        if found:
+            yield from self.pipes.join(way, found[0], now)
+        elif not way.until:
+            way.until = now.monotonic + PATIENCE
+        elif now.monotonic >= way.until:
+            way.ended = "its management pipe is not there"
+
+    def _end_pipes(self, ways: list[Way], now: Now) -> Actions:
+        """Connections that end take their data pipes with them; a link that loses its last one is told."""
+        for way in ways:
+            self.pipes.gone(way.slot)
+        mine = {link for way in ways for link in way.links}
+        others = [pipe for pipe in self.pipes.data if pipe.partner]
+        for pipe in others:
+            if pipe.partner in mine:
+                yield from self.end(pipe.slot, "its management pipe has ended", now)
+        for link in {way.partner for way in ways if isinstance(way, DataPipe) and way.partner}:
+            if all(pipe.partner is not link for pipe in others) and isinstance(link.master, gbt26865.Master):
+                yield from self.links.events(link, link.master.data_pipe(False, now), now)
 
     # ── after the journal ───────────────────────────────────────────────────────────────────────────────────
 
@@ -436,5 +494,5 @@ def _has_stream(handed: Handed) -> bool:
     return handed.how not in ("udp", "spontaneous")
 
 
-def _splitter(state: WayState) -> Splitter:
-    return Splitter.restored(state.tail, state.splitter) if state.splitter else Splitter()
+def _splitter(state: WayState, spoken: Tongue) -> Splitter:
+    return spoken.restored(state.tail, state.splitter) if state.splitter else spoken.splitter()

@@ -133,6 +133,7 @@ class Receivers:
 
     def offer(self, connection: Connection) -> bool:
         """To the receiver with the fewest connections; of equals, to the one that joined first; not to a stuck one.
+        What belongs to one device goes to one receiver, be that gone for a moment.
 
         False if there is none and too many wait already.
         """
@@ -141,10 +142,26 @@ class Receivers:
                 return False
             self.waiting.append(connection)
             return True
+        kin = self._kin(connection)
+        if kin:
+            self.connections.give(connection, kin)
+            for receiver in self.joined:
+                if receiver.name == kin:
+                    self._hand(receiver, connection)
+            return True
         chosen = min(self.joined, key=lambda each: (each.stuck, self.connections.load(each.name), each.order))
         self.connections.give(connection, chosen.name)
         self._hand(chosen, connection)
         return True
+
+    def _kin(self, connection: Connection) -> str:
+        """Who reads the other pipes of this device: those of one address, since only bytes would tell more."""
+        if connection.family == "c37118":
+            return ""
+        beside = self.connections.get(connection.beside)
+        near = (each for each in self.connections if each.family == connection.family)
+        found = beside or next((each for each in near if each.peer[0] == connection.peer[0]), None)
+        return found.receiver if found else ""
 
     def hand_waiting(self) -> None:
         """Those who waited, if there is somebody now."""

@@ -1,4 +1,8 @@
-"""A receiver's rows: DATA frames of one tick in, columns per table out; and its books, per device, in rows."""
+"""A receiver's rows: DATA frames of one tick in, columns per table out; and its books, per device, in rows.
+
+What comes in one sequence with one codec is a *link* here: a link of the site by its number, or one of its spectra,
+`SOURCES` beyond that or twice as much.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.plausibility import Plausible
+from nodes._state import SOURCES
 from protocol.c37118 import Batch, Codec
 from protocol.clock import Now
 from protocol.messages import STATIONS_PER_LINK, STATIONS_PER_SPECTRUM, Measurements, Table, Tally, device_number
@@ -130,8 +135,7 @@ class Rows:
         self, table: Table, pieces: list[tuple[I8, Batch, int, NDArray[np.uint8]]], now: Now
     ) -> tuple[Measurements, I8]:
         links = _joined([piece[0] for piece in pieces])
-        device = _joined([piece[0] * STATIONS_PER_LINK + piece[2] for piece in pieces]).astype(np.uint32)
-        device += np.uint32(table.spectrum * STATIONS_PER_SPECTRUM)
+        device = _joined([_first_device(piece[0]) + piece[2] for piece in pieces]).astype(np.uint32)
         rows = [piece[1].stations[piece[2]] for piece in pieces]
         self._books.receive(device)
         message = Measurements(
@@ -147,6 +151,13 @@ class Rows:
             digital=_joined([row.digital for row in rows]),
         )
         return message, links
+
+
+def _first_device(links: I8) -> I8:
+    """[n] device number of the first station of links [n]."""
+    if links.max(initial=0) < SOURCES:
+        return links * STATIONS_PER_LINK
+    return links % SOURCES * STATIONS_PER_LINK + links // SOURCES * STATIONS_PER_SPECTRUM
 
 
 def _joined(pieces: list[NDArray[Any]]) -> NDArray[Any]:

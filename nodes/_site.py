@@ -12,6 +12,7 @@ No wiring stands in it. A *device* here is a link in the sense of `protocol.mess
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,7 +21,9 @@ from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, W
 
 from nodes import _yaml
 from nodes._faults import Faulty, Lines
-from nodes._settings import Address, Number, Settings, fault, parse_address
+from nodes._settings import Address, FilePath, Number, Settings, fault, parse_address
+from protocol import smd
+from protocol.gbt26865.common import IDENTITY
 
 IP = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -61,7 +64,23 @@ def _port_or_address(value: Any) -> Address:
     return parse_address(value)
 
 
+IDENTITY_HEX = re.compile(r"[0-9a-fA-F]{16}")
+
+
+def _identity(value: Any) -> str:
+    text = str(value) if isinstance(value, str | int) else ""
+    if IDENTITY_HEX.fullmatch(text):
+        return text
+    try:
+        if 0 < len(text.encode("gbk")) <= IDENTITY:
+            return text
+    except UnicodeEncodeError:
+        pass
+    raise fault(f"{value!r} is no IDCODE of {IDENTITY} bytes", 'write its characters as "0GX00GP1", or 16 hex digits')
+
+
 _TEXT = WithJsonSchema({"type": "string"})
+IdentityText = Annotated[str, BeforeValidator(_identity), _TEXT]
 NetworkText = Annotated[Network, BeforeValidator(_network), PlainSerializer(str, when_used="json"), _TEXT]
 IPText = Annotated[IP, BeforeValidator(_ip), PlainSerializer(str, when_used="json"), _TEXT]
 GroupText = Annotated[IP, BeforeValidator(_group), PlainSerializer(str, when_used="json"), _TEXT]
@@ -69,6 +88,15 @@ PortOrAddress = Annotated[
     Address,
     BeforeValidator(_port_or_address),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 1, "maximum": 65535}]}),
+]
+
+
+def _dials_in_or_address(value: Any) -> Address | str:
+    return "dials_in" if value == "dials_in" else parse_address(value)
+
+
+DialsInOrAddress = Annotated[
+    Address | Literal["dials_in"], BeforeValidator(_dials_in_or_address), WithJsonSchema({"type": "string"})
 ]
 
 How = Literal["dials_in", "tcp", "tcp_udp", "udp", "spontaneous"]
@@ -96,6 +124,9 @@ class Link(Settings):
     """Multicast group that a spontaneous device sends to; joined on the interface of the host in `spontaneous`."""
     source: IPText | None = None
     """Only datagrams of this sender count (spontaneous)."""
+    data: DialsInOrAddress | None = None
+    """Data pipe of a substation that is dialled at `tcp` (GB/T 26865.2, Q/GDW 131): where we dial it, or `dials_in`,
+    where it dials us. None: DATA come on the connection at `tcp`, too."""
 
     @property
     def how(self) -> How:
@@ -119,7 +150,12 @@ class Link(Settings):
             raise fault("tls is for connections that we dial, all of them", "write {tcp: HOST:PORT, tls: {}}")
         if (self.group or self.source) and not self.spontaneous:
             raise fault("link names a group or source but is not spontaneous", "add spontaneous: PORT")
-        for way in (self.tcp, self.udp if not self.tcp else None):
+        if self.data and self.how != "tcp":
+            raise fault("link has a data pipe but no management pipe", "add tcp: HOST:PORT, where we dial that")
+        if self.data and self.tls:
+            raise fault("link has tls and a data pipe", "leave tls out: there is none for substations with two pipes")
+        dialled_data = self.data if isinstance(self.data, Address) else None
+        for way in (self.tcp, self.udp if not self.tcp else None, dialled_data):
             if way and (way.port == 0 or way.host in ("0.0.0.0", "::")):
                 raise fault(f"{way} can't be dialled", "name the device's own HOST:PORT")
         return self
@@ -136,6 +172,15 @@ class Analog(Settings):
     """As `MW`."""
 
 
+class Download(Settings):
+    """The CFG-2 that a substation is told to stream by (GB/T 26865.2, Q/GDW 131), chosen from its CFG-1."""
+
+    channels: Annotated[list[str], Field(min_length=1, default_factory=lambda: ["*"])]
+    """Which phasors, analogs, and (by any of their labels) digital words; `*` and `?` as in file names."""
+    period: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """PERIOD of all its stations: cycles of nominal frequency times 100 (100 = 20 ms at 50 Hz); none: as it likes."""
+
+
 class Device(Settings):
     """One link of the site."""
 
@@ -145,12 +190,18 @@ class Device(Settings):
     """Unique in the site and never given to another device: the archive tells devices by it."""
     stream: Annotated[int, Field(ge=1, le=65534)] | None = None
     """IDCODE of its frames; none: any."""
+    identity: IdentityText | None = None
+    """IDCODE of frames that have one of 8 bytes (GB/T 26865.2, Q/GDW 131, SMDs): text, or 16 hex digits; none: any."""
     address: NetworkText | None = None
     """IP address or network it connects from (dials in); none: any."""
     certificate: Annotated[str, Field(min_length=1, max_length=253)] | None = None
     """Name in the certificate that it shows when it dials in under TLS; then it can't come in any other way."""
-    protocol: Literal["c37118"] = "c37118"
-    """What it speaks."""
+    protocol: Literal["c37118", "gbt26865", "qgdw131", "smd"] = "c37118"
+    """What it speaks: IEEE C37.118, GB/T 26865.2-2011, Q/GDW 131-2006, or GB/T 26865.2 with the frames of SMDs."""
+    kind: Literal["R", "C", "L"] | None = None
+    """Which SMD it is: what its spectra are."""
+    download: Download | None = None
+    """Tell it what to stream; none: as it likes."""
     link: Link = Link()
     """How its bytes reach us: dials_in, or {tcp: …}, {tcp: …, udp: …}, {udp: …}, {spontaneous: …}."""
     region: str = ""
@@ -166,13 +217,48 @@ class Device(Settings):
 
     @model_validator(mode="after")
     def _recognisable(self) -> Device:
-        if self.link.how == "dials_in" and self.stream is None and self.address is None and self.certificate is None:
-            raise fault("nothing to recognise it by when it dials in", "add stream:, address: or certificate:")
+        told = (self.stream, self.identity, self.address, self.certificate)
+        if self.link.how == "dials_in" and all(each is None for each in told):
+            remedy = "add stream: (or identity:), address: or certificate:"
+            raise fault("nothing to recognise it by when it dials in", remedy)
         if self.link.how != "dials_in" and self.address is not None:
             raise fault("address is for devices that dial in", "leave it out, the link says where the device is")
         if self.link.how != "dials_in" and self.certificate is not None:
             raise fault("certificate is for devices that dial in", "write link: {tcp: HOST:PORT, tls: {name: …}}")
         return self
+
+    @model_validator(mode="after")
+    def _speaks(self) -> Device:
+        if self.protocol == "c37118":
+            told = [name for name in ("identity", "kind", "download") if getattr(self, name) is not None]
+            if told or self.link.data:
+                raise fault(f"C37.118 has no {(told or ['data pipe'])[0]}", "set protocol:, or leave it out")
+            return self
+        if self.stream is not None:
+            raise fault(f"{self.protocol} has no IDCODE of 16 bits", "write identity: with its 8 characters")
+        if self.link.how not in ("dials_in", "tcp"):
+            raise fault(f"{self.protocol} goes over TCP", "write link: {tcp: HOST:PORT, data: HOST:PORT}, or dials_in")
+        if self.link.tls or self.certificate:
+            raise fault(f"there is no TLS for {self.protocol}", "leave tls and certificate out")
+        if (self.protocol == "smd") != (self.kind is not None):
+            raise fault("kind says which SMD it is", "write protocol: smd and kind: R, C or L, or neither")
+        if self.download and self.link.how == "dials_in":
+            raise fault("download is for devices that we dial", "leave it out, or write link: {tcp: HOST:PORT}")
+        return self
+
+    @property
+    def family(self) -> str:
+        """Of protocols whose devices may call at one port."""
+        return "c37118" if self.protocol == "c37118" else "gbt26865"
+
+    @property
+    def code(self) -> int | None:
+        """IDCODE as a number, however long; None: any."""
+        if self.identity is None:
+            return self.stream
+        whole = IDENTITY_HEX.fullmatch(self.identity)
+        raw = bytes.fromhex(self.identity) if whole else self.identity.encode("gbk").ljust(IDENTITY, b"\0")
+        return int.from_bytes(raw, "big")
 
 
 class Site(Settings):
@@ -184,6 +270,8 @@ class Site(Settings):
     """A device that no entry recognises: refuse it, or admit it under a number of its own."""
     admit_from: list[NetworkText] = Field(default_factory=list)
     """Networks that devices which no entry recognises are admitted from; none: from anywhere."""
+    smd_table: FilePath | None = None
+    """How the frames of SMDs look; none: as the table says that comes with the program (`docs/smd-frames.md`)."""
     devices: list[Device] = Field(default_factory=list)
     """All links."""
     text: str = ""
@@ -205,13 +293,13 @@ class Site(Settings):
 def load(path: Path, shown: str | None = None) -> Site:
     """The checked site in a file. Raises Faulty with all faults."""
     data, lines, text = _yaml.read(path, shown)
-    site = _model(data, lines)
+    site = _model(data, lines, path.resolve().parent)
     if lines.faults or site is None:
         raise Faulty(lines.faults)
     return site.model_copy(update={"text": text})
 
 
-def _model(data: Any, lines: Lines) -> Site | None:
+def _model(data: Any, lines: Lines, base: Path) -> Site | None:
     if not isinstance(data, dict):
         if not lines.faults:
             lines.fault((), "not a site file", "write station:, unknown: and devices:")
@@ -220,9 +308,14 @@ def _model(data: Any, lines: Lines) -> Site | None:
         lines.fault(("text",), "site: unknown setting 'text'", "leave it out")
     _check_devices(data.get("devices"), lines)
     try:
-        return Site.model_validate(data)
+        site = Site.model_validate(data, context={"base": base})
+        smd.load(site.smd_table)
     except ValidationError as error:
         lines.settings((), Site, error, "site")
+    except smd.LayoutError as error:
+        lines.fault(("smd_table",), f"site: {str(error).splitlines()[0]}", "correct that file, or leave smd_table out")
+    else:
+        return site
     return None
 
 
@@ -244,7 +337,7 @@ def _identities(device: dict[str, Any]) -> Iterable[tuple[str, str, str]]:
         if device.get(what) is not None:
             yield what, repr(device[what]), what
     link = device.get("link", "dials_in")
-    told = [key for key in ("address", "stream", "certificate") if device.get(key) is not None]
+    told = [key for key in ("address", "stream", "identity", "certificate") if device.get(key) is not None]
     identity = ", ".join(f"{key} {device[key]}" for key in told)
     if link == "dials_in" and identity:
         yield "identity", f"({identity})", "stream" if "stream" in told else told[0]
@@ -261,8 +354,17 @@ def plain(address: str | IP) -> IP:
     return ip.ipv4_mapped or ip if isinstance(ip, ipaddress.IPv6Address) else ip
 
 
+def is_address(host: str) -> bool:
+    """Whether a host is an IP address, not a name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def recognise(devices: Iterable[Device], address: str | IP, stream: int | None) -> Device | None:
-    """The device that a connection from `address` with IDCODE `stream` is; None if it is none of them.
+    """The device that a connection from `address` with IDCODE `stream` (`Device.code`) is; None if it is none of them.
 
     Specific beats general: what an entry says more closely counts more. A stream counts as much as one whole
     address, a network by the share of bits that it fixes; of equals, the address decides.
@@ -270,10 +372,10 @@ def recognise(devices: Iterable[Device], address: str | IP, stream: int | None) 
     peer = plain(address)
     best: tuple[tuple[float, float], Device] | None = None
     for device in devices:
-        if device.stream not in (None, stream) or (device.address is not None and peer not in device.address):
+        if device.code not in (None, stream) or (device.address is not None and peer not in device.address):
             continue
         fixed = device.address.prefixlen / device.address.max_prefixlen if device.address is not None else 0.0
-        rank = (fixed + (device.stream is not None), fixed)
+        rank = (fixed + (device.code is not None), fixed)
         if best is None or rank > best[0]:
             best = (rank, device)
     return best[1] if best else None

@@ -38,12 +38,15 @@ from numpy.typing import NDArray
 
 from archive.journal import Note, Record, Word
 from protocol import wire
-from protocol.messages import Measurements, Tally
+from protocol.messages import STATIONS_PER_LINK, STATIONS_PER_SPECTRUM, Measurements, Tally
 
-FORMAT = 2
-"""Of notes; a newer one than ours is refused. 1 had no `g`."""
+FORMAT = 3
+"""Of notes; a newer one than ours is refused. 1 had no `g`; 2 knew C37.118 only."""
 MEA_DEVICE, MEA_TIME, MEA_ARRIVAL, MEA_ASIDE = 2, 3, 4, 8
 """Parts of a packed `Measurements`: its arrays in the order of its fields, which never changes."""
+
+SOURCES = 1 << 16
+"""Numbers of links; that of a link's spectrum is so much higher, or twice."""
 
 Counts = dict[int, list[int]]
 """Device -> [received, corrupt, refused, lost]"""
@@ -65,12 +68,20 @@ class Handed(NamedTuple):
     stream: int | None
     tls: dict[str, Any] | None = None
     """How it is secured (`nodes/_tls.py`); then it does not outlive us."""
+    protocol: str = "c37118"
+    """What is spoken there (`nodes/_tongues.py`)."""
+    pipe: str = ""
+    """Of protocols with several connections for a device: management, data, or whole (all in one); "": unknown yet."""
+    beside: int = 0
+    """Of a data pipe: the connection that is its management pipe; 0: not known yet."""
+    download: dict[str, Any] | None = None
+    """What of a substation's CFG-1 is downloaded as its CFG-2."""
 
     @classmethod
     def of(cls, values: Sequence[Any]) -> Handed:
         """From plain values, in this order."""
-        connection, balancer, how, peer, target, cfg3, stream, *tls = values[:8]
-        return cls(connection, balancer, how, tuple(peer), tuple(target) if target else None, cfg3, stream, *tls)
+        connection, balancer, how, peer, target, *rest = values[: len(cls._fields)]
+        return cls(connection, balancer, how, tuple(peer), tuple(target) if target else None, *rest)
 
 
 NOBODY = Handed(0, "", "", ("", 0), None, False, None)
@@ -151,7 +162,7 @@ class State:
     """Of all earlier epochs together."""
     owed: dict[int, Counts] = field(default_factory=dict)
     known: dict[int, list[int]] = field(default_factory=dict)
-    """Link -> [time, arrival UTC] of its last plausible row."""
+    """Link, or one of its spectra (`source_of`) -> [time, arrival UTC] of its last plausible row."""
     _rows: list[tuple[NDArray[Any], ...]] = field(default_factory=list)
     """Words whose rows are not counted yet."""
 
@@ -276,7 +287,7 @@ class State:
         for each, rows in zip(*(column.tolist() for column in np.unique(device, return_counts=True)), strict=True):
             self.counts.setdefault(each, [0, 0, 0, 0])[0] += rows
         good = aside == 0
-        links, time, arrival = (device[good] >> 16)[::-1], time[good][::-1], arrival[good][::-1]
+        links, time, arrival = source_of(device[good])[::-1], time[good][::-1], arrival[good][::-1]
         links, last = np.unique(links, return_index=True)
         for link, at, came in zip(links.tolist(), time[last].tolist(), arrival[last].tolist(), strict=True):
             self.known[link] = [at, came]
@@ -302,6 +313,13 @@ class State:
             table = np.array(list(counts.values()), np.int64).reshape(len(counts), 4)
             received, corrupt, refused, lost = table.T.copy()
             yield Tally(np.array(list(counts), np.uint32), received, corrupt, refused, lost, of=epoch)
+
+
+def source_of(device: NDArray[np.uint32]) -> NDArray[np.int64]:
+    """[n] which rows of devices [n] come in one sequence: the number of their link, and beyond 65535 that of a
+    spectrum of it."""
+    spectrum = device % STATIONS_PER_LINK // STATIONS_PER_SPECTRUM
+    return np.asarray(device // STATIONS_PER_LINK + spectrum * SOURCES, np.int64)
 
 
 def packed(slots: NDArray[np.int64], positions: NDArray[np.int64]) -> list[bytes]:

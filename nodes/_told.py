@@ -8,7 +8,8 @@ from typing import Any
 
 import msgpack
 
-from protocol.c37118 import ConfigurationFrame, configurations
+from nodes._tongues import Tongue
+from protocol.c37118 import ConfigurationFrame
 from protocol.messages import Configuration
 
 _CONTENT = [
@@ -16,13 +17,13 @@ _CONTENT = [
 ]
 
 
-def told(cfg: ConfigurationFrame, number: int, identity: dict[str, Any]) -> list[Configuration]:
-    """One message per station of link `number`; `identity` is its entry in the site file.
+def told(tongue: Tongue, cfg: ConfigurationFrame, number: int, identity: dict[str, Any]) -> list[Configuration]:
+    """One message per station of link `number`, and per spectrum of it; `identity` is its entry in the site file.
 
     The version follows from the content, so that receivers need not agree on one.
     """
     place = {key: identity[key] for key in ("latitude", "longitude", "elevation") if identity.get(key) is not None}
-    said = configurations(cfg, number, identity["name"], 0, region=identity.get("region", ""), **place)
+    said = tongue.configurations(cfg, number, identity, region=identity.get("region", ""), **place)
     said = [_with_units(each, identity.get("analogs", {})) for each in said]
     version = zlib.crc32(msgpack.packb([_content(each) for each in said]))
     return [replace(each, version=version) for each in said]

@@ -13,15 +13,18 @@ from nodes._link import Link
 from nodes._manners import DATAGRAM_BITE, Manners
 from nodes._peek import CHUNK, DATAGRAMS, DatagramEnd, StreamEnd
 from nodes._state import Handed
+from nodes._tongues import Tongue
 from protocol.c37118 import Splitter, stream_id
 from protocol.c37118.common import MIN_FRAME
-from protocol.c37118.session import Master, MasterSettings
+from protocol.c37118.session import MasterSettings
 
 if TYPE_CHECKING:
     from nodes._bulk import Bulk
 
 UNSENT_AT_MOST = 4096
 """Bytes of commands that wait for a device which does not read; then the link is given up."""
+DEFAULT = Tongue()
+"""Of all that is spoken over UDP, and under TLS."""
 SENDERS_AT_MOST = 2048
 """Devices heard on one UDP port; frames of more are refused."""
 
@@ -29,10 +32,14 @@ SENDERS_AT_MOST = 2048
 class StreamWay:
     """A TCP connection of one device."""
 
-    def __init__(self, slot: int, handed: Handed, end: StreamEnd, settings: MasterSettings) -> None:
+    def __init__(
+        self, slot: int, handed: Handed, end: StreamEnd, settings: MasterSettings, spoken: Tongue = DEFAULT
+    ) -> None:
         self.slot, self.handed, self.end = slot, handed, end
-        self.splitter = Splitter()
-        self.link = Link(slot, handed.balancer, handed.connection, handed.peer[0], Master(settings), self._send)
+        self.tongue = spoken
+        self.splitter = self.tongue.splitter()
+        master = self.tongue.master(settings, handed.download)
+        self.link = Link(slot, handed.balancer, handed.connection, handed.peer[0], self.tongue, master, self._send)
         self.manners = Manners()
         self.unsent = b""
         self.ended: str = ""
@@ -50,6 +57,11 @@ class StreamWay:
     def links(self) -> list[Link]:
         return [self.link, *self.link.beside.values()]
 
+    @property
+    def carrier(self) -> Link | None:
+        """Whose frames come."""
+        return self.link
+
     def read(self) -> Iterator[tuple[Link, list[bytes]]]:
         """What came: (link, whole frames)."""
         try:
@@ -65,6 +77,14 @@ class StreamWay:
         self.looked += len(chunk)
         self.position += len(chunk)
         yield self.link, self.splitter.feed(chunk)
+
+    def first_frames(self) -> list[bytes] | None:
+        """Whole frames among what is queued, which stays there; None: the connection is over."""
+        try:
+            chunk = self.end.look(0)
+        except OSError:
+            return None  # `read` will say why
+        return None if chunk == b"" else self.tongue.splitter().feed(chunk) if chunk else []
 
     @property
     def came(self) -> int:
@@ -156,6 +176,11 @@ class DatagramWay:
     def links(self) -> list[Link]:
         return [self._only, *self._only.beside.values()] if self._only else list(self._heard.values())
 
+    @property
+    def carrier(self) -> Link | None:
+        """Whose frames come, if there is one device."""
+        return self._only
+
     def read(self) -> Iterator[tuple[Link, list[bytes]]]:
         """What came: (link, whole frames)."""
         if not self.looked:
@@ -236,8 +261,8 @@ class DatagramWay:
         return link
 
     def _new_link(self, address: str, key: tuple[str, int]) -> Link:
-        master = Master(self.settings)
-        return Link(self.slot, self.handed.balancer, self.handed.connection, address, master, self._send, key)
+        ours = self.slot, self.handed.balancer, self.handed.connection, address, DEFAULT
+        return Link(*ours, DEFAULT.master(self.settings), self._send, key)
 
     @property
     def over(self) -> str:

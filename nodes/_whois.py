@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nodes._connections import Connection
-from nodes._identity import Identities, Unknown
+from nodes._identity import Identities, Unknown, named
 from nodes._owners import Owners
 from protocol.clock import Now
 
@@ -30,9 +30,9 @@ class Whois:
     ) -> dict[str, Any]:
         """What a receiver is told of the device that sends this stream from there. Raises Unknown."""
         if connection.candidates is None:
-            return self.identities.of_caller(address, stream, certificate)
+            return self.identities.of_caller(address, stream, certificate, connection.family)
         if not connection.candidates:
-            raise Unknown(f"stream {stream} from {address}: the site file knows it no more")
+            raise Unknown(f"{named(stream)} from {address}: the site file knows it no more")
         if connection.how == "spontaneous":
             return self.identities.of_sender(connection.candidates, address, stream)
         return self.identities.of_dialled(connection.candidates[0], address, stream)
@@ -60,7 +60,7 @@ class Whois:
     def may_stay(self, connection: Connection) -> bool:
         """Whether a connection of a former life is one that the site file still knows."""
         if connection.candidates is None:
-            return self.identities.may_call(connection.peer[0], connection.tls is not None)
+            return self.identities.may_call(connection.peer[0], connection.tls is not None, connection.family)
         return any((each.link.tls is None) == (connection.tls is None) for each in connection.candidates)
 
     def outdated(self, connection: Connection) -> list[int]:
@@ -84,8 +84,12 @@ class Whois:
         """
         stream = None
         if connection.candidates is None:
-            stream = self.identities.only_stream(connection.peer[0], connection.tls is not None)
+            stream = self.identities.only_stream(connection.peer[0], connection.tls is not None, connection.family)
         elif connection.how != "spontaneous" and connection.candidates:
-            stream = connection.candidates[0].stream
-        secured = {"tls": connection.tls} if connection.tls else {}
-        return {"stream": stream, "cfg3": connection.place not in self._without_cfg3, **secured}
+            stream = connection.candidates[0].code
+        told: dict[str, Any] = {"tls": connection.tls} if connection.tls else {}
+        if connection.protocol != "c37118":
+            told |= {"protocol": connection.protocol, "pipe": connection.pipe, "beside": connection.beside}
+            chosen = connection.candidates[0].download if connection.candidates else None
+            told |= {"download": chosen.model_dump()} if chosen else {}
+        return {"stream": stream, "cfg3": connection.place not in self._without_cfg3, **told}

@@ -85,6 +85,9 @@ class Balancer(Node):
             self.limits, settings.keepalive, self.complaints, "no device of the site dials in from there"
         )
         self.doors.open("listen", settings.listen, may_call)
+        if settings.listen_gbt26865:
+            chinese = partial(may_call, family="gbt26865")
+            self.doors.open("listen_gbt26865", settings.listen_gbt26865, chinese, protocol="smd")
         if settings.listen_tls and settings.tls:
             may_call_secure = partial(may_call, secure=True)
             self.doors.open("listen_tls", settings.listen_tls, may_call_secure, settings.tls.terms(dialled=False))
@@ -150,6 +153,8 @@ class Balancer(Node):
                 receiver.name, receiver.owes = note["receiver"], note.get("holds", 0)
             elif note["say"] == "identify":
                 self._identify(receiver, note, now)
+            elif note["say"] == "open":
+                self._want_data(receiver, note["connection"])
             elif note["say"] == "insecure":
                 self._insecure(receiver, note, now)
             elif note["say"] == "ended":
@@ -176,8 +181,10 @@ class Balancer(Node):
 
     def _adopt(self, receiver: Receiver, note: dict[str, Any], ends: list[socket.socket], now: Now) -> None:
         how, peer, numbers = note["how"], (str(note["peer"][0]), int(note["peer"][1])), note["numbers"]
-        connection = Connection(how, peer) if how == "dials_in" else self.reach.brought(how, peer, numbers)
-        connection = connection or Connection(how, peer, [])
+        protocol, pipe = str(note.get("protocol", "c37118")), str(note.get("pipe", ""))
+        connection = None if how == "dials_in" else self.reach.brought(how, peer, numbers, pipe)
+        connection = connection or Connection(how, peer, None if how == "dials_in" else [])
+        connection.protocol, connection.pipe = protocol, pipe
         connection.ends, connection.tls = ends, note.get("tls")
         self.connections.bring(connection, note["connection"], receiver.name)
         if how == "dials_in":
@@ -192,7 +199,7 @@ class Balancer(Node):
                 self._drop(leaves, number, "the device has connected anew")
             except Unknown as why:
                 self._drop(connection.id, number, str(why))
-        if not numbers and not self.whois.may_stay(connection):
+        if not numbers and pipe != "data" and not self.whois.may_stay(connection):
             self._drop(connection.id, 0, "the site file knows it no more")
 
     def _welcome(self, receiver: Receiver, now: Now) -> None:
@@ -256,6 +263,12 @@ class Balancer(Node):
             return
         for receiver, note in admitted:
             self._identify(receiver, note, now)
+
+    def _want_data(self, receiver: Receiver, id_: int) -> None:
+        """A substation is configured: its data pipe is dialled, if it is ours to dial."""
+        connection = self._read_by(receiver, id_)
+        if connection:
+            self.reach.want_data(connection)
 
     def _turn_down(self, receiver: Receiver, note: dict[str, Any], why: str, now: Now) -> None:
         self._refuse(why, now)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import structlog
@@ -32,10 +33,12 @@ from nodes._rows import COLUMNS, CORRUPT, RECEIVED
 from nodes._settings import Duration, Rate, Size
 from nodes._state import Handed, State, StateError, replay
 from nodes._stream import Writer
+from nodes._tongues import tongues
 from nodes._ways import StreamWay
 from protocol.c37118.session import MasterSettings
 from protocol.clock import MICROSECOND, MILLISECOND, SECOND, Now, period
 from protocol.messages import Durable, Fetch
+from protocol.smd import LayoutError
 
 LOOK_AROUND = 50 * MILLISECOND
 """How often sessions' own timers and unsent commands are looked at."""
@@ -137,7 +140,13 @@ class Receiver(Node):
         self.links = Links(self.writer, self.balancers, settings.plausible, rates, configurations)
         self.notebook = Notebook(state, self.links) if self.keeper else None
         session = MasterSettings(cfg3=settings.cfg3, wait=settings.answer)
-        self.reading = Reading(self.links, self.balancers, self.machine, self.notebook, session, settings.noise)
+        table = self.place.site.get("smd_table")
+        try:
+            spoken = tongues(Path(table) if table else None)
+        except LayoutError as fault:
+            raise StartError(str(fault)) from fault
+        ours = self.links, self.balancers, self.machine, self.notebook
+        self.reading = Reading(*ours, session, settings.noise, spoken)
         self.balancers.holding = self.reading.holding
 
     def _remember(self, state: State, now: Now) -> None:
@@ -273,6 +282,7 @@ class Receiver(Node):
         for ways in self.reading.slots.values():
             for link in ways[0].links if ways[0].handed.balancer == balancer else ():
                 self.links.ask_again(link)
+                self.links.want_data_again(link)
         for connection, slot in list(self.awaited.items()):
             state = self.notebook.state.ways[slot] if self.notebook else None
             if state and state.handed.balancer == balancer and connection not in coming:
@@ -285,7 +295,8 @@ class Receiver(Node):
             self._incomplete(balancer, connection, descriptors)
             return
         slot = self.awaited.pop(connection, None)
-        note = {"cfg3": True, "stream": None, "target": None, "tls": None, **note, "balancer": balancer}
+        unsaid = {"cfg3": True, "stream": None, "target": None, **Handed._field_defaults}
+        note = {**unsaid, **note, "balancer": balancer}
         handed = Handed.of([note[name] for name in Handed._fields])
         if slot is not None and self.notebook:
             way = self.notebook.state.ways[slot]
@@ -352,7 +363,7 @@ class Receiver(Node):
         newer = self.links.carriers.get(note["device"]["number"])
         yield from self.links.introduce(link, note, now)
         yield from self.links.flush(now)
-        self.links.rows.forget(link.number)
+        self.links.forget_rows(link)
         if newer:
             yield from self.links.say_configuration(newer, now)
 

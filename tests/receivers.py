@@ -185,6 +185,10 @@ class Balancer:
         self.steps, self.known, self.patience = steps, known, patience
         self.links: dict[int, Link] = {}
         self.notes: list[tuple[int, dict[str, Any], list[int]]] = []
+        self.more: dict[int, dict[str, Any]] = {}
+        """Link number -> what else is said of it."""
+        self.wanted: list[int] = []
+        """Connections whose data pipes are."""
         self.turn = 0
         self.joined = self.reborn = False
         self.missing: list[str] = []
@@ -193,7 +197,7 @@ class Balancer:
     def connect(self, id_: int, how: str, peer: tuple[str, int], descriptors: list[int], **fields: Any) -> None:
         target = fields.get("target")
         note = {"connection": id_, "how": how, "peer": peer, "target": target, "cfg3": False}
-        self.links[id_] = Link(note | {"stream": fields.get("stream")}, descriptors)
+        self.links[id_] = Link(note | {"stream": None} | fields, descriptors)
 
     def died(self) -> None:
         """The receiver did."""
@@ -235,6 +239,8 @@ class Balancer:
             return
         if what == "ended":
             del self.links[fields["connection"]]
+        elif what == "open":
+            self.wanted.append(fields["connection"])
         elif what == "identify":
             number = self.known.get(fields["stream"])
             answer: dict[str, Any] = {"say": "refused", "reason": "nobody we know"}
@@ -242,7 +248,8 @@ class Balancer:
                 for other in self.links.values():
                     other.numbers.discard(number)
                 link.numbers.add(number)
-                answer = {"say": "identity", "device": {"number": number, "name": f"device {number}"}}
+                device = {"number": number, "name": f"device {number}", **self.more.get(number, {})}
+                answer = {"say": "identity", "device": device}
             self.notes.append((self.turn + self.patience, fields | answer, []))
 
     def flush(self) -> None:

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from protocol.c37118.events import Lost
+from protocol.clock import Now
 
 
 class Waiting:
@@ -56,6 +57,11 @@ class Holder:
     """What a session that lets DATA wait says of it."""
 
     _waiting: Waiting
+    _last_data: int
+
+    def wait_anew(self, now: Now) -> None:
+        """Silence is counted from now on."""
+        self._last_data = now.monotonic
 
     @property
     def held(self) -> int:

@@ -80,6 +80,11 @@ class Master(Holder):
         return self._identity
 
     @property
+    def wants_pipe(self) -> bool:
+        """Whether it is configured, and has no data pipe."""
+        return self.state in (State.OPENING, State.STARTING) and not self._piped
+
+    @property
     def changing(self) -> bool:
         """Whether STAT bit 10 was set when `note_status` was last told of DATA."""
         return self._changing

@@ -10,6 +10,7 @@ from protocol.smd.codec import SpectralBank, SpectralCodec, compile_codecs, data
 from protocol.smd.describe import configurations
 from protocol.smd.frames import spectrum_of, splitter_of
 from protocol.smd.reading import SHIPPED, LayoutError, load
+from protocol.smd.session import Master
 from protocol.smd.table import Kind, Layouts
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Kind",
     "LayoutError",
     "Layouts",
+    "Master",
     "SpectralBank",
     "SpectralCodec",
     "Spectrum",

@@ -48,7 +48,7 @@ def test_a_dialled_device_must_be_the_one_that_the_site_says(tmp_path):
     who = identities(tmp_path)
     device = who.site.devices[2]
     assert who.of_dialled(device, "10.0.0.3", 9)["number"] == 3
-    with pytest.raises(Unknown, match=r"C at 10\.0\.0\.3: says stream 5, the site file 9"):
+    with pytest.raises(Unknown, match=r"C at 10\.0\.0\.3: says stream 5, the site file stream 9"):
         who.of_dialled(device, "10.0.0.3", 5)
 
 

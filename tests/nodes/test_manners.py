@@ -9,6 +9,7 @@ from algorithms.plausibility import use_kernels
 from nodes._manners import BITE, BURST, FORGIVEN, TIMES, Configurations, Manners, Rates
 from nodes._oddities import Times
 from nodes._peek import CHUNK
+from nodes._tongues import Tongue
 from protocol.c37118 import encode_configuration, parse
 from protocol.c37118.configuration import ConfigurationFrame
 from protocol.clock import SECOND, Now
@@ -101,27 +102,32 @@ def test_a_frame_every_ten_seconds() -> None:
 # ── configurations ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def may_tell(limit: Configurations, address: str, frame: bytes, cfg: ConfigurationFrame | None, now: Now) -> bool:
+    spoken = Tongue()
+    return limit.may_tell((address, spoken.stream(frame)), *spoken.body(frame), cfg, now)
+
+
 def changed(number: int, stream: int = 7) -> bytes:
     return told(configuration(stream, name=f"S{number}"))
 
 
 def test_configurations_are_taken_so_often() -> None:
     limit = Configurations(EVERY)
-    may = [limit.may_tell("10.0.0.1", changed(number), None, at(number / 100)) for number in range(1000)]
+    may = [may_tell(limit, "10.0.0.1", changed(number), None, at(number / 100)) for number in range(1000)]
     assert may == [True] * BURST + [False] * (1000 - BURST)
-    assert limit.may_tell("10.0.0.1", changed(1001), None, at(20))
-    assert limit.may_tell("10.0.0.1", changed(0, stream=8), None, at(20)), "another device"
-    assert limit.may_tell("10.0.0.2", changed(0), None, at(20)), "another one"
+    assert may_tell(limit, "10.0.0.1", changed(1001), None, at(20))
+    assert may_tell(limit, "10.0.0.1", changed(0, stream=8), None, at(20)), "another device"
+    assert may_tell(limit, "10.0.0.2", changed(0), None, at(20)), "another one"
 
 
 def test_the_same_configuration_may_be_told_at_any_time() -> None:
     limit = Configurations(EVERY)
-    assert all(limit.may_tell("10.0.0.1", changed(1), None, at(turn / 100)) for turn in range(1000))
+    assert all(may_tell(limit, "10.0.0.1", changed(1), None, at(turn / 100)) for turn in range(1000))
     cfg = parse(changed(2))
     assert isinstance(cfg, ConfigurationFrame)
     for number in range(100):
-        limit.may_tell("10.0.0.1", changed(number), None, at(20))
-    assert limit.may_tell("10.0.0.1", changed(2), cfg, at(20)), "it is in force"
+        may_tell(limit, "10.0.0.1", changed(number), None, at(20))
+    assert may_tell(limit, "10.0.0.1", changed(2), cfg, at(20)), "it is in force"
 
 
 def test_a_configuration_in_pieces_counts_once() -> None:
@@ -129,8 +135,8 @@ def test_a_configuration_in_pieces_counts_once() -> None:
     whole = configuration(7, phasors=500, stations=20, kind=3)
     pieces = encode_configuration(whole)
     assert len(pieces) > 1
-    assert all(limit.may_tell("10.0.0.1", piece, None, at(0)) for _ in range(BURST) for piece in pieces)
-    endless = [limit.may_tell("10.0.0.1", changed(number), None, at(0)) for number in range(BURST)]
+    assert all(may_tell(limit, "10.0.0.1", piece, None, at(0)) for _ in range(BURST) for piece in pieces)
+    endless = [may_tell(limit, "10.0.0.1", changed(number), None, at(0)) for number in range(BURST)]
     assert endless == [True] * (BURST - 1) + [False]
 
 
