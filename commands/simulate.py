@@ -28,7 +28,7 @@ def simulate(
         Mode | None, typer.Option(help="How they find each other; dials with --to, listens with --listen.")
     ] = None,
     protocol: Annotated[
-        Protocol, typer.Option(help="C37.118, or substations of Q/GDW 131 (V2) or GB/T 26865.2 (V3).")
+        Protocol, typer.Option(help="C37.118, substations of Q/GDW 131 (V2) or GB/T 26865.2 (V3), SMDs.")
     ] = Protocol.C37118,
     data_listen: Annotated[
         str | None,
@@ -44,7 +44,17 @@ def simulate(
         str | None, typer.Option(metavar="SIM#####", help="IDCODE of substations; # are digits of their number.")
     ] = None,
     names: Annotated[str | None, typer.Option(help="Station names of substations: latin or gbk.")] = None,
-    rate: Annotated[str, typer.Option(help='Frames per second, or "every 5 s".')] = "50/s",
+    smd: Annotated[str | None, typer.Option(help="Kind of SMD: R, C or L.  [default: L]")] = None,
+    channels: Annotated[int | None, typer.Option(help="Connections of an SMD: 1 or 4.  [default: 1]")] = None,
+    table: Annotated[
+        str | None, typer.Option(metavar="FILE", help="How frames of SMDs look, as protocol/smd/table.yaml.")
+    ] = None,
+    subsynchronous: Annotated[
+        str | None, typer.Option(metavar="HZ", help='Of a component in inter-harmonics, as "7 Hz", from --at on.')
+    ] = None,
+    rate: Annotated[
+        str | None, typer.Option(help='Frames per second, or "every 5 s"; of SMDs by their kind.  [default: 50/s]')
+    ] = None,
     nominal: Annotated[int, typer.Option(help="50 or 60 Hz.")] = 50,
     phasors: Annotated[int, typer.Option(help="Per station.")] = 6,
     analogs: Annotated[int, typer.Option(help="Per station.")] = 0,
@@ -77,12 +87,16 @@ def simulate(
         "step": step,
         "identity": identity,
         "names": names,
+        "smd": smd,
+        "channels": channels,
+        "table": table,
+        "subsynchronous": subsynchronous,
         "source": source,
         "data_port": data_port,
         "devices": devices,
         "stations": stations,
         "first": first,
-        "rate": f"{rate}/s" if rate.isdigit() else rate,
+        "rate": f"{rate}/s" if rate and rate.isdigit() else rate,
         "nominal": nominal,
         "phasors": phasors,
         "analogs": analogs,

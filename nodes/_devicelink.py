@@ -19,6 +19,7 @@ from protocol.c37118 import Splitter
 from protocol.c37118.device import Device
 from protocol.c37118.events import Send
 from protocol.clock import Now
+from protocol.messages import Spectrum
 
 RECEIVE = 65536
 RECEIVE_AT_MOST = 100
@@ -95,6 +96,10 @@ class Link:
     def wants_data(self) -> bool:
         """DATA may be sent now."""
         return self.connected and self.answers.streaming
+
+    def way(self, spectrum: Spectrum = Spectrum.NONE) -> Link:
+        """The link that such DATA go on."""
+        return self
 
     @property
     def room(self) -> bool:

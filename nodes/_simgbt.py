@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ from protocol.gbt26865.configuration import CYCLES
 from protocol.messages import FIXED_CHANNELS
 
 Channel = TypeVar("Channel")
+Fits = Callable[[ConfigurationFrame], bool]
 LATIN, CHINESE = "SIM", "仿真站"
 LONGEST = 0xFFFF
 """PERIOD has 16 bits."""
@@ -54,8 +55,8 @@ class Identities:
         return (f"{station:02d}" + text[2:] if station else text).encode()
 
 
-def device(shape: Shape, number: int, identities: Identities, chinese: bool) -> Device:
-    """The substation of this number; its edition is the shape's version."""
+def device(shape: Shape, number: int, identities: Identities, chinese: bool, fits: Fits = lambda cfg: True) -> Device:
+    """The substation of this number; its edition is the shape's version. fits: what else a CFG-2 has to."""
     pace = period(shape.rate, shape.nominal)
     stations = tuple(
         Station(
@@ -77,7 +78,9 @@ def device(shape: Shape, number: int, identities: Identities, chinese: bool) -> 
         time_base=shape.time_base,
         stations=stations,
     )
-    return Device(cfg, f"simulated substation {number}", takes=lambda chosen: _chosen(chosen, cfg) is not None)
+    return Device(
+        cfg, f"simulated substation {number}", takes=lambda chosen: _chosen(chosen, cfg) is not None and fits(chosen)
+    )
 
 
 def _name(number: int, place: int | None, chinese: bool) -> str:

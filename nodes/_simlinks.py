@@ -8,16 +8,19 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from nodes import _dialing, _simgbt, _simulated
+from algorithms.spectra import Oscillation
+from nodes import _dialing, _simgbt, _simsmd, _simulated, _tally
 from nodes._devicelink import Answers, Datagrams, DeviceAnswers, Link, SocketAddress, Spontaneous
 from nodes._devicestream import Dialled, Listening
 from nodes._settings import Address
 from nodes._simsettings import Mode, Protocol, Settings
+from nodes._simsmd import Spectral
 from nodes._simstreams import Stream
 from nodes._substation import Pipe, Substation, SubstationAnswers
 from nodes._troubles import Troubles
 from protocol import c37118, gbt26865
 from protocol.c37118.device import Device
+from protocol.clock import SECOND
 from protocol.messages import Spectrum
 
 AnyDevice = Device | gbt26865.Device
@@ -31,11 +34,21 @@ class Simulated:
     device: AnyDevice
     link: Link | Substation
     troubles: Troubles
-    streamed: AnyConfiguration
-    """The configuration that its frames are made by."""
     announce_at: int = 0
     """Monotonic ns of the next unasked configuration."""
     fds: set[int] = field(default_factory=set)
+    streamed: AnyConfiguration = field(init=False)
+    """The configuration that its frames are made by."""
+    units: list[int] = field(init=False)
+    """What a frame of each `Spectrum` counts for (`_tally`)."""
+
+    def __post_init__(self) -> None:
+        self.stream_by(self.device.cfg)
+
+    def stream_by(self, cfg: AnyConfiguration) -> None:
+        """Frames are made by this configuration from now on."""
+        self.streamed = cfg
+        self.units = [_tally.tally(len(cfg.stations), spectrum) for spectrum in Spectrum]
 
 
 def device(settings: Settings, number: int, position: NDArray[np.float64]) -> AnyDevice:
@@ -43,13 +56,29 @@ def device(settings: Settings, number: int, position: NDArray[np.float64]) -> An
     if settings.protocol is Protocol.C37118:
         cfg = _simulated.configuration(settings.shape, number, position)
         return Device(cfg, f"simulated device {number}", cfg3=settings.version > 1)
-    identities = _simgbt.Identities(settings.identity)
-    return _simgbt.device(settings.shape, number, identities, settings.names == "gbk")
+    identities, chinese = _simgbt.Identities(settings.identity), settings.names == "gbk"
+    if settings.protocol is Protocol.SMD:
+        fits = _simsmd.fits(settings.kind, settings.layouts)
+        return _simgbt.device(settings.shape, number, identities, chinese, fits)
+    return _simgbt.device(settings.shape, number, identities, chinese)
 
 
-def stream(device: AnyDevice) -> Stream:
+def streams(settings: Settings, device: AnyDevice) -> dict[Spectrum, Stream]:
     """What a device sends by its configuration in force."""
-    return _simgbt.stream(device) if isinstance(device, gbt26865.Device) else Stream(c37118.compile_codec(device.cfg))
+    if not isinstance(device, gbt26865.Device):
+        return {Spectrum.NONE: Stream(c37118.compile_codec(device.cfg))}
+    if settings.protocol is Protocol.SMD:
+        return _simsmd.streams(device, settings.kind, settings.layouts)
+    return {Spectrum.NONE: _simgbt.stream(device)}
+
+
+def spectral(settings: Settings, points: int, part: int) -> Spectral | None:
+    """The spectra of all devices, if they have any. points: stations of all devices."""
+    if settings.protocol is not Protocol.SMD:
+        return None
+    line = settings.subsynchronous
+    oscillation = None if line is None else Oscillation(line, start=settings.at // SECOND)
+    return Spectral(settings.kind, settings.layouts, points, settings.seed, part, oscillation)
 
 
 def rename(device: AnyDevice) -> None:
@@ -87,7 +116,7 @@ class Maker:
     def _substation(self, number: int, answers: SubstationAnswers, first_dial: int) -> Substation:
         settings = self._settings
         if settings.mode is Mode.DIALS:
-            return Substation(answers, self._dialled(number, answers, first_dial))
+            return Substation(answers, self._dialled(number, answers, first_dial), self._channels(number))
         at = self._place(settings.listen, number)
         data: dict[Spectrum, Pipe] = {}
         if settings.data_listen is not None:
@@ -97,6 +126,14 @@ class Maker:
             host = at[0] if not ipaddress.ip_address(at[0]).is_unspecified else ""
             data[Spectrum.NONE] = Dialled(Answers(), self._to(), host)
         return Substation(answers, Listening(answers, at), data)
+
+    def _channels(self, number: int) -> dict[Spectrum, Pipe]:
+        """An SMD's connections for DATA, if it has any."""
+        settings = self._settings
+        if settings.protocol is not Protocol.SMD or settings.channels == 1:
+            return {}
+        sent = [Spectrum.NONE, *settings.layouts.kinds[settings.kind].spectra]
+        return {spectrum: self._dialled(number, Answers(), 0) for spectrum in sent}
 
     def _dialled(self, number: int, answers: Answers, due: int) -> Dialled:
         link = Dialled(answers, self._to(), self._source(number))

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import ipaddress
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from algorithms.simulation import Kind
+from algorithms import simulation
 from nodes import _settings
-from nodes._settings import Address, Duration, Number, Port, Rate, fault
-from nodes._simgbt import Identities, period
+from nodes._settings import Address, Duration, FilePath, Frequency, Number, Port, Rate, fault
+from nodes._simgbt import Identities, device, period
 from nodes._simulated import Shape
 from nodes._site import IPText
 from nodes._troubles import Fault
+from protocol.c37118 import FrameError
 from protocol.clock import SECOND
 from protocol.gbt26865.common import V2, V3
+from protocol.smd import Kind, LayoutError, Layouts, compile_codecs, load
 
 
 class Protocol(StrEnum):
@@ -28,6 +31,8 @@ class Protocol(StrEnum):
     """Q/GDW 131-2006 (V2)."""
     GBT26865 = "gbt26865"
     """GB/T 26865.2-2011 (V3)."""
+    SMD = "smd"
+    """The same with frames for harmonics and inter-harmonics."""
 
 
 class Mode(StrEnum):
@@ -46,7 +51,9 @@ class Mode(StrEnum):
     """DATA over UDP to `to`, unasked, a configuration every `announce`."""
 
 
-EDITIONS = {Protocol.QGDW131: V2, Protocol.GBT26865: V3}
+EDITIONS = {Protocol.QGDW131: V2, Protocol.GBT26865: V3, Protocol.SMD: V3}
+OF_SUBSTATIONS = ("data_listen", "identity", "names")
+OF_SMDS = ("smd", "channels", "table", "subsynchronous")
 
 
 class Settings(_settings.Settings):
@@ -71,7 +78,7 @@ class Settings(_settings.Settings):
     first: Annotated[int, Field(ge=1, le=65_534)] = 1
     """IDCODE of the first device; the others count on."""
     rate: Rate = 50
-    """Frames per second."""
+    """Frames per second; those of SMDs follow from their kind."""
     nominal: Literal[50, 60] = 50
     """Hz."""
     phasors: Annotated[int, Field(ge=0, le=100)] = 6
@@ -87,7 +94,7 @@ class Settings(_settings.Settings):
     """Counts of FRACSEC per second."""
     seed: Annotated[int, Field(ge=0)] = 1
     """The same seed gives the same signals."""
-    scenario: Kind = Kind.NONE
+    scenario: simulation.Kind = simulation.Kind.NONE
     """none, generation_trip, fault or oscillation."""
     at: Duration = 30 * SECOND
     """When it happens, after the first frame."""
@@ -98,8 +105,8 @@ class Settings(_settings.Settings):
     duration: Duration = 0
     """The work is over after so long; 0 = never."""
     protocol: Protocol = Protocol.C37118
-    """c37118, qgdw131 (V2) or gbt26865 (V3). Substations of the latter two: mode listens, or dials for V3 on one
-    connection."""
+    """c37118; substations of qgdw131 (V2) or gbt26865 (V3): mode listens, or dials for V3 on one connection; smd: mode
+    dials."""
     data_listen: Address | None = None
     """Where the first substation of gbt26865 listens for its data pipe, if the station dials that, too."""
     step: Literal["port", "address"] = "port"
@@ -108,6 +115,14 @@ class Settings(_settings.Settings):
     """IDCODE of a substation, 8 ASCII characters; # are the digits of its number, from `first` on."""
     names: Literal["latin", "gbk"] = "latin"
     """Station names of substations: in Latin letters, or in Chinese."""
+    smd: Literal["R", "C", "L"] = "L"
+    """Kind of SMD: of renewable plants, for control, of loads."""
+    channels: Literal[1, 4] = 1
+    """Connections of an SMD: one for all, or one for commands and one for DATA of each kind that it sends."""
+    table: FilePath | None = None
+    """How frames of SMDs look, a file as `protocol/smd/table.yaml`; unset = that one."""
+    subsynchronous: Frequency | None = None
+    """Of a component that SMDs' inter-harmonics show from `at` on, below nominal, as wind farms have it."""
 
     @model_validator(mode="after")
     def _reachable(self) -> Settings:
@@ -138,20 +153,27 @@ class Settings(_settings.Settings):
     @model_validator(mode="after")
     def _spoken(self) -> Settings:
         """What the protocol allows."""
+        others = {} if self.protocol is Protocol.SMD else dict.fromkeys(OF_SMDS, Protocol.SMD)
         if self.protocol is Protocol.C37118:
-            for name in ("data_listen", "identity", "names"):
-                if name in self.model_fields_set:
-                    raise fault(f"{name} is of substations", f"leave it out, or set protocol: {Protocol.GBT26865}")
+            others |= dict.fromkeys(OF_SUBSTATIONS, Protocol.GBT26865)
+        for name, protocol in others.items():
+            if name in self.model_fields_set:
+                raise fault(f"{name} is not of {self.protocol}", f"leave it out, or set protocol: {protocol}")
+        if self.protocol is Protocol.C37118:
             return self
         if self.mode not in (Mode.LISTENS, Mode.DIALS):
             raise fault(f"substations have no mode {self.mode}", "set mode: to listens or dials")
         if self.protocol is Protocol.QGDW131:
             self._check_v2()
+        elif self.protocol is Protocol.SMD:
+            self._check_smd()
         elif self.data_listen and (self.to or self.mode is Mode.DIALS):
             raise fault("the data pipe is either dialled or listened for", "leave out to: or data_listen:")
         elif self.data_listen and self.listen and self.step == "port":
             self._check_apart(self.listen, self.data_listen)
         self._check_told()
+        if self.protocol is Protocol.SMD:
+            self._check_frames()
         return self
 
     def _check_v2(self) -> None:
@@ -166,6 +188,28 @@ class Settings(_settings.Settings):
                 "set step: address, and listen: to the first one's, as 127.0.1.1:7000",
             )
 
+    def _check_smd(self) -> None:
+        if self.mode is not Mode.DIALS:
+            raise fault("SMDs dial the station", "set mode: dials, and to:")
+        try:
+            told = self.layouts.kinds[self.kind]
+        except LayoutError as error:
+            raise fault(f"table: {error}", "or leave it out") from None
+        if "rate" in self.model_fields_set and self.rate != told.fundamental.rate:
+            shown = _settings.show_rate(told.fundamental.rate)
+            raise fault(f"{self.kind} sends {shown}, as its table says", "leave out rate:, or change the table")
+        if any(each.rate > 1 for each in told.spectra.values()) or told.fundamental.rate < 1:
+            what = "simulated SMDs send fundamentals once a second at least, spectra at most"
+            raise fault(f"{self.kind}: {what}", "change the rates in the table")
+
+    def _check_frames(self) -> None:
+        """What the table says can be sent of these phasors."""
+        cfg = device(self.shape, self.first, Identities(self.identity), False).capability
+        try:
+            compile_codecs(cfg, self.kind, self.layouts)
+        except FrameError as error:
+            raise fault(str(error), "or set other phasors: or stations:") from None
+
     def _check_apart(self, listen: Address, data: Address) -> None:
         if listen.port and abs(listen.port - data.port) < self.devices:
             what = f"ports {listen.port} and {data.port}, counted up for {self.devices} devices, meet"
@@ -174,19 +218,34 @@ class Settings(_settings.Settings):
     def _check_told(self) -> None:
         """Rate and IDCODEs can be said."""
         try:
-            period(self.rate, self.nominal)
+            period(self.pace, self.nominal)
         except ValueError as error:
-            raise fault(f"a rate of {_settings.show_rate(self.rate)}: {error}", "set another rate:") from None
+            raise fault(f"a rate of {_settings.show_rate(self.pace)}: {error}", "set another rate:") from None
         try:
             Identities(self.identity).of(self.first + self.devices - 1, self.stations - 1)
         except ValueError as error:
             raise fault(f"identity: {error}", "write it as SIM#####") from None
 
     @property
+    def kind(self) -> Kind:
+        """Of SMDs."""
+        return Kind[self.smd]
+
+    @cached_property
+    def layouts(self) -> Layouts:
+        """Of SMDs. Raises LayoutError if the table has faults."""
+        return load(self.table)
+
+    @property
+    def pace(self) -> int:
+        """DATA_RATE of all devices."""
+        return self.layouts.kinds[self.kind].fundamental.rate if self.protocol is Protocol.SMD else self.rate
+
+    @property
     def shape(self) -> Shape:
         """What all devices have in common."""
         return Shape(
-            self.rate,
+            self.pace,
             self.time_base,
             self.nominal,
             self.format,

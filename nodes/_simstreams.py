@@ -67,9 +67,6 @@ class Streams:
         self._streams = list(streams)
         self._groups: list[_Group] | None = None
 
-    def __getitem__(self, number: int) -> Stream:
-        return self._streams[number]
-
     def replace(self, number: int, stream: Stream) -> None:
         """A device sends something else from now on."""
         before, self._streams[number] = self._streams[number], stream
@@ -110,8 +107,12 @@ class Streams:
             numbers: dict[Hashable, list[int]] = {}
             for number, stream in enumerate(self._streams):
                 numbers.setdefault(stream.group, []).append(number)
-            self._groups = [
-                _Group(self._streams[each[0]], Bank([self._streams[k].codec for k in each]), np.array(each, np.int64))
-                for each in numbers.values()
-            ]
+            self._groups = [self._group(each) for each in numbers.values()]
         return self._groups
+
+    def _group(self, numbers: list[int]) -> _Group:
+        first, *others = (self._streams[number] for number in numbers)
+        bank = first.codec.bank()
+        for each in others:
+            bank.add(each.codec)
+        return _Group(first, bank, np.array(numbers, np.int64))

@@ -1,4 +1,4 @@
-"""A substation of Q/GDW 131 or GB/T 26865.2 towards its station: a management pipe, and pipes that DATA go on.
+"""A substation of Q/GDW 131 or GB/T 26865.2, or an SMD, towards its station: a management pipe, and pipes for DATA.
 
 Each pipe is a link of its own (`_devicestream`), dialled or listened on. Without a pipe for them, DATA go on the
 management pipe. A data pipe that the substation dials is up while DATA are wanted, and gone when they are not, or when
@@ -109,8 +109,8 @@ class Substation:
 
     @property
     def wants_data(self) -> bool:
-        """Fundamental DATA may be sent now."""
-        return self.answers.streaming and self.way().connected
+        """DATA may be sent now, on those of their pipes that are up."""
+        return self.management.connected and self.answers.streaming
 
     @property
     def idle(self) -> bool:
@@ -138,9 +138,6 @@ class Substation:
         if self.management.connected and self.answers.due is not None and self.answers.due <= now.monotonic:
             yield from self._beat(now)
         yield from self._tend(now)
-
-    def put(self, item: bytes, count: int) -> None:
-        self.way().put(item, count)
 
     def flush(self, now: Now) -> Iterator[Action]:
         for pipe in self._pipes:

@@ -1,17 +1,27 @@
-"""Several counts in one int. It adds up as what a link counts does, so that one `sent` of a link tells them all."""
+"""What a simulated device has sent: several counts in one int, which adds up as what a link counts does."""
 
 from __future__ import annotations
 
+from protocol.messages import Spectrum
+
 WIDTH = 48
-"""Bits of a count: two hundred devices that send 1000 rows a second fill it in 44 years."""
+"""Bits of a count: a million rows a second fill it in nine years."""
 MASK = (1 << WIDTH) - 1
+FRAMES, ROWS = 0, 1
+"""Places of the counts: DATA frames of the fundamental, rows of stations in them. Rows of each spectrum follow."""
 
 
-def tally(*counts: int) -> int:
-    """The counts, each >= 0, as one int: the sum of two such ints is that of their counts."""
-    return sum(count << place * WIDTH for place, count in enumerate(counts))
+def tally(stations: int, spectrum: Spectrum = Spectrum.NONE) -> int:
+    """One frame, with rows of so many stations. The sum of two such ints is that of their counts."""
+    rows = stations << (ROWS + spectrum) * WIDTH
+    return rows if spectrum else rows + 1
 
 
-def told(total: int, place: int) -> int:
-    """The count at a place."""
-    return total >> place * WIDTH & MASK
+def frames(total: int) -> int:
+    """DATA frames of the fundamental."""
+    return total & MASK
+
+
+def rows(total: int, spectrum: Spectrum = Spectrum.NONE) -> int:
+    """Rows of stations."""
+    return total >> (ROWS + spectrum) * WIDTH & MASK

@@ -7,12 +7,14 @@ on how many frames have passed since the start. A frame counts as sent when the 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from algorithms.simulation import Scenario, Simulation
-from nodes import _simlinks, _simulated
+from algorithms.simulation import Samples, Scenario, Simulation
+from nodes import _simlinks, _simulated, _tally
 from nodes._devicelink import STOP_PATIENCE, Spontaneous
 from nodes._node import Actions, Done, Node, Place, StartError
 from nodes._simlinks import Maker, Simulated
@@ -20,12 +22,11 @@ from nodes._simsettings import Mode as Mode
 from nodes._simsettings import Protocol as Protocol
 from nodes._simsettings import Settings as Settings
 from nodes._simstreams import Streams
-from nodes._tally import tally, told
 from nodes._troubles import FaultKind, Troubles
 from protocol.c37118 import StationRows
 from protocol.c37118.device import Device
 from protocol.clock import MILLISECOND, SECOND, Now, period, slot_of, slot_time
-from protocol.messages import device_number
+from protocol.messages import Spectrum, device_number
 
 STAGGER = 2 * MILLISECOND
 """Between the first dials of two devices."""
@@ -35,8 +36,24 @@ LINGER = 10 * SECOND
 """How long the last frames may wait for a slow station when the work is over."""
 MOST_SKIPPED = 1_000_000
 """Samples of the grid made for nothing after a clock was set ahead."""
-FRAMES, ROWS = range(2)
-"""What a link's counts tell (`_tally`): DATA frames, and rows of stations in them."""
+
+
+@dataclass
+class Batch:
+    """What all devices send of one spectrum in a slot."""
+
+    spectrum: Spectrum
+    streams: Streams
+    rows: list[StationRows]
+    slot: int
+    """At the rate of the spectrum."""
+    frames: list[bytes]
+    """Of each device; empty where it sends none."""
+
+    def again(self, number: int, shift: int) -> bytes:
+        """A device's frame with its time shifted [ns]."""
+        shifts = np.full(len(self.frames), shift, np.int64)
+        return self.streams.encode(self.rows, self.slot, shifts, number)[number]
 
 
 class Simulator(Node):
@@ -45,11 +62,14 @@ class Simulator(Node):
     def __init__(self, settings: Settings, place: Place) -> None:
         self.settings, self.place = settings, place
         self.shape = settings.shape
-        self._interval = 1 / settings.rate if settings.rate > 0 else -float(settings.rate)
+        self._rate = self.shape.rate
+        self._interval = 1 / self._rate if self._rate > 0 else -float(self._rate)
         part = place.copy - 1
         scenario = Scenario(settings.scenario, settings.at / SECOND, settings.size)
         points = settings.devices * settings.stations
         self.grid = Simulation(points, self._interval, float(settings.nominal), settings.seed, scenario, part)
+        self._spectral = _simlinks.spectral(settings, points, part)
+        self._spectra = self._spectral.rates if self._spectral else {}
         self._first = settings.first + part * settings.devices
         self._chance = np.random.default_rng([settings.seed, 4, part])
         self.devices: list[Simulated] = []
@@ -70,14 +90,19 @@ class Simulator(Node):
             for number in range(self.settings.devices):
                 device = _simlinks.device(self.settings, self._first + number, position[number])
                 link = maker.link(before + number, device, now.monotonic + number * STAGGER)
-                self.devices.append(Simulated(device, link, self._troubles(number), device.cfg))
+                self.devices.append(Simulated(device, link, self._troubles(number)))
                 yield from self._tracked(self.devices[-1], link.start(now))
         except OSError as error:
             raise StartError(f"device {len(self.devices)}: {error}; see `to` and `listen`") from error
-        self._streams = Streams(self.settings.rate, [_simlinks.stream(each.device) for each in self.devices])
+        self._streams = self._all_streams()
         # The first frame coincides with a full second, so that runs of one seed differ in nothing but the date.
-        self._slot = slot_of((now.utc // SECOND + 1) * SECOND, self.settings.rate)
+        self._slot = slot_of((now.utc // SECOND + 1) * SECOND, self._rate)
         self._schedule(now)
+
+    def _all_streams(self) -> dict[Spectrum, Streams]:
+        each = [_simlinks.streams(self.settings, each.device) for each in self.devices]
+        rates = {Spectrum.NONE: self._rate} | self._spectra
+        return {spectrum: Streams(rate, [one[spectrum] for one in each]) for spectrum, rate in rates.items()}
 
     def _troubles(self, number: int) -> Troubles:
         own = [each for each in self.settings.faults if each.concerns(number)]
@@ -127,7 +152,7 @@ class Simulator(Node):
     def _tick(self, now: Now) -> Actions:
         """The slots whose time has come, of all devices."""
         reached = self._reached(now)
-        limit = max(1, CATCH_UP // period(self.settings.rate))
+        limit = max(1, CATCH_UP // period(self._rate))
         if reached < self._slot - 1 - limit:
             # The clock was set back: go on from there, nobody waits for a repeated hour.
             self._slot = reached + 1
@@ -140,11 +165,11 @@ class Simulator(Node):
 
     def _reached(self, now: Now) -> int:
         """The last slot whose time has come."""
-        slot = int(slot_of(now.utc, self.settings.rate))
-        return slot - int(slot_time(slot, self.settings.rate) > now.utc)
+        slot = int(slot_of(now.utc, self._rate))
+        return slot - int(slot_time(slot, self._rate) > now.utc)
 
     def _schedule(self, now: Now) -> None:
-        self._due = now.monotonic + max(0, int(slot_time(self._slot, self.settings.rate)) - now.utc)
+        self._due = now.monotonic + max(0, int(slot_time(self._slot, self._rate)) - now.utc)
 
     def _send_slot(self, now: Now) -> Actions:
         """One frame of every device that is to send."""
@@ -155,31 +180,42 @@ class Simulator(Node):
         self._slot, self._count = slot + 1, count + 1
         samples = self.grid.next(1)
         self._reconfigure(count, now)
-        status = np.array([each.troubles.status(count) for each in self.devices], np.uint16)
-        rows = _simulated.rows(self.shape, samples, 0, slot, status)
-        shift = np.array([each.troubles.clock_error for each in self.devices], np.int64)
-        frames = self._streams.encode(rows, slot, shift)
+        batches = self._batches(samples, slot, count)
         for number, each in enumerate(self.devices):
-            if each.link.wants_data and frames[number]:
+            if each.link.wants_data:
                 self._announce(each, now)
-                unit = tally(1, len(each.streamed.stations))
-                for item, sent in self._items(each, number, frames[number], rows, slot, count):
-                    each.link.put(item, sent * unit)
+                for batch in batches:
+                    self._put(each, batch, number, count)
                 yield from self._tracked(each, each.link.flush(now))
             if each.troubles:
                 yield from self._reconnect(each, count, now)
 
-    def _items(
-        self, each: Simulated, number: int, frame: bytes, rows: list[StationRows], slot: int, count: int
-    ) -> list[tuple[bytes, int]]:
-        """What a device sends in a slot: (bytes, DATA frames)."""
+    def _batches(self, samples: Samples, slot: int, count: int) -> list[Batch]:
+        """The frames of a slot: the fundamental's, and those of spectra whose instant it is."""
+        status = np.array([each.troubles.status(count) for each in self.devices], np.uint16)
+        shift = np.array([each.troubles.clock_error for each in self.devices], np.int64)
+        rows = _simulated.rows(self.shape, samples, 0, slot, status)
+        found = [(Spectrum.NONE, rows, slot)]
+        if self._spectral:
+            second = round(count * self._interval)
+            for spectrum, its_slot in self._spectral.due(int(slot_time(slot, self._rate))):
+                found.append((spectrum, self._spectral.rows(spectrum, rows, self.shape.phasors, second), its_slot))
+        return [
+            Batch(spectrum, streams := self._streams[spectrum], rows, slot, streams.encode(rows, slot, shift))
+            for spectrum, rows, slot in found
+        ]
+
+    def _put(self, each: Simulated, batch: Batch, number: int, count: int) -> None:
+        """What a device sends of a spectrum in a slot."""
+        frame, way = batch.frames[number], each.link.way(batch.spectrum)
+        if not frame or not way.connected:
+            return
+        unit = each.units[batch.spectrum]
         if not each.troubles:
-            return [(frame, 1)]
-
-        def again(shift: int) -> bytes:
-            return self._streams.encode(rows, slot, np.full(len(self.devices), shift, np.int64), number)[number]
-
-        return each.troubles.items(frame, count, again)
+            way.put(frame, unit)
+            return
+        for item, sent in each.troubles.items(frame, count, partial(batch.again, number)):
+            way.put(item, sent * unit)
 
     def _reconnect(self, each: Simulated, count: int, now: Now) -> Actions:
         trouble = each.troubles.now(FaultKind.RECONNECT, count)
@@ -194,8 +230,9 @@ class Simulator(Node):
                 each.troubles.reconfigured(count)
                 each.announce_at = now.monotonic
             if each.device.cfg is not each.streamed:
-                each.streamed = each.device.cfg
-                self._streams.replace(number, _simlinks.stream(each.device))
+                each.stream_by(each.device.cfg)
+                for spectrum, stream in _simlinks.streams(self.settings, each.device).items():
+                    self._streams[spectrum].replace(number, stream)
 
     def _announce(self, each: Simulated, now: Now) -> None:
         """The configuration, unasked."""
@@ -212,7 +249,7 @@ class Simulator(Node):
         """Raise Done when the last frames are with the kernel, or have waited long enough."""
         assert self._over_at is not None
         if all(each.link.idle for each in self.devices) or now.monotonic > self._over_at + LINGER:
-            raise Done(f"{sum(told(each.link.sent, FRAMES) for each in self.devices)} frames sent")
+            raise Done(f"{sum(_tally.frames(each.link.sent) for each in self.devices)} frames sent")
         self._due = now.monotonic + 50 * MILLISECOND
 
     # ── how it is ───────────────────────────────────────────────────────────────────────────────────────────
@@ -220,6 +257,7 @@ class Simulator(Node):
     def health(self, now: Now) -> dict[str, Any]:
         """Frames sent, and who is connected."""
         links = [each.link for each in self.devices]
+        spectra = {spectrum: f"sent_{spectrum.name.lower()}" for spectrum in self._spectra}
         away = [link for link in links if not link.connected and self._over_at is None]
         alarms = []
         if away:
@@ -229,15 +267,24 @@ class Simulator(Node):
             "counters": {
                 "devices": len(links),
                 "connected": sum(link.connected for link in links),
-                "sent": sum(told(link.sent, FRAMES) for link in links),
-                "sent_rows": sum(told(link.sent, ROWS) for link in links),
+                "sent": sum(_tally.frames(link.sent) for link in links),
+                "sent_rows": sum(_tally.rows(link.sent) for link in links),
                 "damaged": sum(each.troubles.damaged for each in self.devices),
-                "dropped": sum(told(link.dropped, FRAMES) for link in links),
+                "dropped": sum(_tally.frames(link.dropped) for link in links),
                 "connects": sum(link.connects for link in links),
+                **{name: sum(_tally.rows(link.sent, spectrum) for link in links) for spectrum, name in spectra.items()},
             },
-            "columns": ["sent", "connected", "dropped"],
+            "columns": ["sent", "connected", "dropped", *spectra.values()],
             "devices": [device_number(self._first + number, 0) for number in range(len(links))],
             "labels": [each.device.cfg.stations[0].name for each in self.devices],
-            "counts": [[told(link.sent, FRAMES), link.connected, told(link.dropped, FRAMES)] for link in links],
+            "counts": [
+                [
+                    _tally.frames(link.sent),
+                    link.connected,
+                    _tally.frames(link.dropped),
+                    *(_tally.rows(link.sent, spectrum) for spectrum in spectra),
+                ]
+                for link in links
+            ],
             "alarms": alarms,
         }

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import socket
+from collections import defaultdict
 from dataclasses import dataclass, field
 from types import TracebackType
 
 from protocol.clock import SECOND, Now
-from protocol.gbt26865 import ConfigurationFrame, Master, MasterSettings, Pairing, Splitter
+from protocol.gbt26865 import ConfigurationFrame, Master, MasterSettings, Pairing, Splitter, identity_of
 from protocol.gbt26865 import Pipe as Side
 from protocol.gbt26865.events import Configured, Data, Ended, Event, OpenData, Refused, Send
+from protocol.smd import Layouts, Spectrum, spectrum_of, splitter_of
 
 Address = tuple[str, int]
 
@@ -52,6 +54,8 @@ class Session:
     data: Pipe | None = None
     frames: list[bytes] = field(default_factory=list)
     """DATA of the configuration in force."""
+    spectra: dict[Spectrum, list[bytes]] = field(default_factory=lambda: defaultdict(list))
+    """Of an SMD: its other DATA."""
     told: list[ConfigurationFrame] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     ended: str = ""
@@ -60,8 +64,11 @@ class Session:
 class MainStation:
     """Dials management pipes (`manage`), or is dialled by substations with all in one connection (`alone`)."""
 
-    def __init__(self, settings: MasterSettings, alone: bool = False) -> None:
-        self.settings, self.alone = settings, alone
+    def __init__(
+        self, settings: MasterSettings, alone: bool = False, layouts: Layouts | None = None, callers: int = 1000
+    ) -> None:
+        """layouts: of SMDs. callers: so many connections come with commands, further ones with DATA."""
+        self.settings, self.alone, self.layouts, self.callers = settings, alone, layouts, callers
         self.door = socket.create_server(("127.0.0.1", 0))
         self.door.setblocking(False)
         self.port = int(self.door.getsockname()[1])
@@ -99,8 +106,8 @@ class MainStation:
             except BlockingIOError:
                 break
             pipe = self._pipe(end, peer)
-            if self.alone:
-                self._begun(pipe, None, True)
+            if self.alone or (self.layouts and len(self.sessions) < self.callers):
+                self._begun(pipe, None, self.alone)
         for pipe in list(self.talks):
             if pipe.open:
                 self._take(pipe, pipe.read())
@@ -128,7 +135,7 @@ class MainStation:
 
     def _pipe(self, end: socket.socket, peer: Address) -> Pipe:
         end.setblocking(False)
-        self.talks.append(Pipe(end, peer))
+        self.talks.append(Pipe(end, peer, splitter_of(self.layouts)() if self.layouts else Splitter()))
         return self.talks[-1]
 
     def _begun(self, pipe: Pipe, data_at: Address | None, alone: bool) -> Session:
@@ -158,7 +165,10 @@ class MainStation:
                 self._pair(pipe, frame)
             session = pipe.session
             assert session is not None
-            if session.master.accepts(frame):
+            spectrum = spectrum_of(frame, self.layouts) if self.layouts else None
+            if spectrum:
+                session.spectra[spectrum].append(frame)
+            elif session.master.accepts(frame):
                 session.frames.append(frame)
             else:
                 side = Side.MANAGEMENT if pipe is session.management else Side.DATA
@@ -175,6 +185,12 @@ class MainStation:
             self.act(session, session.master.data_pipe(False, self.now))
 
     def _pair(self, pipe: Pipe, frame: bytes) -> None:
+        if self.layouts:  # several pipes of one device
+            mine = [each for each in self.sessions if each.master.identity == identity_of(frame) and not each.ended]
+            (pipe.session,) = mine
+            if spectrum_of(frame, self.layouts) is Spectrum.NONE:
+                self._owned(pipe, pipe.session)
+            return
         for session in self.sessions:
             if session.ended:
                 continue

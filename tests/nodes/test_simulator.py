@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from nodes._node import Place
 from nodes.simulator import Settings, Simulator
 from protocol.c37118 import Splitter, compile_codec, parse, stream_id
 from protocol.c37118.session import MasterSettings
@@ -180,6 +181,21 @@ def test_a_device_that_is_dialled() -> None:
         loop.until(lambda: len(station.frames) >= 20)
         loop.stop()
         assert received(station) == sent(node, station)
+
+
+def test_addresses_count_up_where_ports_do_not() -> None:
+    with Station() as station:
+        place = Place(name="d.2", node="d", copy=2, readers_of={}, sources={}, run="", site={}, pipeline="")
+        settings = {"devices": 2, "listen": f"127.0.7.250:{station.port}", "mode": "listens", "step": "address"}
+        loop = Loop(Simulator(Settings.model_validate(settings), place), station)
+        for end in (252, 253):  # the first copy has the two before
+            socket.create_connection((f"127.0.7.{end}", station.port), timeout=5).close()
+        loop.stop()
+        node = simulator(station, devices=2, source="127.0.8.1", step="address")
+        loop = Loop(node, station)
+        loop.until(lambda: len(station.talks) == 2)
+        loop.stop()
+        assert sorted(talk.peer[0] for talk in station.talks) == ["127.0.8.1", "127.0.8.2"]
 
 
 def test_data_over_udp_commands_over_tcp() -> None:

@@ -365,8 +365,8 @@ V3_PLACES = {"protocol": "gbt26865", "to": "127.0.0.1:1"}
         (V3_PLACES | {"identity": "SIM#00##"}, "no place for the number, or several"),
         (V3_PLACES | {"identity": "SUBSTA##", "first": 90}, "no room for device 109"),
         (V3_PLACES | {"identity": "#####SIM", "stations": 2}, "no room for device 20, station 2"),
-        ({"to": "127.0.0.1:1", "names": "gbk"}, "names is of substations"),
-        ({"to": "127.0.0.1:1", "identity": "SIM#####"}, "identity is of substations"),
+        ({"to": "127.0.0.1:1", "names": "gbk"}, "names is not of c37118"),
+        ({"to": "127.0.0.1:1", "identity": "SIM#####"}, "identity is not of c37118"),
     ],
 )
 def test_faulty_settings(options: dict[str, Any], fault: str) -> None:
