@@ -87,9 +87,7 @@ class Spectra:
         turned = angle[:, :, None] * orders + own[:, None, :] + ANGLE_NOISE * noise[1]
         return np.abs(found), wrapped(turned)
 
-    def interharmonics(
-        self, second: int, frequency: F8, magnitude: F8, angle: F8, frequencies: F8
-    ) -> tuple[F8, F8]:
+    def interharmonics(self, second: int, frequency: F8, magnitude: F8, angle: F8, frequencies: F8) -> tuple[F8, F8]:
         """The same of inter-harmonics at frequencies [c] Hz. frequency: [m] Hz, of the fundamental."""
         noise = self._noise(_INTERHARMONIC, second, (*magnitude.shape, frequencies.size))
         found = FLOOR * (noise[0] + 1j * noise[1]) / np.sqrt(np.pi / 2)  # the mean of a Rayleigh distribution is FLOOR
