@@ -224,7 +224,9 @@ def _counted(ranges: tuple[tuple[float, float], ...], step: float) -> tuple[floa
     if not 0 < sum(counts) <= MOST_COMPONENTS:
         raise fault(f"{sum(counts)} components", f"have 1 to {MOST_COMPONENTS}: narrow the ranges or widen the step")
     return tuple(
-        round(first + k * step, 9) for (first, _), count in zip(ranges, counts, strict=True) for k in range(count)
+        round(float(first + k * step), 9)
+        for (first, _), count in zip(ranges, counts, strict=True)
+        for k in range(count)
     )
 
 

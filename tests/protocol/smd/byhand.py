@@ -1,4 +1,4 @@
-"""Spectral frames read one field after the other, as the table says it in words: slow, and not by the code under test."""
+"""Spectral frames read one field after the other, as the table says: slow, and not by the code under test."""
 
 from __future__ import annotations
 

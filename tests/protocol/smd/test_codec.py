@@ -219,7 +219,7 @@ def test_phasors_may_be_chosen() -> None:
 
 
 def test_what_no_frame_can_be() -> None:
-    with pytest.raises(FrameError, match="Q/GDW 131-2006: SMDs speak GB/T 26865.2-2011"):
+    with pytest.raises(FrameError, match=r"Q/GDW 131-2006: SMDs speak GB/T 26865\.2-2011"):
         compile_codecs(theirs.configuration(2), Kind.L, load())
     cfg = make.configuration(form=2)
     many = replace(cfg, stations=cfg.stations * 30)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 
 from protocol import wire
 from protocol.gbt26865 import ConfigurationFrame
@@ -36,11 +36,13 @@ def test_a_station_has_a_word_for_its_fundamental_and_one_for_each_spectrum() ->
     assert math.isnan(plain.longitude)
 
 
+@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow])
 @given(make.layouts(), make.configurations())
 def test_words_fit_the_codecs_and_go_over_the_wire(layouts: Layouts, cfg: ConfigurationFrame) -> None:
-    told = configurations(cfg, Kind.L, layouts, 1, "any", 1)
+    told = configurations(cfg, Kind.L, layouts, 1, "any", 1, latitude=1.0, longitude=2.0, elevation=3.0)
     tables = [table for codec in compile_codecs(cfg, Kind.L, layouts).values() for table in codec.tables]
     assert [Table(*each.table) for each in told] == tables
     assert len({each.device for each in told}) == len(told)
     for each in told:
-        assert wire.unpack(wire.pack(each)) is not None
+        assert wire.unpack(wire.pack(each)) == each
+        assert {type(component) for component in each.components} <= {float}
