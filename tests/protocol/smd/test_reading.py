@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import yaml
 
 from protocol.messages import Spectrum
 from protocol.smd import SHIPPED, Kind, LayoutError, load
+from protocol.smd.blocks import Polar
+from protocol.smd.reading import parse
 
 TEXT = SHIPPED.read_text(encoding="utf-8")
 
@@ -32,6 +35,18 @@ def test_the_shipped_table_has_the_published_rates_and_bands() -> None:
     assert load_spectra[Spectrum.INTERHARMONICS].components == (*range(46), *range(55, 101))
     plants = layouts.kinds[Kind.R].spectra[Spectrum.INTERHARMONICS].components
     assert plants == (*range(21), *range(80, 101))
+
+
+def test_the_example_of_the_page_is_a_table() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "smd-frames.md").read_text(encoding="utf-8")
+    example = page[page.index("    head: {behind_fracsec") :].split("\n\nWithout")[0]
+    told, changed = yaml.safe_load(TEXT), yaml.safe_load(example)
+    told |= changed | {"blocks": told["blocks"] | changed["blocks"]}
+    layouts = parse(yaml.safe_dump(told), "page")
+    assert layouts.behind(Spectrum.INTERHARMONICS) == b"\x00\x02"
+    numbers = layouts.blocks.harmonics.numbers
+    assert isinstance(numbers, Polar)
+    assert numbers.angle.radians == pytest.approx(math.radians(0.01))
 
 
 def test_a_copy_is_read_as_the_shipped_one(tmp_path: Path) -> None:
