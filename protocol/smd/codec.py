@@ -30,8 +30,9 @@ from protocol.gbt26865.common import CRC_START, EDITIONS, V3, identity_text
 from protocol.gbt26865.configuration import ConfigurationFrame, Station
 from protocol.messages import FIXED_CHANNELS, Spectrum, Table
 from protocol.smd import numbers
+from protocol.smd.blocks import Block, Skip
 from protocol.smd.numbers import Form
-from protocol.smd.table import Block, Harmonics, Interharmonics, Kind, Layouts, Skip
+from protocol.smd.table import Harmonics, Interharmonics, Kind, Layouts
 
 MARKS = {">f4": np.nan, ">i2": INVALID}
 """What stands for a FREQ or DFREQ that the table leaves out."""

@@ -9,8 +9,9 @@ from typing import Any
 from protocol import gbt26865
 from protocol.gbt26865.configuration import ConfigurationFrame, Station
 from protocol.messages import Configuration, Spectrum, spectrum_number
+from protocol.smd.blocks import Block
 from protocol.smd.codec import chosen, table_of
-from protocol.smd.table import Block, Harmonics, Interharmonics, Kind, Layouts
+from protocol.smd.table import Harmonics, Interharmonics, Kind, Layouts
 
 NAMES = {Spectrum.HARMONICS: "harmonics", Spectrum.INTERHARMONICS: "inter-harmonics"}
 """Behind the name of the station."""

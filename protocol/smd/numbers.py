@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from protocol.c37118.configuration import FLOAT_PHASORS, POLAR, Station
 from protocol.c37118.conversion import ANGLE_STEP, HIGHEST, INVALID, wrapped
-from protocol.smd.table import Block, Magnitude, Polar
+from protocol.smd.blocks import Block, Magnitude, Polar
 
 F8 = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -36,42 +36,48 @@ def _read(path: Path) -> Layouts:
     try:
         with open(path, "rb") as file:
             raw = file.read(MAX_SIZE + 1)
-        if len(raw) > MAX_SIZE:
-            raise LayoutError(f"{path}: larger than {MAX_SIZE} bytes; is it the right file?")
-        loader = yaml.SafeLoader(raw.decode())
-        root = loader.get_single_node()
-        doubled = [_fault(path, key, f"{key.value!r} stands twice", "keep one") for key in _doubled(root)]
-        if doubled:
-            raise LayoutError("\n".join(doubled))
-        data = loader.construct_document(root) if root else None
     except OSError as error:
         raise LayoutError(f"{path}: cannot be read: {error.strerror}; name a readable YAML file") from None
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise LayoutError(f"{path}: {error}; write plain text in UTF-8") from None
-    except yaml.YAMLError as error:
+    if len(raw) > MAX_SIZE:
+        raise LayoutError(f"{path}: larger than {MAX_SIZE} bytes; is it the right file?")
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        raise LayoutError(f"{path}: not UTF-8 text; name a YAML file") from None
+    return parse(text, str(path))
+
+
+def parse(text: str, shown: str) -> Layouts:
+    """The layouts that a table's text tells; `shown` is its name in faults. Raises LayoutError."""
+    try:
+        loader = yaml.SafeLoader(text)
+        root = loader.get_single_node()
+        doubled = list(_doubled(root, set()))
+        data = loader.construct_document(root) if root else None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        what = getattr(error, "problem", None) or str(error).splitlines()[0]
+        where = f"{shown}:{mark.line + 1}" if mark else shown
+        what = getattr(error, "problem", None) or next(iter(str(error).splitlines()), "")
         raise LayoutError(f"{where}: not YAML: {what}; mind indentation, colons and brackets") from None
+    if doubled:
+        raise LayoutError(
+            "\n".join(f"{shown}:{key.start_mark.line + 1}: {key.value!r} stands twice; keep one" for key in doubled)
+        )
     try:
         return Layouts.model_validate(data)
     except ValidationError as error:
-        raise LayoutError("\n".join(_told(path, root, error))) from None
+        raise LayoutError("\n".join(_told(shown, root, error))) from None
 
 
-def _told(path: Path, root: yaml.Node | None, error: ValidationError) -> list[str]:
+def _told(shown: str, root: yaml.Node | None, error: ValidationError) -> list[str]:
     faults = []
     for each in error.errors(include_url=False):
         node, keys = _at(root, each["loc"])
         what = f"{'.'.join(keys) or 'the table'}: {each['msg']}"
         remedy = "" if each["type"] == "smd" else f"; {REMEDIES.get(each['type'], ADVICE)}"
-        where = f"{path}:{node.start_mark.line + 1}" if node else str(path)
+        where = f"{shown}:{node.start_mark.line + 1}" if node else shown
         faults.append(f"{where}: {what}{remedy}")
     return faults
-
-
-def _fault(path: Path, node: yaml.Node, what: str, remedy: str) -> str:
-    return f"{path}:{node.start_mark.line + 1}: {what}; {remedy}"
 
 
 def _at(root: yaml.Node | None, steps: Sequence[str | int]) -> tuple[yaml.Node | None, list[str]]:
@@ -92,16 +98,16 @@ def _at(root: yaml.Node | None, steps: Sequence[str | int]) -> tuple[yaml.Node |
     return node, keys
 
 
-def _doubled(node: yaml.Node | None) -> list[yaml.Node]:
-    """Keys that stand twice in a mapping."""
-    if isinstance(node, yaml.SequenceNode):
-        return [each for item in node.value for each in _doubled(item)]
-    if not isinstance(node, yaml.MappingNode):
-        return []
-    seen: set[str] = set()
-    found = []
-    for key, value in node.value:
-        found += [key] if key.value in seen else []
-        seen.add(str(key.value))
-        found += _doubled(value)
-    return found
+def _doubled(node: yaml.Node | None, known: set[int]) -> Iterator[yaml.Node]:
+    """Keys that stand twice in a mapping. known: nodes that were looked into, by id (an alias leads to one again)."""
+    if not isinstance(node, yaml.CollectionNode) or id(node) in known:
+        return
+    known.add(id(node))
+    keys: set[str] = set()
+    for each in node.value:
+        if isinstance(node, yaml.MappingNode):
+            key, each = each
+            if str(key.value) in keys:
+                yield key
+            keys.add(str(key.value))
+        yield from _doubled(each, known)

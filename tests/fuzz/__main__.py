@@ -32,6 +32,7 @@ MEMORY = 2048
 LONGEST = {
     "splitter": 512, "frame": 2048, "codec": 512, "session": 512, "pieces": 256, "journal": 400, "receiver": 400,
     "gbt_splitter": 512, "gbt_frame": 2048, "gbt_codec": 512, "gbt_session": 512,
+    "smd_splitter": 512, "smd_codec": 1024,
 }  # fmt: skip
 """Bytes of an input; 4096 for the others."""
 INSTRUMENTED = ["protocol", "archive", "nodes"]

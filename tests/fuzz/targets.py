@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.fuzz import chinese, files, frames, lives, words
+from tests.fuzz import chinese, files, frames, lives, measured, words
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     **frames.TARGETS,
     **chinese.TARGETS,
+    **measured.TARGETS,
     **lives.TARGETS,
     **words.TARGETS,
     **files.TARGETS,
@@ -20,7 +21,7 @@ REGRESSIONS = Path(__file__).parent / "regressions"
 
 def seeds() -> dict[str, list[bytes]]:
     """Inputs to begin with, by target."""
-    return {**frames.seeds(), **chinese.seeds(), **lives.seeds(), **words.seeds(), **files.seeds()}
+    return {**frames.seeds(), **chinese.seeds(), **measured.seeds(), **lives.seeds(), **words.seeds(), **files.seeds()}
 
 
 def regressions() -> list[tuple[str, Path]]:

@@ -5,9 +5,11 @@ import pytest
 
 from algorithms.plausibility import Plausible
 from nodes._rows import CORRUPT, RECEIVED, REFUSED, Books, Rows
+from protocol import smd
 from protocol.c37118 import Analog, ConfigurationFrame, Phasor, Station, StationRows, compile_codec, encode_data
 from protocol.clock import SECOND, Now
-from protocol.messages import Aside, Table, device_number
+from protocol.messages import Aside, Spectrum, Table, device_number, spectrum_number
+from tests.protocol.smd.strategies import configuration as smd_configuration
 
 NOW = Now(5 * SECOND, 1_000_000 * SECOND)
 
@@ -127,3 +129,21 @@ def test_frames_of_an_unconfigured_link_are_a_bug_of_the_caller():
     rows, _ = collector()
     with pytest.raises(KeyError):
         rows.add(1, [b""])
+
+
+def test_spectra_go_to_tables_of_their_own_with_numbers_of_their_own():
+    rows, books = collector()
+    cfg = smd_configuration()
+    codec = smd.compile_codecs(cfg, smd.Kind.L, smd.load())[Spectrum.HARMONICS]
+    values = np.full((2, codec.tables[0].channels), 20.0, np.float32)
+    sent = codec.bank().encode(
+        [StationRows(np.zeros(2, np.uint16), values, np.zeros((2, 0), np.uint16))], [1000, 1001], [0, 0]
+    )
+    rows.configure(4, codec)
+    rows.add(4, sent)
+    [(message, links)] = list(rows.columns(NOW))
+    assert message.table == Table(1, 4, 0, 0, orders=49).key
+    np.testing.assert_array_equal(links, [4, 4])
+    np.testing.assert_array_equal(message.device, [spectrum_number(device_number(4, 0), Spectrum.HARMONICS)] * 2)
+    np.testing.assert_allclose(message.values[:, 2], 20.0, atol=2.0)
+    np.testing.assert_array_equal(books.counts[:, RECEIVED], [2])

@@ -22,6 +22,7 @@ from protocol.gbt26865 import (
     encode_header,
     parse,
 )
+from protocol.gbt26865.common import seal
 from protocol.gbt26865.events import (
     Configured,
     Data,
@@ -100,6 +101,16 @@ def test_the_usual_start_with_a_download() -> None:
     assert not any(map(master.accepts, FULL_DATA))
     assert not master.accepts(make.data_frames(replace(CHOSEN, identity=b"other GP"), 1)[0])
     assert not master.accepts(says(C.ACK))
+
+
+def test_data_may_have_more_behind_fracsec_than_the_configuration_tells() -> None:
+    longer = [seal(0, parse(each), WHO, b"\0\1" + each[20:-2]) for each in FULL_DATA]
+    master = running(replace(SETTINGS, behind_fracsec=2))
+    assert all(map(master.accepts, longer))
+    assert not any(map(master.accepts, FULL_DATA))
+    streaming = asking_2(replace(SETTINGS, behind_fracsec=2))
+    assert streaming.receive(longer[0], at(0.4)) == []
+    assert streaming.receive(says(C.NACK), at(0.5)) == [Configured(FULL), Data(longer[0]), OpenData()]
 
 
 def test_commands_are_addressed_and_stamped() -> None:
