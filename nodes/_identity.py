@@ -7,7 +7,8 @@ from functools import lru_cache
 from typing import Any
 
 from nodes._registry import Registry
-from nodes._site import Device, Site, is_address, recognise
+from nodes._site import Device, Site, recognise
+from nodes._siteforms import is_address
 from protocol.gbt26865.common import IDENTITY, identity_text
 
 _SAID = {"number", "name", "region", "latitude", "longitude", "elevation", "analogs", "protocol", "kind"}

@@ -10,7 +10,7 @@ from nodes._outstations import Format
 from nodes._outstream import MAX_DATAGRAM, MAX_FRAME, Choice, Stream
 from nodes._settings import Address, Duration, Rate, Size, fault
 from nodes._settings import Settings as Base
-from nodes._site import NetworkText
+from nodes._siteforms import NetworkText
 from nodes._tls import Tls
 from protocol.clock import MILLISECOND, SECOND
 

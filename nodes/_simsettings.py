@@ -14,7 +14,7 @@ from nodes import _settings
 from nodes._settings import Address, Duration, FilePath, Frequency, Number, Port, Rate, fault
 from nodes._simgbt import Identities, device, period
 from nodes._simulated import Shape
-from nodes._site import IPText
+from nodes._siteforms import IPText
 from nodes._troubles import Fault
 from protocol.c37118 import FrameError
 from protocol.clock import SECOND

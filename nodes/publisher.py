@@ -26,7 +26,7 @@ from nodes._limits import Limits
 from nodes._node import Action, Node, Place, StartError
 from nodes._outsettings import Settings
 from nodes._outstream import Layout
-from nodes._site import plain
+from nodes._siteforms import plain
 from nodes._slots import COUNTS, Ready, Slots
 from nodes._stream import Reader
 from nodes._tls import CertificateWatch
