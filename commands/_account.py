@@ -13,7 +13,7 @@ import numpy as np
 
 from archive.events import list_events
 from commands._board import Board
-from protocol.messages import STATIONS_PER_LINK
+from protocol.messages import STATIONS_PER_SPECTRUM
 
 FRAMES = {
     "sent": ("", "sent"),
@@ -43,8 +43,9 @@ def frames(board: Board) -> dict[str, int]:
 
 
 def sent(board: Board) -> int:
-    """DATA frames that simulated devices or a replayed capture have sent."""
-    return int(board.total("simulator", "sent") + board.total("replayer", "sent"))
+    """DATA frames, of spectra too, that simulated devices or a replayed capture have sent."""
+    simulated = sum(board.total("simulator", name) for name in ("sent", "sent_harmonics", "sent_interharmonics"))
+    return int(simulated + board.total("replayer", "sent"))
 
 
 def _frames(board: Board, kind: str, column: str) -> int:
@@ -52,7 +53,7 @@ def _frames(board: Board, kind: str, column: str) -> int:
     for voice in board.voices.values():
         health = voice.last
         if health.kind == kind and column in health.columns:
-            first = health.devices % STATIONS_PER_LINK == 0
+            first = health.devices % STATIONS_PER_SPECTRUM == 0  # of each link, and of each spectrum of it
             total += np.nansum(health.counts[first, health.columns.index(column)])
     return int(total)
 
