@@ -19,16 +19,16 @@ from nodes._link import Link
 from nodes._links import Links
 from nodes._node import Actions
 from nodes._notes import Notebook, recall
+from nodes._opening import Opening, has_stream, splitter_of
 from nodes._peek import CHUNK, DatagramEnd, Machine, NoDatagrams, NoStream, StreamEnd
 from nodes._pipes import PATIENCE, DataPipe, Pipes
 from nodes._rows import CORRUPT
 from nodes._state import Handed, WayState
-from nodes._tlsway import Handshakes, TlsEnd, TlsWay
+from nodes._tlsway import TlsWay
 from nodes._tongues import Tongue
 from nodes._ways import DatagramWay, StreamWay, Way
 from protocol import gbt26865
 from protocol.c37118.session import Master, MasterSettings
-from protocol.c37118.splitter import Splitter
 from protocol.clock import SECOND, Now
 
 LEAVE_AFTER = 10 * SECOND
@@ -75,9 +75,9 @@ class Reading:
     ) -> None:
         """`session`: what sessions have in common. Without a notebook nothing is remembered. `noise`: bytes of no use
         that a connection may bring beyond those of use."""
-        self.noise, self.tongues = noise, tongues
+        self.noise = noise
         self.links, self.balancers, self.machine, self.notebook = links, balancers, machine, notebook
-        self.session, self.handshakes = session, Handshakes()
+        self.opening = Opening(machine, session, tongues)
         self.log = structlog.get_logger()
         self.ways: dict[int, Way] = {}
         """By descriptor."""
@@ -105,7 +105,7 @@ class Reading:
         """A new connection."""
         self._slot += 1
         slot = self.notebook.came(handed) if self.notebook else self._slot
-        ways = self._ways(slot, handed, self._ends(handed, descriptors, now))
+        ways = self.opening.ways(slot, handed, self.opening.ends(handed, descriptors, now))
         self._watch(ways)
         for link in ways[0].links:
             yield from self.links.events(link, link.master.begin(now), now)
@@ -114,13 +114,13 @@ class Reading:
 
     def resume(self, slot: int, state: WayState, descriptors: Sequence[int], numbers: Any, now: Now) -> Actions:
         """A connection that our predecessor had, where it was; `numbers` are the links that it carries still."""
-        ways = self._ways(slot, state.handed, self._ends(state.handed, descriptors, now))
+        ways = self.opening.ways(slot, state.handed, self.opening.ends(state.handed, descriptors, now))
         self._recall(ways, slot, state, now)
         for way in ways:
             if isinstance(way, DatagramWay):
                 way.resume(state.last)
                 continue
-            missed = way.resume(state.position, _splitter(state, way.tongue))
+            missed = way.resume(state.position, splitter_of(state, way.tongue))
             if missed:
                 self.links.counts["bytes_missed"] += missed
                 self.log.warning("taken by a predecessor that could not journal it", bytes=missed, peer=way.handed.peer)
@@ -136,10 +136,10 @@ class Reading:
     def abandon(self, slot: int, state: WayState, now: Now) -> Actions:
         """A connection of our predecessor that is no more: what it held goes to the books."""
         ends: list[StreamEnd | DatagramEnd] = [NoStream(), NoDatagrams()]
-        ways = self._ways(slot, state.handed, ends if _has_stream(state.handed) else ends[1:])
+        ways = self.opening.ways(slot, state.handed, ends if has_stream(state.handed) else ends[1:])
         self._recall(ways, slot, state, now)
         if isinstance(ways[0], StreamWay):
-            ways[0].splitter = _splitter(state, ways[0].tongue)
+            ways[0].splitter = splitter_of(state, ways[0].tongue)
         for link in ways[0].links:
             if link.number in self.links.carriers:
                 link.number, link.refused = 0, True
@@ -156,40 +156,6 @@ class Reading:
             links.append(link)
         if self.notebook:
             self.notebook.resumed(slot, links)
-
-    def _ends(self, handed: Handed, descriptors: Sequence[int], now: Now | None) -> list[StreamEnd | DatagramEnd]:
-        """`now`: when it begins; None: it is only to be hung up."""
-        if not _has_stream(handed):
-            return [self.machine.datagrams(descriptors[0])]
-        first, *others = descriptors
-        if handed.tls and now:
-            return [TlsEnd(self.machine.stream(first), handed.tls, self.handshakes, now)]
-        return [self.machine.stream(first), *(self.machine.datagrams(each) for each in others)]
-
-    def _ways(self, slot: int, handed: Handed, ends: list[StreamEnd | DatagramEnd]) -> list[Way]:
-        session, spoken = self._session(handed), self.tongues[handed.protocol]
-        if isinstance(ends[0], DatagramEnd):
-            return [DatagramWay(slot, handed, ends[0], session, handed.target)]
-        if isinstance(ends[0], TlsEnd):
-            return [TlsWay(slot, handed, ends[0], session)]
-        if handed.pipe == "data":
-            return [DataPipe(slot, handed, ends[0], session, spoken)]
-        stream = StreamWay(slot, handed, ends[0], session, spoken)
-        ways: list[Way] = [stream]
-        if handed.how == "tcp_udp" and isinstance(ends[-1], DatagramEnd):
-            data = DatagramWay(slot, handed, ends[-1], session)
-            data.share(stream.link, handed.peer[0])
-            ways.append(data)
-        return ways
-
-    def _session(self, handed: Handed) -> MasterSettings:
-        common = self.session
-        return MasterSettings(
-            cfg3=common.cfg3 and handed.cfg3,
-            stream=handed.stream,
-            spontaneous=handed.how == "spontaneous",
-            wait=common.wait,
-        )
 
     def _watch(self, ways: list[Way]) -> None:
         self._enter(ways)
@@ -212,7 +178,7 @@ class Reading:
 
     def read(self, now: Now) -> Actions:
         """What the kernel has of all of them."""
-        self.handshakes.renew()
+        self.opening.handshakes.renew()
         yield from self._read_bulk(now)
         ended = 0
         for way in self._in_turn(self.machine.ready(self.ways)):
@@ -407,7 +373,7 @@ class Reading:
         if link is None:
             return
         handed = way.handed._replace(pipe="data", beside=link.connection)
-        pipe = DataPipe(way.slot, handed, way.end, self._session(handed), way.tongue)
+        pipe = DataPipe(way.slot, handed, way.end, self.opening.session(handed), way.tongue)
         self._enter([pipe])
         self.ways[pipe.end.fileno()] = pipe
         if self.notebook:
@@ -462,7 +428,7 @@ class Reading:
 
     def hang_up(self, handed: Handed, descriptors: Sequence[int], ended: Sequence[Any]) -> None:
         """A connection that our predecessor had ended and not hung up any more."""
-        for end in self._ends(handed, descriptors, None):
+        for end in self.opening.ends(handed, descriptors, None):
             end.hang_up()
             end.close()
         self.tell_end(ended)
@@ -488,11 +454,3 @@ def _fields(ways: Sequence[Way]) -> dict[str, Any]:
         del handed["tls"]
         return {**handed, "numbers": numbers}
     return {**handed, "numbers": numbers, "certificate": ways[0].links[0].certificate}
-
-
-def _has_stream(handed: Handed) -> bool:
-    return handed.how not in ("udp", "spontaneous")
-
-
-def _splitter(state: WayState, spoken: Tongue) -> Splitter:
-    return spoken.restored(state.tail, state.splitter) if state.splitter else spoken.splitter()
