@@ -28,10 +28,10 @@ A_SECOND = SECOND // TICK
 class Bench:
     """A receiver, its balancer, and one substation with a management pipe (descriptor 1) and a data pipe (2)."""
 
-    def __init__(self, folder: Path, version: int = 3) -> None:
+    def __init__(self, folder: Path, version: int = 3, period: int = 100) -> None:
         self.world = World(folder, Steps(), {NUMBER: 7})
         self.sockets = self.world.kernel.sockets = {fd: Socket() for fd in range(1, 8)}
-        device = gbt26865.Device(configuration(WHO, version=version))
+        device = gbt26865.Device(configuration(WHO, version=version, period=period))
         self.station = Substation(device, self.sockets[1], {Spectrum.NONE: self.sockets[2]}, piped=False)
         self.tick = 0
 
@@ -167,7 +167,7 @@ def test_v2_data_are_known_by_their_address(tmp_path: Path) -> None:
 
 
 def test_heartbeats_keep_a_link_and_their_want_ends_it(tmp_path: Path) -> None:
-    bench = Bench(tmp_path)
+    bench = Bench(tmp_path, period=5000)  # a frame a second
     management(bench)
     bench.call(2, protocol="gbt26865", pipe="data", beside=101)
     bench.station.piped = True
