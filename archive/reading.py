@@ -14,7 +14,7 @@ A live archive may be read while it is written: what was committed is seen, what
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,16 +23,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archive import folder, layout
+from archive.asking import Asked, Picker, Piece, asked, picks
 from archive.folder import ArchiveError
-from archive.glances import Glances, joined
-from archive.groups import labels
+from archive.glances import Choose, Glances, joined
 from archive.hours import opened_hour
 from archive.longrows import Rows as LongRows
 from archive.overviews import Overview
-from archive.picking import Pick, picked
+from archive.picking import Pick, picked, spectrum_picked
 from archive.sources import AsideRows, Joined
 from archive.spans import FIRST, LAST, Moment, inside, instant, steps
-from archive.stations import Key, chosen, is_called, key_of
+from archive.spectrograms import Spectrogram, spectrogram
+from archive.stations import Key, Stations, chosen, is_called, key_of
+from archive.together import Quantities, Times, Together, together
 from archive.verdicts import Verdicts, between, empty, some
 from protocol import clock
 from protocol.messages import Configuration, Table
@@ -59,6 +61,10 @@ class Extract:
         self._known: dict[str, list[Configuration]] | None = None
         self._strayed: list[Configuration] = []
         self._glances = Glances()
+
+    def between(self, start: int, end: int) -> Extract:
+        """The same archive between two other moments [ns]."""
+        return Extract(self.root, start, end)
 
     def __enter__(self) -> Extract:
         return self
@@ -113,14 +119,14 @@ class Extract:
         return sorted(self.configurations)
 
     @property
+    def stations(self) -> Stations:
+        """Who has rows in it, at their places or set aside."""
+        return Stations(self._all())
+
+    @property
     def devices(self) -> list[str]:
         """Names of the stations; where two have the same name, `link/name`, or `link/name (2)` on one link."""
-        return list(self._labels())
-
-    def _labels(self) -> dict[str, int]:
-        """Name of each station, no two the same, to its device number."""
-        held = {each.device: each for each in self._all()}
-        return dict(zip(labels(list(held.values())), held, strict=True))
+        return list(self.stations.names)
 
     def check_devices(self, devices: Sequence[str]) -> None:
         """Raises ArchiveError if one of these stations is not in it."""
@@ -128,27 +134,8 @@ class Extract:
 
     def _wanted(self, devices: Sequence[str] | None) -> set[Key] | None:
         """What is called so; None for all."""
-        return None if devices is None else set().union(*(self._called(device) for device in devices))
-
-    def _called(self, device: str) -> set[Key]:
-        """What is called so: as in `devices`, or by name, `link/name` or number. A station may change its name."""
-        names = self._labels()
-        keys = {key_of(each) for each in self._all()}
-        if device in names:
-            keys = {key for key in keys if key.device == names[device]}
-        found = {key for key in keys if is_called(key, device)}
-        if not found and device not in names:
-            raise ArchiveError(f"no station {device!r} in that time; there are: {', '.join(names) or 'none'}")
-        return found or keys
-
-    def _only(self, device: str) -> set[Key]:
-        """What is called so. Raises ArchiveError if that is more than one station."""
-        found = self._called(device)
-        numbers = {key.device for key in found}
-        if len(numbers) > 1:
-            which = ", ".join(name for name, number in self._labels().items() if number in numbers)
-            raise ArchiveError(f"{len(numbers)} stations are called {device!r}; name one of: {which}")
-        return found
+        stations = self.stations
+        return None if devices is None else set().union(*(stations.called(device) for device in devices))
 
     def _each_hour(self) -> Iterator[tuple[int, list[Joined], list[tuple[Table, AsideRows]]]]:
         for hour in self.hours:
@@ -169,25 +156,51 @@ class Extract:
         digital; `name` is the channel's (`word 1` for digital; `VA (2)` for the second one that is called VA), and may
         be left out if there is one only. Rows that were set aside are not in it. Raises ArchiveError.
         """
-        wanted = self._only(device)
-        times, values, faults = [], [], []
-        for rows in (rows for _, tables, _ in self._each_hour() for rows in tables):
-            for column in chosen(rows.configurations, wanted):
-                try:
-                    pick = picked(rows.configurations[column], quantity, name)
-                except ArchiveError as fault:  # it may have had that channel before, or after
-                    faults.append(fault)
-                    continue
-                for own, block in self._blocks(rows, [column], pick):
-                    times.append(own[0])
-                    values.append(block[pick.field][0])
-        if faults and not times:
-            raise faults[0]
-        if not times:
+        [pieces] = self.samples([self.asked(device, quantity, name)])
+        if not pieces:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
-        time, value = np.concatenate(times), np.concatenate(values)
+        time, value = (np.concatenate(each) for each in ([p.time for p in pieces], [p.values for p in pieces]))
         order = np.argsort(time, kind="stable")
         return time[order], value[order]
+
+    def spectrum(self, device: str, quantity: str = "magnitude", name: str | None = None) -> Spectrogram:
+        """(times [n] ns UTC, components [k], values [n, k]): all harmonics or inter-harmonics of a phasor at once.
+
+        `quantity` is magnitude or angle, `name` the phasor's; without one, values are [n, phasor, k]. Components are
+        orders, or frequencies [Hz], ascending; NaN where a station had others at that time. A station that has both
+        is named as `SMD harmonics` or `SMD inter-harmonics`. Raises ArchiveError.
+        """
+        wanted = self.asked(device, quantity, name, spectrum_picked)
+        if len({key.spectrum for key in wanted.keys}) > 1:
+            which = ", ".join(sorted({key.name for key in wanted.keys}))
+            raise ArchiveError(f"{device} has harmonics and inter-harmonics; name one of: {which}")
+        return spectrogram(self.samples([wanted])[0], name)
+
+    def at(self, times: Times, quantities: Quantities, *, method: str = "linear", gap: int | str | None = None
+           ) -> Together:  # fmt: skip
+        """Quantities of any stations and tables on one time axis: `found.at("1 s", {"f": ("Hub A", "frequency")})`.
+
+        `times` are instants (an array of ns UTC, or Moments), or a step ("20 ms", "1 s", "50/s") over the interval;
+        `quantities` are (device, quantity[, name]) as for `get`, by the names that they are to have, or in a list.
+        `method` is `linear` (angles along the shorter arc), `previous`, `nearest`, or `mean` of each step [t, next t).
+        Status, quality and digital words are always the previous ones. NaN where samples are more than `gap` apart
+        (ns, or as "3 s"; else 1.5 periods of the table), and outside of what there is. Raises ArchiveError.
+        """
+        return together(self, times, quantities, method, gap)
+
+    def asked(self, device: str, quantity: str, name: str | None = None, pick: Picker = picked) -> Asked:
+        """What is asked, by whom it is told. Raises ArchiveError."""
+        return asked(self._all(), device, quantity, name, pick)
+
+    def samples(self, wanted: Sequence[Asked]) -> list[list[Piece]]:
+        """What is asked, in one pass over the files: the rows of each, some at a time."""
+        found: list[list[Piece]] = [[] for _ in wanted]
+        for rows in (rows for _, tables, _ in self._each_hour() for rows in tables):
+            for pieces, each in zip(found, wanted, strict=True):
+                for column, pick in each.picks(rows.configurations):
+                    for time, block in self._blocks(rows, [column], pick):
+                        pieces.append(Piece(rows.configurations[column], time[0], block[pick.field][0]))
+        return found
 
     def overview(self, device: str, quantity: str, name: str | None = None) -> Overview:
         """Minimum, mean and maximum of every second that begins in the interval and has valid values.
@@ -198,32 +211,25 @@ class Extract:
         """
         if quantity in ("status", "quality", "digital"):
             raise ArchiveError(f"there is no overview of {quantity}: use get()")
-        pieces, faults, met = self._seconds(lambda each: is_called(each, device), quantity, name)
-        wanted = self._only(device)
-        if met != wanted:  # as rarely as a name that two stations have
-            pieces, faults, _ = self._seconds(wanted.__contains__, quantity, name)
-        if faults and not pieces:
-            raise faults[0]
-        return joined(pieces, self.start, self.end)
+        told: set[Key] = set()
 
-    def _seconds(self, wanted: Callable[[Key], bool], quantity: str, name: str | None
-                 ) -> tuple[list[Overview], list[ArchiveError], set[Key]]:  # fmt: skip
-        """(seconds of stations, why some have none, which stations were met), looking at every file once."""
-        faults: list[ArchiveError] = []
-        met: set[Key] = set()
+        def may_tell(key: Key) -> bool:
+            return is_called(key, device) and (name is not None or not key.spectrum)
 
         def choose(configurations: Sequence[Configuration]) -> list[tuple[int, Pick]]:
-            found = []
-            for column in [at for at, each in enumerate(configurations) if wanted(key_of(each))]:
-                met.add(key_of(configurations[column]))
-                try:
-                    found.append((column, picked(configurations[column], quantity, name)))
-                except ArchiveError as fault:  # it may have had that channel before, or after
-                    faults.append(fault)
+            found = picks(configurations, may_tell, quantity, name)
+            told.update(key_of(configurations[column]) for column, _ in found)
             return found
 
-        pieces = [piece for hour in self.hours for piece in self._glances.seconds(self.root, hour, choose)]
-        return pieces, faults, met
+        pieces = self._seconds(choose)
+        wanted = self.asked(device, quantity, name)
+        if told != wanted.keys:  # as rarely as a name that two stations have
+            pieces = self._seconds(wanted.picks)
+        return joined(pieces, self.start, self.end)
+
+    def _seconds(self, choose: Choose) -> list[Overview]:
+        """Seconds of what is chosen, looking at every file once."""
+        return [piece for hour in self.hours for piece in self._glances.seconds(self.root, hour, choose)]
 
     def _blocks(self, rows: Joined, columns: Sequence[int], pick: Pick | None = None
                 ) -> Iterator[tuple[list[Any], dict[str, list[Any]]]]:  # fmt: skip
@@ -292,7 +298,7 @@ class Extract:
 
     def _numbers(self, device: str) -> set[int]:
         try:
-            return {key.device for key in self._called(device)}
+            return {key.device for key in self.stations.called(device)}
         except ArchiveError:
             return set()
 
