@@ -63,23 +63,23 @@ def picks(configurations: Sequence[Configuration], wanted: Callable[[Key], bool]
     return found
 
 
-def asked(configurations: Sequence[Configuration], device: str, quantity: str, name: str | None = None,
+def asked(stations: Stations, device: str, quantity: str, name: str | None = None,
           pick: Picker = picked) -> Asked:  # fmt: skip
-    """What of these configurations is asked. Raises ArchiveError: no such station, more than one, no such channel."""
-    called = Stations(configurations).only(device)
-    mine = sorted((each for each in configurations if key_of(each) in called), key=lambda each: key_of(each).spectrum)
+    """What of these stations is asked. Raises ArchiveError: no such station, more than one, no such channel."""
+    called = stations.only(device)
+    mine = sorted(((key, each) for key, each in stations.known if key in called), key=lambda known: known[0].spectrum)
     telling, faults = [], []
-    for each in mine:
+    for key, each in mine:
         try:
-            telling.append((each, pick(each, quantity, name)))
+            telling.append((key, each, pick(each, quantity, name)))
         except ArchiveError as fault:
             faults.append(fault)
     if not telling:
         raise faults[0]
-    spectral = bool(key_of(telling[0][0]).spectrum)
-    own = [each for each, _ in telling if bool(key_of(each).spectrum) == spectral]
-    rates = {Table(*each.table).rate for each in own}
-    return Asked({key_of(each) for each in own}, quantity, name, _unit(*telling[0]), rates, pick)
+    first, *_ = telling
+    own = [(key, each) for key, each, _ in telling if bool(key.spectrum) == bool(first[0].spectrum)]
+    rates = {Table(*each.table).rate for _, each in own}
+    return Asked({key for key, _ in own}, quantity, name, _unit(*first[1:]), rates, pick)
 
 
 def _unit(configuration: Configuration, where: Pick) -> str:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from archive import folder, layout
 from archive.asking import Asked, Picker, Piece, asked, picks
 from archive.folder import ArchiveError
-from archive.glances import Choose, Glances, joined
+from archive.glances import Choose, Chosen, Glances, joined
 from archive.hours import opened_hour
 from archive.longrows import Rows as LongRows
 from archive.overviews import Overview
@@ -60,6 +60,7 @@ class Extract:
         self.root, self.start, self.end = root, start, end
         self._known: dict[str, list[Configuration]] | None = None
         self._strayed: list[Configuration] = []
+        self._stations: Stations | None = None
         self._glances = Glances()
 
     def between(self, start: int, end: int) -> Extract:
@@ -70,7 +71,7 @@ class Extract:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._known = None
+        self._known = self._stations = None
 
     # what there is
 
@@ -121,7 +122,9 @@ class Extract:
     @property
     def stations(self) -> Stations:
         """Who has rows in it, at their places or set aside."""
-        return Stations(self._all())
+        if self._stations is None:
+            self._stations = Stations(self._all())
+        return self._stations
 
     @property
     def devices(self) -> list[str]:
@@ -190,7 +193,7 @@ class Extract:
 
     def asked(self, device: str, quantity: str, name: str | None = None, pick: Picker = picked) -> Asked:
         """What is asked, by whom it is told. Raises ArchiveError."""
-        return asked(self._all(), device, quantity, name, pick)
+        return asked(self.stations, device, quantity, name, pick)
 
     def samples(self, wanted: Sequence[Asked]) -> list[list[Piece]]:
         """What is asked, in one pass over the files: the rows of each, some at a time."""
@@ -212,12 +215,15 @@ class Extract:
         if quantity in ("status", "quality", "digital"):
             raise ArchiveError(f"there is no overview of {quantity}: use get()")
         told: set[Key] = set()
+        seen: dict[int, tuple[Sequence[Configuration], Chosen]] = {}
 
         def may_tell(key: Key) -> bool:
             return is_called(key, device) and (name is not None or not key.spectrum)
 
-        def choose(configurations: Sequence[Configuration]) -> list[tuple[int, Pick]]:
-            found = picks(configurations, may_tell, quantity, name)
+        def choose(configurations: Sequence[Configuration]) -> Chosen:
+            if id(configurations) not in seen:  # most files hold the same ones
+                seen[id(configurations)] = configurations, picks(configurations, may_tell, quantity, name)
+            found = seen[id(configurations)][1]
             told.update(key_of(configurations[column]) for column, _ in found)
             return found
 

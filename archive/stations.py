@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import NamedTuple
 
 from archive.folder import ArchiveError
@@ -35,13 +36,20 @@ class Key(NamedTuple):
 
 def key_of(each: Configuration) -> Key:
     """Whose configuration it is."""
-    return Key(each.device, each.link, each.name, Table(*each.table).spectrum)
+    return Key(each.device, each.link, each.name, _spectrum(tuple(each.table)))
+
+
+@lru_cache
+def _spectrum(table: tuple[int, ...]) -> Spectrum:
+    return Table(*table).spectrum
 
 
 def is_called(key: Key, device: str) -> bool:
     """By its name, link and name, or number; spectra also by those of their station."""
-    called = {(key.name, key.device), (key.station_name, key.station)}
-    return any(device in (name, f"{key.link}/{name}", str(number)) for name, number in called)
+    if device in (key.name, f"{key.link}/{key.name}", str(key.device)):
+        return True
+    name = key.station_name
+    return key.spectrum is not Spectrum.NONE and device in (name, f"{key.link}/{name}", str(key.station))
 
 
 def chosen(configurations: Sequence[Configuration], wanted: Collection[Key] | None) -> list[int]:
@@ -53,11 +61,11 @@ class Stations:
     """The stations of some configurations. A station and its spectra are one."""
 
     def __init__(self, configurations: Sequence[Configuration]) -> None:
-        self.keys = {key_of(each) for each in configurations}
-        held: dict[int, Configuration] = {}
-        for each in sorted(configurations, key=lambda each: key_of(each).spectrum is not Spectrum.NONE):
-            key = key_of(each)
-            if key.spectrum is Spectrum.NONE or key.station not in held:
+        self.known = [(key_of(each), each) for each in configurations]
+        self.keys = {key for key, _ in self.known}
+        held = {key.station: each for key, each in self.known if key.spectrum is Spectrum.NONE}
+        for key, each in self.known:
+            if key.station not in held:
                 held[key.station] = replace(each, name=key.station_name)
         self.names = dict(zip(labels(list(held.values())), held, strict=True))
         """Name of each station, no two the same, to its device number."""

@@ -157,7 +157,7 @@ def test_spectra_alone_tell_of_their_station(tmp_path: Path) -> None:
     with archive.open(tmp_path) as found:
         assert sorted(found.devices) == ["SMD C1", "SMD L1"]
         assert len(found.get("SMD L1", "frequency")[0]) == 4
-        assert found.overview("SMD L1", "frequency").count.tolist() == [1] * 4
+        assert found.overview("SMD L1", "rocof").count.tolist() == [1] * 4
 
 
 def test_long_rows_name_components(filled: Path) -> None:
