@@ -106,11 +106,13 @@ def write_devices(group: Any, table: Table, held: Sequence[Configuration], chann
 def write_components(group: Any, table: Table, held: Sequence[Configuration]) -> None:
     """Dimensions of a spectrum, and what its phasors are."""
     scale(group, "phasor", phasor_labels(held), "phasor, by its name if all devices have the same ones")
-    axis = spectra.axis(table)
-    both, shared = ("device", "phasor"), spectra.coordinates(table, held)
-    scale(group, axis, shared[0], spectra.about(table, shared[1] is not None))
-    if shared[1] is not None:
-        _add(group, "component", shared[1], ("device", axis), spectra.about(table, False))
+    axis, both = spectra.axis(table), ("device", "phasor")
+    values, own = spectra.coordinates(table, held)
+    scale(group, axis, values, spectra.about(table, own is not None))
+    if own is not None:
+        _add(group, "component", own, ("device", axis), spectra.about(table, False))
+    elif table.frequencies:
+        group[axis].attrs["units"] = "Hz"
     _add(group, "phasor_names", _grid([each.phasors for each in held]), both, "phasor names of each device")
     _add(group, "phasor_units", _grid([each.phasor_units for each in held]), both, "units of the magnitudes")
 

@@ -40,6 +40,7 @@ from tests.archives import (
     seconds,
     verdict,
 )
+from tests.chaos import holdings
 
 FAST = Table(100, 2, 0, 0)
 HARMONICS = Table(1, 2, 1, 0, orders=11)
@@ -204,6 +205,16 @@ def test_plain_h5py(tmp_path: Path, chunk: int, monkeypatch: pytest.MonkeyPatch)
         assert "component" not in between
         assert between["phasor"].asstr()[:].tolist() == ["V0", "V1"]
         assert between["digital"].shape == (1, 1, 5)
+
+
+def test_a_reader_of_its_own_finds_every_row(filled: Path) -> None:
+    finish_all(filled)
+    plain = holdings.Archive(filled)
+    assert plain.unreadable == []
+    for device in (each.device for each in DEVICES):
+        time, values = plain.devices[device].joined()
+        np.testing.assert_array_equal(time, of(device)[0])
+        np.testing.assert_array_equal(values, of(device)[1])
 
 
 def test_xarray_means_the_same(filled: Path) -> None:
