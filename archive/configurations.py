@@ -66,7 +66,7 @@ def _fields(configuration: Configuration, without: set[str]) -> dict[str, Any]:
     return told | {"table": list(Table(*configuration.table).key)}
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16384)
 def recognised(text: str) -> tuple[str, Configuration]:
     """(identity, configuration) of its JSON: hour after hour holds the same ones. Raises ValueError."""
     found = from_json(text)

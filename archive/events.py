@@ -25,6 +25,7 @@ from archive.folder import ArchiveError
 from archive.groups import write_root
 from archive.reading import Extract
 from archive.sources import open_finished
+from archive.stations import key_of as station_key
 from archive.tables import write_table
 from protocol.clock import SECOND
 from protocol.messages import Outcome, Verdict
@@ -152,11 +153,12 @@ def _attributes(onset: int, verdicts: Sequence[Said]) -> dict[str, Any]:
 
 
 def _write_clip(out: Any, root: Path, devices: set[int], start: int, stop: int) -> None:
-    """Each table that has one of the devices, cropped to the interval; absent if nothing was archived there."""
+    """Each table that has one of the devices or its spectrum, cropped to the interval; absent if nothing is there."""
     extract = Extract(root, start, stop)
     for name, held in extract.configurations.items():
         table = layout.table_of(name)
-        if table is None or not devices & {each.device for each in held}:
+        stations = {each.device for each in held} | {station_key(each).station for each in held}
+        if table is None or not devices & stations:
             continue
         with extract.joined(name) as rows:
             there = rows.crop()

@@ -4,6 +4,7 @@
              values [device, channel, time] f4, NaN where there is no row or the device said invalid
              present, status, quality, offset [device, time]; digital [device, word, time]; present 0 = hole
              names, units [device, channel]; digital_names [device, word, bit]; latitude, longitude, … [device]
+             of harmonics and inter-harmonics also magnitude, angle …, see archive/spectra.py
     /<table>/overview/…   see archive/overviews.py; what fills a table: archive/tables.py
     /aside/<table>/time, reason, status, … [row]; values [row, channel]
 
@@ -20,8 +21,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from archive import layout
+from archive import layout, spectra
 from archive.configurations import to_json
+from archive.picking import told_apart
 from archive.sources import AsideRows
 from protocol.messages import Aside, Configuration, Table
 
@@ -73,15 +75,16 @@ def labels(configurations: Sequence[Configuration]) -> list[str]:
     return found
 
 
-def write_devices(group: Any, table: Table, held: Sequence[Configuration]) -> None:
-    """What the columns are: dimension scales, names, units, coordinates."""
+def write_devices(group: Any, table: Table, held: Sequence[Configuration], channels: Sequence[int]) -> None:
+    """What the columns are: dimension scales, coordinates, names and units of these channels."""
     scale(group, "device", labels(held), "station")
-    scale(group, "channel", layout.channels(table), "channel, by its position in the frame")
-    quantity = np.array(layout.quantities(table), dtype=object)
+    scale(group, "channel", _some(layout.channels(table), channels), "channel, by its position in the frame")
+    quantity = np.array(_some(layout.quantities(table), channels), dtype=object)
     _add(group, "quantity", quantity, ["channel"], "frequency [Hz], rocof [Hz/s], magnitude, angle [degrees], analog")
     both = ("device", "channel")
-    _add(group, "names", _grid([channel_names(each) for each in held]), both, "channel names of each device")
-    _add(group, "units", _grid([channel_units(each) for each in held]), both, "units of each device's channels")
+    names, units = ([_some(of(each), channels) for each in held] for of in (channel_names, channel_units))
+    _add(group, "names", _grid(names), both, "channel names of each device")
+    _add(group, "units", _grid(units), both, "units of each device's channels")
     if table.digitals:
         scale(group, "word", np.arange(1, table.digitals + 1), "digital word")
         scale(group, "bit", np.arange(16), "bit of a digital word, 0 = least significant")
@@ -100,6 +103,26 @@ def write_devices(group: Any, table: Table, held: Sequence[Configuration]) -> No
     _add(group, "configuration", texts, ["device"], "all that the configuration said (JSON)")
 
 
+def write_components(group: Any, table: Table, held: Sequence[Configuration]) -> None:
+    """Dimensions of a spectrum, and what its phasors are."""
+    scale(group, "phasor", phasor_labels(held), "phasor, by its name if all devices have the same ones")
+    axis, both = spectra.axis(table), ("device", "phasor")
+    values, own = spectra.coordinates(table, held)
+    scale(group, axis, values, spectra.about(table, own is not None))
+    if own is not None:
+        _add(group, "component", own, ("device", axis), spectra.about(table, False))
+    elif table.frequencies:
+        group[axis].attrs["units"] = "Hz"
+    _add(group, "phasor_names", _grid([each.phasors for each in held]), both, "phasor names of each device")
+    _add(group, "phasor_units", _grid([each.phasor_units for each in held]), both, "units of the magnitudes")
+
+
+def phasor_labels(held: Sequence[Configuration]) -> list[str]:
+    """The phasors' names if all devices have the same ones, else their numbers from 1 on."""
+    names = {tuple(told_apart(each.phasors)) for each in held}
+    return list(names.pop()) if len(names) == 1 else [f"{at + 1}" for at in range(len(held[0].phasors) if held else 0)]
+
+
 DEVICE: list[tuple[str, Any, str]] = [
     ("device", np.uint32, "device number: link * 65536 + position of the station in its stream"),
     ("version", np.uint32, "version of the configuration: CRC-32 of its content"),
@@ -111,6 +134,10 @@ DEVICE: list[tuple[str, Any, str]] = [
     ("nominal", np.uint16, "nominal frequency [Hz]"),
     ("time_base", np.uint32, "TIME_BASE: counts per second of FRACSEC"),
 ]
+
+
+def _some(names: Sequence[str], channels: Sequence[int]) -> list[str]:
+    return [names[channel] for channel in channels]
 
 
 def _grid(rows: list[list[str]]) -> NDArray[Any]:
@@ -135,7 +162,7 @@ def channel_units(each: Configuration) -> list[str]:
 
 def write_aside(group: Any, table: Table, aside: AsideRows) -> None:
     """Rows that do not stand at a place, with their own times and reasons."""
-    write_devices(group, table, aside.configurations)
+    write_devices(group, table, aside.configurations, range(table.channels))
     scale(group, "row", np.arange(len(aside.column)), "row, in order of time")
     _add(group, "column", aside.column.astype(np.uint32), ["row"], "index of the row's device")
     for name, field in layout.aside_fields(table).items():

@@ -30,8 +30,9 @@ import numpy as np
 from protocol import clock
 from protocol.messages import FIXED_CHANNELS, Table
 
-FORMAT = 4
-"""Of the whole folder; a newer release reads an older one's. 1: no verdicts; 2: no overviews; 3: of angles as well."""
+FORMAT = 5
+"""Of the whole folder; a newer release reads an older one's. 1: no verdicts; 2: no overviews; 3: of angles as well;
+4: no tables of harmonics or inter-harmonics, which a release of that time would leave out of the files it finishes."""
 SPAN = 3600 * clock.SECOND
 """Of a finished file [ns]."""
 PART_SPANS = tuple(minutes * 60 * clock.SECOND for minutes in (60, 30, 20, 10, 5, 1))

@@ -3,9 +3,9 @@
     time_ns,stream,station_id,station,quantity,name,value
 
 One line per quantity of a row, in this order: status (decimal), frequency [Hz], rocof [Hz/s], per phasor
-magnitude [V or A, primary] and angle [degrees], analogs, digital words (decimal, as received). A value is
-printed with the fewest digits that give back the same float32; an invalid one as `nan`. Devices that have an IDCODE of
-text (GB/T 26865.2, Q/GDW 131) have it in the columns stream and station_id.
+magnitude [V or A, primary] and angle [degrees] (of a spectrum, per component: `VA h5`, `VA 37.5 Hz`), analogs, digital
+words (decimal, as received). A value is printed with the fewest digits that give back the same float32; an invalid one
+as `nan`. Devices that have an IDCODE of text (GB/T 26865.2, Q/GDW 131) have it in the columns stream and station_id.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@
              texts), "first_slot", "slots", and "overview", the channels that are in its overview, if there is one
 
 A row counts in the second of its slot. Tables with one row a second or fewer have none: their rows are their overview.
+Nor have spectra, of which there are too many components.
 Angles have none: they turn with the grid, so that their extremes are those of the circle. Minimum and maximum are
 values that came; the mean is rounded to the 512th part of the range between them, well below what noise does to it.
 """
@@ -76,7 +77,7 @@ def _rounded(mean: NDArray[np.float64], low: NDArray[np.float32], high: NDArray[
 
 def kept(table: Table) -> list[int]:
     """The channels that have an overview; none if the table has none."""
-    quantities = layout.quantities(table) if table.rate > 1 else []
+    quantities = layout.quantities(table) if table.rate > 1 and not table.spectrum else []
     return [channel for channel, quantity in enumerate(quantities) if quantity != "angle"]
 
 

@@ -6,7 +6,11 @@ from typing import NamedTuple
 
 from archive import layout
 from archive.folder import ArchiveError
+from archive.spectra import QUANTITIES, all_components, has_components
 from protocol.messages import Configuration, Table
+
+SHOWN = 20
+"""Channels that a fault names: a spectrum has hundreds."""
 
 
 class Pick(NamedTuple):
@@ -15,6 +19,15 @@ class Pick(NamedTuple):
     field: str
     at: int | None = None
     """Channel of `values`, word of `digital`; None for the fields that have one value a row."""
+    many: int | None = None
+    """Of spectra: so many channels, every second one from `at` on."""
+
+    @property
+    def channels(self) -> int | slice | None:
+        """The same as an index."""
+        if self.at is None or self.many is None:
+            return self.at
+        return slice(self.at, self.at + 2 * self.many, 2)
 
 
 def picked(configuration: Configuration, quantity: str, name: str | None) -> Pick:
@@ -31,17 +44,36 @@ def picked(configuration: Configuration, quantity: str, name: str | None) -> Pic
         raise ArchiveError(
             f"no quantity {quantity!r}: frequency, rocof, magnitude, angle, analog, digital, status, quality"
         )
-    names = _told_apart(names)
-    wanted = name if name is not None else names[0] if len(names) == 1 else None
-    if wanted not in names:
-        raise ArchiveError(f"{configuration.name}: name one of its {quantity} channels: {', '.join(names) or 'none'}")
-    index = names.index(wanted)
+    index = _index(configuration, names, name if name is not None or len(names) != 1 else names[0], quantity)
     if quantity == "digital":
         return Pick("digital", index)
     return Pick("values", layout.channel_of(table, quantity, index))
 
 
-def _told_apart(names: list[str]) -> list[str]:
+def spectrum_picked(configuration: Configuration, quantity: str, phasor: str | None) -> Pick:
+    """Where all components of a phasor stand, or those of all phasors. Raises ArchiveError if there are none."""
+    table = Table(*configuration.table)
+    if quantity not in QUANTITIES or not has_components(table):
+        what = "harmonics or inter-harmonics" if quantity in QUANTITIES else f"components of {quantity!r}"
+        raise ArchiveError(f"{configuration.name} has no {what}; ask for magnitude or angle of a station with spectra")
+    index = None if phasor is None else _index(configuration, configuration.phasors, phasor, "phasor")
+    return Pick("values", *all_components(table, quantity, index))
+
+
+def _index(configuration: Configuration, names: list[str], wanted: str | None, what: str) -> int:
+    """Place of a name among those of some channels. Raises ArchiveError."""
+    names = told_apart(names)
+    if wanted in names:
+        return names.index(wanted)
+    there = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+    raise ArchiveError(f"{configuration.name}: name one of its {what} channels: {there or 'none'}")
+
+
+def told_apart(names: list[str]) -> list[str]:
     """Channels of one name get numbers from the second on."""
-    before = [names[:at].count(name) for at, name in enumerate(names)]
-    return [f"{name} ({count + 1})" if count else name for name, count in zip(names, before, strict=True)]
+    count: dict[str, int] = {}
+    found = []
+    for name in names:
+        count[name] = count.get(name, 0) + 1
+        found.append(name if count[name] == 1 else f"{name} ({count[name]})")
+    return found

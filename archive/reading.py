@@ -5,6 +5,8 @@
         time, hertz = found.get("Blue PMU", "frequency")
         time, volts = found.get("Blue PMU", "magnitude", "VA")
         seconds = found.overview("Blue PMU", "frequency")  # minimum, mean, maximum, count of each second
+        found.at("1 s", {"f": ("Blue PMU", "frequency"), "u5": ("SMD L1", "magnitude", "VA h5")})
+        found.spectrum("SMD L1 harmonics")              # times, orders, values [time, phasor, order]
         found.to_xarray("rate50_ph4_an0_dg1")           # values [device, channel, time]
 
 Times are ns UTC since 1970 (int), datetimes, or ISO 8601 text; the interval is half-open; None = no limit.
@@ -14,28 +16,29 @@ A live archive may be read while it is written: what was committed is seen, what
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from archive import folder, layout
+from archive import folder
+from archive.asking import Asked, Picker, Piece, asked, picks
 from archive.folder import ArchiveError
-from archive.glances import Glances, joined
-from archive.groups import labels
-from archive.hours import opened_hour
+from archive.glances import Choose, Chosen, joined
+from archive.holdings import Holdings
 from archive.longrows import Rows as LongRows
 from archive.overviews import Overview
-from archive.picking import Pick, picked
-from archive.sources import AsideRows, Joined
-from archive.spans import FIRST, LAST, Moment, inside, instant, steps
+from archive.picking import Pick, picked, spectrum_picked
+from archive.sources import Joined
+from archive.spans import FIRST, LAST, Moment, instant, steps
+from archive.spectrograms import Spectrogram, spectrogram
 from archive.stations import Key, chosen, is_called, key_of
+from archive.together import Quantities, Times, Together, together
 from archive.verdicts import Verdicts, between, empty, some
 from protocol import clock
-from protocol.messages import Configuration, Table
+from protocol.messages import Configuration
 
 MINUTE = 60
 HOUR = 3600
@@ -51,113 +54,12 @@ def open_archive(path: str | os.PathLike[str], start: Moment = None, end: Moment
     return Extract(root, first, stop)
 
 
-class Extract:
-    """What an archive holds between two moments. Files are opened when needed, an hour at a time."""
+class Extract(Holdings):
+    """The rows and verdicts of an archive between two moments."""
 
-    def __init__(self, root: Path, start: int, end: int) -> None:
-        self.root, self.start, self.end = root, start, end
-        self._known: dict[str, list[Configuration]] | None = None
-        self._strayed: list[Configuration] = []
-        self._glances = Glances()
-
-    def __enter__(self) -> Extract:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._known = None
-
-    # what there is
-
-    @property
-    def hours(self) -> list[int]:
-        """Starts [ns] of the hours that have files and touch the interval, or hold strays that do."""
-        slack = folder.slack(self.root)
-        low, high = self.start - layout.SPAN - slack, self.end + slack
-        strays = folder.strays(self.root).items()
-        strayed = {hour for hour, (first, stop) in strays if first < self.end and self.start < stop}
-        found = layout.finished_hours(self.root, low, high).keys() | layout.live_hours(self.root).keys()
-        found |= {hour for hour in strayed if layout.finished_path(self.root, hour).exists()}
-        return sorted(hour for hour in found if low < hour < high or hour in strayed)
-
-    @property
-    def configurations(self) -> dict[str, list[Configuration]]:
-        """Table name to every configuration that has rows in it, in order."""
-        if self._known is None:
-            self._known, self._strayed = {}, []
-            for hour in self.hours:
-                for table, configurations in self._held(hour):
-                    held = self._known.setdefault(table.name, [])
-                    if held != configurations:
-                        held += [each for each in configurations if each not in held]
-        return self._known
-
-    def _held(self, hour: int) -> Iterator[tuple[Table, list[Configuration]]]:
-        """(table, its configurations) of an hour that have rows in the interval; notes those set aside."""
-        glances = self._glances.held(self.root, hour)
-        if glances is not None:
-            touched = (each for each in glances if self._touches(each.table, (each.first, each.stop)))
-            yield from ((each.table, each.configurations) for each in touched)
-            return
-        with opened_hour(self.root, hour) as (tables, aside):
-            yield from ((rows.table, rows.configurations) for rows in tables if self._touches(rows.table, rows.crop()))
-            self._strayed += [block.configuration for _, found in aside for block in self._aside(found, None)]
-
-    def _all(self) -> list[Configuration]:
-        """Every configuration that has rows, at their places or aside."""
-        placed = [each for table in self.configurations.values() for each in table]
-        return self._strayed + placed
-
-    @property
-    def tables(self) -> list[str]:
-        """Names of the tables."""
-        return sorted(self.configurations)
-
-    @property
-    def devices(self) -> list[str]:
-        """Names of the stations; where two have the same name, `link/name`, or `link/name (2)` on one link."""
-        return list(self._labels())
-
-    def _labels(self) -> dict[str, int]:
-        """Name of each station, no two the same, to its device number."""
-        held = {each.device: each for each in self._all()}
-        return dict(zip(labels(list(held.values())), held, strict=True))
-
-    def check_devices(self, devices: Sequence[str]) -> None:
-        """Raises ArchiveError if one of these stations is not in it."""
-        self._wanted(devices)
-
-    def _wanted(self, devices: Sequence[str] | None) -> set[Key] | None:
-        """What is called so; None for all."""
-        return None if devices is None else set().union(*(self._called(device) for device in devices))
-
-    def _called(self, device: str) -> set[Key]:
-        """What is called so: as in `devices`, or by name, `link/name` or number. A station may change its name."""
-        names = self._labels()
-        keys = {key_of(each) for each in self._all()}
-        if device in names:
-            keys = {key for key in keys if key.device == names[device]}
-        found = {key for key in keys if is_called(key, device)}
-        if not found and device not in names:
-            raise ArchiveError(f"no station {device!r} in that time; there are: {', '.join(names) or 'none'}")
-        return found or keys
-
-    def _only(self, device: str) -> set[Key]:
-        """What is called so. Raises ArchiveError if that is more than one station."""
-        found = self._called(device)
-        numbers = {key.device for key in found}
-        if len(numbers) > 1:
-            which = ", ".join(name for name, number in self._labels().items() if number in numbers)
-            raise ArchiveError(f"{len(numbers)} stations are called {device!r}; name one of: {which}")
-        return found
-
-    def _each_hour(self) -> Iterator[tuple[int, list[Joined], list[tuple[Table, AsideRows]]]]:
-        for hour in self.hours:
-            with opened_hour(self.root, hour) as (tables, aside):
-                yield hour, [rows for rows in tables if self._touches(rows.table, rows.crop())], aside
-
-    def _touches(self, table: Table, span: tuple[int, int] | None) -> bool:
-        """Whether a table with rows in these slots may have some in the interval."""
-        return inside(table, span, self.start, self.end) is not None
+    def between(self, start: int, end: int) -> Extract:
+        """The same archive between two other moments [ns]."""
+        return Extract(self.root, start, end)
 
     # arrays
 
@@ -169,25 +71,51 @@ class Extract:
         digital; `name` is the channel's (`word 1` for digital; `VA (2)` for the second one that is called VA), and may
         be left out if there is one only. Rows that were set aside are not in it. Raises ArchiveError.
         """
-        wanted = self._only(device)
-        times, values, faults = [], [], []
-        for rows in (rows for _, tables, _ in self._each_hour() for rows in tables):
-            for column in chosen(rows.configurations, wanted):
-                try:
-                    pick = picked(rows.configurations[column], quantity, name)
-                except ArchiveError as fault:  # it may have had that channel before, or after
-                    faults.append(fault)
-                    continue
-                for own, block in self._blocks(rows, [column], pick):
-                    times.append(own[0])
-                    values.append(block[pick.field][0])
-        if faults and not times:
-            raise faults[0]
-        if not times:
+        [pieces] = self.samples([self.asked(device, quantity, name)])
+        if not pieces:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
-        time, value = np.concatenate(times), np.concatenate(values)
+        time, value = (np.concatenate(each) for each in ([p.time for p in pieces], [p.values for p in pieces]))
         order = np.argsort(time, kind="stable")
         return time[order], value[order]
+
+    def spectrum(self, device: str, quantity: str = "magnitude", name: str | None = None) -> Spectrogram:
+        """(times [n] ns UTC, components [k], values [n, k]): all harmonics or inter-harmonics of a phasor at once.
+
+        `quantity` is magnitude or angle, `name` the phasor's; without one, values are [n, phasor, k]. Components are
+        orders, or frequencies [Hz], ascending; NaN where a station had others at that time. A station that has both
+        is named as `SMD harmonics` or `SMD inter-harmonics`. Raises ArchiveError.
+        """
+        wanted = self.asked(device, quantity, name, spectrum_picked)
+        if len({key.spectrum for key in wanted.keys}) > 1:
+            which = ", ".join(sorted({key.name for key in wanted.keys}))
+            raise ArchiveError(f"{device} has harmonics and inter-harmonics; name one of: {which}")
+        return spectrogram(self.samples([wanted])[0], name)
+
+    def at(self, times: Times, quantities: Quantities, *, method: str = "linear", gap: int | str | None = None
+           ) -> Together:  # fmt: skip
+        """Quantities of any stations and tables on one time axis: `found.at("1 s", {"f": ("Hub A", "frequency")})`.
+
+        `times` are instants (an array of ns UTC, or Moments), or a step ("20 ms", "1 s", "50/s") over the interval;
+        `quantities` are (device, quantity[, name]) as for `get`, by the names that they are to have, or in a list.
+        `method` is `linear` (angles along the shorter arc), `previous`, `nearest`, or `mean` of each step [t, next t).
+        Status, quality and digital words are always the previous ones. NaN where samples are more than `gap` apart
+        (ns, or as "3 s"; else 1.5 periods of the table), and outside of what there is. Raises ArchiveError.
+        """
+        return together(self, times, quantities, method, gap)
+
+    def asked(self, device: str, quantity: str, name: str | None = None, pick: Picker = picked) -> Asked:
+        """What is asked, by whom it is told. Raises ArchiveError."""
+        return asked(self.stations, device, quantity, name, pick)
+
+    def samples(self, wanted: Sequence[Asked]) -> list[list[Piece]]:
+        """What is asked, in one pass over the files: the rows of each, some at a time."""
+        found: list[list[Piece]] = [[] for _ in wanted]
+        for rows in (rows for _, tables, _ in self._each_hour() for rows in tables):
+            for pieces, each in zip(found, wanted, strict=True):
+                for column, pick in each.picks(rows.configurations):
+                    for time, block in self._blocks(rows, [column], pick):
+                        pieces.append(Piece(rows.configurations[column], time[0], block[pick.field][0]))
+        return found
 
     def overview(self, device: str, quantity: str, name: str | None = None) -> Overview:
         """Minimum, mean and maximum of every second that begins in the interval and has valid values.
@@ -198,32 +126,28 @@ class Extract:
         """
         if quantity in ("status", "quality", "digital"):
             raise ArchiveError(f"there is no overview of {quantity}: use get()")
-        pieces, faults, met = self._seconds(lambda each: is_called(each, device), quantity, name)
-        wanted = self._only(device)
-        if met != wanted:  # as rarely as a name that two stations have
-            pieces, faults, _ = self._seconds(wanted.__contains__, quantity, name)
-        if faults and not pieces:
-            raise faults[0]
-        return joined(pieces, self.start, self.end)
+        told: set[Key] = set()
+        seen: dict[int, tuple[Sequence[Configuration], Chosen]] = {}
 
-    def _seconds(self, wanted: Callable[[Key], bool], quantity: str, name: str | None
-                 ) -> tuple[list[Overview], list[ArchiveError], set[Key]]:  # fmt: skip
-        """(seconds of stations, why some have none, which stations were met), looking at every file once."""
-        faults: list[ArchiveError] = []
-        met: set[Key] = set()
+        def may_tell(key: Key) -> bool:
+            return is_called(key, device) and (name is not None or not key.spectrum)
 
-        def choose(configurations: Sequence[Configuration]) -> list[tuple[int, Pick]]:
-            found = []
-            for column in [at for at, each in enumerate(configurations) if wanted(key_of(each))]:
-                met.add(key_of(configurations[column]))
-                try:
-                    found.append((column, picked(configurations[column], quantity, name)))
-                except ArchiveError as fault:  # it may have had that channel before, or after
-                    faults.append(fault)
+        def choose(configurations: Sequence[Configuration]) -> Chosen:
+            if id(configurations) not in seen:  # most files hold the same ones
+                seen[id(configurations)] = configurations, picks(configurations, may_tell, quantity, name)
+            found = seen[id(configurations)][1]
+            told.update(key_of(configurations[column]) for column, _ in found)
             return found
 
-        pieces = [piece for hour in self.hours for piece in self._glances.seconds(self.root, hour, choose)]
-        return pieces, faults, met
+        pieces = self._seconds(choose)
+        wanted = self.asked(device, quantity, name)
+        if told != wanted.keys:  # as rarely as a name that two stations have
+            pieces = self._seconds(wanted.picks)
+        return joined(pieces, self.start, self.end)
+
+    def _seconds(self, choose: Choose) -> list[Overview]:
+        """Seconds of what is chosen, looking at every file once."""
+        return [piece for hour in self.hours for piece in self._glances.seconds(self.root, hour, choose)]
 
     def _blocks(self, rows: Joined, columns: Sequence[int], pick: Pick | None = None
                 ) -> Iterator[tuple[list[Any], dict[str, list[Any]]]]:  # fmt: skip
@@ -255,16 +179,6 @@ class Extract:
             for _, found in aside:
                 yield from self._aside(found, wanted)
 
-    def _aside(self, found: AsideRows, wanted: set[Key] | None) -> Iterator[LongRows]:
-        time = found.rows["time"]
-        inside = (time >= self.start) & (time < self.end)
-        for column in chosen(found.configurations, wanted):
-            mine = inside & (found.column == column)
-            if mine.any():
-                words = found.rows.get("digital", np.zeros((len(time), 0), "<u2"))
-                yield LongRows(found.configurations[column], time[mine], found.rows["status"][mine],
-                               found.rows["values"][mine], words[mine], found.rows["reason"][mine])  # fmt: skip
-
     def has_aside(self, devices: Sequence[str] | None = None) -> bool:
         """Whether any of the rows was set aside."""
         wanted = self._wanted(devices)
@@ -292,7 +206,7 @@ class Extract:
 
     def _numbers(self, device: str) -> set[int]:
         try:
-            return {key.device for key in self._called(device)}
+            return {key.device for key in self.stations.called(device)}
         except ArchiveError:
             return set()
 
@@ -307,14 +221,3 @@ class Extract:
             raise ArchiveError(f"name one of the tables: {', '.join(self.tables) or 'there is none in that time'}")
         with self.joined(name) as rows:
             return dataset(rows, self.start, self.end)
-
-    @contextmanager
-    def joined(self, table: str) -> Iterator[Joined]:
-        """The placed rows of one table over all hours of the interval; all files are open meanwhile."""
-        with ExitStack() as stack:
-            opened = [stack.enter_context(opened_hour(self.root, hour))[0] for hour in self.hours]
-            mine = [rows for tables in opened for rows in tables if rows.table.name == table]
-            found = [rows for rows in mine if self._touches(rows.table, rows.crop())]
-            if not found:
-                raise ArchiveError(f"{self.root}: nothing in table {table} in that time")
-            yield Joined(found[0].table, [source for rows in found for source in rows.sources])

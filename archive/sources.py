@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from archive import folder, layout
+from archive import folder, layout, spectra
 from archive.configurations import from_json, identity, recognised
 from archive.disk import Disk
 from archive.parts import Part, Rows
@@ -44,8 +44,9 @@ def wanted(table: Table, pick: Pick | None) -> dict[str, layout.Field]:
     fields = layout.row_fields(table) | {"present": layout.Field("|u1")}
     if pick is None:
         return fields
+    tail = () if pick.many is None else (pick.many,)
     return {
-        name: layout.Field(field.dtype, () if name == pick.field else field.tail)
+        name: layout.Field(field.dtype, tail if name == pick.field else field.tail)
         for name, field in fields.items() if name in ("present", "offset", pick.field)
     }  # fmt: skip
 
@@ -65,7 +66,7 @@ class PartSource:
         slots, which = slice(first - self.first, stop - self.first), _run(columns)
         found = {name: self._views[name][slots][:, which].swapaxes(0, 1) for name in wanted(self.part.table, pick)}
         if pick is not None and pick.at is not None:
-            found[pick.field] = found[pick.field][..., pick.at]
+            found[pick.field] = found[pick.field][..., pick.channels]
         return found
 
     def crop(self) -> tuple[int, int] | None:
@@ -100,12 +101,26 @@ class FinishedSource:
 
     def block(self, columns: Sequence[int], first: int, stop: int, pick: Pick | None = None) -> Rows:
         slots = slice(first - self.first, stop - self.first)
-        found: Rows = {}
-        for name in wanted(self._table, pick):
-            middle = (pick.at,) if pick is not None and name == pick.field and pick.at is not None else (...,)
-            data = self._opened(name)
-            found[name] = np.moveaxis(np.stack([data[column, *middle, slots] for column in columns]), -1, 1)
-        return found
+        return {
+            name: np.stack([self._field(name, column, slots, pick) for column in columns])
+            for name in wanted(self._table, pick)
+        }
+
+    def _field(self, name: str, column: int, slots: slice, pick: Pick | None) -> NDArray[Any]:
+        """[slot, …] of one column."""
+        if name != "values":
+            at = pick.at if pick is not None and name == pick.field else None
+            return self._rows(name, column, (...,) if at is None else (at,), slots)
+        if pick is not None and pick.at is not None:
+            dataset, middle = spectra.place(self._table, pick.at, pick.many)
+            found = self._rows(dataset, column, middle, slots)
+            return found if pick.many is None else found.reshape(len(found), pick.many)
+        parts = {each: self._rows(each, column, (...,), slots) for each in spectra.datasets(self._table)}
+        return spectra.united(self._table, parts)
+
+    def _rows(self, name: str, column: int, middle: tuple[Any, ...], slots: slice) -> NDArray[Any]:
+        found: NDArray[Any] = self._opened(name)[column, *middle, slots]
+        return np.moveaxis(found, -1, 0)
 
     def _opened(self, name: str) -> Any:
         if name not in self._data:

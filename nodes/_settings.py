@@ -35,17 +35,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, core_schema
 
-TIMES = {
-    "ns": 1,
-    "us": 1_000,
-    "µs": 1_000,
-    "ms": 1_000_000,
-    "s": 1_000_000_000,
-    "min": 60_000_000_000,
-    "h": 3_600_000_000_000,
-    "d": 86_400_000_000_000,
-}
-"""Unit to nanoseconds."""
+from protocol.clock import TIMES
+
 SIZES = {
     "B": 1,
     "kB": 10**3,

@@ -22,6 +22,17 @@ from numpy.typing import NDArray
 SECOND = 1_000_000_000
 MILLISECOND = 1_000_000
 MICROSECOND = 1_000
+TIMES = {
+    "ns": 1,
+    "us": MICROSECOND,
+    "µs": MICROSECOND,
+    "ms": MILLISECOND,
+    "s": SECOND,
+    "min": 60 * SECOND,
+    "h": 3_600 * SECOND,
+    "d": 86_400 * SECOND,
+}
+"""Unit to nanoseconds."""
 
 Times = NDArray[np.int64]
 Rate = NewType("Rate", int)

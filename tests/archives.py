@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,17 @@ import numpy as np
 
 from archive.disk import Disk
 from archive.reading import open_archive
+from archive.stations import SUFFIX
 from protocol.clock import SECOND, Now, slot_time
-from protocol.messages import Configuration, Measurements, Table, Verdict, device_number
+from protocol.messages import (
+    Configuration,
+    Measurements,
+    Table,
+    Verdict,
+    device_number,
+    spectrum_number,
+    split_device,
+)
 
 T0 = 1_777_800_000 * SECOND  # 2026-05-03T09:20:00Z
 SMALL = Table(50, 1, 1, 1)
@@ -48,6 +59,25 @@ def measurements(links: Any, times: Any, table: Table = SMALL, seed: int = 0, as
         aside=np.full(n, aside, np.uint8), values=values,
         digital=np.repeat((mix % 65536).astype(np.uint16)[:, None], table.digitals, axis=1), **numbering,
     )  # fmt: skip
+
+
+def spectrum(of: Configuration, table: Table, components: Sequence[float], **more: Any) -> Configuration:
+    """The configuration of a station's harmonics or inter-harmonics."""
+    link, _ = split_device(of.device)
+    told = {"device": spectrum_number(of.device, table.spectrum), "name": of.name + SUFFIX[table.spectrum]}
+    return configuration(link, table, **{"components": [float(each) for each in components]} | told | more)
+
+
+def spectra(of: Configuration, times: Any, seed: int = 0, **numbering: Any) -> Measurements:
+    """Rows of a spectrum, a row for each time."""
+    link, _ = split_device(of.device)
+    rows = measurements([link] * len(times), times, Table(*of.table), seed, **numbering)
+    return replace(rows, device=np.full(len(times), of.device, np.uint32))
+
+
+def seconds(first: int, count: int, start: int = T0) -> np.ndarray[Any, Any]:
+    """Times [ns] of `count` whole seconds from the first-th after `start`."""
+    return grid(first, count, 1, start)
 
 
 def grid(first: int, count: int, rate: int = 50, start: int = T0) -> np.ndarray[Any, Any]:

@@ -33,8 +33,8 @@ from nodes._mark import Mark
 from nodes._registry import Registry
 from nodes._windowbook import Shape
 from protocol import clock
-from protocol.messages import Health, Verdict
-from tests.archives import held_rows, verdict
+from protocol.messages import Health, Table, Verdict
+from tests.archives import configuration, held_rows, spectra, spectrum, verdict
 
 SITE = {"station": "golden", "unknown": "admit"}
 LINK = 32_768
@@ -79,13 +79,21 @@ def make(target: Path) -> None:
 
 
 def _finish(root: Path) -> None:
+    """Spectra of a device stand in the finished hour, and some that came late in a part."""
     now = clock.Now(0, max(time for _, time, _, _ in held_rows(root)))
+    of = spectrum(configuration(LINK), Table(1, 2, 0, 0, orders=5), range(2, 7))
+    last = now.utc // clock.SECOND * clock.SECOND
     with closing(Archive(root)) as archive:
-        archive.take(verdict(LINK, now.utc - 3 * clock.SECOND))
+        for word in (of, spectra(of, [last - clock.SECOND, last]), verdict(LINK, now.utc - 3 * clock.SECOND)):
+            archive.take(word)
         archive.commit(now)
         archive.write_events(now, 0, 2 * clock.SECOND, 2 * clock.SECOND, everything=True)
         archive.commit(now)
     finish_all(root)
+    with closing(Archive(root)) as archive:
+        archive.take(of)
+        archive.take(spectra(of, [last - 2 * clock.SECOND]))
+        archive.commit(now)
 
 
 def read(folder: Path) -> dict[str, Any]:

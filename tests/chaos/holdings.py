@@ -99,7 +99,7 @@ class Archive:
                 for row, text in enumerate(group["configuration"].asstr()[:]):
                     here = group["present"][row] == 1
                     own = time[here] + group["offset"][row][here]
-                    self._rows(json.loads(text), name, own, group["values"][row][:, here].T)
+                    self._rows(json.loads(text), name, own, _channels(group, row)[:, here].T)
 
     def _finished_aside(self, table: Any) -> None:
         labels = [json.loads(text) for text in table["configuration"].asstr()[:]]
@@ -122,6 +122,15 @@ class Archive:
         for trigger, device, start, stop, outcome in zip(*columns, strict=True):
             self.verdicts.append((device, start, stop, _text(outcome)))
             self.judged[_text(trigger), device, start] += 1
+
+
+def _channels(group: Any, row: int) -> NDArray[np.float32]:
+    """[channel, time] of a device, in the order of a row; of spectra, components stand beside the other channels."""
+    values: NDArray[np.float32] = group["values"][row]
+    if "magnitude" not in group:
+        return values
+    pairs = np.stack([group["magnitude"][row], group["angle"][row]], axis=2)
+    return np.concatenate([values[:2], pairs.reshape(-1, values.shape[-1]), values[2:]])
 
 
 def _text(value: Any) -> str:

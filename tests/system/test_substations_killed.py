@@ -114,7 +114,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
             for each in held:
                 told.tables[each.name], told.links[each.name] = Table(*each.table), each.link
                 told.components[each.name] = each.components
-        for name in found.devices:
+        for name in told.tables:
             told.rows[name] = found.get(name, "frequency")[0]
     return told
 
