@@ -177,6 +177,31 @@ def test_a_flag_behind_fracsec_makes_all_heads_longer(form: int) -> None:
         assert spectrum_of(frame, load()) is Spectrum.NONE
 
 
+def test_a_changed_table_by_hand() -> None:
+    """Two orders, all magnitudes of a component before its angles, factors of its own, uint16 angles, bytes skipped."""
+    numbers = {
+        "form": "polar",
+        "magnitude": {"type": "uint16", "volts": 0.5, "amperes": 0.01},
+        "angle": {"type": "uint16", "step": 2 * np.pi / 65536},
+    }
+    fields = [{"skip": 1}, "COMPONENTS", "FREQ", "STAT"]
+    block = {"fields": fields, "frequency": "float32", "nesting": ["component", "part", "phasor"], "numbers": numbers}
+    flag = {"byte": 20, "mask": 0xC0, "fundamental": 0x40, "harmonics": 0x80, "interharmonics": 0xC0}
+    changed = make.shipped(head={"behind_fracsec": 1}, flag=flag, blocks={"harmonics": block, "interharmonics": block})
+    changed["kinds"]["SMD-L"]["harmonics"]["orders"] = [[5, 5], [7, 7]]
+    codec = compile_codecs(make.configuration(), Kind.L, Layouts.model_validate(changed))[Spectrum.HARMONICS]
+    words = [100, 200, 300, 400, 0x0000, 0x4000, 0x8000, 0xC000, 10, 20, 30, 0xFFFF, 0x2000, 0x6000, 0xA000, 0xE000]
+    body = struct.pack(">B16HfH", 0, *words, 49.5, 0x0800)
+    frame = struct.pack(">BBH8sIIB", 0xAA, 0x03, 62, theirs.WHO, SOC, 0, 0x80) + body
+    frame += crc_hqx(frame, 0).to_bytes(2, "big")
+    (got,) = codec.decode([frame]).stations
+    assert np.isnan(got.values[0, 1])
+    assert got.status.tolist() == [0x0800]
+    want = [49.5, 50, 0, 5, 45, 100, 90, 10, 135, 150, 180, 15, -135, 4, -90, 655.35, -45]
+    np.testing.assert_allclose(np.delete(got.values[0], 1), np.array(want), rtol=1e-6, atol=1e-9)
+    assert codec.bank().encode([got], [SOC], [0]) == [frame]
+
+
 def test_many_devices_in_one_call_each_with_its_own_scale() -> None:
     cfgs = [make.configuration(identity=b"SMD%05d" % k, scale=k + 1.0) for k in range(4)]
     codecs = [compile_codecs(cfg, Kind.L, load())[Spectrum.INTERHARMONICS] for cfg in cfgs]
