@@ -27,7 +27,7 @@ from tests.protocol.smd import strategies as make
 SOC = 1_700_000_000
 SPECTRA = (Spectrum.HARMONICS, Spectrum.INTERHARMONICS)
 TIMES = np.arange(3) * SECOND + SOC * SECOND
-slow = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
+slow = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=40)
 
 
 def rows_of(codec: Codec, k: int, count: int, seed: int) -> StationRows:
