@@ -27,7 +27,7 @@ from tests.protocol.smd import strategies as make
 SOC = 1_700_000_000
 SPECTRA = (Spectrum.HARMONICS, Spectrum.INTERHARMONICS)
 TIMES = np.arange(3) * SECOND + SOC * SECOND
-slow = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
+slow = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=40)
 
 
 def rows_of(codec: Codec, k: int, count: int, seed: int) -> StationRows:
@@ -175,6 +175,31 @@ def test_a_flag_behind_fracsec_makes_all_heads_longer(form: int) -> None:
         assert (frame[1], frame[20:22]) == (0x03, bytes([0, 1 + spectrum]))
         assert spectrum_of(frame, layouts) is spectrum
         assert spectrum_of(frame, load()) is Spectrum.NONE
+
+
+def test_a_changed_table_by_hand() -> None:
+    """Two orders, all magnitudes of a component before its angles, factors of its own, uint16 angles, bytes skipped."""
+    numbers = {
+        "form": "polar",
+        "magnitude": {"type": "uint16", "volts": 0.5, "amperes": 0.01},
+        "angle": {"type": "uint16", "step": 2 * np.pi / 65536},
+    }
+    fields = [{"skip": 1}, "COMPONENTS", "FREQ", "STAT"]
+    block = {"fields": fields, "frequency": "float32", "nesting": ["component", "part", "phasor"], "numbers": numbers}
+    flag = {"byte": 20, "mask": 0xC0, "fundamental": 0x40, "harmonics": 0x80, "interharmonics": 0xC0}
+    changed = make.shipped(head={"behind_fracsec": 1}, flag=flag, blocks={"harmonics": block, "interharmonics": block})
+    changed["kinds"]["SMD-L"]["harmonics"]["orders"] = [[5, 5], [7, 7]]
+    codec = compile_codecs(make.configuration(), Kind.L, Layouts.model_validate(changed))[Spectrum.HARMONICS]
+    words = [100, 200, 300, 400, 0x0000, 0x4000, 0x8000, 0xC000, 10, 20, 30, 0xFFFF, 0x2000, 0x6000, 0xA000, 0xE000]
+    body = struct.pack(">B16HfH", 0, *words, 49.5, 0x0800)
+    frame = struct.pack(">BBH8sIIB", 0xAA, 0x03, 62, theirs.WHO, SOC, 0, 0x80) + body
+    frame += crc_hqx(frame, 0).to_bytes(2, "big")
+    (got,) = codec.decode([frame]).stations
+    assert np.isnan(got.values[0, 1])
+    assert got.status.tolist() == [0x0800]
+    want = [49.5, 50, 0, 5, 45, 100, 90, 10, 135, 150, 180, 15, -135, 4, -90, 655.35, -45]
+    np.testing.assert_allclose(np.delete(got.values[0], 1), np.array(want), rtol=1e-6, atol=1e-9)
+    assert codec.bank().encode([got], [SOC], [0]) == [frame]
 
 
 def test_many_devices_in_one_call_each_with_its_own_scale() -> None:
