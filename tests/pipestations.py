@@ -65,6 +65,8 @@ class Substation:
     """Frames given to the kernel."""
     piped: bool = True
     """Its data pipes are there."""
+    deaf: bool = False
+    """It takes no notice of commands."""
     heard: int = 0
     _splitter: gbt26865.Splitter = field(default_factory=gbt26865.Splitter)
 
@@ -76,7 +78,7 @@ class Substation:
 
     def turn(self, tick: int, now: Now) -> None:
         """Commands that came are answered; what is due is sent."""
-        for data in self.management.sent[self.heard :]:
+        for data in [] if self.deaf else self.management.sent[self.heard :]:
             for frame in self._splitter.feed(data):
                 for event in self.device.receive(frame, now):
                     if isinstance(event, Send):

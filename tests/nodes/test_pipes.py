@@ -1,0 +1,200 @@
+"""Management and data pipes: which belong together, and what becomes of one when the other ends."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nodes._pipes import PATIENCE
+from protocol import gbt26865, smd
+from protocol.clock import SECOND
+from protocol.gbt26865.frames import CommandCode, parse
+from protocol.gbt26865.heartbeats import EVERY, MISSES
+from protocol.messages import Spectrum, device_number
+from tests.pipestations import Substation, configuration, frames
+from tests.receivers import TICK, Socket, Steps, World, plain_keeper
+
+__all__ = ["plain_keeper"]
+pytestmark = pytest.mark.usefixtures("plain_keeper")
+
+WHO = b"0GX00GP1"
+NUMBER = int.from_bytes(WHO, "big")
+A_SECOND = SECOND // TICK
+
+
+class Bench:
+    """A receiver, its balancer, and one substation with a management pipe (descriptor 1) and a data pipe (2)."""
+
+    def __init__(self, folder: Path, version: int = 3, period: int = 100) -> None:
+        self.world = World(folder, Steps(), {NUMBER: 7})
+        self.sockets = self.world.kernel.sockets = {fd: Socket() for fd in range(1, 8)}
+        device = gbt26865.Device(configuration(WHO, version=version, period=period))
+        self.station = Substation(device, self.sockets[1], {Spectrum.NONE: self.sockets[2]}, piped=False)
+        self.tick = 0
+
+    def call(self, fd: int, how: str = "tcp", address: str = "10.0.0.1", **more: Any) -> None:
+        self.world.balancer.connect(100 + fd, how, (address, 8000 + fd), [fd], **more)
+
+    def turn(self, count: int = 1) -> None:
+        for _ in range(count):
+            self.station.turn(self.tick, self.world.now)
+            self.world.turn()
+            self.tick += 1
+
+    def codec(self) -> Any:
+        return gbt26865.compile_codec(self.station.device.cfg)
+
+    def commands(self) -> Counter[CommandCode]:
+        """What the substation was told."""
+        said = (parse(frame) for data in self.sockets[1].sent for frame in gbt26865.Splitter().feed(data))
+        return Counter(CommandCode(each.command) for each in said if isinstance(each, gbt26865.Command))
+
+    def rows(self) -> int:
+        self.world.stop()
+        return sum(self.world.outcome([]).rows.values())
+
+    @property
+    def alarms(self) -> str:
+        receiver = self.world.receiver
+        assert receiver
+        return "; ".join(receiver.health(self.world.now)["alarms"])
+
+
+def management(bench: Bench) -> None:
+    bench.call(1, protocol="gbt26865", pipe="management", stream=NUMBER)
+
+
+def test_data_are_asked_for_when_there_is_a_pipe_for_them(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    management(bench)
+    bench.turn(20)
+    assert bench.world.balancer.wanted == [101]
+    assert not bench.station.device.on
+    bench.call(2, protocol="gbt26865", pipe="data", beside=101)
+    bench.station.piped = True
+    bench.turn(10)
+    assert bench.station.device.on
+    assert bench.commands()[CommandCode.DATA_ON] == 1
+
+
+def test_a_data_pipe_that_ends_is_wanted_again_and_the_rest_goes_on(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    management(bench)
+    bench.call(2, protocol="gbt26865", pipe="data", beside=101)
+    bench.station.piped = True
+    bench.turn(30)
+    bench.station.piped = False
+    bench.sockets[2].finished = True
+    bench.turn(5)
+    assert 102 not in bench.world.balancer.links
+    assert 101 in bench.world.balancer.links
+    assert bench.world.balancer.wanted == [101]
+    bench.station.data[Spectrum.NONE] = bench.sockets[3]
+    bench.call(3, protocol="gbt26865", pipe="data", beside=101)
+    bench.station.piped = True
+    bench.turn(20)
+    bench.station.piped = False
+    bench.turn(3)
+    assert bench.rows() == bench.station.sent[Spectrum.NONE]
+
+
+def test_a_management_pipe_takes_its_data_pipe_with_it(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    management(bench)
+    bench.call(2, protocol="gbt26865", pipe="data", beside=101)
+    bench.station.piped = True
+    bench.turn(20)
+    bench.station.piped = False
+    bench.sockets[2].queue += b"".join(frames(bench.codec(), 50, bench.station.sent[Spectrum.NONE], 4))
+    bench.sockets[1].finished = True
+    bench.turn(3)
+    assert bench.world.balancer.links == {}
+    assert bench.sockets[2].hung_up
+    assert bench.rows() == bench.station.sent[Spectrum.NONE] + 4, "what the kernel still had is not lost"
+
+
+def test_a_data_pipe_without_its_management_pipe_is_closed(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.call(2, protocol="gbt26865", pipe="data", beside=101)
+    bench.turn(PATIENCE // TICK - 10)
+    assert 102 in bench.world.balancer.links
+    bench.turn(20)
+    assert 102 not in bench.world.balancer.links
+
+
+def test_of_data_that_are_nobodys_nothing_is_taken_until_they_are_somebodys(tmp_path: Path) -> None:
+    """The data pipe came first: the management pipe is known a second later."""
+    bench = Bench(tmp_path)
+    bench.sockets[2].queue += b"".join(frames(bench.codec(), 50, 0, 5))
+    bench.call(2, "dials_in", protocol="smd")
+    bench.turn(A_SECOND)
+    assert bench.sockets[2].taken == 0
+    management(bench)
+    bench.turn(A_SECOND)
+    assert bench.sockets[2].queue == b""
+    assert bench.rows() == 5
+
+
+def test_data_of_nobody_are_asked_who_they_are_and_refused_in_the_end(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.sockets[2].queue += b"".join(frames(bench.codec(), 50, 0, 5))
+    bench.call(2, "dials_in", protocol="smd")
+    bench.turn(PATIENCE // TICK + 70 * A_SECOND)
+    assert 102 not in bench.world.balancer.links
+    assert "no answer after 5 questions" in bench.alarms
+    bench.world.stop()
+    assert bench.world.receiver
+    assert bench.world.receiver.links.unknown[2] == 5
+
+
+def test_v2_data_are_known_by_their_address(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, version=2)
+    bench.call(1, protocol="qgdw131", pipe="management")
+    bench.turn(2 * A_SECOND)
+    assert bench.station.device.on
+    bench.call(2, "dials_in", protocol="smd")
+    bench.sockets[4].queue += b"".join(frames(bench.codec(), 50, 1000, 5))
+    bench.call(4, "dials_in", address="10.0.0.9", protocol="smd")
+    bench.station.piped = True
+    bench.turn(20)
+    assert bench.sockets[4].taken == 0
+    bench.station.piped = False
+    bench.turn(3)
+    assert bench.rows() == bench.station.sent[Spectrum.NONE]
+
+
+def test_heartbeats_keep_a_link_and_their_want_ends_it(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, period=5000)  # a frame a second
+    management(bench)
+    bench.call(2, protocol="gbt26865", pipe="data", beside=101)
+    bench.station.piped = True
+    bench.turn(2 * EVERY // TICK)
+    assert bench.commands()[CommandCode.HEARTBEAT] >= 1
+    assert 101 in bench.world.balancer.links
+    bench.station.deaf = True
+    bench.turn((MISSES + 2) * EVERY // TICK)
+    assert 101 not in bench.world.balancer.links
+    assert f"no heartbeat came back, {MISSES} times" in bench.alarms
+
+
+def test_a_smd_whose_table_does_not_fit_is_a_device_with_fundamentals(tmp_path: Path) -> None:
+    """Its harmonics are refused and named; nothing else is harmed."""
+    bench = Bench(tmp_path)
+    bench.station.data = {}
+    bench.station.piped = True
+    bench.world.balancer.more = {7: {"kind": "C"}}  # an SMD-C has no spectra
+    bench.call(1, "dials_in", protocol="smd")
+    bench.turn(20)
+    codec = smd.compile_codecs(bench.station.device.cfg, smd.Kind.L, smd.load())[Spectrum.HARMONICS]
+    bench.sockets[1].queue += b"".join(frames(codec, 1, 0, 2))
+    bench.turn(20)
+    bench.station.piped = False
+    bench.turn(3)
+    assert bench.alarms == "2x device 7: no configuration came that it fits"
+    bench.world.stop()
+    seen = bench.world.outcome([])
+    assert sum(seen.rows.values()) == bench.station.sent[Spectrum.NONE]
+    assert seen.books[device_number(7, 0)] == [bench.station.sent[Spectrum.NONE] + 2, 0, 2, 0]
