@@ -7,21 +7,20 @@ from protocol.messages import Spectrum
 WIDTH = 48
 """Bits of a count: a million rows a second fill it in nine years."""
 MASK = (1 << WIDTH) - 1
-FRAMES, ROWS = 0, 1
-"""Places of the counts: DATA frames of the fundamental, rows of stations in them. Rows of each spectrum follow."""
+ROWS = len(Spectrum)
+"""Place of the count of rows, of all frames; before it stand the counts of frames of each spectrum."""
 
 
 def tally(stations: int, spectrum: Spectrum = Spectrum.NONE) -> int:
-    """One frame, with rows of so many stations. The sum of two such ints is that of their counts."""
-    rows = stations << (ROWS + spectrum) * WIDTH
-    return rows if spectrum else rows + 1
+    """One frame, with a row of each of so many stations. The sum of two such ints is that of their counts."""
+    return 1 << spectrum * WIDTH | stations << ROWS * WIDTH
 
 
-def frames(total: int) -> int:
-    """DATA frames of the fundamental."""
-    return total & MASK
+def frames(total: int, spectrum: Spectrum = Spectrum.NONE) -> int:
+    """DATA frames of a spectrum."""
+    return total >> spectrum * WIDTH & MASK
 
 
-def rows(total: int, spectrum: Spectrum = Spectrum.NONE) -> int:
-    """Rows of stations."""
-    return total >> (ROWS + spectrum) * WIDTH & MASK
+def rows(total: int) -> int:
+    """Rows of stations, in frames of all spectra."""
+    return total >> ROWS * WIDTH

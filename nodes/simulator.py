@@ -272,7 +272,10 @@ class Simulator(Node):
                 "damaged": sum(each.troubles.damaged for each in self.devices),
                 "dropped": sum(_tally.frames(link.dropped) for link in links),
                 "connects": sum(link.connects for link in links),
-                **{name: sum(_tally.rows(link.sent, spectrum) for link in links) for spectrum, name in spectra.items()},
+                **{
+                    name: sum(_tally.frames(link.sent, spectrum) for link in links)
+                    for spectrum, name in spectra.items()
+                },
             },
             "columns": ["sent", "connected", "dropped", *spectra.values()],
             "devices": [device_number(self._first + number, 0) for number in range(len(links))],
@@ -282,7 +285,7 @@ class Simulator(Node):
                     _tally.frames(link.sent),
                     link.connected,
                     _tally.frames(link.dropped),
-                    *(_tally.rows(link.sent, spectrum) for spectrum in spectra),
+                    *(_tally.frames(link.sent, spectrum) for spectrum in spectra),
                 ]
                 for link in links
             ],

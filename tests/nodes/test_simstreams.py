@@ -38,9 +38,9 @@ COUNTS = st.lists(st.tuples(st.integers(1, 100), st.sampled_from(Spectrum)), max
 @given(COUNTS)
 def test_tallies_add_up(items: list[tuple[int, Spectrum]]) -> None:
     total = sum(_tally.tally(stations, spectrum) for stations, spectrum in items)
-    assert _tally.frames(total) == sum(not spectrum for _, spectrum in items)
+    assert _tally.rows(total) == sum(stations for stations, _ in items)
     for one in Spectrum:
-        assert _tally.rows(total, one) == sum(stations for stations, spectrum in items if spectrum is one)
+        assert _tally.frames(total, one) == sum(spectrum is one for _, spectrum in items)
 
 
 def substations(count: int) -> list[Device]:

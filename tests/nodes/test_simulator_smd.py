@@ -90,7 +90,7 @@ class Scene:
 @pytest.mark.parametrize("channels", [1, 4])
 @pytest.mark.parametrize("smd", ["R", "C", "L"])
 def test_every_kind_sends_its_frames_at_their_rates(smd: str, channels: int) -> None:
-    with Scene(smd=smd, channels=channels) as scene:
+    with Scene(smd=smd, channels=channels, stations=2) as scene:
         scene.until_seconds(3)
         scene.stop()
         pace = {"R": 50, "C": 100, "L": 50}[smd]
@@ -105,6 +105,9 @@ def test_every_kind_sends_its_frames_at_their_rates(smd: str, channels: int) -> 
         assert len(scene.station.talks) == scene.settings.devices * (1 if channels == 1 else 2 + len(SPECTRA[smd]))
         counters = scene.health["counters"]
         assert counters["sent"] == len(scene.station.frames)
+        assert counters["sent_rows"] == 2 * (
+            counters["sent"] + sum(len(each) for session in scene.sessions for each in session.spectra.values())
+        )
         for spectrum in SPECTRA[smd]:
             name = f"sent_{spectrum.name.lower()}"
             came = sorted(len(session.spectra[spectrum]) for session in scene.sessions)
@@ -177,7 +180,8 @@ def test_spectra_follow_the_cfg_2_that_was_downloaded() -> None:
             parts = all_.stations[1].values[:, 2:].reshape(len(all_.time), 6, 2 * width)[theirs][:, [1, 5]]
             np.testing.assert_array_equal(station.values[mine, 2:].reshape(len(mine), 2, 2 * width), parts)
             assert len(mine) > 0
-        assert scene.health["counters"]["sent_rows"] == len(scene.sessions[0].frames)
+        spectral = sum(len(each) for each in scene.sessions[0].spectra.values())
+        assert scene.health["counters"]["sent_rows"] == len(scene.sessions[0].frames) + spectral
         assert scene.health["counters"]["sent_harmonics"] == len(scene.sessions[0].spectra[Spectrum.HARMONICS])
 
 

@@ -235,8 +235,8 @@ def test_the_archive_has_what_the_device_sent_under_its_name(ways: Outcome, stre
 
 REFUSED = {
     201: "stream 201 from 127.0.0.1: not in the site file",
-    202: "Other at 127.0.0.1: says stream 202, the site file 203",
-    204: "Other split at 127.0.0.1: says stream 204, the site file 205",
+    202: "Other at 127.0.0.1: says stream 202, the site file stream 203",
+    204: "Other split at 127.0.0.1: says stream 204, the site file stream 205",
     302: "stream 302 from 127.0.0.1: not in the site file",
 }
 """Stream -> what the station says of it."""
