@@ -20,8 +20,6 @@ from protocol.messages import Configuration
 COMPONENTS = {"zero": 0, "positive": 1, "negative": 2, "A": 4, "B": 5, "C": 6}
 UNKNOWN = 3
 """Component that the standard reserves."""
-RESELECTED = 1 << 3
-"""PHSCALE: down-sampled by reselection."""
 LOWEST_SCALE, HIGHEST_SCALE = 1 / PHUNITS, 0xFFFFFF / PHUNITS
 """V or A per bit: PHUNIT has 24 bits of 10 uV."""
 
@@ -58,14 +56,14 @@ class Format(Settings):
         return POLAR * self.polar + sum(bit for how, bit in bits if how == "float")
 
 
-def station_of(known: Configuration, chosen: Chosen, form: Format, rate: int) -> Station:
-    """The station of a device in a stream of this DATA_RATE."""
+def station_of(known: Configuration, chosen: Chosen, form: Format, modified: int = 0) -> Station:
+    """The station of a device in a stream; `modified`: flags of PHSCALE that tell what was done to its phasors."""
     detail = known.detail
     return Station(
         name=known.name,
         idcode=known.station,
         format=form.word,
-        phasors=tuple(_phasor(known, k, form, _pace(rate) < _pace(known.table[0])) for k in chosen.phasors),
+        phasors=tuple(_phasor(known, k, form, modified) for k in chosen.phasors),
         analogs=tuple(_analog(known, k) for k in chosen.analogs),
         digitals=tuple(
             Digital(tuple(known.digitals[k]), known.digital_normal[k], known.digital_valid[k]) for k in chosen.digitals
@@ -82,7 +80,7 @@ def station_of(known: Configuration, chosen: Chosen, form: Format, rate: int) ->
     )
 
 
-def _phasor(known: Configuration, k: int, form: Format, reselected: bool) -> Phasor:
+def _phasor(known: Configuration, k: int, form: Format, modified: int) -> Phasor:
     current = known.phasor_units[k] == "A"
     more = _at(known.detail.get("phasor_channels"), k, {})
     scale = 1.0  # floats are V and A already
@@ -95,7 +93,7 @@ def _phasor(known: Configuration, k: int, form: Format, reselected: bool) -> Pha
         kind=int(current),
         scale=scale,
         component=COMPONENTS.get(more.get("component", ""), UNKNOWN),
-        modified=more.get("modified", 0) | RESELECTED * reselected,
+        modified=more.get("modified", 0) | modified,
         user=more.get("user", 0),
     )
 
@@ -108,11 +106,6 @@ def _analog(known: Configuration, k: int) -> Analog:
         kind = int(word.removeprefix("user "))
     whole = own != 0 and own == round(own) and abs(own) < 1 << 23
     return Analog(known.analogs[k], kind=kind, scale=own if whole else 1.0)
-
-
-def _pace(rate: int) -> float:
-    """Frames a second."""
-    return float(rate) if rate > 0 else -1.0 / rate
 
 
 def _format_of(known: Configuration) -> int:

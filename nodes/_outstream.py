@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 import numpy as np
 from numpy.typing import NDArray
 
+from nodes._outrates import RESELECT, Way, fits_grid, way_of
 from nodes._outstations import Chosen, Format, station_of
 from protocol.c37118 import ConfigurationFrame, Station
 from protocol.messages import FIXED_CHANNELS, Configuration, Table
@@ -73,6 +74,15 @@ class Part:
     """[c] which of the table's value channels."""
     digitals: NDArray[np.intp]
     """[d] which of its digital words."""
+    way: Way = RESELECT
+    """How its rows come to the instants of the stream."""
+    rate: int = 0
+    """DATA_RATE that they have then; 0: the table's own."""
+
+    @property
+    def pace(self) -> int:
+        """DATA_RATE of the rows that are told."""
+        return self.rate or self.table.rate
 
     def same_as(self, other: Part) -> bool:
         """Whether the same is read from the same rows."""
@@ -118,6 +128,8 @@ class Stream:
     format: Format
     limit: int = MAX_FRAME
     """Bytes of a frame."""
+    convert: tuple[str, ...] = ()
+    """How rows of other rates are brought to this stream's, besides leaving some out: `filter`, `interpolate`."""
 
     @property
     def empty(self) -> ConfigurationFrame:
@@ -134,7 +146,10 @@ class Stream:
         if not told:
             return None
         rate = self.choice.rate or _usual(each.table[0] for each in told)
-        stations = {each.device: station_of(each, self.choice.of(each), self.format, rate) for each in told}
+        ways = {each.device: way_of(each.table[0], rate, self.convert) for each in told}
+        stations = {
+            each.device: station_of(each, self.choice.of(each), self.format, ways[each.device].flags) for each in told
+        }
         stays = self._fitting(stations, former or set(), rate)
         parts: dict[tuple[Table, Chosen], list[Configuration]] = {}
         for each in (each for each in told if each.device in stays):
@@ -145,9 +160,13 @@ class Stream:
         cfg = self._frame([stations[each.device] for _, group in ordered for each in group], rate)
         return Layout(
             cfg,
-            [_part(table, chosen, group) for (table, chosen), group in ordered],
+            [_part(table, chosen, group, rate, ways[group[0].device]) for (table, chosen), group in ordered],
             [each.link for each in told if each.device not in stays],
-            [each.link for each in told if each.device in stays and not _fits_grid(each.table[0], rate)],
+            [
+                each.link
+                for each in told
+                if each.device in stays and not _told_whole(each.table[0], rate, ways[each.device])
+            ],
         )
 
     def _frame(self, stations: list[Station], rate: int) -> ConfigurationFrame:
@@ -172,7 +191,7 @@ class Stream:
         return stays
 
 
-def _part(table: Table, chosen: Chosen, group: list[Configuration]) -> Part:
+def _part(table: Table, chosen: Chosen, group: list[Configuration], rate: int, way: Way) -> Part:
     ends = [FIXED_CHANNELS + 2 * k + part for k in chosen.phasors for part in (0, 1)]
     first_analog = FIXED_CHANNELS + 2 * table.phasors
     channels = [*range(FIXED_CHANNELS), *ends, *(first_analog + k for k in chosen.analogs)]
@@ -181,6 +200,8 @@ def _part(table: Table, chosen: Chosen, group: list[Configuration]) -> Part:
         np.array([each.device for each in group], np.uint32),
         np.array(channels, np.intp),
         np.array(chosen.digitals, np.intp),
+        way,
+        rate if way.converts else 0,
     )
 
 
@@ -190,8 +211,6 @@ def _usual(rates: Iterable[int]) -> int:
     return max(counts, key=lambda rate: (counts[rate], rate))
 
 
-def _fits_grid(rate: int, told: int) -> bool:
-    """Whether the instants of one rate are all instants of the other, or the other way round."""
-    if rate > 0 and told > 0:
-        return rate % told == 0 or told % rate == 0
-    return rate > 0 or told > 0 or max(-rate, -told) % min(-rate, -told) == 0
+def _told_whole(rate: int, told: int, way: Way) -> bool:
+    """Whether no rows are left out but those between the instants of a slower stream."""
+    return way.converts or fits_grid(rate, told)
