@@ -7,6 +7,7 @@ counts are owed (`Link.unbooked`); a link that ends unknown leaves them to the c
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from nodes._link import Link
 from nodes._manners import Configurations, Rates
 from nodes._node import Actions
 from nodes._oddities import Oddities
+from nodes._passing import Passing
 from nodes._rows import COLUMNS, CORRUPT, LOST, REFUSED, Books, Rows
 from nodes._stream import Writer
 from nodes._told import told
@@ -47,9 +49,16 @@ class Links:
     """See the module."""
 
     def __init__(
-        self, writer: Writer, balancers: Balancers, plausible: int, rates: Rates, configurations: Configurations
+        self,
+        writer: Writer,
+        balancers: Balancers,
+        plausible: int,
+        rates: Rates,
+        configurations: Configurations,
+        raw: Sequence[str] = (),
     ) -> None:
-        """`plausible`: a time this far [ns] off its stream's own recent times is implausible."""
+        """`plausible`: a time this far [ns] off its stream's own recent times is implausible. `raw`: links whose frames
+        are told as they come, by name."""
         self.writer, self.balancers = writer, balancers
         self.carriers: dict[int, Link] = {}
         """Link number -> the link that carries it now."""
@@ -72,6 +81,7 @@ class Links:
         """Bytes of DATA that were taken, of DATA that were not."""
         self.rates, self._configurations = rates, configurations
         self._oddities = Oddities()
+        self.passing = Passing(writer.node, raw)
         self._came: dict[Link, None] = {}
         """Links with DATA since the last flush, besides those read in bulk."""
 
@@ -89,6 +99,7 @@ class Links:
             link.codec = compile_codec(codec.cfg, link.scales)
             yield from self.say_configuration(link, now)
             self.rows.add(number, frames)
+            self.passing.add(number, frames)
         for column, frames_counted in enumerate(link.unbooked):
             if column:
                 self.books.add(number, link.stations, column, frames_counted)
@@ -121,6 +132,7 @@ class Links:
         self._touch(link)
         if self.carriers.get(link.number) is link:
             self.rows.forget(link.number)
+            self.passing.forget(link.number)
             del self.carriers[link.number]
         link.number = 0
 
@@ -217,6 +229,7 @@ class Links:
         self.used += 0 if link.refused else len(frames) * len(frames[0])
         if link.number:
             self.rows.add(link.number, frames)
+            self.passing.add(link.number, frames)
             return
         self._touch(link)
         if link.refused:
@@ -251,6 +264,7 @@ class Links:
         """DATA of links whose sessions are steady, within their rates."""
         self.used += taken.frames.size
         self.rows.add_block(taken.layout, taken.frames, taken.links)
+        self.passing.add_block(taken)
 
     def damage(self, link: Link, splitter: Splitter, now: Now) -> None:
         """Book what the splitter found to be damaged since the last look."""
@@ -313,6 +327,7 @@ class Links:
                 self.count(link, LOST, 1)
             elif isinstance(event, Heard):
                 self.counts["headers"] += 1
+                self.passing.heard(link.number, event.header)
                 self.complain(link, "headers that nobody asked for", now, least=MANY_HEADERS)
             elif isinstance(event, Ended) and not link.secondary:
                 link.over = event.reason
@@ -351,6 +366,7 @@ class Links:
         assert link.codec
         yield from self.flush(now)
         self.rows.configure(link.number, link.codec)
+        self.passing.configure(link.number, link.identity["name"], link.codec.cfg)
         for message in told(link.codec.cfg, link.number, link.identity):
             yield self.writer.say(message)
 

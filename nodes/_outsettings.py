@@ -47,6 +47,21 @@ def _is_group(place: Address) -> bool:
         return False  # a name
 
 
+SHAPING = {
+    "idcode",
+    "version",
+    "time_base",
+    "devices",
+    "channels",
+    "rate",
+    "convert",
+    "format",
+    "gather",
+    "wait",
+}
+"""Settings of what is told, which are of no use where frames pass as they are."""
+
+
 class Settings(Base):
     """Publisher: to whom, what and how."""
 
@@ -72,7 +87,9 @@ class Settings(Base):
     """Network interface, by name or IPv4 address, that they leave by; none: as the routes say."""
     announce: Annotated[Duration, Field(ge=SECOND)] = 60 * SECOND
     """Between two configurations to those who never ask (`udp`, `spontaneous`)."""
-    idcode: Annotated[int, Field(ge=1, le=65534)]
+    raw: str = ""
+    """Name of one device, of which the very frames are told, as they come; its publisher reads receivers."""
+    idcode: Annotated[int, Field(ge=1, le=65534)] | None = None
     """IDCODE of the stream."""
     version: Annotated[int, Field(ge=1, le=2)] = 2
     """1 = the edition of 2005, which knows no CFG-3; 2 = 2011."""
@@ -121,6 +138,13 @@ class Settings(Base):
         for setting in ("tls", "names"):
             if getattr(self, setting) and not self.listen_tls:
                 raise fault(f"{setting} without listen_tls: nothing is under TLS", "add listen_tls: HOST:PORT")
+        unfit = sorted(self.model_fields_set & SHAPING)
+        if self.raw and unfit:
+            raise fault(
+                f"{', '.join(unfit)} with raw: frames pass as they are", f"leave out {', '.join(unfit)}, or raw"
+            )
+        if not self.raw and self.idcode is None:
+            raise fault("the stream has no IDCODE", "add idcode: 700")
         if (self.ttl != 1 or self.interface) and not any(map(_is_group, self.udp)):
             raise fault("ttl and interface are of multicast groups, and there is none", 'add udp: ["239.1.2.3:4713"]')
         return self
@@ -134,5 +158,9 @@ class Settings(Base):
     def stream(self) -> Stream:
         """What is told, whoever is in it."""
         choice = Choice(devices=self.devices, channels=self.channels, rate=self.rate)
-        limit = MAX_DATAGRAM if self.udp or self.listen_udp else MAX_FRAME
-        return Stream(self.idcode, self.version, self.time_base, choice, self.format, limit, self.convert)
+        return Stream(self.idcode or 0, self.version, self.time_base, choice, self.format, self.largest, self.convert)
+
+    @property
+    def largest(self) -> int:
+        """Bytes of a frame."""
+        return MAX_DATAGRAM if self.udp or self.listen_udp else MAX_FRAME

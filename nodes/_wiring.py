@@ -33,6 +33,8 @@ class NodeSpec:
     """Its own settings; None before they are checked, or where only the wiring was asked for."""
     host: str = ""
     """Name of the host that its processes run on; "" if the pipeline has but one."""
+    raw: str = ""
+    """Name of the link whose frames it wants as they come."""
 
     @property
     def processes(self) -> list[str]:
@@ -161,6 +163,18 @@ def listens(node: NodeSpec) -> list[tuple[str, Address]]:
     """Where a node listens, by setting; any free port is left out."""
     found = [(setting, getattr(node.settings, setting, None)) for setting in ("listen", "listen_tls", UDP)]
     return [(setting, listen) for setting, listen in found if isinstance(listen, Address) and listen.port]
+
+
+def check_raw(nodes: Nodes, lines: Lines) -> None:
+    """Who passes frames on reads receivers, all other publishers concentrators."""
+    for node in (each for each in nodes.values() if each.kind == "publisher"):
+        kind = "receiver" if node.raw else "concentrator"
+        for source in (nodes[name] for name in node.sources if name in nodes):
+            if source.kind == ("concentrator" if node.raw else "receiver"):
+                what = f"{node.name}: {'with' if node.raw else 'without'} raw a publisher can't read {source.name}"
+                lines.fault(
+                    ("nodes", node.name, "from"), f"{what}, {_a(source.kind)}", f"it reads {_names(nodes, (kind,))}"
+                )
 
 
 def _clash(one: Address, other: Address) -> bool:

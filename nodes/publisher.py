@@ -24,6 +24,7 @@ from nodes._node import Action, Node, Place
 from nodes._outlet import Outlet
 from nodes._outsettings import Settings
 from nodes._outstream import Layout
+from nodes._relay import Relay
 from nodes._slots import COUNTS, Ready, Slots
 from nodes._stream import Reader
 from protocol.c37118 import fractions
@@ -215,6 +216,11 @@ class Publisher(Node):
                 f"stream {self.settings.idcode} tells other instants than those of {_some(self.layout.off_grid)}: most "
                 "of their rows are left out; set `rate`, or give them a publisher of their own"
             )
+
+
+def publisher(settings: Settings, place: Place) -> Node:
+    """The one that these settings want."""
+    return Relay(settings, place) if settings.raw else Publisher(settings, place)
 
 
 def _some(names: list[str]) -> str:
