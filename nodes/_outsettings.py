@@ -5,14 +5,15 @@ from __future__ import annotations
 import ipaddress
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StrictInt, StrictStr, WithJsonSchema, model_validator
 
-from nodes._outstations import Format
+from nodes._outstations import IDCODE, Format
 from nodes._outstream import MAX_DATAGRAM, MAX_FRAME, Choice, Stream
 from nodes._settings import Address, Duration, Rate, Size, fault
 from nodes._settings import Settings as Base
 from nodes._site import NetworkText
 from nodes._tls import Tls
+from protocol.c37118.names import FIELD
 from protocol.clock import MILLISECOND, SECOND
 
 
@@ -40,6 +41,21 @@ Ways = Annotated[
 ]
 
 
+def _own_names(rename: dict[str, dict[str, str | int]]) -> dict[str, dict[str, str | int]]:
+    for device, own in rename.items():
+        for name, told in own.items():
+            if name == IDCODE and (isinstance(told, str) or not 1 <= told <= 65534):
+                raise fault(f"{device}: {told!r} can't be an IDCODE", "write a number from 1 to 65534")
+            if name != IDCODE and (not isinstance(told, str) or not told or len(told.encode()) > FIELD):
+                raise fault(
+                    f"{device}: {told!r} can't be a name", f"write a text of at most {FIELD} bytes, as CFG-2 has"
+                )
+    return rename
+
+
+Rename = Annotated[dict[str, dict[str, StrictStr | StrictInt]], AfterValidator(_own_names)]
+
+
 def _is_group(place: Address) -> bool:
     try:
         return ipaddress.ip_address(place.host.partition("%")[0]).is_multicast
@@ -55,6 +71,7 @@ SHAPING = {
     "channels",
     "rate",
     "convert",
+    "rename",
     "format",
     "gather",
     "wait",
@@ -106,6 +123,9 @@ class Settings(Base):
     """How devices of another rate are told instead. `filter`: faster ones through a low-pass filter, if their rate is a
     whole multiple of this. `interpolate`: slower ones, and those of rates that do not fit, on straight lines between
     rows. One of them, or both as a list; `reselect`: neither."""
+    rename: Rename = Field(default_factory=dict)
+    """Devices that are told by other names: by their name in the site file or their own, `station`, `idcode`, and names
+    of channels by what the device calls them."""
     format: Format = Format()
     """How numbers are written."""
     gather: Annotated[Duration, Field(ge=SECOND)] = 3 * SECOND
@@ -158,7 +178,8 @@ class Settings(Base):
     def stream(self) -> Stream:
         """What is told, whoever is in it."""
         choice = Choice(devices=self.devices, channels=self.channels, rate=self.rate)
-        return Stream(self.idcode or 0, self.version, self.time_base, choice, self.format, self.largest, self.convert)
+        told = self.idcode or 0, self.version, self.time_base, choice, self.format
+        return Stream(*told, self.largest, self.convert, self.rename)
 
     @property
     def largest(self) -> int:

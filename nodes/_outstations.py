@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NamedTuple
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import Field
 
@@ -22,6 +24,12 @@ UNKNOWN = 3
 """Component that the standard reserves."""
 LOWEST_SCALE, HIGHEST_SCALE = 1 / PHUNITS, 0xFFFFFF / PHUNITS
 """V or A per bit: PHUNIT has 24 bits of 10 uV."""
+
+
+STATION, IDCODE = "station", "idcode"
+OwnNames = Mapping[str, str | int]
+"""Of a device: `station` and `idcode`, and channels by what the device calls them."""
+Channel = TypeVar("Channel", Phasor, Analog)
 
 
 class Chosen(NamedTuple):
@@ -56,20 +64,29 @@ class Format(Settings):
         return POLAR * self.polar + sum(bit for how, bit in bits if how == "float")
 
 
-def station_of(known: Configuration, chosen: Chosen, form: Format, modified: int = 0) -> Station:
-    """The station of a device in a stream; `modified`: flags of PHSCALE that tell what was done to its phasors."""
+def station_of(
+    known: Configuration, chosen: Chosen, form: Format, modified: int = 0, own: OwnNames | None = None
+) -> Station:
+    """The station of a device in a stream. `modified`: flags of PHSCALE that tell what was done to its phasors; `own`:
+    names by which it is told. Its CFGCNT is 0: the stream counts its own changes."""
+    own = own or {}
+    called = {name: str(each) for name, each in own.items()}
     detail = known.detail
     return Station(
-        name=known.name,
-        idcode=known.station,
+        name=called.get(STATION, known.name),
+        idcode=int(own.get(IDCODE, known.station)),
         format=form.word,
-        phasors=tuple(_phasor(known, k, form, modified) for k in chosen.phasors),
-        analogs=tuple(_analog(known, k) for k in chosen.analogs),
+        phasors=tuple(_renamed(_phasor(known, k, form, modified), called) for k in chosen.phasors),
+        analogs=tuple(_renamed(_analog(known, k), called) for k in chosen.analogs),
         digitals=tuple(
-            Digital(tuple(known.digitals[k]), known.digital_normal[k], known.digital_valid[k]) for k in chosen.digitals
+            Digital(
+                tuple(called.get(each, each) for each in known.digitals[k]),
+                known.digital_normal[k],
+                known.digital_valid[k],
+            )
+            for k in chosen.digitals
         ),
         nominal=known.nominal,
-        changes=known.count,
         global_id=bytes.fromhex(detail.get("global_id", "")).ljust(16, b"\0")[:16],
         latitude=known.latitude,
         longitude=known.longitude,
@@ -78,6 +95,10 @@ def station_of(known: Configuration, chosen: Chosen, form: Format, modified: int
         window=detail.get("window_us", 0),
         delay=detail.get("group_delay_us", 0),
     )
+
+
+def _renamed(channel: Channel, called: Mapping[str, str]) -> Channel:
+    return replace(channel, name=called.get(channel.name, channel.name))
 
 
 def _phasor(known: Configuration, k: int, form: Format, modified: int) -> Phasor:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nodes._outrates import RESELECT, Way, fits_grid, way_of
-from nodes._outstations import Chosen, Format, station_of
+from nodes._outstations import IDCODE, STATION, Chosen, Format, OwnNames, station_of
 from protocol.c37118 import ConfigurationFrame, Station
 from protocol.messages import FIXED_CHANNELS, Configuration, Table
 
@@ -49,13 +49,14 @@ class Choice:
         words = list(known)
         told = [word for word in words if self.takes(word)]
         names = {name for word in words for name in (word.link, word.name)}
-        labels = {
-            label
-            for word in told
-            for label in (*word.phasors, *word.analogs, *(each for d in word.digitals for each in d))
-        }
+        labels = {label for word in told for label in labels_of(word)}
         found = [each for each in self.devices if not _matches(names, [each])]
         return found + [each for each in self.channels if told and not _matches(labels, [each]) and each != "*"]
+
+
+def labels_of(word: Configuration) -> Iterator[str]:
+    """Names of all channels of a device."""
+    yield from (*word.phasors, *word.analogs, *(each for digital in word.digitals for each in digital))
 
 
 def _matches(names: Iterable[str], patterns: list[str]) -> bool:
@@ -130,6 +131,8 @@ class Stream:
     """Bytes of a frame."""
     convert: tuple[str, ...] = ()
     """How rows of other rates are brought to this stream's, besides leaving some out: `filter`, `interpolate`."""
+    rename: Mapping[str, OwnNames] = field(default_factory=dict)
+    """Names that devices, by the one in the site file or their own, are told by."""
 
     @property
     def empty(self) -> ConfigurationFrame:
@@ -148,7 +151,10 @@ class Stream:
         rate = self.choice.rate or _usual(each.table[0] for each in told)
         ways = {each.device: way_of(each.table[0], rate, self.convert) for each in told}
         stations = {
-            each.device: station_of(each, self.choice.of(each), self.format, ways[each.device].flags) for each in told
+            each.device: station_of(
+                each, self.choice.of(each), self.format, ways[each.device].flags, self.own_names(each)
+            )
+            for each in told
         }
         stays = self._fitting(stations, former or set(), rate)
         parts: dict[tuple[Table, Chosen], list[Configuration]] = {}
@@ -168,6 +174,21 @@ class Stream:
                 if each.device in stays and not _told_whole(each.table[0], rate, ways[each.device])
             ],
         )
+
+    def own_names(self, known: Configuration) -> OwnNames:
+        """What a device is called in this stream, where it has another name."""
+        return {**self.rename.get(known.name, {}), **self.rename.get(known.link, {})}
+
+    def vain(self, known: Iterable[Configuration]) -> list[str]:
+        """What nothing answers to: patterns of the choice, devices and channels to be renamed."""
+        words = list(known)
+        found = self.choice.vain(words)
+        for device, own in self.rename.items():
+            named = [word for word in words if device in (word.link, word.name)]
+            labels = {label for word in named for label in labels_of(word)}
+            found += [each for each in own if named and each not in labels and each not in (STATION, IDCODE)]
+            found += [] if named else [device]
+        return found
 
     def _frame(self, stations: list[Station], rate: int) -> ConfigurationFrame:
         return ConfigurationFrame(

@@ -21,6 +21,7 @@ import structlog
 from nodes._complaints import Complaints
 from nodes._convert import Conversion
 from nodes._node import Action, Node, Place
+from nodes._outcount import Changes
 from nodes._outlet import Outlet
 from nodes._outsettings import Settings
 from nodes._outstream import Layout
@@ -51,6 +52,7 @@ class Publisher(Node):
         self.known: dict[int, Configuration] = {}
         self.layout: Layout | None = None
         self.encoder: Concentrated | None = None
+        self.changes = Changes(place.journal)
         self.conversion = Conversion()
         self.slots: Slots | None = None
         self.counters = {"frames": 0, "stale": 0, "changes": 0, **dict.fromkeys(COUNTS, 0)}
@@ -150,7 +152,7 @@ class Publisher(Node):
             self._changed_until = now.monotonic + CHANGED_FOR
             self.counters["changes"] += 1
         self.log.info("stream changed" if former else "stream begins", stations=len(layout.cfg.stations))
-        self._device.cfg = layout.cfg
+        self._device.cfg = self.changes.counted(layout.cfg)
         yield from self.outlet.configure(self._device, now)
 
     def _tell(self, now: Now, everything: bool = False) -> Iterator[Action]:
@@ -201,11 +203,13 @@ class Publisher(Node):
         return {"counters": counters, "queues": {**theirs["queues"], **queues}, "alarms": alarms}
 
     def _alarms(self, now: Now) -> Iterator[str]:
+        if self.changes.trouble:
+            yield self.changes.trouble
         if self._stale_since is not None and now.monotonic > self._stale_since + STALE_FOR:
             yield f"all that comes is older than {self.settings.oldest / SECOND:g} s: is this machine's clock right?"
         if self.known and self._change_at is None:
-            for pattern in self._stream.choice.vain(self.known.values()):
-                yield f"nothing is called {pattern!r} as `devices` or `channels` want it; nothing is told for it"
+            for name in self._stream.vain(self.known.values()):
+                yield f"nothing is called {name!r} as `devices`, `channels` or `rename` want it; nothing is told for it"
         if self.layout and self.layout.left_out:
             yield (
                 f"no room in stream {self.settings.idcode} for {_some(self.layout.left_out)}: a CFG-2 ends at "
