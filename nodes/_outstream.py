@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 import numpy as np
 from numpy.typing import NDArray
 
-from nodes._outrates import RESELECT, Way, fits_grid, way_of
+from nodes._outrates import LONGEST, RESELECT, Way, fits_grid, ratio_of, way_of
 from nodes._outstations import IDCODE, STATION, Chosen, Format, OwnNames, station_of
 from protocol.c37118 import ConfigurationFrame, Station
 from protocol.messages import FIXED_CHANNELS, Configuration, Table
@@ -106,6 +106,9 @@ class Layout:
     off_grid: list[str]
     """Devices whose instants are not on the stream's grid, by name: some of their rows, or most, are not told."""
 
+    unfiltered: list[str] = field(default_factory=list)
+    """Devices that are too fast for a filter, by name."""
+
     def same_as(self, other: Layout) -> bool:
         """Whether nothing differs for a client, and all is read from the same rows."""
         pairs = zip(self.parts, other.parts, strict=False)
@@ -157,8 +160,9 @@ class Stream:
             for each in told
         }
         stays = self._fitting(stations, former or set(), rate)
+        staying = [each for each in told if each.device in stays]
         parts: dict[tuple[Table, Chosen], list[Configuration]] = {}
-        for each in (each for each in told if each.device in stays):
+        for each in staying:
             parts.setdefault((Table(*each.table), self.choice.of(each)), []).append(each)
         ordered = sorted(parts.items(), key=lambda item: item[0])
         if not ordered:
@@ -168,11 +172,8 @@ class Stream:
             cfg,
             [_part(table, chosen, group, rate, ways[group[0].device]) for (table, chosen), group in ordered],
             [each.link for each in told if each.device not in stays],
-            [
-                each.link
-                for each in told
-                if each.device in stays and not _told_whole(each.table[0], rate, ways[each.device])
-            ],
+            [each.link for each in staying if not _told_whole(each.table[0], rate, ways[each.device])],
+            [each.link for each in staying if "filter" in self.convert and ratio_of(each.table[0], rate) > LONGEST],
         )
 
     def own_names(self, known: Configuration) -> OwnNames:

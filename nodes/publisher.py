@@ -23,6 +23,7 @@ from nodes._convert import Conversion
 from nodes._node import Action, Node, Place
 from nodes._outcount import Changes
 from nodes._outlet import Outlet
+from nodes._outrates import LONGEST
 from nodes._outsettings import Settings
 from nodes._outstream import Layout
 from nodes._relay import Relay
@@ -214,6 +215,11 @@ class Publisher(Node):
             yield (
                 f"no room in stream {self.settings.idcode} for {_some(self.layout.left_out)}: a CFG-2 ends at "
                 f"{self._stream.limit} bytes; spread devices over several publishers, or choose fewer `channels`"
+            )
+        if self.layout and self.layout.unfiltered:
+            yield (
+                f"{_some(self.layout.unfiltered)} in stream {self.settings.idcode}: more than {LONGEST} rows to an "
+                "instant, they are left out and not filtered; set a higher `rate`"
             )
         if self.layout and self.layout.off_grid:
             yield (

@@ -70,6 +70,14 @@ def complex_of(values: Any) -> Any:
     return values[..., 0].astype(float) * np.exp(1j * np.radians(values[..., 1].astype(float)))
 
 
+def test_who_is_too_fast_for_a_filter_is_named() -> None:
+    words = {number(n): configuration(number(n), Table(rate, 1, 0, 0)) for n, rate in ((1, 50), (2, 200), (3, 1))}
+    layout = Stream(1, 2, 1_000_000, Choice(["*"], ["*"], 1), Format(), convert=BOTH).layout(words)
+    assert layout is not None
+    assert layout.unfiltered == ["link 2"]
+    assert [part.way for part in layout.parts] == [AS_IT_IS, FILTER, RESELECT]
+
+
 @pytest.mark.parametrize(("rate", "told", "ratio"), [(50, 25, 2), (50, 10, 5), (100, 50, 2), (50, 1, 50)])
 def test_a_filtered_stream_is_the_convolution_at_its_instants(rate: int, told: int, ratio: int) -> None:
     word, half = signals(rate, 40 * ratio), reach(ratio)
