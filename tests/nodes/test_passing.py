@@ -47,7 +47,9 @@ def cut(word: RawFrames) -> list[bytes]:
 class Heard(World):
     """What it says of frames, as it came over the wire."""
 
-    words: list[RawFrames]
+    def __init__(self, *of_a_world: Any) -> None:
+        super().__init__(*of_a_world)
+        self.words: list[RawFrames] = []
 
     def turn(self) -> None:
         self.now = Now(self.now.monotonic + SECOND // 50, self.now.utc + SECOND // 50)
@@ -59,10 +61,8 @@ class Heard(World):
 
 
 def run(folder: Path, raw: tuple[str, ...], play: Callable[[int, int], bytes] = in_step) -> tuple[Heard, list[int]]:
-    world, counts = world_of(folder, Steps()), []
-    world.__class__ = Heard
-    assert isinstance(world, Heard)
-    world.raw, world.words = raw, []
+    world, counts = world_of(folder, Steps(), Heard), []
+    world.raw = raw
     for tick in range(TURNS):
         for fd, device in world.kernel.sockets.items():
             device.queue += play(fd, tick)
