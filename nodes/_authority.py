@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from nodes._node import Place
-from protocol.messages import Announce, Durable, Fetch, Gone, Numbered, Verdict, Window
+from protocol.messages import Announce, Durable, Fetch, Gone, Numbered, RawFrames, Verdict, Window
 
 
 def speaker(message: Any) -> str:
@@ -38,7 +38,7 @@ class Authority:
     def _entitled(self, message: Any) -> set[str]:
         if isinstance(message, Verdict) and not message.node:
             return self._workers
-        if isinstance(message, Numbered | Announce | Gone | Window):
+        if isinstance(message, Numbered | Announce | Gone | Window | RawFrames):
             return self._sources
         if isinstance(message, Fetch | Durable):
             return self._readers

@@ -11,21 +11,19 @@ from typing import Any
 
 import structlog
 
+from nodes._asked import COMMANDS, Asked, Told
 from nodes._certificates import TlsFault
 from nodes._complaints import Complaints
 from nodes._connections import Connection
 from nodes._door import Doors
 from nodes._node import Action, Unwatch, Watch
 from nodes._tls import Contexts, Session
-from protocol.c37118 import ConfigurationFrame, Splitter
-from protocol.c37118.device import Device
+from protocol.c37118 import Splitter
 from protocol.c37118.events import Send
 from protocol.clock import SECOND, Now
 
 RECEIVE = 4096
 """Bytes of commands that a client is listened to at a time."""
-COMMANDS = 50
-"""Commands of a client in a second; one that says more is cut off."""
 UNSENT = 1 << 17
 """Bytes that the kernel takes of a client's before it has sent them: what waits is to wait with us, and be bounded."""
 TCP_NOTSENT_LOWAT = 25
@@ -44,41 +42,10 @@ class Bounds:
     """Whom its certificate must be issued to; none: anybody."""
 
 
-class Told:
-    """What is said of the stream when asked: encoded once a second at most, however many ask."""
-
-    def __init__(self, device: Device) -> None:
-        self._device = device
-        self._made: dict[int, tuple[int, list[bytes]]] = {}
-
-    @property
-    def cfg(self) -> ConfigurationFrame:
-        return self._device.cfg
-
-    def configuration(self, kind: int, utc: int) -> list[bytes]:
-        """Frames of CFG-1, 2 or 3."""
-        second, frames = self._made.get(kind, (0, []))
-        if second != utc // SECOND:
-            frames = self._device.configuration(kind, utc)
-            self._made[kind] = utc // SECOND, frames
-        return frames
-
-
-class _Asked(Device):
-    """The stream as one client asks for it."""
-
-    def __init__(self, told: Told, header: str) -> None:
-        super().__init__(told.cfg, header, cfg3=told.cfg.version > 1)
-        self.told = told
-
-    def configuration(self, kind: int, utc: int) -> list[bytes]:
-        return self.told.configuration(kind, utc)
-
-
 class Client:
     """One connection. It says what it wants by commands, and is told DATA while it wants them."""
 
-    def __init__(self, end: socket.socket, device: _Asked, session: Session | None, until: int) -> None:
+    def __init__(self, end: socket.socket, device: Asked, session: Session | None, until: int) -> None:
         """`until`: monotonic ns by which a handshake must be done."""
         self.end, self.device, self.session, self.until = end, device, session, until
         self.waiting = bytearray()
@@ -91,7 +58,6 @@ class Client:
         self._put = self._sent = 0
         self._marks: deque[tuple[int, int]] = deque()
         """(bytes that had been put by then, monotonic ns)"""
-        self._second, self._commands = 0, 0
         end.setblocking(False)
         with suppress(OSError):  # it has hung up already, which reading it will show
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -129,10 +95,7 @@ class Client:
         self.push(now)
 
     def _obey(self, frame: bytes, bounds: Bounds, now: Now) -> None:
-        if now.utc // SECOND != self._second:
-            self._second, self._commands = now.utc // SECOND, 0
-        self._commands += 1
-        if self._commands > COMMANDS:
+        if self.device.too_many(now):
             self.over = self.over or f"more than {COMMANDS} commands in a second"
         self.over = self.over or self.too_slow(bounds, now)
         if self.over:
@@ -193,13 +156,13 @@ def _stranger(session: Session, names: tuple[str, ...]) -> str:
 class Clients:
     """All of a stream."""
 
-    def __init__(self, doors: Doors, bounds: Bounds, spontaneous: bool, header: str, complaints: Complaints) -> None:
-        """`spontaneous`: configurations and DATA are told without a command."""
-        self.doors, self.bounds, self.spontaneous, self.header = doors, bounds, spontaneous, header
+    def __init__(self, doors: Doors, bounds: Bounds, spontaneous: bool, stream: str, complaints: Complaints) -> None:
+        """`spontaneous`: configurations and DATA are told without a command. `stream`: its name, for the log."""
+        self.doors, self.bounds, self.spontaneous = doors, bounds, spontaneous
         self.counts = Counter(welcomed=0, too_early=0, cut=0, frames=0)
         self.told: Told | None = None
         self._complaints = complaints
-        self._log = structlog.get_logger().bind(stream=header)
+        self._log = structlog.get_logger().bind(stream=stream)
         self._contexts = Contexts()
         self._by_fd: dict[int, tuple[Client, Connection]] = {}
 
@@ -214,7 +177,7 @@ class Clients:
         """What is told from now on."""
         self.told = told
         for client in self.all:
-            client.device.told, client.device.cfg = told, told.cfg
+            client.device.follow(told)
 
     def accept(self, fd: int, now: Now) -> Iterator[Action]:
         """Somebody is at a door."""
@@ -229,7 +192,7 @@ class Clients:
             yield from self.doors.shut(fault, now)
 
     def _welcome(self, connection: Connection, told: Told, now: Now) -> Iterator[Action]:
-        device = _Asked(told, self.header)
+        device = Asked(told)
         device.on = self.spontaneous
         session, until = None, 0
         if connection.tls:

@@ -11,8 +11,11 @@ what to send back and whether DATA are wanted. Sockets never block; methods yiel
 
 from __future__ import annotations
 
+import ipaddress
 import socket
+import struct
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from nodes._node import Action, Watch
 from protocol.c37118 import Splitter
@@ -157,6 +160,35 @@ def family(address: SocketAddress) -> int:
     return socket.AF_INET6 if ":" in address[0] else socket.AF_INET
 
 
+class Multicast(NamedTuple):
+    """How datagrams to a multicast group leave this machine."""
+
+    ttl: int = 1
+    """Routers that they may pass, and one."""
+    interface: str = ""
+    """Name or IPv4 address of the network interface; none: as the routes say."""
+
+    def apply(self, end: socket.socket, to: SocketAddress) -> None:
+        """Of what this socket sends to a group. Raises OSError where there is no such interface."""
+        ip = ipaddress.ip_address(to[0].partition("%")[0])
+        if not ip.is_multicast:
+            return
+        level = socket.IPPROTO_IPV6 if ip.version == 6 else socket.IPPROTO_IP
+        end.setsockopt(level, socket.IPV6_MULTICAST_HOPS if ip.version == 6 else socket.IP_MULTICAST_TTL, self.ttl)
+        if self.interface and ip.version == 6:
+            end.setsockopt(level, socket.IPV6_MULTICAST_IF, socket.if_nametoindex(self.interface))
+        elif self.interface:
+            end.setsockopt(level, socket.IP_MULTICAST_IF, self._mreqn())
+
+    def _mreqn(self) -> bytes:
+        """struct ip_mreqn of Linux: group, address, index of the interface."""
+        try:
+            address, index = socket.inet_aton(str(ipaddress.IPv4Address(self.interface))), 0
+        except ipaddress.AddressValueError:
+            address, index = bytes(4), socket.if_nametoindex(self.interface)
+        return struct.pack("@4s4si", bytes(4), address, index)
+
+
 class Datagrams(Link):
     """Commands over UDP, answers and DATA to where the last command came from."""
 
@@ -220,9 +252,11 @@ class Datagrams(Link):
 class Spontaneous(Link):
     """DATA over UDP to a fixed place, unasked."""
 
-    def __init__(self, answers: Answers, to: SocketAddress, source: str = "") -> None:
+    def __init__(
+        self, answers: Answers, to: SocketAddress, source: str = "", multicast: Multicast | None = None
+    ) -> None:
         super().__init__(answers)
-        self._to, self._source = to, source
+        self._to, self._source, self._multicast = to, source, multicast
         self._end: socket.socket | None = None
 
     @property
@@ -232,8 +266,14 @@ class Spontaneous(Link):
     def start(self, now: Now) -> Iterator[Action]:
         self._end = socket.socket(family(self._to), socket.SOCK_DGRAM)
         self._end.setblocking(False)
-        if self._source:
-            self._end.bind((self._source, 0))
+        try:
+            if self._source:
+                self._end.bind((self._source, 0))
+            if self._multicast:
+                self._multicast.apply(self._end, self._to)
+        except OSError:
+            self.stop(now)
+            raise
         self.connects += 1
         return iter(())
 

@@ -19,7 +19,7 @@ from nodes import _keys
 from nodes._faults import Lines, suggestion
 from nodes._network import PORTS_EACH, Host
 from nodes._settings import NAME, Settings, fault
-from nodes._wiring import Nodes, NodeSpec, listens
+from nodes._wiring import UDP, Nodes, NodeSpec, listens
 
 _RANGE = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
 TOGETHER = {"receiver": "balancer"}
@@ -128,7 +128,7 @@ def _check_ports(host: Host, nodes: list[NodeSpec], lines: Lines) -> None:
         lines.fault(where, what, f"write ports: {host.first}-{host.first + needed - 1}, or more")
     for node in nodes:
         for setting, listen in listens(node):
-            if host.first <= listen.port <= host.last:
+            if setting != UDP and host.first <= listen.port <= host.last:
                 what = f"{node.name}: port {listen.port} is one of those of host {host.name}"
                 lines.fault(("nodes", node.name, setting), what, f"take one outside {host.first}-{host.last}")
 

@@ -18,7 +18,7 @@ class Kind:
     what: str
     """What it does, in a line."""
     node: str
-    """Its class in `nodes.<kind>`, beside `Settings`."""
+    """Its class in `nodes.<kind>`, beside `Settings`, or what makes one."""
     reads: tuple[str, ...] = ()
     """Kinds that its `from` may name; none: it has no `from`."""
     needs: tuple[str, ...] = ()
@@ -59,10 +59,10 @@ KINDS: dict[str, Kind] = {
         "judges windows with an algorithm", "Detector", reads=("trigger",), needs=("trigger",), copies=True, order=40
     ),
     "publisher": Kind(
-        "aligned slots as an output stream for other control centres",
-        "Publisher",
-        reads=("concentrator",),
-        needs=("concentrator",),
+        "aligned slots, or one device's frames, as an output stream for other control centres",
+        "publisher",
+        reads=("concentrator", "receiver"),
+        needs=("concentrator", "receiver"),
         order=20,
     ),
     "archiver": Kind(

@@ -21,6 +21,7 @@ from nodes._link import Link
 from nodes._manners import Configurations, Rates
 from nodes._node import Actions
 from nodes._oddities import Oddities
+from nodes._passing import Passing
 from nodes._rows import COLUMNS, CORRUPT, LOST, REFUSED, Books, Rows
 from nodes._state import SOURCES
 from nodes._stream import Writer
@@ -50,9 +51,16 @@ class Links:
     """See the module."""
 
     def __init__(
-        self, writer: Writer, balancers: Balancers, plausible: int, rates: Rates, configurations: Configurations
+        self,
+        writer: Writer,
+        balancers: Balancers,
+        plausible: int,
+        rates: Rates,
+        configurations: Configurations,
+        raw: Sequence[str] = (),
     ) -> None:
-        """`plausible`: a time this far [ns] off its stream's own recent times is implausible."""
+        """`plausible`: a time this far [ns] off its stream's own recent times is implausible. `raw`: links whose frames
+        are told as they come, by name."""
         self.writer, self.balancers = writer, balancers
         self.carriers: dict[int, Link] = {}
         """Link number -> the link that carries it now."""
@@ -77,6 +85,7 @@ class Links:
         """Bytes of DATA that were taken, of DATA that were not."""
         self.rates, self._configurations = rates, configurations
         self._oddities = Oddities()
+        self.passing = Passing(writer.node, raw)
         self._came: dict[Link, None] = {}
         """Links with DATA since the last flush, besides those read in bulk."""
 
@@ -96,6 +105,7 @@ class Links:
             yield from self.say_configuration(link, now)
             for source, part in link.by_source(frames):
                 self.rows.add(source, part)
+            self.passing.add(number, frames)
         for column, frames_counted in enumerate(link.unbooked):
             if column:
                 self.books.add(number, link.stations, column, frames_counted)
@@ -136,6 +146,7 @@ class Links:
         self.pairing.closed(link)
         if self.carriers.get(link.number) is link:
             self.forget_rows(link)
+            self.passing.forget(link.number)
             del self.carriers[link.number]
         link.number = 0
 
@@ -237,6 +248,7 @@ class Links:
                 self.used += sum(map(len, part))
                 if part:
                     self.rows.add(source, part)
+                    self.passing.add(link.number, part)
             return
         self.used += 0 if link.refused else sum(map(len, frames))
         self._touch(link)
@@ -272,6 +284,7 @@ class Links:
         """DATA of links whose sessions are steady, within their rates."""
         self.used += taken.frames.size
         self.rows.add_block(taken.layout, taken.frames, taken.links)
+        self.passing.add_block(taken)
 
     def damage(self, link: Link, splitter: Splitter, now: Now) -> None:
         """Book what the splitter found to be damaged since the last look."""
@@ -336,6 +349,7 @@ class Links:
                 self.balancers.say(link.balancer, "open", connection=link.connection)
             elif isinstance(event, Heard):
                 self.counts["headers"] += 1
+                self.passing.heard(link.number, event.header)
                 self.complain(link, "headers that nobody asked for", now, least=MANY_HEADERS)
             elif isinstance(event, Ended) and not link.secondary:
                 link.over = event.reason
@@ -385,6 +399,7 @@ class Links:
         for source, codec in link.sources.items():
             self.rows.configure(source, codec)
         assert link.codec
+        self.passing.configure(link.number, link.identity["name"], link.codec.cfg)
         for message in told(link.tongue, link.codec.cfg, link.number, link.identity):
             yield self.writer.say(message)
 

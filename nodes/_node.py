@@ -88,6 +88,8 @@ class Place:
     """Own folder for what must outlive the process; None: it keeps no journal (a node run alone, tests)."""
     network: Network | None = None
     """Where the others are, if the pipeline has several hosts."""
+    raw: tuple[str, ...] = ()
+    """Names of the links whose frames a reader wants as they come."""
 
 
 class Node:

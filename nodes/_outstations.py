@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NamedTuple
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import Field
 
@@ -20,10 +22,14 @@ from protocol.messages import Configuration
 COMPONENTS = {"zero": 0, "positive": 1, "negative": 2, "A": 4, "B": 5, "C": 6}
 UNKNOWN = 3
 """Component that the standard reserves."""
-RESELECTED = 1 << 3
-"""PHSCALE: down-sampled by reselection."""
 LOWEST_SCALE, HIGHEST_SCALE = 1 / PHUNITS, 0xFFFFFF / PHUNITS
 """V or A per bit: PHUNIT has 24 bits of 10 uV."""
+
+
+STATION, IDCODE = "station", "idcode"
+OwnNames = Mapping[str, str | int]
+"""Of a device: `station` and `idcode`, and channels by what the device calls them."""
+Channel = TypeVar("Channel", Phasor, Analog)
 
 
 class Chosen(NamedTuple):
@@ -58,20 +64,29 @@ class Format(Settings):
         return POLAR * self.polar + sum(bit for how, bit in bits if how == "float")
 
 
-def station_of(known: Configuration, chosen: Chosen, form: Format, rate: int) -> Station:
-    """The station of a device in a stream of this DATA_RATE."""
+def station_of(
+    known: Configuration, chosen: Chosen, form: Format, modified: int = 0, own: OwnNames | None = None
+) -> Station:
+    """The station of a device in a stream. `modified`: flags of PHSCALE that tell what was done to its phasors; `own`:
+    names by which it is told. Its CFGCNT is 0: the stream counts its own changes."""
+    own = own or {}
+    called = {name: str(each) for name, each in own.items()}
     detail = known.detail
     return Station(
-        name=known.name,
-        idcode=known.station,
+        name=called.get(STATION, known.name),
+        idcode=int(own.get(IDCODE, known.station)),
         format=form.word,
-        phasors=tuple(_phasor(known, k, form, _pace(rate) < _pace(known.table[0])) for k in chosen.phasors),
-        analogs=tuple(_analog(known, k) for k in chosen.analogs),
+        phasors=tuple(_renamed(_phasor(known, k, form, modified), called) for k in chosen.phasors),
+        analogs=tuple(_renamed(_analog(known, k), called) for k in chosen.analogs),
         digitals=tuple(
-            Digital(tuple(known.digitals[k]), known.digital_normal[k], known.digital_valid[k]) for k in chosen.digitals
+            Digital(
+                tuple(called.get(each, each) for each in known.digitals[k]),
+                known.digital_normal[k],
+                known.digital_valid[k],
+            )
+            for k in chosen.digitals
         ),
         nominal=known.nominal,
-        changes=known.count,
         global_id=bytes.fromhex(detail.get("global_id", "")).ljust(16, b"\0")[:16],
         latitude=known.latitude,
         longitude=known.longitude,
@@ -82,7 +97,11 @@ def station_of(known: Configuration, chosen: Chosen, form: Format, rate: int) ->
     )
 
 
-def _phasor(known: Configuration, k: int, form: Format, reselected: bool) -> Phasor:
+def _renamed(channel: Channel, called: Mapping[str, str]) -> Channel:
+    return replace(channel, name=called.get(channel.name, channel.name))
+
+
+def _phasor(known: Configuration, k: int, form: Format, modified: int) -> Phasor:
     current = known.phasor_units[k] == "A"
     more = _at(known.detail.get("phasor_channels"), k, {})
     scale = 1.0  # floats are V and A already
@@ -95,7 +114,7 @@ def _phasor(known: Configuration, k: int, form: Format, reselected: bool) -> Pha
         kind=int(current),
         scale=scale,
         component=COMPONENTS.get(more.get("component", ""), UNKNOWN),
-        modified=more.get("modified", 0) | RESELECTED * reselected,
+        modified=more.get("modified", 0) | modified,
         user=more.get("user", 0),
     )
 
@@ -108,11 +127,6 @@ def _analog(known: Configuration, k: int) -> Analog:
         kind = int(word.removeprefix("user "))
     whole = own != 0 and own == round(own) and abs(own) < 1 << 23
     return Analog(known.analogs[k], kind=kind, scale=own if whole else 1.0)
-
-
-def _pace(rate: int) -> float:
-    """Frames a second."""
-    return float(rate) if rate > 0 else -1.0 / rate
 
 
 def _format_of(known: Configuration) -> int:

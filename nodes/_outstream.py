@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nodes._outstations import Chosen, Format, station_of
+from nodes._outrates import LONGEST, RESELECT, Way, fits_grid, ratio_of, way_of
+from nodes._outstations import IDCODE, STATION, Chosen, Format, OwnNames, station_of
 from protocol.c37118 import ConfigurationFrame, Station
 from protocol.messages import FIXED_CHANNELS, Configuration, Table
 
@@ -48,13 +49,14 @@ class Choice:
         words = list(known)
         told = [word for word in words if self.takes(word)]
         names = {name for word in words for name in (word.link, word.name)}
-        labels = {
-            label
-            for word in told
-            for label in (*word.phasors, *word.analogs, *(each for d in word.digitals for each in d))
-        }
+        labels = {label for word in told for label in labels_of(word)}
         found = [each for each in self.devices if not _matches(names, [each])]
         return found + [each for each in self.channels if told and not _matches(labels, [each]) and each != "*"]
+
+
+def labels_of(word: Configuration) -> Iterator[str]:
+    """Names of all channels of a device."""
+    yield from (*word.phasors, *word.analogs, *(each for digital in word.digitals for each in digital))
 
 
 def _matches(names: Iterable[str], patterns: list[str]) -> bool:
@@ -73,6 +75,15 @@ class Part:
     """[c] which of the table's value channels."""
     digitals: NDArray[np.intp]
     """[d] which of its digital words."""
+    way: Way = RESELECT
+    """How its rows come to the instants of the stream."""
+    rate: int = 0
+    """DATA_RATE that they have then; 0: the table's own."""
+
+    @property
+    def pace(self) -> int:
+        """DATA_RATE of the rows that are told."""
+        return self.rate or self.table.rate
 
     def same_as(self, other: Part) -> bool:
         """Whether the same is read from the same rows."""
@@ -94,6 +105,9 @@ class Layout:
     """Devices that there is no room for, by name."""
     off_grid: list[str]
     """Devices whose instants are not on the stream's grid, by name: some of their rows, or most, are not told."""
+
+    unfiltered: list[str] = field(default_factory=list)
+    """Devices that are too fast for a filter, by name."""
 
     def same_as(self, other: Layout) -> bool:
         """Whether nothing differs for a client, and all is read from the same rows."""
@@ -118,6 +132,10 @@ class Stream:
     format: Format
     limit: int = MAX_FRAME
     """Bytes of a frame."""
+    convert: tuple[str, ...] = ()
+    """How rows of other rates are brought to this stream's, besides leaving some out: `filter`, `interpolate`."""
+    rename: Mapping[str, OwnNames] = field(default_factory=dict)
+    """Names that devices, by the one in the site file or their own, are told by."""
 
     @property
     def empty(self) -> ConfigurationFrame:
@@ -134,10 +152,17 @@ class Stream:
         if not told:
             return None
         rate = self.choice.rate or _usual(each.table[0] for each in told)
-        stations = {each.device: station_of(each, self.choice.of(each), self.format, rate) for each in told}
+        ways = {each.device: way_of(each.table[0], rate, self.convert) for each in told}
+        stations = {
+            each.device: station_of(
+                each, self.choice.of(each), self.format, ways[each.device].flags, self.own_names(each)
+            )
+            for each in told
+        }
         stays = self._fitting(stations, former or set(), rate)
+        staying = [each for each in told if each.device in stays]
         parts: dict[tuple[Table, Chosen], list[Configuration]] = {}
-        for each in (each for each in told if each.device in stays):
+        for each in staying:
             parts.setdefault((Table(*each.table), self.choice.of(each)), []).append(each)
         ordered = sorted(parts.items(), key=lambda item: item[0])
         if not ordered:
@@ -145,10 +170,26 @@ class Stream:
         cfg = self._frame([stations[each.device] for _, group in ordered for each in group], rate)
         return Layout(
             cfg,
-            [_part(table, chosen, group) for (table, chosen), group in ordered],
+            [_part(table, chosen, group, rate, ways[group[0].device]) for (table, chosen), group in ordered],
             [each.link for each in told if each.device not in stays],
-            [each.link for each in told if each.device in stays and not _fits_grid(each.table[0], rate)],
+            [each.link for each in staying if not _told_whole(each.table[0], rate, ways[each.device])],
+            [each.link for each in staying if "filter" in self.convert and ratio_of(each.table[0], rate) > LONGEST],
         )
+
+    def own_names(self, known: Configuration) -> OwnNames:
+        """What a device is called in this stream, where it has another name."""
+        return {**self.rename.get(known.name, {}), **self.rename.get(known.link, {})}
+
+    def vain(self, known: Iterable[Configuration]) -> list[str]:
+        """What nothing answers to: patterns of the choice, devices and channels to be renamed."""
+        words = list(known)
+        found = self.choice.vain(words)
+        for device, own in self.rename.items():
+            named = [word for word in words if device in (word.link, word.name)]
+            labels = {label for word in named for label in labels_of(word)}
+            found += [each for each in own if named and each not in labels and each not in (STATION, IDCODE)]
+            found += [] if named else [device]
+        return found
 
     def _frame(self, stations: list[Station], rate: int) -> ConfigurationFrame:
         return ConfigurationFrame(
@@ -172,7 +213,7 @@ class Stream:
         return stays
 
 
-def _part(table: Table, chosen: Chosen, group: list[Configuration]) -> Part:
+def _part(table: Table, chosen: Chosen, group: list[Configuration], rate: int, way: Way) -> Part:
     ends = [FIXED_CHANNELS + 2 * k + part for k in chosen.phasors for part in (0, 1)]
     first_analog = FIXED_CHANNELS + 2 * table.phasors
     channels = [*range(FIXED_CHANNELS), *ends, *(first_analog + k for k in chosen.analogs)]
@@ -181,6 +222,8 @@ def _part(table: Table, chosen: Chosen, group: list[Configuration]) -> Part:
         np.array([each.device for each in group], np.uint32),
         np.array(channels, np.intp),
         np.array(chosen.digitals, np.intp),
+        way,
+        rate if way.converts else 0,
     )
 
 
@@ -190,8 +233,6 @@ def _usual(rates: Iterable[int]) -> int:
     return max(counts, key=lambda rate: (counts[rate], rate))
 
 
-def _fits_grid(rate: int, told: int) -> bool:
-    """Whether the instants of one rate are all instants of the other, or the other way round."""
-    if rate > 0 and told > 0:
-        return rate % told == 0 or told % rate == 0
-    return rate > 0 or told > 0 or max(-rate, -told) % min(-rate, -told) == 0
+def _told_whole(rate: int, told: int, way: Way) -> bool:
+    """Whether no rows are left out but those between the instants of a slower stream."""
+    return way.converts or fits_grid(rate, told)

@@ -31,7 +31,7 @@ from nodes._node import Place
 from nodes._runfolder import run_folder
 from nodes._settings import NAME, Names, Settings
 from nodes._site import Site
-from nodes._wiring import Nodes, NodeSpec, check_run, check_shared, check_wires, dialled
+from nodes._wiring import Nodes, NodeSpec, check_raw, check_run, check_shared, check_wires, dialled
 
 MAX_COPIES = 64
 COMMON = ("kind", "from", "copies", "host")
@@ -118,6 +118,7 @@ class Pipeline:
             pipeline=str(self.path),
             journal=self.journal / process,
             network=self.network,
+            raw=tuple(each.raw for each in self.nodes.values() if each.raw and node.name in each.sources),
         )
 
 
@@ -145,6 +146,7 @@ def load(path: Path, only: str | None = None, here: str | None = None) -> Pipeli
         if only is None or only in node.processes:
             nodes[name] = _with_settings(node, entries, nodes, path, hosts, lines)
     check_shared(nodes, lines)
+    check_raw(nodes, lines)
     _hosts.check(nodes, hosts, lines)
     journal = _folder(path.resolve(), data, "journal", f"../data/journal/{path.stem}", lines)
     keys = _folder(path.resolve(), data, "keys", "../config/keys", lines)
@@ -220,7 +222,15 @@ def _common(name: str, entry: Any, lines: Lines) -> NodeSpec | None:
         return None
     if common.copies > 1 and not KINDS[common.kind].copies:
         lines.fault((*path, "copies"), f"{name}: the work of a {common.kind} can't be shared", "leave copies out")
-    return NodeSpec(name, common.kind, tuple(common.from_), common.copies, host=common.host)
+    raw = entry.get("raw") if common.kind == "publisher" else ""
+    return NodeSpec(
+        name,
+        common.kind,
+        tuple(common.from_),
+        common.copies,
+        host=common.host,
+        raw=raw if isinstance(raw, str) else "",
+    )
 
 
 def _with_settings(

@@ -71,6 +71,8 @@ class Slots:
         before `origin` were never to be told; an instant waits `wait` [ns] for the other tables."""
         self.parts, self.rate, self.version, self.wait = list(parts), rate, version, wait
         self.counts = dict.fromkeys(COUNTS, 0)
+        self._pace = {part.table: part.pace for part in self.parts}
+        """Table -> DATA_RATE of the rows that come; where they are converted, the stream's."""
         self.muted: set[int] = set()
         """Devices whose rows mean something else than the layout says: they are told as absent."""
         self._next, self._origin = int(clock.slot_of(begin, rate)), int(clock.slot_of(origin, rate))
@@ -100,7 +102,7 @@ class Slots:
         if not mine or not word.slot.size:
             return
         self._look_at_clock(now)
-        time = clock.slot_time(word.slot, table.rate)
+        time = clock.slot_time(word.slot, self._pace[table])
         place, fits = clock.slot_of(time, self.rate), on_grid(time, self.rate)
         found = [(k, *self._find(k, word.device)) for k in mine]
         for row, (at, told, when) in enumerate(zip(place.tolist(), fits.tolist(), time.tolist(), strict=True)):
@@ -163,7 +165,7 @@ class Slots:
         """Whether all tables that stand on this instant have got there."""
         time = clock.slot_time(at, self.rate)
         return all(
-            (reached and min(reached.values()) >= at) or not on_grid(time, table.rate)
+            (reached and min(reached.values()) >= at) or not on_grid(time, self._pace[table])
             for table, reached in self._reached.items()
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from nodes import _dialing
-from nodes._devicelink import DeviceAnswers, Spontaneous
+from nodes._devicelink import DeviceAnswers, Multicast, Spontaneous
 from nodes._node import Action
 from nodes._settings import Address
 from protocol.c37118.device import Device
@@ -18,8 +18,8 @@ AGAIN = 10 * SECOND
 class Unasked:
     """All places. One that can't be found, or takes nothing, is an alarm and harms no other."""
 
-    def __init__(self, places: Sequence[Address], device: Device) -> None:
-        self._device = device
+    def __init__(self, places: Sequence[Address], device: Device, multicast: Multicast) -> None:
+        self._device, self._multicast = device, multicast
         self._links: dict[Address, Spontaneous] = {}
         self._missing = dict.fromkeys(places, "")
         self._search_at = 0
@@ -39,7 +39,7 @@ class Unasked:
         self._search_at = now.monotonic + AGAIN
         for place in list(self._missing):
             try:
-                link = Spontaneous(DeviceAnswers(self._device), _dialing.resolve(place)[1])
+                link = Spontaneous(DeviceAnswers(self._device), _dialing.resolve(place)[1], multicast=self._multicast)
                 yield from link.start(now)
             except OSError as fault:
                 self._missing[place] = fault.strerror or str(fault)

@@ -16,6 +16,8 @@ IPC_PATH_LIMIT = 107
 """Bytes of a unix socket's path (sun_path less its NUL)."""
 LONGEST_SUFFIX = ".handover.new"
 """Of the sockets that a process opens in the runtime folder (others: .inbox, .news)."""
+UDP = "listen_udp"
+"""The setting of a port of UDP; the others are of TCP."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class NodeSpec:
     """Its own settings; None before they are checked, or where only the wiring was asked for."""
     host: str = ""
     """Name of the host that its processes run on; "" if the pipeline has but one."""
+    raw: str = ""
+    """Name of the link whose frames it wants as they come."""
 
     @property
     def processes(self) -> list[str]:
@@ -143,14 +147,16 @@ def check_shared(nodes: Nodes, lines: Lines) -> None:
     """What two nodes of a host can't have both: a port to listen on (`0.0.0.0` takes it everywhere), a folder to
     archive in.
     """
-    ports: list[tuple[NodeSpec, Address]] = []
+    ports: tuple[list[tuple[NodeSpec, Address]], ...] = [], []
+    """Of TCP, of UDP."""
     folders: dict[tuple[str, str], str] = {}
     for node in nodes.values():
         for setting, listen in listens(node):
-            for other in (other for other, theirs in ports if other.host == node.host and _clash(theirs, listen)):
+            taken = ports[setting == UDP]
+            for other in (other for other, theirs in taken if other.host == node.host and _clash(theirs, listen)):
                 what = f"{node.name}: port {listen.port} is taken by {other.name}"
                 lines.fault(("nodes", node.name, setting), what, "give each its own port")
-            ports.append((node, listen))
+            taken.append((node, listen))
         if node.kind == "archiver" and (path := getattr(node.settings, "path", None)) is not None:
             owner = folders.setdefault((node.host, os.path.normpath(path)), node.name)
             if owner != node.name:
@@ -164,8 +170,20 @@ PORTS = ("listen", "listen_tls", "listen_gbt26865", "data_listen")
 
 def listens(node: NodeSpec) -> list[tuple[str, Address]]:
     """Where a node listens, by setting; any free port is left out."""
-    found = [(setting, getattr(node.settings, setting, None)) for setting in PORTS]
+    found = [(setting, getattr(node.settings, setting, None)) for setting in (*PORTS, UDP)]
     return [(setting, listen) for setting, listen in found if isinstance(listen, Address) and listen.port]
+
+
+def check_raw(nodes: Nodes, lines: Lines) -> None:
+    """Who passes frames on reads receivers, all other publishers concentrators."""
+    for node in (each for each in nodes.values() if each.kind == "publisher"):
+        kind = "receiver" if node.raw else "concentrator"
+        for source in (nodes[name] for name in node.sources if name in nodes):
+            if source.kind == ("concentrator" if node.raw else "receiver"):
+                what = f"{node.name}: {'with' if node.raw else 'without'} raw a publisher can't read {source.name}"
+                lines.fault(
+                    ("nodes", node.name, "from"), f"{what}, {_a(source.kind)}", f"it reads {_names(nodes, (kind,))}"
+                )
 
 
 def _clash(one: Address, other: Address) -> bool:

@@ -18,19 +18,17 @@ from typing import Any
 import numpy as np
 import structlog
 
-from nodes._certificates import TlsFault
-from nodes._clients import Bounds, Clients, Told
 from nodes._complaints import Complaints
-from nodes._door import Doors
-from nodes._limits import Limits
-from nodes._node import Action, Node, Place, StartError
+from nodes._convert import Conversion
+from nodes._node import Action, Node, Place
+from nodes._outcount import Changes
+from nodes._outlet import Outlet
+from nodes._outrates import LONGEST
 from nodes._outsettings import Settings
 from nodes._outstream import Layout
-from nodes._siteforms import plain
+from nodes._relay import Relay
 from nodes._slots import COUNTS, Ready, Slots
 from nodes._stream import Reader
-from nodes._tls import CertificateWatch
-from nodes._unasked import Unasked
 from protocol.c37118 import fractions
 from protocol.c37118.concentrated import Concentrated
 from protocol.c37118.device import Device
@@ -52,54 +50,32 @@ class Publisher(Node):
         self.settings, self.place = settings, place
         self.log = structlog.get_logger().bind(node=place.name)
         self.reader = Reader(place.name)
-        self.complaints = Complaints(self.log)
         self.known: dict[int, Configuration] = {}
         self.layout: Layout | None = None
         self.encoder: Concentrated | None = None
+        self.changes = Changes(place.journal)
+        self.conversion = Conversion()
         self.slots: Slots | None = None
         self.counters = {"frames": 0, "stale": 0, "changes": 0, **dict.fromkeys(COUNTS, 0)}
         self._stream = settings.stream
-        self._device = Device(self._stream.empty, f"{place.site.get('station', '')}: {place.node}")
-        self.clients = self._clients()
-        self.unasked = Unasked(settings.udp, self._device)
-        self._certificates = CertificateWatch(settings.tls)
+        header = f"{place.site.get('station', '')}: {place.node}"
+        limit, cfg3 = self._stream.limit, settings.version > 1
+        self._device = Device(self._stream.empty, header, cfg3=cfg3, largest=limit)
+        self.outlet = Outlet(settings, self._device, Complaints(self.log))
         self._change_at: int | None = None
-        self._changed_until = self._announce_at = 0
+        self._changed_until = 0
         self._pause = settings.gather
         self._stale_since: int | None = None
         self._origin = 0
         """ns UTC: what was measured before is not ours to tell."""
 
-    def _clients(self) -> Clients:
-        s = self.settings
-        limits = Limits(s.clients, s.per_address, s.calls, "clients")
-        doors = Doors(limits, s.keepalive, self.complaints, "`admit_from` has no network that it is in")
-        bounds = Bounds(s.queue, s.oldest, tuple(s.names))
-        return Clients(doors, bounds, s.spontaneous, self._device.header, self.complaints)
-
     def start(self, now: Now) -> Iterator[Action]:
         """Open the doors. Raises StartError."""
-        s, doors = self.settings, self.clients.doors
-        try:
-            s.check()
-        except TlsFault as problem:
-            raise StartError(str(problem)) from problem
-        if s.listen:
-            doors.open("listen", s.listen, self._may_call)
-        if s.listen_tls and s.tls:
-            doors.open("listen_tls", s.listen_tls, self._may_call, s.tls.terms(dialled=False))
-        yield from doors.watch()
-        yield from self.unasked.search(now)
-
-    def _may_call(self, address: str) -> bool:
-        return not self.settings.admit_from or any(plain(address) in network for network in self.settings.admit_from)
+        return self.outlet.open(now)
 
     def ready(self, fd: int, now: Now) -> Iterator[Action]:
         """A door, or a client."""
-        if fd in self.clients.doors.fds:
-            yield from self.clients.accept(fd, now)
-        else:
-            yield from self.clients.read(fd, now)
+        return self.outlet.ready(fd, now)
 
     def receive(self, message: Any, now: Now) -> Iterator[Action]:
         """Words of the concentrators."""
@@ -110,9 +86,8 @@ class Publisher(Node):
         yield from self._tell(now)
 
     def wake_at(self) -> int | None:
-        waits = [self.reader.wake_at(), self._change_at, self.clients.wake_at(), self.unasked.due]
+        waits = [self.reader.wake_at(), self._change_at, self.outlet.wake_at()]
         waits.append(self.slots.wake_at() if self.slots is not None else None)
-        waits.append(self._announce_at if self.layout else None)
         return min((at for at in waits if at is not None), default=None)
 
     def wake(self, now: Now) -> Iterator[Action]:
@@ -121,23 +96,20 @@ class Publisher(Node):
         if self._change_at is not None and now.monotonic >= self._change_at:
             yield from self._change(now)
         yield from self._tell(now)
-        yield from self.clients.wake(now)
-        yield from self.unasked.search(now)
-        if self.layout and now.monotonic >= self._announce_at:
-            yield from self._announce(now)
+        yield from self.outlet.wake(now)
 
     def stop(self, now: Now) -> Iterator[Action]:
         """Clients are hung up on; what they had not taken is not told any more."""
-        self.clients.close(now)
-        self.unasked.stop(now)
+        self.outlet.close(now)
         return iter(())
 
     # ── what is told ────────────────────────────────────────────────────────────────────────────────────────
 
     def _take(self, word: Numbered, now: Now) -> None:
         if isinstance(word, Snapshots):
-            if self.slots is not None:
-                self.slots.add(word, now)
+            told = self.conversion.take(word, now)
+            if self.slots is not None and told is not None:
+                self.slots.add(told, now)
         elif isinstance(word, Configuration):
             before = self.known.get(word.device)
             if before is not None and (before.version, before.table) == (word.version, word.table):
@@ -148,6 +120,7 @@ class Publisher(Node):
                 self._change_at = now.monotonic + self._pause
             if self.slots is not None and before is not None and _meaning(before) != _meaning(word):
                 self.slots.mute(word.device)
+                self.conversion.forget(word.device)
 
     def _change(self, now: Now) -> Iterator[Action]:
         """The stream as the devices are now; what waits goes out in its former form."""
@@ -165,7 +138,9 @@ class Publisher(Node):
             begin = self.slots.end
         self.layout, s = layout, self.settings
         self.encoder = Concentrated(layout.cfg, [len(part.devices) for part in layout.parts])
-        self.slots = Slots(layout.parts, layout.cfg.rate, s.version, s.wait, begin, self._origin)
+        self.conversion.follow(layout.parts)
+        wait = s.wait + self.conversion.delay
+        self.slots = Slots(layout.parts, layout.cfg.rate, s.version, wait, begin, self._origin)
         if not told:
             yield from self._tell_change(layout, former, now)
 
@@ -178,23 +153,15 @@ class Publisher(Node):
             self._changed_until = now.monotonic + CHANGED_FOR
             self.counters["changes"] += 1
         self.log.info("stream changed" if former else "stream begins", stations=len(layout.cfg.stations))
-        self._device.cfg = layout.cfg
-        self.clients.configure(Told(self._device))
-        yield from self._announce(now)
-
-    def _announce(self, now: Now) -> Iterator[Action]:
-        """The configuration, unasked."""
-        self._announce_at = now.monotonic + self.settings.announce
-        if self.unasked:
-            self.unasked.tell(self._device.configuration(2, now.utc), 0)
-        yield from self.clients.announce(now)
+        self._device.cfg = self.changes.counted(layout.cfg)
+        yield from self.outlet.configure(self._device, now)
 
     def _tell(self, now: Now, everything: bool = False) -> Iterator[Action]:
         """Instants that can go out."""
         ready = self.slots.take(now, everything) if self.slots is not None else None
         if ready is None or self.encoder is None:
             return
-        old = int(np.searchsorted(ready.time, now.utc - self.settings.oldest))
+        old = int(np.searchsorted(ready.time, now.utc - self.settings.oldest - self.conversion.delay))
         self.counters["stale"] += old
         if old == ready.time.size:
             self._stale_since = self._stale_since or now.monotonic
@@ -202,8 +169,7 @@ class Publisher(Node):
         self._stale_since = None
         frames = self._frames(ready.behind(old), now)
         self.counters["frames"] += len(frames)
-        yield from self.clients.tell(frames, now)
-        self.unasked.tell(frames, 1)
+        yield from self.outlet.tell(frames, now)
 
     def _frames(self, ready: Ready, now: Now) -> list[bytes]:
         assert self.encoder is not None
@@ -221,38 +187,50 @@ class Publisher(Node):
             self.counters[name] += slots.counts[name]
 
     def health(self, now: Now) -> dict[str, Any]:
-        theirs, slots = self.clients.health(), self.slots
+        theirs, slots = self.outlet.health(now), self.slots
+        lost = {name: self.counters[name] + (slots.counts[name] if slots is not None else 0) for name in COUNTS}
+        for name, count in self.conversion.counts.items():
+            lost[name] += count
         counters = {
             **theirs["counters"],
             **self.counters,
-            **{name: self.counters[name] + (slots.counts[name] if slots is not None else 0) for name in COUNTS},
+            **lost,
             "stations": len(self.layout.cfg.stations) if self.layout else 0,
-            "datagrams": self.unasked.sent,
-            "datagrams_dropped": self.unasked.dropped,
             "fetched": self.reader.fetched,
             "lost": self.reader.lost,
         }
         queues = {"instants": 0 if slots is None else len(slots), "behind": self.reader.behind}
-        alarms = [*self._alarms(now), *self._certificates.alarms(now), *self.complaints.alarms(now)]
+        alarms = [*self._alarms(now), *theirs["alarms"]]
         return {"counters": counters, "queues": {**theirs["queues"], **queues}, "alarms": alarms}
 
     def _alarms(self, now: Now) -> Iterator[str]:
-        yield from self.unasked.alarms()
+        if self.changes.trouble:
+            yield self.changes.trouble
         if self._stale_since is not None and now.monotonic > self._stale_since + STALE_FOR:
             yield f"all that comes is older than {self.settings.oldest / SECOND:g} s: is this machine's clock right?"
         if self.known and self._change_at is None:
-            for pattern in self._stream.choice.vain(self.known.values()):
-                yield f"nothing is called {pattern!r} as `devices` or `channels` want it; nothing is told for it"
+            for name in self._stream.vain(self.known.values()):
+                yield f"nothing is called {name!r} as `devices`, `channels` or `rename` want it; nothing is told for it"
         if self.layout and self.layout.left_out:
             yield (
                 f"no room in stream {self.settings.idcode} for {_some(self.layout.left_out)}: a CFG-2 ends at "
                 f"{self._stream.limit} bytes; spread devices over several publishers, or choose fewer `channels`"
+            )
+        if self.layout and self.layout.unfiltered:
+            yield (
+                f"{_some(self.layout.unfiltered)} in stream {self.settings.idcode}: more than {LONGEST} rows to an "
+                "instant, they are left out and not filtered; set a higher `rate`"
             )
         if self.layout and self.layout.off_grid:
             yield (
                 f"stream {self.settings.idcode} tells other instants than those of {_some(self.layout.off_grid)}: most "
                 "of their rows are left out; set `rate`, or give them a publisher of their own"
             )
+
+
+def publisher(settings: Settings, place: Place) -> Node:
+    """The one that these settings want."""
+    return Relay(settings, place) if settings.raw else Publisher(settings, place)
 
 
 def _some(names: list[str]) -> str:

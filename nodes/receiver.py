@@ -137,7 +137,7 @@ class Receiver(Node):
         self.writer = Writer(self.place.name, 0, settings.memory, self.keeper, needed)
         rates = Rates(settings.rate, settings.backlog)
         configurations = Configurations(period(settings.configurations))
-        self.links = Links(self.writer, self.balancers, settings.plausible, rates, configurations)
+        self.links = Links(self.writer, self.balancers, settings.plausible, rates, configurations, self.place.raw)
         self.notebook = Notebook(state, self.links) if self.keeper else None
         session = MasterSettings(cfg3=settings.cfg3, wait=settings.answer)
         table = self.place.site.get("smd_table")
@@ -187,6 +187,7 @@ class Receiver(Node):
         yield from self._hear_balancers(now)
         yield from self.reading.read(now)
         yield from self.links.flush(now)
+        yield from self.links.passing.say(now)
         if now.monotonic >= self.look_at:
             self.look_at = now.monotonic + LOOK_AROUND
             yield from self.reading.look_around(now)

@@ -435,6 +435,26 @@ class Durable:
     next: Count
 
 
+@message(b"RAW")
+@dataclass(frozen=True)
+class RawFrames:
+    """Frames of one link as its device sent them, for those who pass them on. Not numbered: best effort.
+
+    DATA in order of arrival, and before the first that they hold for, and again once a second, the frames of their
+    configuration, and of a header if the device told one.
+    """
+
+    node: str
+    """The receiver's process name."""
+    link: Number2
+    name: str
+    """Name of the link in the site file, or as admitted."""
+    sizes: Annotated[U4, "n"]
+    """[n] bytes of each frame."""
+    frames: Annotated[U1, "b"]
+    """[b] all of them, one behind the other."""
+
+
 @message(b"HEA")
 @dataclass(frozen=True)
 class Health:

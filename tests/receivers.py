@@ -325,6 +325,8 @@ class World:
         self.kernel, self.balancer = Kernel(steps), Balancer(steps, known)
         self.now = Now(10**12, 1_600_000_000 * SECOND)
         self.receiver: Receiver | None = None
+        self.raw: tuple[str, ...] = ()
+        """Links whose frames are wanted as they come."""
         self.deaths = 0
         PlainKeeper.steps = steps
 
@@ -364,7 +366,7 @@ class World:
 
     def _start(self) -> None:
         place = Place(name="receivers.1", node="receivers", copy=1, readers_of={}, sources={"balancer": [BALANCER]},
-                      run="", site={}, pipeline="", journal=self.folder)  # fmt: skip
+                      run="", site={}, pipeline="", journal=self.folder, raw=self.raw)  # fmt: skip
         self.receiver = Receiver(Settings(), place, self.kernel)
         self.receiver.balancers = self.balancer  # type: ignore[assignment]
         self.receiver.start(self.now)

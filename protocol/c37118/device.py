@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from protocol.c37118.common import FrameError, FrameType, frame_type
+from protocol.c37118.common import MAX_FRAME, FrameError, FrameType, frame_type
 from protocol.c37118.encoding import encode_configuration
 from protocol.c37118.events import DeviceEvent, Extended, Send, StartData, StopData
 from protocol.c37118.frames import Command, CommandCode, ConfigurationFrame, HeaderFrame, encode_header, parse
@@ -33,8 +33,10 @@ class Device:
         cfg3: bool = True,
         strict: bool = False,
         spoken: Mapping[int, Sequence[bytes]] | None = None,
+        largest: int = MAX_FRAME,
     ) -> None:
-        """cfg3: answer command 6 (a device of 2005 is silent). strict: only commands to its own IDCODE.
+        """cfg3: answer command 6 (a device of 2005 is silent). strict: only commands to its own IDCODE. largest: bytes
+        of a frame, of which a long CFG-3 takes several.
 
         spoken: frames to answer a command (by code) with, as they are, instead of those made from cfg and header.
         """
@@ -45,7 +47,8 @@ class Device:
         self.unknown = 0
         """Commands it did not understand, or that were for another."""
         self.spoken = dict(spoken or {})
-        self._cfg3 = cfg3
+        self.cfg3 = cfg3
+        self.largest = largest
         self._strict = strict
 
     def receive(self, frame: bytes, utc: int) -> list[DeviceEvent]:
@@ -76,7 +79,7 @@ class Device:
         if code == CommandCode.SEND_HEADER:
             return [Send(encode_header(self._stamped_header(utc)))]
         kind = next((kind for each, kind in KINDS.items() if each == code), 0)
-        if kind and (kind != 3 or self._cfg3):
+        if kind and (kind != 3 or self.cfg3):
             return [Send(each) for each in self.configuration(kind, utc)]
         if code == CommandCode.EXTENDED or code > 0xFF:
             return [Extended(command)]
@@ -86,7 +89,7 @@ class Device:
     def configuration(self, kind: int, utc: int) -> list[bytes]:
         """Its configuration as frames, stamped; also for devices that tell it unasked."""
         soc, count = to_soc(utc, self.cfg.time_base)
-        return encode_configuration(replace(self.cfg, soc=soc, count=count), kind)
+        return encode_configuration(replace(self.cfg, soc=soc, count=count), kind, self.largest)
 
     def _stamped_header(self, utc: int) -> HeaderFrame:
         soc, count = to_soc(utc, self.cfg.time_base)

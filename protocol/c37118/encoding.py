@@ -44,6 +44,19 @@ def encode_configuration(
     block = _station_3 if kind == 3 else _station_2
     body = struct.pack(">IH", cfg.time_base, len(cfg.stations))
     body += b"".join(map(block, cfg.stations)) + struct.pack(">h", cfg.rate)
+    return _framed(cfg, kind, body, max_size, check)
+
+
+def repeat_configuration(cfg: ConfigurationFrame, kind: int | None = None, max_size: int = MAX_FRAME) -> list[bytes]:
+    """The same of a configuration that was read: what the device told goes on as it is, to the last byte of a name,
+    where it was told in that layout (CFG-1 and CFG-2 have the same)."""
+    kind = cfg.kind if kind is None else kind
+    if not cfg.body or (kind == 3) != (cfg.kind == 3):
+        return encode_configuration(cfg, kind, max_size)
+    return _framed(cfg, kind, cfg.body, max_size, "each")
+
+
+def _framed(cfg: ConfigurationFrame, kind: int, body: bytes, max_size: int, check: CheckStyle) -> list[bytes]:
     if kind != 3:
         return [seal(KIND_TYPES[kind], cfg, body)]
     if PIECE_HEAD + len(body) + CHECK_SIZE <= max_size:

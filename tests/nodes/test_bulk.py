@@ -7,6 +7,7 @@ import select
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -45,6 +46,7 @@ ANSWER = 8
 """Tick after the question for the configuration."""
 DEVICES = range(1, 6)
 PATIENCE = 5_000
+W = TypeVar("W", bound=World)
 Play = Callable[[int, int], bytes]
 """(device, tick) -> bytes that come in it"""
 
@@ -56,9 +58,9 @@ def quiet() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-def world_of(folder: Path, steps: Steps) -> World:
+def world_of(folder: Path, steps: Steps, kind: Callable[..., W] = World) -> W:  # type: ignore[assignment]
     """Devices 1 to 5, of one layout, each known by its stream 10, 20, …"""
-    world = World(folder, steps, {10 * fd: fd for fd in DEVICES})
+    world = kind(folder, steps, {10 * fd: fd for fd in DEVICES})
     world.kernel.sockets = {fd: Socket() for fd in DEVICES}
     for fd in DEVICES:
         world.balancer.connect(100 + fd, "dials_in", (f"10.0.0.{fd}", 4712), [fd])

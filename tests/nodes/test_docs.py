@@ -76,6 +76,10 @@ def test_the_certificates_of_the_page_can_be_used(tmp_path: Path) -> None:
 
 
 def test_the_example_of_an_output_stream() -> None:
-    (entry,) = yaml.safe_load(example("forward-a-stream.md")).values()
-    settings = {key: value for key, value in entry.items() if key not in ("kind", "from")}
-    assert publisher.Settings.model_validate(settings).rate == 25
+    blocks = re.findall(r"```yaml\n(.*?)```", (DOCS / "forward-a-stream.md").read_text(), re.DOTALL)
+    entries = [entry for block in blocks for entry in yaml.safe_load(block).values()]
+    one, other = (
+        publisher.Settings.model_validate({key: each for key, each in entry.items() if key not in ("kind", "from")})
+        for entry in entries
+    )
+    assert (one.rate, other.raw) == (25, "Hub A")

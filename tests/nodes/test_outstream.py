@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from nodes._outsettings import Settings
 from nodes._outstream import Choice, Format, Stream
 from protocol.c37118 import ConfigurationFrame, encode_configuration, parse
 from protocol.messages import Configuration, Table
@@ -33,7 +36,7 @@ def test_devices_of_one_table_stand_together_in_the_order_of_their_numbers() -> 
     assert [(part.table, (part.devices >> 16).tolist()) for part in layout.parts] == [(NARROW, [1, 5]), (WIDE, [2, 4])]
     assert [station.name for station in layout.cfg.stations] == ["PMU 1", "PMU 5", "PMU 2", "PMU 4"]
     assert [station.idcode for station in layout.cfg.stations] == [1, 5, 2, 4]
-    assert {station.changes for station in layout.cfg.stations} == {3}
+    assert {station.changes for station in layout.cfg.stations} == {0}, "the stream counts its own"
     assert (layout.cfg.stream, layout.cfg.rate, layout.left_out) == (700, 50, [])
 
 
@@ -164,3 +167,35 @@ def test_what_a_cfg2_cannot_tell_is_left_out() -> None:
     more = stream(channels=["V0"]).layout(known(*(configuration(number(n)) for n in range(1, 301))))
     assert more is not None
     assert len(more.cfg.stations) == 300
+
+
+def test_devices_and_channels_are_told_by_other_names() -> None:
+    names: dict[str, dict[str, str | int]] = {
+        "link 1": {"station": "WFA", "idcode": 1201, "V0": "U L1", "AN0": "P", "word 0 bit 3": "breaker"},
+        "PMU 2": {"V2": "U L3", "V9": "no such"},
+        "nobody": {"station": "X"},
+    }
+    words = known(configuration(number(1)), configuration(number(2)))
+    made = replace(stream(channels=["V0", "V2", "AN*", "word*"]), rename=names)
+    layout = made.layout(words)
+    assert layout is not None
+    first, second = layout.cfg.stations
+    assert (first.name, first.idcode, second.name, second.idcode) == ("WFA", 1201, "PMU 2", 2)
+    assert [[each.name for each in station.phasors] for station in (first, second)] == [["U L1", "V2"], ["V0", "U L3"]]
+    assert (first.analogs[0].name, first.digitals[0].labels[3]) == ("P", "breaker")
+    assert made.vain(words.values()) == ["V9", "nobody"]
+    (frame,) = encode_configuration(layout.cfg, 2)
+    assert b"WFA             \x04\xb1" in frame
+
+
+@pytest.mark.parametrize(("own", "fault"), [
+    ({"station": "seventeen letters"}, "'seventeen letters' can't be a name; write a text of at most 16 bytes"),
+    ({"VA": ""}, "can't be a name"),
+    ({"VA": 3}, "3 can't be a name"),
+    ({"idcode": 0}, "0 can't be an IDCODE; write a number from 1 to 65534"),
+    ({"idcode": "7"}, "'7' can't be an IDCODE"),
+    ({"idcode": True}, "rename"),
+])  # fmt: skip
+def test_names_that_cannot_be(own: dict[str, Any], fault: str) -> None:
+    with pytest.raises(ValidationError, match=fault):
+        Settings.model_validate({"idcode": 1, "listen": "127.0.0.1:0", "rename": {"PMU 1": own}})

@@ -115,3 +115,14 @@ def test_sockets_must_fit_into_their_address(monkeypatch: pytest.MonkeyPatch) ->
     said = faults_of(CASES / "good" / "pipeline.yaml")
     assert "receivers: the path of its socket has 112 bytes, 107 fit" in said
     assert "front" not in said
+
+
+def test_receivers_know_whose_frames_are_wanted(tmp_path: Path) -> None:
+    text = (CASES / "raw" / "pipeline.yaml").read_text()
+    wrong = ("aligned", "unaligned", "shaped")
+    lines = [line for line in text.splitlines() if not line.strip().startswith(wrong)]
+    (tmp_path / "pipeline.yaml").write_text("\n".join(lines))
+    (tmp_path / "site.yaml").write_text((CASES / "raw" / "site.yaml").read_text())
+    wired = load(tmp_path / "pipeline.yaml", only="receivers.2")
+    assert wired.place("receivers.2").raw == ("Hub A",)
+    assert wired.place("align").raw == wired.place("good").raw == ()

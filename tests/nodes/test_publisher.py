@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -21,6 +22,7 @@ from tests.outputs import NARROW, START, WIDE, configuration, number, snapshots,
 from tests.scenes import command
 from tests.stations import Conversation, Loop, Station
 
+IP_RECVTTL = 12
 PLACE = Place("upstream", "upstream", 1, {}, {"concentrator": ["align"]}, "", {"station": "North Hub"}, "")
 
 
@@ -68,8 +70,8 @@ class Bench:
 
     @property
     def port(self) -> int:
-        (fd,) = self.node.clients.doors.fds
-        return self.node.clients.doors[fd].address()[1]
+        (fd,) = self.node.outlet.clients.doors.fds
+        return self.node.outlet.clients.doors[fd].address()[1]
 
     def count(self, name: str) -> Any:
         return self.node.health(self.station.now)["counters"][name]
@@ -89,7 +91,7 @@ def test_a_client_gets_what_the_devices_measured() -> None:
     with Station() as station, Bench(station) as bench:
         bench.configure(*map(configuration, devices))
         talk = station.dial(bench.port)
-        bench.loop.until(lambda: bool(talk.told) and bench.node.clients.all[0].device.on)
+        bench.loop.until(lambda: bool(talk.told) and bench.node.outlet.clients.all[0].device.on)
         at = (station.now.utc - START) // (20 * MILLISECOND) + 1
         bench.slots(devices)
         bench.loop.until(lambda: len(talk.frames) == 10)
@@ -128,13 +130,13 @@ def test_data_only_while_they_are_wanted_unless_it_is_spontaneous() -> None:
         with Station() as station, Bench(station, spontaneous=spontaneous) as bench:
             bench.configure(configuration(number(1)))
             with socket.create_connection(("127.0.0.1", bench.port)) as end:
-                bench.loop.until(lambda bench=bench: len(bench.node.clients) == 1)  # type: ignore[misc]
+                bench.loop.until(lambda bench=bench: len(bench.node.outlet.clients) == 1)  # type: ignore[misc]
                 bench.slots([number(1)])
                 assert bench.count("client_frames") == (10 if spontaneous else 0)
                 end.sendall(command(700, 2))
-                bench.loop.until(lambda bench=bench: bench.node.clients.all[0].device.on)  # type: ignore[misc]
+                bench.loop.until(lambda bench=bench: bench.node.outlet.clients.all[0].device.on)  # type: ignore[misc]
                 end.sendall(command(700, 1))
-                bench.loop.until(lambda bench=bench: not bench.node.clients.all[0].device.on)  # type: ignore[misc]
+                bench.loop.until(lambda bench=bench: not bench.node.outlet.clients.all[0].device.on)  # type: ignore[misc]
                 before = bench.count("client_frames")
                 bench.slots([number(1)], first=10)
                 assert bench.count("client_frames") == before
@@ -144,7 +146,7 @@ def test_a_new_device_changes_the_stream_once_and_says_so() -> None:
     with Station(MasterSettings(pause=0)) as station, Bench(station) as bench:
         bench.configure(configuration(number(1)))
         talk = station.dial(bench.port)
-        bench.loop.until(lambda: bool(talk.told) and bench.node.clients.all[0].device.on)
+        bench.loop.until(lambda: bool(talk.told) and bench.node.outlet.clients.all[0].device.on)
         bench.slots([number(1)])
         bench.loop.until(lambda: len(talk.frames) == 10)
         before = told(talk)
@@ -185,13 +187,13 @@ def test_a_slow_client_is_cut_off_and_the_others_are_not() -> None:
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         slow.connect(("127.0.0.1", bench.port))
         talk = station.dial(bench.port)
-        bench.loop.until(lambda: len(bench.node.clients) == 2 and bool(talk.told))
+        bench.loop.until(lambda: len(bench.node.outlet.clients) == 2 and bool(talk.told))
         for _ in range(200):
             bench.slots(devices)
             station.now = Now(station.now.monotonic + SECOND // 5, station.now.utc + SECOND // 5)
         bench.loop.until(lambda: bench.count("cut") == 1 and len(talk.frames) == 2000)
         assert "it reads too slowly: more than 131072 bytes wait for it (`queue`)" in bench.alarms()
-        assert len(bench.node.clients) == 1
+        assert len(bench.node.outlet.clients) == 1
         slow.close()
 
 
@@ -243,7 +245,7 @@ def test_a_client_that_asks_without_end_is_cut_off() -> None:
         bench.configure(configuration(number(1)))
         with socket.create_connection(("127.0.0.1", bench.port)) as end:
             end.sendall(command(700, 1) * 51)
-            bench.loop.until(lambda: len(bench.node.clients) == 0 and bench.count("welcomed") == 1)
+            bench.loop.until(lambda: len(bench.node.outlet.clients) == 0 and bench.count("welcomed") == 1)
         assert "more than 50 commands in a second" in bench.alarms()
 
 
@@ -254,7 +256,7 @@ def test_a_client_that_what_is_too_old_waits_for_is_cut_off() -> None:
         with socket.socket() as end:
             end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             end.connect(("127.0.0.1", bench.port))
-            bench.loop.until(lambda: len(bench.node.clients) == 1)
+            bench.loop.until(lambda: len(bench.node.outlet.clients) == 1)
             bench.slots(devices, count=100)
             bench.loop.until(lambda: bench.node.health(station.now)["queues"]["client_bytes"] > 0)
             bench.loop.turns(1100)
@@ -304,14 +306,14 @@ def test_a_stream_that_changes_again_and_again_does_so_less_often() -> None:
 def test_no_descriptor_is_left_for_who_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     with Station() as station, Bench(station) as bench:
         bench.configure(configuration(number(1)))
-        (fd,) = bench.node.clients.doors.fds
+        (fd,) = bench.node.outlet.clients.doors.fds
 
         def none_left(now: object) -> Iterator[Any]:
             raise OSError(24, "Too many open files")
             yield
 
         with monkeypatch.context() as patched:
-            patched.setattr(bench.node.clients.doors[fd], "answer", none_left)
+            patched.setattr(bench.node.outlet.clients.doors[fd], "answer", none_left)
             talk = station.dial(bench.port)
             bench.loop.until(lambda: "Too many open files" in bench.alarms())
             assert fd not in bench.loop.watched
@@ -338,10 +340,10 @@ def test_garbage_of_a_client_harms_nobody() -> None:
         bench.configure(configuration(number(1)))
         with socket.create_connection(("127.0.0.1", bench.port)) as end:
             end.sendall(b"GET / HTTP/1.1\r\n\r\n" + bytes(range(256)) * 20)
-            bench.loop.until(lambda: len(bench.node.clients) == 1)
+            bench.loop.until(lambda: len(bench.node.outlet.clients) == 1)
             bench.slots([number(1)])
             assert bench.count("client_frames") == 10
-        bench.loop.until(lambda: len(bench.node.clients) == 0)
+        bench.loop.until(lambda: len(bench.node.outlet.clients) == 0)
 
 
 def test_over_udp_unasked_with_a_configuration_now_and_then() -> None:
@@ -365,6 +367,29 @@ def test_over_udp_unasked_with_a_configuration_now_and_then() -> None:
         assert isinstance(parse(came[0]), ConfigurationFrame)
 
 
+@pytest.mark.parametrize("interface", ["127.0.0.1", "lo"])
+def test_to_a_multicast_group_by_one_interface_and_so_many_routers(interface: str) -> None:
+    end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    end.bind(("239.18.7.3", 0))
+    end.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton("239.18.7.3") + bytes([127, 0, 0, 1]))
+    end.setsockopt(socket.IPPROTO_IP, IP_RECVTTL, 1)
+    end.setblocking(False)
+    options = {"listen": None, "udp": [f"239.18.7.3:{end.getsockname()[1]}"], "ttl": 7, "interface": interface}
+    with end, Station() as station, Bench(station, **options) as bench:
+        bench.configure(configuration(number(1)))
+        bench.slots([number(1)])
+        for frame in range(11):
+            data, extra, _, _ = end.recvmsg(65536, 64)
+            assert isinstance(parse(data), ConfigurationFrame) == (frame == 0)
+            assert [int.from_bytes(each[2], sys.byteorder) for each in extra] == [7]
+
+
+def test_an_interface_that_is_not_there_is_an_alarm() -> None:
+    options = {"udp": ["239.18.7.3:4713"], "interface": "no-such-one"}
+    with Station() as station, Bench(station, **options) as bench:
+        assert "nothing is sent to 239.18.7.3:4713" in bench.alarms()
+
+
 def test_it_fetches_what_it_missed() -> None:
     with Station() as station, Bench(station) as bench:
         bench.configure(configuration(number(1)))
@@ -383,7 +408,34 @@ def test_it_fetches_what_it_missed() -> None:
     ({"idcode": 0}, "greater than or equal to 1"),
     ({"format": {"phasors": "double"}}, "match pattern"),
     ({"devices": []}, "at least 1 item"),
+    ({"convert": "linear"}, "'linear' is no way to convert rates; reselect, or of filter, interpolate one or both"),
+    ({"convert": ["filter", "filter"]}, "no way to convert rates"),
+    ({"ttl": 4, "udp": ["10.2.0.5:4713"]}, "ttl and interface are of multicast groups, and there is none"),
+    ({"interface": "lo", "udp": ["pdc.example:4713"]}, "there is none"),
+    ({"ttl": 256}, "less than or equal to 255"),
+    ({"forget": "0 s", "listen_udp": "127.0.0.1:0"}, "greater than or equal"),
 ])  # fmt: skip
 def test_settings_that_cannot_be(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         Settings.model_validate({"idcode": 1, "listen": "127.0.0.1:0", **settings})
+
+
+def test_converted_rows_say_so() -> None:
+    """25/s as 50/s: every second row is reckoned; CFG-3 says how."""
+    slow, device = Table(25, 3, 1, 1), number(1)
+    with Station() as station, Bench(station, rate="50/s", convert="interpolate") as bench:
+        bench.configure(configuration(device, slow))
+        talk = station.dial(bench.port)
+        bench.loop.until(lambda: bool(talk.told) and bench.node.outlet.clients.all[0].device.on)
+        at = (station.now.utc - START) // (40 * MILLISECOND) + 1
+        bench.say(snapshots([device], list(range(at, at + 5)), slow))
+        bench.loop.until(lambda: len(talk.frames) == 9)
+        cfg = talk.told[-1]
+        assert (cfg.kind, cfg.rate) == (3, 50)
+        assert {phasor.modified for phasor in cfg.stations[0].phasors} == {1 << 1}
+        batch = compile_codec(cfg).decode(talk.frames)
+        assert np.diff(batch.time).tolist() == [20 * MILLISECOND] * 8
+        (rows,) = batch.stations
+        assert rows.status.tolist() == [0, 0x0200] * 4 + [0]
+        rising = values_of(slow, [device], list(range(at, at + 5)))[:, 0]
+        np.testing.assert_allclose(rows.values[1::2], (rising[1:] + rising[:-1]) / 2, rtol=1e-6)
