@@ -1,7 +1,7 @@
 """What several devices measured of one span of time, side by side: what the second judgement works on.
 
-All arrays are [m, n]: m devices, n samples on one grid. What is missing is NaN. Nothing here knows where the samples come
-from: a live window of many devices, an archive, or a set of recordings.
+All arrays are [m, n]: m devices, n samples on one grid. What is missing is NaN. Where the samples come from does not
+matter: a live window of many devices, an archive, or a set of recordings.
 """
 
 from __future__ import annotations
