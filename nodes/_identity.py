@@ -8,9 +8,10 @@ from typing import Any
 
 from nodes._registry import Registry
 from nodes._site import Device, Site, recognise
+from nodes._sitechange import DESCRIPTIVE
 
-_SAID = {"number", "name", "region", "latitude", "longitude", "elevation", "analogs", "protocol"}
-"""What a receiver is told of a device."""
+_SAID = {"number", "protocol", *DESCRIPTIVE}
+"""What a receiver is told of a device; and `site`, the version of the site file that says so."""
 
 ADDRESSES_AT_MOST = 4096
 """Callers' addresses whose devices are remembered, since a look through the whole site takes long."""
@@ -24,7 +25,12 @@ class Identities:
     """Answers by (address, IDCODE of the stream)."""
 
     def __init__(self, site: Site, registry: Registry) -> None:
-        self.site, self.registry = site, registry
+        self.registry = registry
+        self.take(site)
+
+    def take(self, site: Site) -> None:
+        """This is who they are from now on."""
+        self.site, self.version = site, site.version
         self.names = {device.number: device.name for device in site.devices}
         self._by_stream: dict[int | None, list[Device]] = {}
         for device in site.devices:
@@ -92,7 +98,7 @@ class Identities:
         return self._said(exact[0] if exact else None) or self._admitted(address, stream)
 
     def _said(self, device: Device | None) -> dict[str, Any] | None:
-        return device.model_dump(mode="json", include=_SAID) if device else None
+        return device.model_dump(mode="json", include=_SAID) | {"site": self.version} if device else None
 
     def _admitted(self, address: str, stream: int) -> dict[str, Any]:
         if not self.site.admits(address):
@@ -100,7 +106,7 @@ class Identities:
         number = self.registry.number(address, stream, self.names)
         if number is None:
             raise Unknown(f"stream {stream} from {address}: the registry has no number left")
-        return {"number": number, "name": _admitted_name(address, stream)}
+        return {"number": number, "name": _admitted_name(address, stream), "site": self.version}
 
 
 def _folded(name: str) -> str:

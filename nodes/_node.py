@@ -88,6 +88,8 @@ class Place:
     """Own folder for what must outlive the process; None: it keeps no journal (a node run alone, tests)."""
     network: Network | None = None
     """Where the others are, if the pipeline has several hosts."""
+    site_file: Path | None = None
+    """Where the site file lies, to be read again when it changes; None: it stays as it is."""
 
 
 class Node:

@@ -11,6 +11,7 @@ No wiring stands in it. A *device* here is a link in the sense of `protocol.mess
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 from collections.abc import Iterable
 from pathlib import Path
@@ -194,6 +195,11 @@ class Site(Settings):
         if self.admit_from and self.unknown != "admit":
             raise fault("admit_from, but unknown devices are refused", "write unknown: admit, or leave admit_from out")
         return self
+
+    @property
+    def version(self) -> str:
+        """The first 8 hex digits of the SHA-256 of the file."""
+        return hashlib.sha256((self.text or self.model_dump_json()).encode()).hexdigest()[:8]
 
     def admits(self, address: str | IP) -> bool:
         """Whether a device that no entry recognises is admitted from there."""

@@ -187,6 +187,8 @@ class Balancer:
         self.notes: list[tuple[int, dict[str, Any], list[int]]] = []
         self.turn = 0
         self.joined = self.reborn = False
+        self.site: dict[int, dict[str, Any] | None] = {}
+        """Stream -> the device that it is by a changed site file, None: nobody. Others are as they were."""
         self.missing: list[str] = []
         self.holding: Callable[[str], list[Any]] = lambda balancer: []
 
@@ -243,6 +245,9 @@ class Balancer:
                     other.numbers.discard(number)
                 link.numbers.add(number)
                 answer = {"say": "identity", "device": {"number": number, "name": f"device {number}"}}
+            if fields["stream"] in self.site:
+                device = self.site[fields["stream"]]
+                answer = {"say": "identity", "device": device} if device else {"say": "refused", "reason": "left out"}
             self.notes.append((self.turn + self.patience, fields | answer, []))
 
     def flush(self) -> None:
