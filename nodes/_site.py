@@ -210,7 +210,16 @@ class Site(Settings):
 
 def load(path: Path, shown: str | None = None) -> Site:
     """The checked site in a file. Raises Faulty with all faults."""
-    data, lines, text = _yaml.read(path, shown)
+    return _whole(*_yaml.read(path, shown))
+
+
+def check(text: str, shown: str) -> Site:
+    """The checked site in a text that is to become the file `shown`. Raises Faulty with all faults."""
+    lines = Lines(shown, {}, [])
+    return _whole(_yaml.parse(text, lines), lines, text)
+
+
+def _whole(data: Any, lines: Lines, text: str) -> Site:
     site = _model(data, lines)
     if lines.faults or site is None:
         raise Faulty(lines.faults)
