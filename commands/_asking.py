@@ -175,7 +175,6 @@ class Attempt:
 
     def end(self, now: Now) -> list[bytes]:
         """We leave: it is to send no more."""
-        self.heard.unanswered_3 = bool(getattr(self.master, "unanswered_3", False))
         return [event.data for event in self.master.end(now) if isinstance(event, c37118.Send)]
 
     def _listens(self) -> int:
@@ -201,6 +200,7 @@ class Attempt:
             elif isinstance(event, gbt26865.events.OpenData):
                 self.wants_data_pipe = self.asked.data_pipe
                 self.over = self.over or not self.asked.data_pipe
+        heard.unanswered_3 = bool(getattr(self.master, "unanswered_3", False))
         return said
 
     def _configured(self, cfg: Any, now: Now) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import select
 import socket
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from commands._asking import Asked, Attempt, Heard, Tongue
@@ -89,24 +89,21 @@ def ask(way: Way, tongues: Sequence[Tongue], asked: Asked) -> Found:
 def _try(way: Way, tongue: Tongue, asked: Asked, found: Found) -> Heard | None:
     attempt = Attempt(tongue, replace(asked, data_pipe=way.data is not None and tongue.protocol != "c37118"))
     try:
-        with _line(way) as end:
-            found.hung_up = _converse(end, attempt, way, found)
+        end = way.dial()
     except OSError as fault:
-        if not attempt.heard.size:
-            found.unreached = fault if not found.heard else None
-            found.hung_up = found.hung_up or bool(found.heard)
-            return None
+        found.unreached = None if found.heard else fault
+        found.hung_up = bool(found.heard)
+        return None
+    with end:
+        try:
+            found.hung_up = _converse(end, attempt, way, found)
+        except OSError as fault:
+            if way.udp and not attempt.heard.size:
+                found.unreached = fault
+                return None
+            found.hung_up = True
     found.heard.append(attempt.heard)
     return attempt.heard
-
-
-@contextmanager
-def _line(way: Way, port: int | None = None) -> Iterator[socket.socket]:
-    end = way.dial(port)
-    try:
-        yield end
-    finally:
-        end.close()
 
 
 def _now() -> Now:
