@@ -28,15 +28,24 @@ class Confirming:
 
     def __init__(self, links: Links, reading: Reading) -> None:
         self.links, self.reading = links, reading
+        self._versions: dict[str, str] = {}
+        """Balancer -> version of its site file."""
         self._waiting: dict[Link, None] = {}
         self._asked: set[Asked] = set()
 
     def begin(self, balancer: str, version: str) -> None:
         """Its site file is of this `version` now ("": it does not say)."""
+        self._versions[balancer] = version
         self._asked = {asked for asked in self._asked if asked[0] != balancer}
-        links = [link for ways in self.reading.slots.values() for link in ways[0].links if link.balancer == balancer]
-        if version:
-            self._waiting.update({link: None for link in links if link.identity.get("site") != version})
+        for slot in self.reading.slots:
+            self.review(slot)
+
+    def review(self, slot: int) -> None:
+        """A connection's links, as far as they are told by another version."""
+        for link in self.reading.slots[slot][0].links:
+            version = self._versions.get(link.balancer)
+            if version and link.identity.get("site") != version:
+                self._waiting[link] = None
 
     def step(self) -> None:
         """Once a tick: some of them ask."""

@@ -299,6 +299,7 @@ class Receiver(Node):
         if slot is not None and self.notebook:
             way = self.notebook.state.ways[slot]
             yield from self.reading.resume(slot, way, descriptors, note.get("numbers"), now)
+            self.confirming.review(slot)
         elif connection in self.hung_up:
             self.reading.hang_up(handed, descriptors, self.hung_up[connection])
         else:

@@ -187,6 +187,8 @@ class Balancer:
         self.notes: list[tuple[int, dict[str, Any], list[int]]] = []
         self.turn = 0
         self.joined = self.reborn = False
+        self.version = ""
+        """Of the site file."""
         self.site: dict[int, dict[str, Any] | None] = {}
         """Stream -> the device that it is by a changed site file, None: nobody. Others are as they were."""
         self.missing: list[str] = []
@@ -210,11 +212,11 @@ class Balancer:
         if self.reborn:
             self.reborn = False
             yield BALANCER, {"say": "gone"}, []
-            yield BALANCER, {"say": "welcome", "life": 2, "coming": []}, []
+            yield BALANCER, {"say": "welcome", "life": 2, "coming": [], "site": self.version}, []
         if not self.joined:
             self.joined = True
             coming = [id_ for id_, link in self.links.items() if link.given]
-            yield BALANCER, {"say": "welcome", "life": 1, "coming": coming}, []
+            yield BALANCER, {"say": "welcome", "life": 1, "coming": coming, "site": self.version}, []
             for link in list(self.links.values()):
                 if link.given:
                     yield BALANCER, self._note(link), link.descriptors

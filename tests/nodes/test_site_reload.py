@@ -293,6 +293,10 @@ def change(world: World, answers: dict[int, dict[str, Any] | None]) -> None:
         stream: {"site": "v2", "name": f"device {stream}", "number": stream} | told if told is not None else None
         for stream, told in answers.items()
     }
+    world.balancer.version = "v2"
+
+
+def tell(world: World) -> None:
     world.balancer.notes.append((0, {"say": "site", "version": "v2"}, []))
 
 
@@ -317,6 +321,7 @@ def test_a_renamed_device_says_its_configuration_anew_between_two_frames(world: 
     device.queue += frames(7, 0, 5)
     turns(world, 2)
     change(world, {7: {"name": "Renamed", "region": "north", "latitude": 47.5}})
+    tell(world)
     for tick in range(5, 15):
         device.queue += frames(7, tick, 1)
         world.turn()
@@ -335,6 +340,7 @@ def test_an_analog_that_means_something_else_is_scaled_otherwise(world: World) -
     device.queue += frames(7, 0, 1)
     turns(world, 2)
     change(world, {7: {"analogs": {"P": {"scale": 10.0, "offset": 0.0, "unit": "MW"}}}})
+    tell(world)
     turns(world, 8)
     device.queue += frames(7, 1, 1)
     turns(world, 2)
@@ -352,6 +358,7 @@ def test_one_of_whom_nothing_changed_says_nothing_and_stays_in_step(world: World
     assert world.receiver
     assert world.receiver.reading.bulks.count == 1
     change(world, {7: {}})
+    tell(world)
     for tick in range(5, 15):
         device.queue += frames(7, tick, 1)
         world.turn()
@@ -364,6 +371,7 @@ def test_one_of_whom_nothing_changed_says_nothing_and_stays_in_step(world: World
 def test_one_that_nobody_knows_any_more_is_ended(world: World) -> None:
     gone, stays = connect(world, 1, 7), connect(world, 2, 8)
     change(world, {7: None, 8: {}})
+    tell(world)
     turns(world, 8)
     assert gone.hung_up
     assert not stays.hung_up
@@ -373,6 +381,7 @@ def test_one_that_nobody_knows_any_more_is_ended(world: World) -> None:
 def test_one_that_is_another_device_now_ends_and_comes_anew(world: World) -> None:
     device = connect(world, 1, 7)
     change(world, {7: {"number": 9, "name": "Nine"}})
+    tell(world)
     turns(world, 8)
     assert device.hung_up
     assert world.receiver
@@ -409,6 +418,7 @@ def test_a_sender_that_was_refused_comes_in_and_one_that_is_known_no_more_is_ref
     assert world.receiver
     assert set(world.receiver.links.carriers) == {7}
     change(world, {7: None, 8: {}})
+    tell(world)
     turns(world, 10)
     assert set(world.receiver.links.carriers) == {8}
     send(3, 3)
@@ -428,6 +438,7 @@ def test_many_ask_a_few_in_a_tick(world: World) -> None:
     assert world.receiver
     assert len(world.receiver.links.carriers) == 30
     change(world, {stream: {} for stream in range(1, 31)})
+    tell(world)
     confirmed = []
     for _ in range(7):
         world.turn()
@@ -439,6 +450,7 @@ def test_many_ask_a_few_in_a_tick(world: World) -> None:
 def test_what_was_told_outlives_a_kill(world: World) -> None:
     device = connect(world, 1, 7)
     change(world, {7: {"name": "Renamed"}})
+    tell(world)
     turns(world, 8)
     world.kill()
     device.queue += frames(7, 0, 3)
@@ -446,3 +458,21 @@ def test_what_was_told_outlives_a_kill(world: World) -> None:
     assert links(world)[-1] == "Renamed"
     assert world.receiver
     assert world.receiver.links.carriers[7].identity["site"] == "v2"
+
+
+@pytest.mark.parametrize("who", ["receiver", "balancer"])
+def test_a_change_while_one_of_the_two_was_away_is_told(world: World, who: str) -> None:
+    device = connect(world, 1, 7)
+    change(world, {7: {"name": "Renamed"}})
+    if who == "receiver":
+        world.kill()
+    else:
+        world.balancer.anew()
+    device.queue += frames(7, 0, 3)
+    turns(world, 8)
+    assert links(world)[-1] == "Renamed"
+    assert not device.hung_up
+    told = len(links(world))
+    world.kill()
+    turns(world, 8)
+    assert len(links(world)) == told + 1  # by the new life, and not asked for again
