@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +26,7 @@ from protocol.messages import Configuration
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
 
+ROOT = Path(__file__).parents[2]
 PATIENCE = 40.0
 CROWD = range(101, 121)
 """Devices that only stay."""
@@ -63,6 +68,15 @@ def in_force(version: str, *nodes: str) -> Callable[[Board], bool]:
     return lambda board: all(board.voices[name].last.site == version for name in nodes)
 
 
+def devices(station: PrivateStation) -> dict[str, Any]:
+    """What `syms devices list` says."""
+    command = [sys.executable, "-m", "commands", "devices", "list", str(station.pipeline.path), "--json"]
+    env = os.environ | {"SYMS_RUN": station.pipeline.run}
+    done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
 @dataclass
 class Outcome:
     sent: dict[int, int]
@@ -76,6 +90,8 @@ class Outcome:
     """After a faulty file."""
     connects: dict[str, float]
     """How often the devices of those who stay have connected."""
+    listed: dict[str, Any]
+    """By `syms devices list`, after the change."""
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +140,7 @@ def edited(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
             return all(now[each] >= mark[each] + 100 for each in (1, 2, *CROWD)) and min(now[4], now[5]) >= 100
 
         assert station.wait(went_on, PATIENCE), (sent(station.board), station.board.alarms(0.0))
+        listed = devices(station)
         staying = ("crowd", "callers", "dialled")
         connects = {name: station.board.voices[name].last.counters["connects"] for name in staying}
         station.stop("simulator")
@@ -132,7 +149,15 @@ def edited(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
         assert drained, frames(station.board)
         counts, troubles = frames(station.board), station.troubles()
         outcome = Outcome(
-            sent(station.board), counts, {}, (archive / "site.yaml").read_text(), version, troubles, alarms, connects
+            sent(station.board),
+            counts,
+            {},
+            (archive / "site.yaml").read_text(),
+            version,
+            troubles,
+            alarms,
+            connects,
+            listed,
         )
         assert (archive / "site.yaml").read_text() == path.read_text()
     with open_archive(archive) as found:
@@ -186,6 +211,15 @@ def test_a_faulty_file_is_an_alarm_and_the_former_stays(edited: Outcome) -> None
     for alarm in edited.alarms:
         assert "the changed site file is not taken up: " in alarm
         assert "site.yaml:2: site: unknown is 'maybe'" in alarm
+
+
+def test_the_devices_are_listed_as_they_are_now(edited: Outcome) -> None:
+    assert (edited.listed["up"], edited.listed["site"]) == (True, edited.version)
+    listed = {each["number"]: each for each in edited.listed["devices"]}
+    assert set(listed) == {1, 2, 4, 5, 6, *CROWD}
+    assert (listed[2]["name"], listed[2]["connected"]) == ("Renamed", 1)
+    assert listed[2]["received"] >= 100
+    assert not listed[6]["connected"]
 
 
 def test_the_archive_keeps_the_text(edited: Outcome) -> None:
