@@ -7,6 +7,7 @@ in.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 from nodes._link import Link
@@ -49,7 +50,7 @@ class Confirming:
 
     def step(self) -> None:
         """Once a tick: some of them ask."""
-        for link in list(self._waiting)[:AT_ONCE]:
+        for link in list(islice(self._waiting, AT_ONCE)):
             del self._waiting[link]
             if link.slot not in self.reading.slots or not _askable(link):
                 continue
@@ -83,7 +84,7 @@ class Confirming:
 
 def _askable(link: Link) -> bool:
     """Whether there is something to ask: who was never asked about will be."""
-    return link.asked > 0 and bool(link.number or link.refused)
+    return link.asked not in (0, -1) and bool(link.number or link.refused)
 
 
 def readmit(link: Link) -> None:

@@ -19,7 +19,7 @@ import structlog
 from nodes import _handover
 from nodes._certificates import TlsFault
 from nodes._complaints import Complaints
-from nodes._connections import Connection, Connections
+from nodes._connections import Connection, Connections, deserted
 from nodes._door import Door, Doors
 from nodes._frontsettings import Settings as Settings
 from nodes._frontsettings import check_tls
@@ -29,8 +29,8 @@ from nodes._node import Action, Actions, Node, Place, StartError, Unwatch, Watch
 from nodes._reach import Reach
 from nodes._receivers import Receiver, Receivers
 from nodes._registry import Registry, RegistryError
-from nodes._site import Device, Site
-from nodes._sitechange import difference, same_way
+from nodes._site import Site
+from nodes._sitechange import difference
 from nodes._sitewatch import SiteWatch
 from nodes._tls import CertificateWatch
 from nodes._whois import Whois
@@ -325,24 +325,13 @@ class Balancer(Node):
         self.whois.take(site)
         for fd in self.reach.take(site.devices, now):
             yield Unwatch(fd)
-        self._review({device.number: device for device in site.devices}, now)
-        self.receivers.take_site(site.version)
-
-    def _review(self, here: dict[int, Device], now: Now) -> None:
-        """Connections of devices that we reached: who they can be now; of nobody, they are ended."""
-        for connection in [*self.connections, *self.receivers.waiting]:
-            if connection.candidates is None:
-                continue
-            if connection.how != "spontaneous":  # those the reach has seen to
-                known = [each for each in connection.candidates if each.number in here]
-                connection.candidates[:] = [here[each.number] for each in known if same_way(each, here[each.number])]
-            if connection.candidates:
-                continue
+        for connection in deserted([*self.connections, *self.receivers.waiting], site.devices):
             if connection.id:
                 self.receivers.tell(connection, "end", reason=_NOT_THERE)
             else:
                 self.receivers.waiting.remove(connection)
                 self._over(connection, _NOT_THERE, now)
+        self.receivers.take_site(site.version)
 
     # ── devices that we reach ───────────────────────────────────────────────────────────────────────────────
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -10,12 +11,13 @@ from typing import Any
 import pytest
 import yaml
 
+from archive.journal import Journal
 from nodes._site import load
 from nodes.balancer import Balancer
 from protocol import wire
 from protocol.messages import Configuration, Measurements
 from tests.nodes.test_balancer import Bench, Receiver, bench, is_open, receive
-from tests.receivers import Socket, Steps, World, plain_keeper
+from tests.receivers import SEGMENT, Socket, Steps, World, plain_keeper
 from tests.scenes import configuration, data, told
 
 __all__ = ["bench", "plain_keeper", "receive"]
@@ -476,3 +478,66 @@ def test_a_change_while_one_of_the_two_was_away_is_told(world: World, who: str) 
     world.kill()
     turns(world, 8)
     assert len(links(world)) == told + 1  # by the new life, and not asked for again
+
+
+def test_of_two_streams_on_one_connection_each_comes_and_goes_by_itself(world: World) -> None:
+    device = connect(world, 1, 7)
+    device.queue += told(configuration(8, name="Device 8")) + frames(8, 0, 4)
+    turns(world, 8)
+    device.queue += told(configuration(8, name="Device 8"))  # it was asked by now
+    turns(world, 4)
+    assert world.receiver
+    carriers = world.receiver.links.carriers
+    assert set(carriers) == {7, 8}
+    for answers in ({7: None, 8: {}}, {7: {}, 8: None}, {7: {}, 8: {}}):
+        change(world, answers)
+        world.balancer.version = f"v{len(words(world))}"
+        for each in world.balancer.site.values():
+            if each:
+                each["site"] = world.balancer.version
+        world.balancer.notes.append((0, {"say": "site", "version": world.balancer.version}, []))
+        device.queue += frames(7, 10, 1) + frames(8, 10, 1)
+        turns(world, 10)
+        assert set(carriers) == {stream for stream, known in answers.items() if known is not None}
+    assert not device.hung_up
+    before = len(words(world))
+    device.queue += frames(7, 20, 1) + frames(8, 20, 1)
+    turns(world, 2)
+    rows = [word for word in words(world)[before:] if isinstance(word, Measurements)]
+    assert sorted(number // 65536 for word in rows for number in word.device.tolist()) == [7, 8]
+
+
+def edited_play(folder: Path, steps: Steps) -> tuple[World, list[tuple[Any, ...]]]:
+    """Two devices send, the site file renames one and leaves the other as it is: (world, rows but their version)."""
+    world = World(folder, steps, {7: 7, 8: 8})
+    for fd, stream in ((1, 7), (2, 8)):
+        world.kernel.sockets[fd] = Socket()
+        world.kernel.sockets[fd].queue += told(configuration(stream, name=f"Device {stream}"))
+        world.balancer.connect(100 + fd, "dials_in", (f"10.0.0.{fd}", 4712), [fd])
+    for tick in range(40):
+        for fd, stream in ((1, 7), (2, 8)):
+            again = told(configuration(stream, name=f"Device {stream}")) if tick == 8 else b""
+            world.kernel.sockets[fd].queue += again + (frames(stream, tick, 1) if tick > 8 else b"")
+        if tick == 20:
+            change(world, {7: {"name": "Renamed"}, 8: {}})
+            tell(world)
+        world.turn()
+    world.stop()
+    assert world.receiver
+    rows = world.outcome(world.receiver.links.unknown).rows
+    return world, sorted(row[:-1] for row in rows.elements())
+
+
+def test_a_kill_at_any_step_of_it_loses_no_row_and_the_new_name_is_told(tmp_path: Path, plain_keeper: None) -> None:
+    steps = Steps()
+    _, wanted = edited_play(tmp_path / "whole", steps)
+    assert len(wanted) == 2 * 31
+    for at in range(1 + random.randrange(4), steps.count + 1, 4):
+        world, rows = edited_play(tmp_path / str(at), Steps({at}))
+        assert rows == wanted, at
+        assert world.deaths == 1
+        journal = Journal(world.folder, segment=SEGMENT)
+        said = [wire.unpack(parts) for each in journal.epochs for _, parts in journal.fetch(*each)]
+        journal.close()
+        named = [word.link for word in said if isinstance(word, Configuration) and word.device == 7 * 65536]
+        assert named[-1] == "Renamed", at

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -262,6 +262,12 @@ def test_where_nothing_listens() -> None:
     assert (code, faults(told)) == (1, [f"nothing listens at 127.0.0.1:{port}"])
     code, told = probe(port, "--udp", "--protocol", "c37118")
     assert (code, faults(told)) == (1, [f"nothing listens at 127.0.0.1:{port}"])
-    with suppress(ValueError):
-        done = CliRunner().invoke(make_app(["devices"]), ["devices", "probe", "127.0.0.1"])
-        assert done.exit_code == 2
+
+
+def test_what_is_no_place_is_told() -> None:
+    done = CliRunner().invoke(make_app(["devices"]), ["devices", "probe", "127.0.0.1"])
+    assert done.exit_code == 2
+    assert "is not HOST:PORT" in done.output
+    done = CliRunner().invoke(make_app(["devices"]), ["devices", "probe", "127.0.0.1:1", "--identity", "short"])
+    assert done.exit_code == 2
+    assert "8 characters or 16 hex digits" in done.output
