@@ -83,7 +83,7 @@ def reached(device: Device) -> str:
 def table(listed: Listed) -> Table:
     """For people; columns that say nothing are left out."""
     shown = Table(title=f"devices: {len(listed.site.devices)}", title_justify="left", title_style="bold",
-                  box=box.SIMPLE_HEAD, padding=(0, 1))  # fmt: skip
+                  box=box.SIMPLE_HEAD, padding=0)  # fmt: skip
     rows = [{"place": _place(row), **row} for row in listed.rows()]
     columns = ["number", "name", "protocol", "stream", "reached", "region", "place", *(COUNTED if listed.up else ())]
     said = [each for each in columns if each in ("number", "name") or any(row[each] not in (None, "") for row in rows)]

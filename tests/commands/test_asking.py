@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from commands._asking import ANSWER, FIRST_DATA, TONGUES, Asked, Attempt
 from commands._findings import faults, report
-from commands._prober import Found
+from commands._prober import Found, Way
+from commands._probetext import entry, picture
 from nodes._settings import Address
+from nodes._site import Device
 from protocol import c37118, gbt26865
 from protocol.c37118 import StartData
 from protocol.clock import MILLISECOND, SECOND, Now
@@ -258,3 +263,72 @@ def test_silence_ends_after_some_seconds(tongue: str) -> None:
     play, found = asked(Mute(), lambda tick: [], tongue)
     assert play.now.monotonic - BEGIN.monotonic < 5 * SECOND
     assert [fault.what for fault in faults(found, None)] == ["it takes the connection and is silent"]
+
+
+# ── what people read ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def shown(found: Found) -> str:
+    says = report(found)
+    if says["answers"]:
+        says["entry"] = entry(says, Way(PLACE), 4)
+    out = io.StringIO()
+    Console(file=out, width=200).print(picture(says))
+    return out.getvalue()
+
+
+def test_people_read_what_it_is_and_what_to_write() -> None:
+    _, found = asked(c37118.Device(CFG), sends(CFG))
+    text = shown(found)
+    assert "10.0.0.8:4712: IEEE C37.118.2-2011, IDCODE 8" in text
+    assert "CFG-3: 50/s, TIME_BASE 1000000" in text
+    assert "P1  A  x 0.5" in text
+    assert "STAT: 0x0000" in text
+    assert "no faults" in text
+    assert "  - {name: Station A, number: 4, stream: 8, link: {tcp: '10.0.0.8:4712'}}" in text
+    assert Device.model_validate(entry(report(found), Way(PLACE), 4)).link.how == "tcp"
+
+
+@pytest.mark.parametrize(
+    ("tongue", "version", "data", "link"),
+    [
+        ("gbt26865", 3, 4713, {"tcp": "10.0.0.8:4712", "data": "10.0.0.8:4713"}),
+        ("gbt26865", 3, None, {"tcp": "10.0.0.8:4712"}),
+        ("qgdw131", 2, None, {"tcp": "10.0.0.8:4712", "data": "dials_in"}),
+    ],
+)
+def test_the_entry_of_a_substation(tongue: str, version: int, data: int | None, link: dict[str, str]) -> None:
+    _, found = asked(gbt26865.Device(chinese.configuration(version)), lambda tick: [], tongue)
+    made = entry(report(found), Way(PLACE, data=data), 4)
+    assert made == {
+        "name": "场站一 PMU", "number": 4, "protocol": tongue,
+        "identity": "0GX00GP1" if version == 3 else "0GX00PM1", "link": link,
+    }  # fmt: skip
+    assert "有功功率" in shown(found)
+
+
+def test_an_idcode_that_is_no_text_is_told_in_hex() -> None:
+    cfg = chinese.configuration(3, identity=b"\x00\x01AB\xff\x02\x03\x04")
+    _, found = asked(gbt26865.Device(cfg), lambda tick: [], "gbt26865")
+    assert entry(report(found), Way(PLACE), 4)["identity"] == "00014142ff020304"
+
+
+@pytest.mark.parametrize(
+    ("fault", "what"),
+    [
+        (ConnectionRefusedError(111, "Connection refused"), "nothing listens at 10.0.0.8:4712"),
+        (TimeoutError("timed out"), "10.0.0.8:4712 can't be reached: nothing comes back"),
+        (socket.gaierror(-2, "Name or service not known"), "there is no host '10.0.0.8'"),
+        (OSError(113, "No route to host"), "10.0.0.8:4712 can't be reached: No route to host"),
+    ],
+)
+def test_who_can_not_be_reached(fault: OSError, what: str) -> None:
+    found = Found(PLACE, unreached=fault)
+    assert [each.what for each in faults(found, None)] == [what]
+    assert what in shown(found)
+
+
+def test_a_data_pipe_that_nobody_answers() -> None:
+    _, found = asked(gbt26865.Device(chinese.configuration(3)), lambda tick: [], "gbt26865")
+    found.no_data_pipe = "Connection refused"
+    assert "its connection for DATA: Connection refused; correct --data PORT" in told(found)
