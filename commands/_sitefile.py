@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,10 @@ class Draft:
         fresh = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             with open(fresh, "w", encoding="utf-8", newline="") as file:
-                os.fchmod(file.fileno(), path.stat().st_mode & 0o777)
+                info = path.stat()
+                with suppress(PermissionError):  # who is not root is the owner, or may not give it away
+                    os.fchown(file.fileno(), info.st_uid, info.st_gid)
+                os.fchmod(file.fileno(), info.st_mode & 0o777)
                 file.write(self.after)
                 file.flush()
                 os.fsync(file.fileno())
