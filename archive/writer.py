@@ -80,6 +80,10 @@ class Archive:
         """Rows taken and not committed."""
         self._changed = False
 
+    def keep_site(self, text: str) -> None:
+        """The site file has changed: events and finished files made from now on carry this one. Raises OSError."""
+        folder.keep_site(self.root, text, self._disk)
+
     # taking
 
     def take(self, message: Numbered) -> bool:

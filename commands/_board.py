@@ -63,6 +63,11 @@ class Board:
         voice = self.voices.get(name)
         return voice is not None and now - voice.heard <= SILENT_AFTER
 
+    def last(self) -> list[tuple[str, Health]]:
+        """The last word of each process that was heard, the balancer's first: what devices are by is its word."""
+        said = [(name, voice.last) for name, voice in self.voices.items()]
+        return sorted(said, key=lambda each: each[1].kind != "balancer")
+
     def nodes(self, now: float) -> dict[str, dict[str, Any]]:
         """Process -> what it said of itself, in the order of the pipeline."""
         return {name: self._node(name, now) for name in self.processes}
@@ -82,6 +87,7 @@ class Board:
             "counters": last.counters,
             "rates": voice.rates,
             "queues": last.queues,
+            **({"site": last.site, "site_since": last.site_since} if last.site else {}),
         }
 
     def alarms(self, now: float) -> list[str]:

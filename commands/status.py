@@ -19,6 +19,7 @@ from commands._board import Board
 from commands._output import AsJson, HostName, PipelineFile, console, print_json
 from nodes import _sockets
 from nodes._pipeline import Pipeline, load
+from protocol.clock import SECOND
 from protocol.messages import Health
 
 FIRST_LOOK = 2.6
@@ -117,7 +118,16 @@ def picture(board: Board, now: float) -> RenderableType:
     """The alarms first, whatever else there is no room for; then nodes and devices."""
     alarms = [f"[bold red]![/] {escape(alarm)}" for alarm in board.alarms(now)]
     devices: list[RenderableType] = [*device_tables(board, console.width)]
-    return Group(*alarms, node_table(board, now), *(devices or ["no devices yet"]))
+    return Group(*alarms, node_table(board, now), *(devices or ["no devices yet"]), *_sites(board))
+
+
+def _sites(board: Board) -> Iterator[str]:
+    """Which site file is in force: one line if all agree."""
+    known = {(health.site, health.site_since): name for name, health in board.last() if health.site}
+    alike = len({version for version, _ in known}) == 1
+    for (version, since), name in list(known.items())[: 1 if alike else None]:
+        at = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(since // SECOND))
+        yield f"site file {version} in force since {at} UTC" + ("" if alike else f" ({name})")
 
 
 def node_table(board: Board, now: float) -> Table:

@@ -16,7 +16,7 @@ import typer
 
 from commands import _orphans, _root, _supervise
 from commands._output import AsJson, HostName, PipelineFile, notes, print_json
-from nodes import _sockets, _yaml
+from nodes import _sitewatch, _sockets
 from nodes._kinds import KINDS
 from nodes._node import StartError
 from nodes._pipeline import Pipeline, load
@@ -71,8 +71,8 @@ def up(
         print(f"logs in {_supervise.log_folder(checked)}; supervisorctl -c {checked.run}/supervisord.conf")
     else:
         print(f"{pipeline} is up already: {len(states)} processes run; syms status {pipeline}, syms down {pipeline}")
-        if newer := changed_since(checked):
-            print(f"{newer} has changed since it was started: syms down {pipeline}, then syms up takes it up")
+        if changed_since(checked):
+            print(f"{checked.path} has changed since it was started: syms down {pipeline}, then syms up takes it up")
 
 
 @contextmanager
@@ -155,6 +155,7 @@ def wire(pipeline: Pipeline, include: Path) -> None:
         tell_ended(end_orphans(pipeline, server.pid()))
         _replace(include, _supervise.programs(pipeline))
         _replace(Path(pipeline.run, _supervise.SERVER), url)
+        _sitewatch.keep(pipeline.run, pipeline.site.text, "up")
     server.update()
     first = _first(pipeline)
     for process in first:
@@ -211,11 +212,10 @@ def is_wired(pipeline: Pipeline, server: _supervise.Supervisor) -> bool:
     return set(server.states()) - _supervise.OWN == set(pipeline.local)
 
 
-def changed_since(pipeline: Pipeline) -> Path | None:
-    """The pipeline file or its site file, if it was written after the processes were started."""
+def changed_since(pipeline: Pipeline) -> bool:
+    """Whether the pipeline file was written after the processes were started; a site file is taken up at once."""
     started = Path(pipeline.run, _supervise.SERVER).stat().st_mtime
-    site = pipeline.path.parent / str(_yaml.read(pipeline.path)[0]["site"])
-    return next((path for path in (pipeline.path, site.resolve()) if path.stat().st_mtime > started), None)
+    return pipeline.path.stat().st_mtime > started
 
 
 def wait_until_up(pipeline: Pipeline, patience: float = PATIENCE) -> dict[str, Any]:

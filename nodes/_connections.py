@@ -13,6 +13,7 @@ from typing import Any
 
 from nodes._dialing import Dial
 from nodes._site import Device
+from nodes._sitechange import same_way
 
 
 @dataclass(eq=False)
@@ -151,3 +152,21 @@ class Connections:
         """Close all duplicates; who reads them reads on."""
         for connection in self:
             connection.close()
+
+
+def deserted(connections: Iterable[Connection], devices: Iterable[Device]) -> list[Connection]:
+    """Those that carry nobody of a changed site any more; the others learn who they can be now.
+
+    A port that devices send to unasked has its new ones already, see `Reach.take`.
+    """
+    here = {device.number: device for device in devices}
+    found = []
+    for connection in connections:
+        if connection.candidates is None:
+            continue
+        if connection.how != "spontaneous":
+            known = [each for each in connection.candidates if each.number in here]
+            connection.candidates[:] = [here[each.number] for each in known if same_way(each, here[each.number])]
+        if not connection.candidates:
+            found.append(connection)
+    return found

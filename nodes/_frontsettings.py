@@ -51,12 +51,22 @@ class Settings(_settings.Settings):
         return self
 
 
-def check_tls(settings: Settings, site: Site) -> None:
-    """Whether what the site wants under TLS can be. Raises TlsFault."""
-    if settings.tls:
-        settings.tls.check()
+class Unfit(Exception):
+    """What the site wants, a balancer of these settings can't do; says what to add."""
+
+
+def check_site(settings: Settings, site: Site) -> None:
+    """Whether all devices of the site can be reached, and can reach us. Raises Unfit."""
+    try:
+        if settings.tls:
+            settings.tls.check()
+    except TlsFault as fault:
+        raise Unfit(str(fault)) from fault
     for device in site.devices:
         if device.link.tls and not settings.tls:
-            raise TlsFault(f"{device.name} is to be dialled under TLS; add tls: to the balancer")
+            raise Unfit(f"{device.name} is to be dialled under TLS; add tls: to the balancer")
         if device.certificate and not settings.listen_tls:
-            raise TlsFault(f"{device.name} dials in under TLS; add listen_tls: to the balancer")
+            raise Unfit(f"{device.name} dials in under TLS; add listen_tls: to the balancer")
+        dials_in = device.link.how == "dials_in" or device.link.data == "dials_in"
+        if device.family != "c37118" and dials_in and not settings.listen_gbt26865:
+            raise Unfit(f"{device.name} ({device.protocol}) dials in; add listen_gbt26865: to the balancer")

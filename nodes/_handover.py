@@ -13,15 +13,18 @@
     receiver -> balancer   insecure(connection, reason)            TLS did not come about; `ended` follows
     receiver -> balancer   ended(connection, reason, cfg3)         shut down; the place is free
     balancer -> receiver   drop(connection, number, reason)        end it; where it carries others too, only that link
+    balancer -> receiver   end(connection, reason)                 end it, whatever it carries
+    balancer -> receiver   site(version)                           the site file has changed: `identify` all anew
 
 No byte of a device passes through the balancer: the kernel hands the socket over as it is, with what is queued in it.
 The balancer keeps a duplicate of every descriptor, so that a connection outlives its receiver; a receiver keeps its
 own when the balancer ends, and brings them back to the next one. `numbers` are the link numbers identified on it;
 connections are numbered by the balancer, uniquely over its restarts. Of a TLS connection `link` and `holds` have `tls`
 (`nodes/_tls.py`), `holds` and `identify` have `certificate`, the names it came with; it ends with its receiver, so
-nobody keeps duplicates of it. Of another protocol than C37.118 `link` and `holds` have `protocol`, `pipe`
-(management, data, or whole: all in one; "": unknown yet) and `beside` (of a data pipe: its management pipe), `link` has
-`download`.
+nobody keeps duplicates of it. `welcome` has `site`, the version of the site file in force, as the `device` of an
+`identity` has the one that says so (`nodes/_confirming.py`). Of another protocol than C37.118 `link` and `holds` have
+`protocol`, `pipe` (management, data, or whole: all in one; "": unknown yet) and `beside` (of a data pipe: its
+management pipe), `link` has `download`.
 """
 
 from __future__ import annotations
@@ -56,6 +59,8 @@ FIELDS: dict[str, dict[str, type]] = {
     "insecure": {"connection": int, "reason": str},
     "ended": {"connection": int, "reason": str},
     "drop": {"connection": int, "number": int, "reason": str},
+    "end": {"connection": int, "reason": str},
+    "site": {"version": str},
 }
 """What each note must have; who sends another is hung up on."""
 MAX_DESCRIPTORS = 4

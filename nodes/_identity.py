@@ -8,11 +8,12 @@ from typing import Any
 
 from nodes._registry import Registry
 from nodes._site import Device, Site, recognise
+from nodes._sitechange import DESCRIPTIVE
 from nodes._siteforms import is_address
 from protocol.gbt26865.common import IDENTITY, identity_text
 
-_SAID = {"number", "name", "region", "latitude", "longitude", "elevation", "analogs", "protocol", "kind"}
-"""What a receiver is told of a device."""
+_SAID = {"number", "protocol", "kind", *DESCRIPTIVE}
+"""What a receiver is told of a device; and `site`, the version of the site file that says so."""
 
 ADDRESSES_AT_MOST = 4096
 """Callers' addresses whose devices are remembered, since a look through the whole site takes long."""
@@ -26,7 +27,12 @@ class Identities:
     """Answers by (address, IDCODE of the stream); `family` is that of protocols which may call at one port."""
 
     def __init__(self, site: Site, registry: Registry) -> None:
-        self.site, self.registry = site, registry
+        self.registry = registry
+        self.take(site)
+
+    def take(self, site: Site) -> None:
+        """This is who they are from now on."""
+        self.site, self.version = site, site.version
         self.names = {device.number: device.name for device in site.devices}
         self._by_stream: dict[tuple[str, int | None], list[Device]] = {}
         for device in site.devices:
@@ -103,7 +109,7 @@ class Identities:
         return self._said(exact[0] if exact else None) or self._admitted(address, stream)
 
     def _said(self, device: Device | None) -> dict[str, Any] | None:
-        return device.model_dump(mode="json", include=_SAID) if device else None
+        return device.model_dump(mode="json", include=_SAID) | {"site": self.version} if device else None
 
     def _admitted(self, address: str, stream: int) -> dict[str, Any]:
         if not self.site.admits(address):
@@ -111,7 +117,7 @@ class Identities:
         number = self.registry.number(address, stream, self.names)
         if number is None:
             raise Unknown(f"{named(stream)} from {address}: the registry has no number left")
-        return {"number": number, "name": _admitted_name(address, stream)}
+        return {"number": number, "name": _admitted_name(address, stream), "site": self.version}
 
 
 def _folded(name: str) -> str:

@@ -115,10 +115,22 @@ class Links:
         """Who is this? Until that is known, it is not told to send."""
         self._touch(link)
         link.asked, link.muted = stream, True
-        key: dict[str, Any] = {"connection": link.connection, "address": link.address, "stream": stream}
-        if link.certificate:
-            key["certificate"] = link.certificate
-        self.balancers.say(link.balancer, "identify", **key)
+        self.balancers.say(link.balancer, "identify", **_question(link, stream))
+
+    def confirm(self, link: Link) -> None:
+        """Is it still who it was? Meanwhile all goes on."""
+        self.balancers.say(link.balancer, "identify", **_question(link, link.asked))
+
+    def renew(self, link: Link, device: dict[str, Any], now: Now) -> Actions:
+        """What the site file says of it now; what its rows mean is told anew if that is something else."""
+        former, link.identity = link.identity, device
+        if {**former, "site": ""} == {**device, "site": ""}:
+            return
+        assert link.codec
+        self._touch(link)
+        self.names[link.number] = device["name"]
+        self._compile(link, link.codec.cfg, now)
+        yield from self.say_configuration(link, now)
 
     def ask_again(self, link: Link) -> None:
         """The balancer, or we, may have died before its answer came."""
@@ -434,3 +446,9 @@ class Links:
         gone = [device for device in self.before if device not in set(devices)]
         former = np.array([self.before[device] for device in gone], np.int64).reshape(-1, len(COLUMNS))
         return [*devices, *gone], np.concatenate([counts + before, former])
+
+
+def _question(link: Link, stream: int) -> dict[str, Any]:
+    """Fields of an `identify` note."""
+    key: dict[str, Any] = {"connection": link.connection, "address": link.address, "stream": stream}
+    return key | ({"certificate": link.certificate} if link.certificate else {})

@@ -90,6 +90,8 @@ class Place:
     """Where the others are, if the pipeline has several hosts."""
     raw: tuple[str, ...] = ()
     """Names of the links whose frames a reader wants as they come."""
+    site_file: Path | None = None
+    """Where the site file lies, to be read again when it changes; None: it stays as it is."""
 
 
 class Node:

@@ -23,7 +23,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from nodes import _hosts, _site, _yaml
+from nodes import _hosts, _site, _sitewatch, _yaml
 from nodes._faults import Faulty, Lines, suggestion
 from nodes._kinds import KINDS, settings_of
 from nodes._network import Host, Network, assign
@@ -72,6 +72,7 @@ class Pipeline:
     """Folder of the keys that hosts know each other by."""
     here: str = ""
     """The host that this is; "" if there is but one, or it was not asked for."""
+    site_file: Path | None = None
 
     @property
     def processes(self) -> dict[str, NodeSpec]:
@@ -119,6 +120,7 @@ class Pipeline:
             journal=self.journal / process,
             network=self.network,
             raw=tuple(each.raw for each in self.nodes.values() if each.raw and node.name in each.sources),
+            site_file=self.site_file,
         )
 
 
@@ -133,12 +135,12 @@ def load(path: Path, only: str | None = None, here: str | None = None) -> Pipeli
     """The checked pipeline in a file. Raises Faulty with every fault of it and of its site file.
 
     `only` is a process: the wiring is checked whole, but settings just of this process's node, so that a
-    receiver does not import what an archiver needs. `here` is the host that this is, where there are several
+    receiver does not import what an archiver needs; and it starts again with the site file that was in force if that
+    has faults now. `here` is the host that this is, where there are several
     ("": the one whose key lies here); then its key must be there too.
     """
     data, lines, _ = _yaml.read(path, limit=_yaml.MAX_WIRING)
     entries = _top(data, lines)
-    site = _load_site(path, data, lines)
     hosts = _hosts.read(data.get("hosts") if isinstance(data, dict) else None, lines)
     nodes = {name: node for name, entry in entries.items() if (node := _common(name, entry, lines))}
     check_wires(nodes, set(entries) - set(nodes), lines)
@@ -155,9 +157,11 @@ def load(path: Path, only: str | None = None, here: str | None = None) -> Pipeli
     here = "" if here is None or not hosts else _hosts.here(here, hosts, keys, lines)
     run = str(run_folder(path, here))
     check_run(nodes, run, lines)
+    site = _site_in_force(path, data, run, lines) if only else _load_site(path, data, lines)
     if lines.faults or site is None:
         raise Faulty(lines.faults)
-    return Pipeline(path.resolve(), site, nodes, run, journal, hosts, keys, here)
+    file = Path(os.path.normpath(path.resolve().parent / str(data.get("site"))))
+    return Pipeline(path.resolve(), site, nodes, run, journal, hosts, keys, here, file)
 
 
 def _top(data: Any, lines: Lines) -> dict[str, Any]:
@@ -183,6 +187,15 @@ def _folder(path: Path, data: Any, key: str, otherwise: str, lines: Lines) -> Pa
         lines.fault((key,), f"{key} is no folder", f"write {key}: {os.path.dirname(otherwise)}, or leave it out")
         return path.parent
     return Path(os.path.normpath(path.parent / named))
+
+
+def _site_in_force(path: Path, data: Any, run: str, lines: Lines) -> Site | None:
+    """The site file; if that has faults, the one that was in force last. A process must start again meanwhile."""
+    apart = Lines(lines.file, lines.at, [])
+    site = _load_site(path, data, apart) or _sitewatch.kept(run)
+    if site is None:
+        lines.faults.extend(apart.faults)
+    return site
 
 
 def _load_site(path: Path, data: Any, lines: Lines) -> Site | None:

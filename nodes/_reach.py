@@ -10,6 +10,7 @@ from nodes import _dialing
 from nodes._connections import Connection
 from nodes._settings import Address
 from nodes._site import Device
+from nodes._sitechange import same_way
 from nodes._tls import Tls
 from protocol.clock import SECOND, Now
 
@@ -35,6 +36,13 @@ class Port:
     @property
     def numbers(self) -> set[int]:
         return {device.number for device in self.devices}
+
+    def same_as(self, other: Port, here: dict[int, Device]) -> bool:
+        """Whether the other one, of a changed site with the devices `here`, is this socket."""
+        mine, theirs = self.devices[0], other.devices[0]
+        if mine.link.spontaneous:
+            return (mine.link.spontaneous, mine.link.group) == (theirs.link.spontaneous, theirs.link.group)
+        return mine.number == theirs.number and _stays(mine, here)
 
     @property
     def place(self) -> str:
@@ -117,6 +125,43 @@ class Reach:
         device = management.candidates[0] if management.candidates else None
         if device and isinstance(device.link.data, Address) and management.id not in self._pipes:
             self._pipes[management.id] = _dialing.Dial(device, device.link.data)
+
+    def take(self, devices: list[Device], now: Now) -> Iterator[int]:
+        """Reach these from now on. Yields dials under way that are given up: not to be watched when they close.
+
+        A connection whose `candidates` are none any more is to be ended. What comes in the place of another waits for
+        its end.
+        """
+        here = {device.number: device for device in devices}
+        for fd in [fd for fd, dial in self._trying.items() if not _stays(dial.device, here)]:
+            yield fd
+            dial = self._trying.pop(fd)
+            if dial.trying:
+                dial.trying.close()
+        former = {dial.device.number: dial for dial in self._dials}
+        stays = {number for number, dial in former.items() if _stays(dial.device, here)}
+        for dial in former.values():
+            dial.device = here[dial.device.number] if dial.device.number in stays else dial.device
+        self._dials = [
+            former[each.number] if each.number in stays else _dialing.Dial(each, due=now.monotonic + OPEN_AGAIN)
+            for each in devices
+            if each.link.how in ("tcp", "tcp_udp")
+        ]
+        self._take_ports(devices, here, now)
+
+    def _take_ports(self, devices: list[Device], here: dict[int, Device], now: Now) -> None:
+        """A port that stays has other devices, in the list that its connection knows them by."""
+        former, self._ports = self._ports, []
+        for port in _ports(devices):
+            same = next((each for each in former if each.same_as(port, here)), None)
+            if same is None:
+                port.due = now.monotonic + OPEN_AGAIN
+            else:
+                former.remove(same)
+                same.devices[:] = port.devices
+            self._ports.append(same or port)
+        for port in former:
+            port.devices.clear()
 
     def open(self, now: Now) -> Iterator[Connection]:
         """UDP ports that nobody has: each new socket."""
@@ -205,6 +250,11 @@ class Reach:
         for dial in self._trying.values():
             if dial.trying:
                 dial.trying.close()
+
+
+def _stays(device: Device, here: dict[int, Device]) -> bool:
+    """Whether it is reached and recognised as before."""
+    return device.number in here and same_way(device, here[device.number])
 
 
 def _same(place: Callable[[], tuple[str, int]], peer: tuple[str, int]) -> bool:

@@ -301,6 +301,10 @@ class Reading:
         elif ways:
             yield from self.end(link.slot, reason, now)
 
+    def end_of(self, balancer: str, connection: int, reason: str, now: Now) -> Actions:
+        """End a balancer's connection, if it is ours."""
+        yield from self.end(self._slot_of.get((balancer, connection), -1), reason, now)
+
     def end(self, slot: int, reason: str, now: Now) -> Actions:
         """End a connection: what is still held, the books; who else is to know hears of it in `settle`."""
         ways = self.slots.pop(slot, [])

@@ -50,6 +50,8 @@ class Receivers:
         self.absent = set(names)
         self.waiting: deque[Connection] = deque()
         """Nobody is there to read them."""
+        self.site = ""
+        """Version of the site file in force."""
         self.counts: Counter[str] = Counter()
         self._here: dict[int, Receiver] = {}
         self._joins = 0
@@ -88,7 +90,8 @@ class Receivers:
     def welcome(self, receiver: Receiver) -> Iterator[Connection]:
         """It has told all that it has: it is handed what its predecessor had, each of which is returned."""
         coming = [each for each in self.connections.of(receiver.name) if each.id not in receiver.told]
-        receiver.channel.say("welcome", life=self.connections.life, coming=[each.id for each in coming])
+        coming_ids = [each.id for each in coming]
+        receiver.channel.say("welcome", life=self.connections.life, coming=coming_ids, site=self.site)
         receiver.joined = True
         self.absent.discard(receiver.name)
         self.connections.returned(receiver.name)
@@ -182,6 +185,12 @@ class Receivers:
             numbers=sorted(connection.numbers),
             **self._fields(connection),
         )
+
+    def take_site(self, version: str) -> None:
+        """The site file has changed."""
+        self.site = version
+        for receiver in self.joined:
+            receiver.channel.say("site", version=version)
 
     def tell(self, connection: Connection, what: str, **fields: Any) -> None:
         """Its reader, if that is there."""

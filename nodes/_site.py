@@ -11,6 +11,7 @@ No wiring stands in it. A *device* here is a link in the sense of `protocol.mess
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -218,6 +219,11 @@ class Site(Settings):
             raise fault("admit_from, but unknown devices are refused", "write unknown: admit, or leave admit_from out")
         return self
 
+    @property
+    def version(self) -> str:
+        """The first 8 hex digits of the SHA-256 of the file."""
+        return hashlib.sha256((self.text or self.model_dump_json()).encode()).hexdigest()[:8]
+
     def admits(self, address: str | IP) -> bool:
         """Whether a device that no entry recognises is admitted from there."""
         if self.unknown != "admit":
@@ -227,8 +233,17 @@ class Site(Settings):
 
 def load(path: Path, shown: str | None = None) -> Site:
     """The checked site in a file. Raises Faulty with all faults."""
-    data, lines, text = _yaml.read(path, shown)
-    site = _model(data, lines, path.resolve().parent)
+    return _whole(*_yaml.read(path, shown), path.resolve().parent)
+
+
+def check(text: str, shown: str) -> Site:
+    """The checked site in a text that is to become the file `shown`. Raises Faulty with all faults."""
+    lines = Lines(shown, {}, [])
+    return _whole(_yaml.parse(text, lines), lines, text, Path(shown).resolve().parent)
+
+
+def _whole(data: Any, lines: Lines, text: str, base: Path) -> Site:
+    site = _model(data, lines, base)
     if lines.faults or site is None:
         raise Faulty(lines.faults)
     return site.model_copy(update={"text": text})

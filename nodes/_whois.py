@@ -8,6 +8,7 @@ from typing import Any
 from nodes._connections import Connection
 from nodes._identity import Identities, Unknown, named
 from nodes._owners import Owners
+from nodes._site import Site
 from protocol.clock import Now
 
 PLACES_AT_MOST = 10_000
@@ -24,6 +25,13 @@ class Whois:
         """Names by number, of the site's devices and of those admitted so far."""
         self._without_cfg3: dict[str, None] = {}
         """Places of devices that broke off when asked for CFG-3."""
+
+    def take(self, site: Site) -> None:
+        """A changed site file."""
+        gone = self.identities.names.keys() - {device.number for device in site.devices}
+        self.identities.take(site)
+        self.labels = {number: name for number, name in self.labels.items() if number not in gone}
+        self.labels |= self.identities.names
 
     def device(
         self, connection: Connection, address: str, stream: int, certificate: Sequence[str] = ()

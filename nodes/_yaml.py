@@ -39,7 +39,7 @@ MAX_VALUES = 500_000
 MAX_FAULTS = 100
 """A file with more is not read on."""
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _HEX = re.compile(r"0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -71,7 +71,7 @@ def read(path: FilePath, shown: str | None = None, limit: int = MAX_SIZE) -> tup
 def parse(text: str, lines: Lines) -> Any:
     """The data in `text`; places and faults go to `lines`."""
     try:
-        return _Builder(yaml.parse(text, Loader=_LOADER), lines).document()
+        return _Builder(yaml.parse(text, Loader=LOADER), lines).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         lines.at[("",)] = mark.line + 1 if mark else 1

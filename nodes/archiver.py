@@ -29,6 +29,8 @@ from archive.writer import RESERVE, Archive
 from nodes._node import Action, Node, Place, StartError
 from nodes._settings import Duration, FilePath, Offset, Size, fault
 from nodes._settings import Settings as Base
+from nodes._site import Site
+from nodes._sitewatch import SiteWatch
 from nodes._stream import Reader, size_in_memory
 from protocol.clock import SECOND, Now
 from protocol.messages import Announce, Configuration, Gone, Measurements, Numbered, Tally, Verdict
@@ -91,6 +93,9 @@ class Archiver(Node):
         self.settings, self.place = settings, place
         self.log = structlog.get_logger().bind(node=place.name)
         self.reader = Reader(place.name)
+        self.watch = SiteWatch(place, Site.model_validate({"station": "", **place.site}))
+        self.changed: Site | None = None
+        """A changed site file that the disk has not taken yet."""
         self.archive: Archive | None = None
         self.counters: dict[str, float] = {"commits": 0, "files": 0, "bytes": 0, "events": 0}
         self.trouble = ""
@@ -99,6 +104,8 @@ class Archiver(Node):
         """Why hours can't be sealed or their merging not be begun, "" if they can."""
         self.unmerged = ""
         """Why the last merging of sealed hours failed, "" if it did not."""
+        self.unkept = ""
+        """Why a changed site file can't be kept, "" if it can."""
         self.child: subprocess.Popen[str] | None = None
         self.sealed: set[int] = set()
         self._commit_at = self._tidy_at = self._measure_at = 0
@@ -117,8 +124,8 @@ class Archiver(Node):
 
     def start(self, now: Now) -> Iterator[Action]:
         """Open the archive where its last commit left it."""
-        site = str(self.place.site.get("text", ""))
         try:
+            site = self.watch.site.text
             self.archive = Archive(self.settings.path, site, limit=self.settings.part, reserve=self.settings.reserve)
         except (ArchiveError, WatermarkError, OSError) as problem:
             raise StartError(str(problem)) from problem
@@ -128,6 +135,7 @@ class Archiver(Node):
         self.sealed = {hour for hour, path in hours.items() if any(path.glob(f"*{layout.SEALED}"))}
         self._commit_at = now.monotonic + self.settings.commit
         self._tidy_at = now.monotonic
+        self.watch.start(now)
         yield from ()
 
     def receive(self, message: Any, now: Now) -> Iterator[Action]:
@@ -156,6 +164,7 @@ class Archiver(Node):
     def wake(self, now: Now) -> Iterator[Action]:
         """Commit, write events, start or wait for the finishing child; fetch again what did not come."""
         self._note_pace(now)
+        self._keep_site(now)
         if now.monotonic >= self._commit_at:
             self._commit_at = now.monotonic + self.settings.commit
             self._commit(now)
@@ -194,6 +203,19 @@ class Archiver(Node):
         self.counters["events"] += len(files)
         return committed
 
+    def _keep_site(self, now: Now) -> None:
+        """A changed site file goes into the files made from now on."""
+        self.changed = self.watch.look(now) or self.changed
+        if self.changed is None:
+            return
+        try:
+            self.opened.keep_site(self.changed.text)
+        except OSError as problem:
+            self.unkept = f"the site file is not kept: {fault_of(problem, self.opened.root)}"
+            return
+        self.watch.take(self.changed, now)
+        self.changed, self.unkept = None, ""
+
     def _note_pace(self, now: Now) -> None:
         """While we waited for the disk nobody called us."""
         if self._begun_at is not None and now.monotonic - self._begun_at > self.settings.commit + SLOW:
@@ -201,7 +223,7 @@ class Archiver(Node):
         self._begun_at = None
 
     def _alarms(self, now: Now) -> Iterator[str]:
-        yield from filter(None, (self.trouble, self.untidy, self.unmerged))
+        yield from filter(None, (self.trouble, self.untidy, self.unmerged, self.unkept, *self.watch.alarms))
         took, at = self._slow
         if took and now.monotonic < at + SLOW_FOR:
             yield (f"a commit took {took / SECOND:.0f} s: {self.opened.root} is slow; find what else keeps this disk "
@@ -296,5 +318,5 @@ class Archiver(Node):
                        "verdicts": len(archive.pending.verdicts)},
             "columns": list(COLUMNS), "devices": np.array(devices, dtype=np.uint32),
             "labels": [archive.register.name(device) for device in devices], "counts": counts.astype(np.float64),
-            "alarms": list(self._alarms(now)),
+            "alarms": list(self._alarms(now)), **self.watch.health(),
         }  # fmt: skip

@@ -17,12 +17,11 @@ from typing import Any
 import structlog
 
 from nodes import _handover
-from nodes._certificates import TlsFault
 from nodes._complaints import Complaints
-from nodes._connections import Connection, Connections
+from nodes._connections import Connection, Connections, deserted
 from nodes._door import Door, Doors
 from nodes._frontsettings import Settings as Settings
-from nodes._frontsettings import check_tls
+from nodes._frontsettings import Unfit, check_site
 from nodes._identity import Identities, Unknown
 from nodes._limits import Limits
 from nodes._node import Action, Actions, Node, Place, StartError, Unwatch, Watch
@@ -30,6 +29,8 @@ from nodes._reach import Reach
 from nodes._receivers import Receiver, Receivers
 from nodes._registry import Registry, RegistryError
 from nodes._site import Site
+from nodes._sitechange import difference
+from nodes._sitewatch import SiteWatch
 from nodes._tls import CertificateWatch
 from nodes._whois import Whois
 from protocol.clock import MILLISECOND, Now
@@ -46,10 +47,10 @@ class Balancer(Node):
 
     def __init__(self, settings: Settings, place: Place) -> None:
         self.settings, self.place = settings, place
-        self.site = Site.model_validate(place.site)
+        self.watch = SiteWatch(place, Site.model_validate(place.site))
         self.log = structlog.get_logger().bind(node=place.name)
         self.limits = Limits(settings.connections, settings.per_address, settings.calls)
-        self.reach = Reach(self.site.devices, settings.keepalive, settings.tls)
+        self.reach = Reach(self.watch.site.devices, settings.keepalive, settings.tls)
         self.counts: Counter[str] = Counter()
         self.complaints = Complaints(self.log)
         self.admitted: list[tuple[Receiver, dict[str, Any]]] = []
@@ -62,12 +63,12 @@ class Balancer(Node):
     def start(self, now: Now) -> Actions:
         """Open the doors. Raises StartError if a port is taken, or the registry or a certificate is unusable."""
         try:
-            check_tls(self.settings, self.site)
+            check_site(self.settings, self.watch.site)
             self.registry = Registry(self.settings.registry)
-            self.whois = Whois(Identities(self.site, self.registry))
+            self.whois = Whois(Identities(self.watch.site, self.registry))
             self._open_doors()
             self.hatch = _handover.listen(_handover.path(self.place.run, self.place.name))
-        except (RegistryError, TlsFault) as fault:
+        except (RegistryError, Unfit) as fault:
             raise StartError(str(fault)) from fault
         except OSError as fault:
             raise StartError(f"{self.place.run}: {fault.strerror}; is the folder ours?") from fault
@@ -75,6 +76,8 @@ class Balancer(Node):
         self.connections = Connections(now.utc // 1000)
         names = self.place.readers_of.get("receiver", [])
         self.receivers = Receivers(self.connections, names, self.settings.held, self.whois.fields)
+        self.receivers.site = self.watch.site.version
+        self.watch.start(now)
         self.look_at = now.monotonic
         self.gathered_at = now.monotonic + self.settings.gather
         yield from self.doors.watch(self.hatch.fileno())
@@ -207,6 +210,9 @@ class Balancer(Node):
         for again, connection in enumerate(self.receivers.welcome(receiver), 1):  # noqa: B007
             for number in self.whois.outdated(connection):
                 self._drop(connection.id, number, "the device has connected anew")
+        for connection in self.connections.of(receiver.name):
+            if connection.candidates == []:
+                self.receivers.tell(connection, "end", reason=_NOT_THERE)
         self.log.info("receiver joined", receiver=receiver.name, told=len(receiver.told), again=again)
         self.receivers.hand_waiting()
 
@@ -316,15 +322,41 @@ class Balancer(Node):
         self.doors.left(connection)
         self.reach.ended(connection, reason, now)
 
+    # ── a changed site file ─────────────────────────────────────────────────────────────────────────────────────
+
+    def _take_site(self, site: Site, now: Now) -> Actions:
+        """Who is not where it says now is ended, who is new is reached; receivers ask anew who all the others are."""
+        try:
+            check_site(self.settings, site)
+        except Unfit as fault:
+            self.watch.refuse([str(fault)])
+            return
+        change = difference(self.watch.site, site)
+        self.log.info("the site file has changed", what=str(change), version=site.version)
+        self.watch.take(site, now)
+        self.whois.take(site)
+        for fd in self.reach.take(site.devices, now):
+            yield Unwatch(fd)
+        for connection in deserted([*self.connections, *self.receivers.waiting], site.devices):
+            if connection.id:
+                self.receivers.tell(connection, "end", reason=_NOT_THERE)
+            else:
+                self.receivers.waiting.remove(connection)
+                self._over(connection, _NOT_THERE, now)
+        self.receivers.take_site(site.version)
+
     # ── devices that we reach ───────────────────────────────────────────────────────────────────────────────
 
     def wake_at(self) -> int:
         return self.look_at
 
     def wake(self, now: Now) -> Actions:
-        """Dial who is due, give up who does not answer, send notes that had no room."""
+        """Dial who is due, give up who does not answer, send notes that had no room, look at the site file."""
         self.receivers.flush(now)
         self.look_at = now.monotonic + (FLUSH if self.receivers.unsent else LOOK_AROUND)
+        site = self.watch.look(now)
+        if site:
+            yield from self._take_site(site, now)
         for fd in self.reach.overdue(now):
             yield from self._decided(fd, now)
         for receiver in self.connections.overdue(now.monotonic):
@@ -373,7 +405,9 @@ class Balancer(Node):
             "devices": [device_number(number, 0) for number in numbers],
             "labels": [labels[number] for number in numbers],
             "counts": [[float(number in owners)] for number in numbers],
+            **self.watch.health(),
             "alarms": [
+                *self.watch.alarms,
                 *(f"{name} is gone: {count} connections wait for it" for name, count in awaited.items()),
                 *(f"{name} does nothing: new devices go to others" for name in self.receivers.stuck),
                 *self.reach.alarms(owners.numbers),
@@ -388,6 +422,8 @@ def _certificate(note: dict[str, Any]) -> list[str]:
     """Names of the certificate that a connection came with."""
     return [name for name in note.get("certificate") or () if isinstance(name, str)]
 
+
+_NOT_THERE = "the site file says no more that a device is there"
 
 _COUNTERS = (
     "accepted",

@@ -20,6 +20,7 @@ from pydantic import Field
 
 from archive.journal import JournalError
 from nodes import _handover, _settings
+from nodes._confirming import Confirming, readmit
 from nodes._keeper import Keeper
 from nodes._link import Link
 from nodes._links import Links
@@ -148,6 +149,7 @@ class Receiver(Node):
         ours = self.links, self.balancers, self.machine, self.notebook
         self.reading = Reading(*ours, session, settings.noise, spoken)
         self.balancers.holding = self.reading.holding
+        self.confirming = Confirming(self.links, self.reading)
 
     def _remember(self, state: State, now: Now) -> None:
         """What holds for all connections."""
@@ -185,6 +187,7 @@ class Receiver(Node):
 
     def _tick(self, now: Now) -> Actions:
         yield from self._hear_balancers(now)
+        self.confirming.step()
         yield from self.reading.read(now)
         yield from self.links.flush(now)
         yield from self.links.passing.say(now)
@@ -254,8 +257,9 @@ class Receiver(Node):
             else:
                 for stray in descriptors:
                     os.close(stray)
+                confirmed = self.confirming.answers(balancer, note)
                 yield from self._note(balancer, note, now)
-                identities -= note["say"] == "identity"
+                identities -= note["say"] == "identity" and not confirmed
             if not links or not identities:
                 break  # the others stay queued
 
@@ -270,6 +274,11 @@ class Receiver(Node):
         if note["say"] == "welcome":
             self.log.info("joined", balancer=balancer)
             yield from self._welcomed(balancer, note.get("coming", []), now)
+            self.confirming.begin(balancer, note.get("site", ""))
+        elif note["say"] == "site":
+            self.confirming.begin(balancer, note["version"])
+        elif note["say"] == "end":
+            yield from self.reading.end_of(balancer, note["connection"], note["reason"], now)
         elif note["say"] == "gone":
             for gone in [each for each in self.reading.leaving if each.handed.balancer == balancer]:
                 self.reading.left(gone)
@@ -302,6 +311,7 @@ class Receiver(Node):
         if slot is not None and self.notebook:
             way = self.notebook.state.ways[slot]
             yield from self.reading.resume(slot, way, descriptors, note.get("numbers"), now)
+            self.confirming.review(slot)
         elif connection in self.hung_up:
             self.reading.hang_up(handed, descriptors, self.hung_up[connection])
         else:
@@ -327,11 +337,16 @@ class Receiver(Node):
     def _identified(self, link: Link, note: dict[str, Any], now: Now) -> Actions:
         """The balancer's answer: who the link is, or that it is refused."""
         ways = self.reading.slots[link.slot]
+        if link.number:
+            yield from self.confirming.answered(link, note, now)
+            return
         if note["say"] == "refused":
             self.links.refuse(link)
             if isinstance(ways[0], StreamWay) and not link.secondary:
                 yield from self.reading.end(link.slot, note["reason"], now)
             return
+        if link.refused:
+            readmit(link)
         if link.unasked:
             link.asked = -1  # it may send; who it is, is asked again when it tells its configuration
             return

@@ -485,3 +485,7 @@ class Health:
     """[n, k]"""
     alarms: list[str]
     """What a person should look at, each a sentence."""
+    site: str = ""
+    """Version of the site file in force there: 8 hex digits; "" if the node has none."""
+    site_since: int = 0
+    """When it came into force [UTC ns]."""

@@ -28,7 +28,13 @@ class Bench:
         self.watched: set[int] = set()
         self.open: list[socket.socket] = []
 
-    def start(self, site: dict[str, Any] | None = None, names: tuple[str, ...] = (), **settings: Any) -> Balancer:
+    def start(
+        self,
+        site: dict[str, Any] | None = None,
+        names: tuple[str, ...] = (),
+        site_file: Path | None = None,
+        **settings: Any,
+    ) -> Balancer:
         """A new life."""
         given = {"listen": "127.0.0.1:0", "registry": str(self.folder / "registry.json")} | settings
         place = Place(
@@ -40,6 +46,7 @@ class Bench:
             run=str(self.folder),
             site={"station": "test", "unknown": "admit"} | (site or {}),
             pipeline="p.yaml",
+            site_file=site_file,
         )
         self.now = Now(self.now.monotonic + SECOND, self.now.utc + SECOND)
         self.node = Balancer(Settings.model_validate(given), place)

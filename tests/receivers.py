@@ -191,6 +191,10 @@ class Balancer:
         """Connections whose data pipes are."""
         self.turn = 0
         self.joined = self.reborn = False
+        self.version = ""
+        """Of the site file."""
+        self.site: dict[int, dict[str, Any] | None] = {}
+        """Stream -> the device that it is by a changed site file, None: nobody. Others are as they were."""
         self.missing: list[str] = []
         self.holding: Callable[[str], list[Any]] = lambda balancer: []
 
@@ -212,11 +216,11 @@ class Balancer:
         if self.reborn:
             self.reborn = False
             yield BALANCER, {"say": "gone"}, []
-            yield BALANCER, {"say": "welcome", "life": 2, "coming": []}, []
+            yield BALANCER, {"say": "welcome", "life": 2, "coming": [], "site": self.version}, []
         if not self.joined:
             self.joined = True
             coming = [id_ for id_, link in self.links.items() if link.given]
-            yield BALANCER, {"say": "welcome", "life": 1, "coming": coming}, []
+            yield BALANCER, {"say": "welcome", "life": 1, "coming": coming, "site": self.version}, []
             for link in list(self.links.values()):
                 if link.given:
                     yield BALANCER, self._note(link), link.descriptors
@@ -250,6 +254,9 @@ class Balancer:
                 link.numbers.add(number)
                 device = {"number": number, "name": f"device {number}", **self.more.get(number, {})}
                 answer = {"say": "identity", "device": device}
+            if fields["stream"] in self.site:
+                named = self.site[fields["stream"]]
+                answer = {"say": "identity", "device": named} if named else {"say": "refused", "reason": "left out"}
             self.notes.append((self.turn + self.patience, fields | answer, []))
 
     def flush(self) -> None:

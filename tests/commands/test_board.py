@@ -150,3 +150,22 @@ def test_the_picture_shows_nodes_devices_and_alarms() -> None:
 def test_numbers_and_spans_as_people_read_them() -> None:
     assert [number(value) for value in (12345.0, 0.25, 1234.5, math.nan)] == ["12,345", "0.2", "1,234", ""]
     assert [span(value) for value in (5.9, 65, 3725)] == ["5 s", "1 min 05", "1 h 02"]
+
+
+def test_the_site_file_in_force_is_shown_and_those_who_have_another() -> None:
+    board = Board(["front", "archive", "align"])
+    board.hear(health("archive", "archiver", site="0123abcd", site_since=86400 * SECOND), 0.0)
+    board.hear(health("front", "balancer", site="0123abcd", site_since=86401 * SECOND), 0.0)
+    board.hear(health("align", "concentrator"), 0.0)
+    assert shown(board).count("site file") == 1
+    assert "site file 0123abcd in force since 1970-01-02 00:00:01 UTC" in shown(board)
+    assert board.nodes(0.0)["front"]["site"] == "0123abcd"
+    assert "site" not in board.nodes(0.0)["align"]
+    board.hear(health("archive", "archiver", site="ffffffff", site_since=86400 * SECOND), 0.0)
+    assert "site file ffffffff in force since 1970-01-02 00:00:00 UTC (archive)" in shown(board)
+
+
+def shown(board: Board) -> str:
+    out = io.StringIO()
+    Console(file=out, width=100).print(picture(board, 0.0))
+    return out.getvalue()

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from archive.disk import Disk
 from archive.folder import finish_lock
 from archive.reading import open_archive
 from nodes._node import Action, Letter, News, Place, StartError
+from nodes._site import load
 from nodes._stream import Writer
 from nodes.archiver import TIDY_EVERY, Archiver, Settings
 from protocol.clock import SECOND, Now
@@ -353,3 +355,34 @@ def test_settings() -> None:
     assert settings.clip == (-5 * SECOND, 60 * SECOND)
     with pytest.raises(ValidationError, match="clip does not lie around the onset"):
         Settings.model_validate({"path": "d", "clip": ["5 s", "60 s"]})
+
+
+def test_a_changed_site_file_is_kept_and_tried_again_on_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "site.yaml"
+    file.write_text("station: North\n")
+    site = load(file).model_dump(mode="json")
+    place = Place("archive", "archive", 1, {}, {"receiver": ["r"]}, str(tmp_path), site, "p.yaml", site_file=file)
+    node = Archiver(Settings.model_validate({"path": str(tmp_path / "data")}), place)
+    list(node.start(at(0)))
+    kept = tmp_path / "data" / "site.yaml"
+    assert kept.read_text() == "station: North\n"
+    file.write_text("station: South\n")
+    with monkeypatch.context() as broken:
+
+        def full(self: Disk, temporary: Path, path: Path) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        broken.setattr(Disk, "replace", full)
+        list(node.wake(at(1)))
+        list(node.wake(at(2)))
+        assert kept.read_text() == "station: North\n"
+        [alarm] = [alarm for alarm in node.health(at(2))["alarms"] if "site file" in alarm]
+        assert alarm.endswith("No space left on device; make room; it goes on by itself")
+    list(node.wake(at(3)))
+    assert kept.read_text() == "station: South\n"
+    health = node.health(at(3))
+    assert (health["site"], health["site_since"]) == (load(file).version, at(3).utc)
+    assert not [alarm for alarm in health["alarms"] if "site file" in alarm]
+    list(node.stop(at(4)))

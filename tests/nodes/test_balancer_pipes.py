@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from nodes._node import StartError
 from tests.benches import Bench, Receiver, bench, receive
 
 __all__ = ["bench", "receive"]
@@ -145,6 +146,13 @@ def test_a_stranger_may_not_call_where_substations_do(bench: Bench, receive: Rec
     one.hear()
     assert [link["peer"][0] for link in one.links.values()] == ["127.0.0.2"]
     assert bench.counter("refused") == 1
+
+
+def test_a_port_that_devices_need_is_asked_for(bench: Bench) -> None:
+    device = {"name": "Hub", "number": 3, "protocol": "gbt26865", "identity": "0GX00GP1"}
+    with pytest.raises(StartError, match=r"Hub \(gbt26865\) dials in; add listen_gbt26865: to the balancer"):
+        bench.start({"devices": [device]})
+    bench.start({"devices": [device]}, listen_gbt26865="127.0.0.1:0")
 
 
 def test_who_says_another_idcode_than_the_site_file_is_refused(bench: Bench, receive: Receive, listener) -> None:

@@ -66,7 +66,7 @@ def test_admitted_devices_keep_their_number_for_ever(tmp_path):
     assert who.of_caller("192.0.2.1", 5) == first
     who.registry.save()
     assert who.registry.is_saved(FIRST)
-    assert first == {"number": FIRST, "name": "192.0.2.1/5"}
+    assert first == {"number": FIRST, "name": "192.0.2.1/5", "site": who.site.version}
     later = identities(tmp_path, "admit")
     assert later.of_caller("192.0.2.2", 5)["number"] == FIRST + 1
     assert later.of_caller("192.0.2.1", 5) == first

@@ -16,6 +16,7 @@ from nodes._faults import Faulty
 from nodes._node import StartError
 from nodes._pipeline import Pipeline, load
 from nodes._runfolder import make_run_folder, run_folder
+from nodes._sitewatch import keep
 
 ROOT = Path(__file__).parents[2]
 CASES = ROOT / "tests" / "pipelines"
@@ -126,3 +127,27 @@ def test_receivers_know_whose_frames_are_wanted(tmp_path: Path) -> None:
     wired = load(tmp_path / "pipeline.yaml", only="receivers.2")
     assert wired.place("receivers.2").raw == ("Hub A",)
     assert wired.place("align").raw == wired.place("good").raw == ()
+
+
+def test_a_process_starts_again_with_the_site_that_was_in_force(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SYMS_RUN", str(tmp_path))
+    pipeline, site = tmp_path / "p.yaml", tmp_path / "config.yaml"
+    nodes = "nodes:\n  front: {kind: balancer, listen: 0.0.0.0:4712}\n  receivers: {kind: receiver, from: front}\n"
+    pipeline.write_text(f"site: config.yaml\n{nodes}")
+    site.write_text("station: A\n")
+    place = load(pipeline, only="front").place("front")
+    assert place.site_file == site
+    site.write_text("station: A\nunknown: maybe\n")
+    with pytest.raises(Faulty, match="unknown is 'maybe'"):
+        load(pipeline, only="front")
+    keep(str(tmp_path), "station: A\n", "front")
+    again = load(pipeline, only="front")
+    assert (again.site.station, again.site.text, again.site_file) == ("A", "station: A\n", site)
+    with pytest.raises(Faulty, match="unknown is 'maybe'"):
+        load(pipeline)  # nothing is begun with it
+    site.write_text("station: B\n")
+    assert load(pipeline, only="front").site.station == "B"
+    site.unlink()
+    assert load(pipeline, only="front").site.station == "A"

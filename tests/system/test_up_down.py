@@ -12,11 +12,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from commands._orphans import alive, lock_holders
 from commands._station import free_port
+from nodes._site import load
 from nodes._sockets import listen
 from protocol.messages import Health
 
@@ -80,6 +82,11 @@ def station(run_folder: Path, tmp_path: Path) -> Iterator[Station]:
     made.syms("down")
 
 
+def status(station: Station) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(station.syms("status", "--json").stdout)
+    return found
+
+
 def test_up_status_down(station: Station) -> None:
     started = station.syms("up", "--json")
     assert started.returncode == 0, started.stderr
@@ -90,9 +97,13 @@ def test_up_status_down(station: Station) -> None:
     assert again.returncode == 0
     assert "is up already" in again.stdout
     assert "changed" not in again.stdout
+    before = station.path.read_text()
+    station.path.write_text(before + "# a remark\n")
+    assert f"{station.path} has changed" in station.syms("up").stdout
+    station.path.write_text(before)
     site = station.path.parent / "site.yaml"
     site.write_text("station: renamed\nunknown: admit\n")
-    assert f"{site} has changed" in station.syms("up").stdout
+    renamed = load(site).version
 
     states = station.states(station.run / "supervisord.conf")
     assert states == dict.fromkeys(PROCESSES, "RUNNING") | {"wiring": "EXITED", "pulse": "RUNNING"}
@@ -103,6 +114,10 @@ def test_up_status_down(station: Station) -> None:
     said = json.loads(looked.stdout)
     assert {name: node["speaks"] for name, node in said["nodes"].items()} == dict.fromkeys(PROCESSES, True)
     assert all(node["memory_bytes"] > 0 and node["uptime_s"] > 0 for node in said["nodes"].values())
+
+    assert within(20, lambda: {node.get("site") for node in status(station)["nodes"].values()} == {None, renamed})
+    shown = station.syms("status", "--once").stdout
+    assert f"site file {renamed} in force since " in shown
 
     # A process that dies is started again; everybody is found by the lock it holds.
     victim = lock_holders(str(station.run))["align"]
