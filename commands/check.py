@@ -9,7 +9,7 @@ import typer
 from commands._output import AsJson, PipelineFile, print_json
 from nodes._certificates import TlsFault
 from nodes._faults import Fault, Faulty
-from nodes._frontsettings import Settings, check_tls
+from nodes._frontsettings import Settings, Unfit, check_site
 from nodes._pipeline import Pipeline, load
 
 
@@ -44,10 +44,10 @@ def _check_certificates(pipeline: Pipeline, shown: str) -> None:
         if node.host == pipeline.here:
             try:
                 if isinstance(node.settings, Settings):
-                    check_tls(node.settings, pipeline.site)
+                    check_site(node.settings, pipeline.site)
                 elif tls := getattr(node.settings, "tls", None):
                     tls.check()
-            except TlsFault as fault:
+            except (TlsFault, Unfit) as fault:
                 what, _, remedy = str(fault).partition("; ")
                 raise Faulty([Fault(shown, 1, f"{node.name}: {what}", remedy)]) from fault
 

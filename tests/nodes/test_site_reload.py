@@ -341,14 +341,14 @@ def test_an_analog_that_means_something_else_is_scaled_otherwise(world: World) -
     device = connect(world, 1, 7)
     device.queue += frames(7, 0, 1)
     turns(world, 2)
-    change(world, {7: {"analogs": {"P": {"scale": 10.0, "offset": 0.0, "unit": "MW"}}}})
+    change(world, {7: {"analogs": {"AN": {"scale": 10.0, "offset": 0.0, "unit": "MW"}}}})
     tell(world)
     turns(world, 8)
     device.queue += frames(7, 1, 1)
     turns(world, 2)
     assert world.receiver
     [link] = world.receiver.links.carriers.values()
-    assert link.scales == {"P": 10.0}
+    assert link.codec and link.codec.scales[0].analog.tolist() == [10.0]
     assert len(links(world)) == 2
 
 
