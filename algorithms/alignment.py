@@ -66,6 +66,8 @@ class Released:
     """[k, m, d]"""
     arrival: I8
     """[k] ns UTC of the slot's last arrival."""
+    came: I8 | None = None
+    """[k, m] ns UTC of each row's arrival, where that was asked for."""
 
 
 class Aligner:
@@ -80,11 +82,14 @@ class Aligner:
         absolute: int | None = None,
         silent: int = 5 * SECOND,
         depth: int = 256,
+        arrivals: bool = False,
     ) -> None:
-        """`time_of` slots -> ns UTC; `wait`, `absolute`, `silent` in ns; `depth` slots the ring can hold open."""
+        """`time_of` slots -> ns UTC; `wait`, `absolute`, `silent` in ns; `depth` slots the ring can hold open;
+        `arrivals`: slots say when each row came.
+        """
         self._time_of = time_of
         self._wait, self._absolute, self._silent = wait, absolute, silent
-        self._ring = Ring(depth, channels, digitals)
+        self._ring = Ring(depth, channels, digitals, arrivals)
         self._columns = Columns()
         self.heard = np.zeros(0, dtype=np.int64)
         """[m] monotonic ns of the last row."""
@@ -265,10 +270,9 @@ class Aligner:
         present, expected = ring.present[at, : len(self._columns)], self._expected(mono)
         self.counts["missing"] += (expected & ~present).sum(axis=0)
         columns = np.flatnonzero(expected | present.any(axis=0))
-        released = Released(
-            slot=slots, device=self.devices[columns], **ring.cut(at, columns), arrival=ring.last[at]
-        )  # fmt: skip
-        self._done.append(released)
+        cells = ring.cut(at, columns)
+        came = cells.pop("arrival", None)
+        self._done.append(Released(slots, self.devices[columns], **cells, arrival=ring.last[at], came=came))
         ring.close(at)
         self.frontier = int(slots[-1])
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nodes._outstations import Chosen, Format, station_of
+from nodes._patterns import matches
 from protocol.c37118 import ConfigurationFrame, Station
 from protocol.messages import FIXED_CHANNELS, Configuration, Table
 
@@ -31,13 +31,13 @@ class Choice:
 
     def takes(self, known: Configuration) -> bool:
         """Whether a device is told: C37.118 has no frames for spectra."""
-        return not Table(*known.table).spectrum and _matches((known.link, known.name), self.devices)
+        return not Table(*known.table).spectrum and matches((known.link, known.name), self.devices)
 
     def of(self, known: Configuration) -> Chosen:
         """Which channels of a device are told."""
 
         def those(names: Iterable[Iterable[str]]) -> tuple[int, ...]:
-            return tuple(k for k, each in enumerate(names) if _matches(each, self.channels))
+            return tuple(k for k, each in enumerate(names) if matches(each, self.channels))
 
         return Chosen(
             those([name] for name in known.phasors), those([name] for name in known.analogs), those(known.digitals)
@@ -53,13 +53,8 @@ class Choice:
             for word in told
             for label in (*word.phasors, *word.analogs, *(each for d in word.digitals for each in d))
         }
-        found = [each for each in self.devices if not _matches(names, [each])]
-        return found + [each for each in self.channels if told and not _matches(labels, [each]) and each != "*"]
-
-
-def _matches(names: Iterable[str], patterns: list[str]) -> bool:
-    wanted = [pattern.replace("[", "[[]") for pattern in patterns]
-    return any(pattern == "*" or fnmatchcase(name, pattern) for pattern in wanted for name in names)
+        found = [each for each in self.devices if not matches(names, [each])]
+        return found + [each for each in self.channels if told and not matches(labels, [each]) and each != "*"]
 
 
 @dataclass(frozen=True)
