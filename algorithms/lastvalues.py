@@ -44,9 +44,9 @@ class FlatLines:
         """
         column = self._columns.of(device)
         self._widen()
-        there = ~np.isnan(values).any(axis=-1)
+        there = np.asarray(~np.isnan(values).any(axis=-1))
         known = carried(self._last[column], values, there)
-        moved = there & (known[:-1] != values).any(axis=-1)
+        moved = np.asarray(there & (known[:-1] != values).any(axis=-1))
         when = np.broadcast_to(time[:, None, None], there.shape)
         since = carried(self._since[column], when, moved)
         self._last[column], self._since[column] = known[-1], since[-1]

@@ -24,15 +24,18 @@ def symmetrical(phases: C16) -> C16:
     X0 = (A + B + C) / 3, X1 = (A + aB + a²C) / 3, X2 = (A + a²B + aC) / 3, a = 1∠120° (C. L. Fortescue, Method of
     symmetrical co-ordinates applied to the solution of polyphase networks, AIEE 1918).
     """
-    return phases @ FORTESCUE.T
+    told: C16 = phases @ FORTESCUE.T
+    return told
 
 
 def power(voltage: C16, current: C16) -> C16:
     """[…] P + jQ [W, var] of three phases: Σ V I*, of voltages to neutral; positive Q where the current lags."""
-    return (voltage * current.conj()).sum(axis=-1)
+    told: C16 = (voltage * current.conj()).sum(axis=-1)
+    return told
 
 
 def unbalance(phases: C16) -> F8:
     """[…] Unbalance [%]: 100 |X2| / |X1| (IEC 61000-4-30:2015, 5.7.1); NaN where there is no positive sequence."""
     _, positive, negative = np.moveaxis(np.abs(symmetrical(phases)), -1, 0)
-    return 100 * negative / np.where(positive > 0, positive, np.nan)
+    told: F8 = 100 * negative / np.where(positive > 0, positive, np.nan)
+    return told

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from algorithms.alignment import Aligner
 from algorithms.clockwatch import ClockWatch
+from algorithms.columns import Counters
 from protocol.clock import MILLISECOND, SECOND
 from protocol.messages import Configuration, Table
 
@@ -34,6 +35,16 @@ def columns(
     at, have = _find(devices, watch.devices)
     table[at, 5] = watch.delay[have] / MILLISECOND
     return devices, table
+
+
+def beside(
+    names: list[str], devices: NDArray[np.uint32], table: NDArray[np.float64], counters: Counters
+) -> tuple[list[str], NDArray[np.float64]]:
+    """The columns with those of other counters behind them."""
+    more = np.zeros((devices.size, len(counters.names)))
+    at, have = _find(devices, counters.devices)
+    more[at] = counters.counts[have]
+    return names + counters.names, np.concatenate([table, more], axis=1)
 
 
 def alarms(known: Mapping[int, Configuration], watch: ClockWatch) -> Iterator[str]:

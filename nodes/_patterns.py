@@ -1,4 +1,4 @@
-"""Names chosen by patterns, as of file names: `*` is any text, `?` any sign; everything else, brackets too, is itself."""
+"""Names chosen by patterns as of file names: `*` is any text, `?` any sign, everything else (brackets, too) itself."""
 
 from __future__ import annotations
 

@@ -18,18 +18,20 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import model_validator
 
 from algorithms.alignment import Aligner, Released
 from algorithms.clockwatch import ClockWatch
 from algorithms.slotring import Rows
 from archive.journal import JournalError
-from nodes._alignhealth import COLUMNS, alarms, columns
+from nodes._alignhealth import COLUMNS, alarms, beside, columns
 from nodes._catchup import CatchUp, together
 from nodes._mark import Followers, Mark, MarkError, Progress, Standing
 from nodes._node import Action, Actions, Node, Place, StartError
-from nodes._settings import Duration, Size
-from nodes._settings import Settings as Base
+from nodes._settings import Duration, Size, fault
 from nodes._stream import Reader, Writer
+from nodes._treatment import Placed, Treatment
+from nodes._treatsettings import Treating
 from protocol import clock
 from protocol.clock import MILLISECOND, SECOND, Now
 from protocol.messages import Configuration, Durable, Fetch, Measurements, Numbered, Snapshots, Table
@@ -45,8 +47,8 @@ DEPTHS = (64, 4096)
 """Least and most slots of an aligner's ring."""
 
 
-class Settings(Base):
-    """Concentrator: how long a slot waits for its devices."""
+class Settings(Treating):
+    """Concentrator: how long a slot waits for its devices, and what is done with it then."""
 
     wait: Duration = 100 * MILLISECOND
     """Relative wait: a slot is released this long after its first row came, complete or not."""
@@ -60,6 +62,12 @@ class Settings(Base):
     keep: Size = 64 << 20
     """Memory for recent snapshots that a reader may fetch."""
 
+    @model_validator(mode="after")
+    def _held_while_heard(self) -> Settings:
+        if self.missing == "last" and self.hold > self.silent:
+            raise fault("hold is longer than silent: no slot has the device any more", "write a shorter hold")
+        return self
+
 
 class Concentrator(Node):
     """See the module."""
@@ -71,7 +79,11 @@ class Concentrator(Node):
         self.reader = Reader(place.name)
         self.writer = Writer(place.name, 0, settings.keep)
         self.watch = ClockWatch(min(settings.clock, max(settings.wait, settings.absolute or 0)))
+        numbers = {each["name"]: each["number"] for each in place.site.get("devices", ())}
+        self.treatment = Treatment(settings, numbers) if settings.treats else None
+        """None: slots are told as they are released."""
         self.aligners: dict[Table, Aligner] = {}
+        """By the table that rows are told in, which is their own unless channels are derived."""
         self.known: dict[int, Configuration] = {}
         self.clock_off: dict[int, int] = {}
         """Device -> rows kept away from alignment for its clock."""
@@ -197,16 +209,25 @@ class Concentrator(Node):
         self._then = Now(max(now.monotonic - ago, self._then.monotonic), max(now.utc - ago, self._then.utc))
 
     def _configure(self, word: Configuration, now: Now) -> Iterator[Action]:
-        table = Table(*word.table)
         before = self.known.get(word.device)
-        if before is not None and (before.version, Table(*before.table)) == (word.version, table):
+        if before is not None and (before.version, Table(*before.table)) == (word.version, Table(*word.table)):
             return
-        if before is not None and Table(*before.table) != table:
-            self._aligner(Table(*before.table)).dismiss(word.device)
+        former = self._told_in(before) if before else None
         self.known[word.device] = word
+        told = list(self.treatment.configure(word)) if self.treatment else [replace(word, again=False)]
+        table = self._told_in(word)
+        if former not in (None, table):
+            self._aligner(former).dismiss(word.device)
         self._aligner(table).expect(word.device, now.monotonic)
         self._aligner(table).exclude(word.device, word.device in self._marked())
-        yield self.writer.say(replace(word, again=False))
+        for other, number in self.treatment.unexpected if self.treatment else ():
+            self._aligner(other).expect(number, now.monotonic)
+            self._aligner(other).exclude(number, True)
+        for each in told:
+            yield self.writer.say(each)
+
+    def _told_in(self, known: Configuration) -> Table:
+        return self.treatment.table(known.device) if self.treatment else Table(*known.table)
 
     def _aligner(self, table: Table) -> Aligner:
         if table not in self.aligners:
@@ -220,6 +241,7 @@ class Concentrator(Node):
                 self.settings.absolute,
                 max(self.settings.silent, 3 * clock.period(table.rate)),
                 depth,
+                bool(self.settings.redundant),
             )
         return self.aligners[table]
 
@@ -244,7 +266,10 @@ class Concentrator(Node):
             return
         off, fit = self._clocks(rows.device, delay, now)
         early = np.where(-off > self.settings.wait, -off, 0)
-        self._aligner(table).push(rows.take(fit), now, now.monotonic + early[fit])
+        rows, start = rows.take(fit), now.monotonic + early[fit]
+        placed = self.treatment.place(table, rows) if self.treatment else [Placed(table, rows, slice(None))]
+        for each in placed:
+            self._aligner(each.table).push(each.rows, now, start[each.at])
 
     def _clocks(
         self, device: NDArray[np.uint32], delay: NDArray[np.int64], now: Now
@@ -299,11 +324,15 @@ class Concentrator(Node):
         for table, aligner in self.aligners.items():
             done = aligner.release(then, everything, overdue)
             late = aligner.take_late(aligner.frontier - LATE // clock.period(table.rate))
-            if late is not None:
+            if late is not None and (late := self._treated(table, late, late=True)) is not None:
                 yield self.writer.say(_snapshots(table, late, now, late=True))
             for part in done:
                 self._count(part, now)
-                yield self.writer.say(_snapshots(table, part, now))
+                if (told := self._treated(table, part)) is not None:
+                    yield self.writer.say(_snapshots(table, told, now))
+
+    def _treated(self, table: Table, part: Released, late: bool = False) -> Released | None:
+        return self.treatment.treat(table, part, late) if self.treatment else part
 
     def _count(self, part: Released, now: Now) -> None:
         if not self._catchup.active:
@@ -314,6 +343,10 @@ class Concentrator(Node):
     def health(self, now: Now) -> dict[str, Any]:
         devices, table = columns(self.known, self.aligners, self.clock_off, self.watch)
         totals = {name: int(table[:, k].sum()) for k, name in enumerate(COLUMNS[:5])}
+        names = list(COLUMNS)
+        if self.treatment:
+            names, table = beside(names, devices, table, self.treatment.counters)
+            totals |= self.treatment.totals
         waited, longest = np.percentile(self.latency, (50, 99)) / MILLISECOND if self.latency.size else (0.0, 0.0)
         return {
             "counters": {
@@ -325,11 +358,15 @@ class Concentrator(Node):
                 "fetched": self.reader.fetched,
             },
             "queues": {"slots": sum(a.waiting for a in self.aligners.values()), "behind": self.reader.behind},
-            "columns": COLUMNS,
+            "columns": names,
             "devices": devices,
             "labels": [self.known[device].name for device in devices.tolist()],
             "counts": table,
-            "alarms": [*alarms(self.known, self.watch), *filter(None, [self._mark.trouble if self._mark else ""])],
+            "alarms": [
+                *alarms(self.known, self.watch),
+                *(self.treatment.alarms(now.monotonic) if self.treatment else ()),
+                *filter(None, [self._mark.trouble if self._mark else ""]),
+            ],
         }
 
 

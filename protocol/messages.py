@@ -194,7 +194,8 @@ class Configuration(Numbered):
     """`V` or `A` each."""
     analogs: Annotated[list[str], "a"]
     analog_units: Annotated[list[str], "a"]
-    """`instantaneous`, `rms`, `peak`, or `user <n>`: what ANUNIT can say."""
+    """`instantaneous`, `rms`, `peak`, or `user <n>`: what ANUNIT can say; `W`, `var`, `%` of what a concentrator
+    derived."""
     digitals: Annotated[list[list[str]], "d", "16"]
     """16 labels per word, bit 0 first."""
     digital_normal: Annotated[list[Number2], "d"]
@@ -287,7 +288,8 @@ class Snapshots(Numbered):
     device: Annotated[U4, "m"]
     """[m]"""
     present: Annotated[U1, "k", "m"]
-    """[k, m] 1 = the device's row was there in time; where 0, the values are NaN."""
+    """[k, m] 1 = the device's row was there in time; where 0, the values are NaN; 2 = not there, the device's last row
+    stands here (`missing: last`), STAT says so."""
     quality: Annotated[U1, "k", "m"]
     """[k, m]"""
     status: Annotated[U2, "k", "m"]
