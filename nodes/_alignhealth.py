@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.alignment import Aligner
 from algorithms.clockwatch import ClockWatch
-from algorithms.columns import Counters
+from algorithms.latencies import FIGURES
 from protocol.clock import MILLISECOND, SECOND
 from protocol.messages import Configuration, Table
 
+LATENCIES = [f"latency_{name}_ms" for name in FIGURES]
+"""Columns of the last minute, and counters of all devices together."""
 COLUMNS = ["received", "late", "duplicate", "missing", "clock_off", "latency_ms"]
 
 
@@ -38,13 +41,14 @@ def columns(
 
 
 def beside(
-    names: list[str], devices: NDArray[np.uint32], table: NDArray[np.float64], counters: Counters
-) -> tuple[list[str], NDArray[np.float64]]:
-    """The columns with those of other counters behind them."""
-    more = np.zeros((devices.size, len(counters.names)))
-    at, have = _find(devices, counters.devices)
-    more[at] = counters.counts[have]
-    return names + counters.names, np.concatenate([table, more], axis=1)
+    devices: NDArray[np.uint32], table: NDArray[np.float64], some: NDArray[np.uint32], counts: NDArray[Any],
+    otherwise: float = 0,
+) -> NDArray[np.float64]:  # fmt: skip
+    """[n, k + j] the table [n, k] of `devices` [n] with the counts [m, j] of `some` of them [m] behind it."""
+    more = np.full((devices.size, counts.shape[1]), otherwise)
+    at, have = _find(devices, some)
+    more[at] = counts[have]
+    return np.concatenate([table, more], axis=1)
 
 
 def alarms(known: Mapping[int, Configuration], watch: ClockWatch) -> Iterator[str]:

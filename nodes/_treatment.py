@@ -94,10 +94,10 @@ class Treatment:
         if self.settings.fill:
             self.shadows.note(self._tellings)
         for target in {before, self.groups.target.get(device, device)}:
-            members = self.groups.members.get(target, [target])
-            if members[0] not in self._tellings:
+            first = self.groups.members.get(target, [target])[0]
+            if first not in self._tellings or self.groups.target.get(first, first) != target:
                 continue
-            told = replace(self.groups.told(members[0]), again=False)
+            told = replace(self.groups.told(first), again=False)
             if _meaning(told) != (_meaning(self._said[target]) if target in self._said else None):
                 self._said[target] = told
                 yield told

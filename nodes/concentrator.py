@@ -22,9 +22,10 @@ from pydantic import model_validator
 
 from algorithms.alignment import Aligner, Released
 from algorithms.clockwatch import ClockWatch
+from algorithms.latencies import Latencies
 from algorithms.slotring import Rows
 from archive.journal import JournalError
-from nodes._alignhealth import COLUMNS, alarms, beside, columns
+from nodes._alignhealth import COLUMNS, LATENCIES, alarms, beside, columns
 from nodes._catchup import CatchUp, together
 from nodes._mark import Followers, Mark, MarkError, Progress, Standing
 from nodes._node import Action, Actions, Node, Place, StartError
@@ -43,6 +44,8 @@ LATE = 600 * SECOND
 """Rows that come later than this are for the archive alone."""
 CUT = 120 * SECOND
 """What waited behind a line that was cut for a minute comes within so long: TCP tries again ever later."""
+LATENCY_SPAN, LATENCY_SPANS = 10 * SECOND, 6
+"""Latencies are of the last minute, to a sixth of it."""
 DEPTHS = (64, 4096)
 """Least and most slots of an aligner's ring."""
 
@@ -59,6 +62,9 @@ class Settings(Treating):
     whose delay, arrival - time, steadily differs from the median device's by more than the wait is marked anyway.)"""
     silent: Duration = 5 * SECOND
     """A device that sent nothing for so long is not waited for."""
+    latency: bool = False
+    """Count latencies (arrival - time): least, mean, 99th percentile and greatest of the last minute, of each device
+    and of all."""
     keep: Size = 64 << 20
     """Memory for recent snapshots that a reader may fetch."""
 
@@ -90,6 +96,7 @@ class Concentrator(Node):
         self.counters = {"rows": 0, "aside": 0, "slots": 0, "snapshots": 0, "rewinds": 0}
         self.latency = np.zeros(0, dtype=np.int64)
         """ns from the last arrival to the release, of the latest slots"""
+        self.latencies = Latencies(LATENCY_SPAN, LATENCY_SPANS) if settings.latency else None
         self._judge_at = self._called = 0
         self._middles: deque[tuple[int, int]] = deque()
         """(monotonic ns, delay of the median device) of the latest judgements."""
@@ -264,6 +271,8 @@ class Concentrator(Node):
             rows, delay = rows.take(word.aside == 0), delay[word.aside == 0]
         if not rows.device.size:
             return
+        if self.latencies:
+            self.latencies.push(rows.device, delay, now.monotonic)
         off, fit = self._clocks(rows.device, delay, now)
         early = np.where(-off > self.settings.wait, -off, 0)
         rows, start = rows.take(fit), now.monotonic + early[fit]
@@ -345,8 +354,13 @@ class Concentrator(Node):
         totals = {name: int(table[:, k].sum()) for k, name in enumerate(COLUMNS[:5])}
         names = list(COLUMNS)
         if self.treatment:
-            names, table = beside(names, devices, table, self.treatment.counters)
+            counters = self.treatment.counters
+            names, table = names + counters.names, beside(devices, table, counters.devices, counters.counts)
             totals |= self.treatment.totals
+        if self.latencies:
+            each, whole = (figures / MILLISECOND for figures in self.latencies.figures(now.monotonic))
+            names, table = names + LATENCIES, beside(devices, table, self.latencies.devices, each, np.nan)
+            totals |= dict(zip(LATENCIES, np.nan_to_num(whole).tolist(), strict=True))
         waited, longest = np.percentile(self.latency, (50, 99)) / MILLISECOND if self.latency.size else (0.0, 0.0)
         return {
             "counters": {

@@ -217,6 +217,27 @@ def test_held_rows_are_no_samples_of_a_window():
     assert np.isfinite(word.values).all()
 
 
+# latency
+
+
+def test_latencies_of_the_last_minute_by_device_and_in_all():
+    bench = Bench(device(1), device(2), latency=True)
+    delays = [5, 10, 15, 80]
+    for k, delay in enumerate(delays):
+        at = k * PERIOD
+        bench.send(at, {ONE: Row(GOOD)}, later(at + delay * MILLISECOND))
+    bench.send(3 * PERIOD, {TWO: Row(GOOD)}, later(3 * PERIOD + 90 * MILLISECOND))
+    names = [f"latency_{name}_ms" for name in ("min", "mean", "p99", "max")]
+    told = [bench.columns(1)[name] for name in names]
+    assert told == pytest.approx([5, 27.5, 80, 80])
+    health = bench.node.health(later(SECOND))
+    assert [health["counters"][name] for name in names] == pytest.approx([5, 40, 90, 90])
+    assert health["columns"][-4:] == names
+    gone = bench.node.health(later(120 * SECOND))
+    assert np.isnan(gone["counts"][:, -4:]).all()
+    assert gone["counters"]["latency_max_ms"] == 0
+
+
 # settings
 
 
