@@ -31,7 +31,7 @@ from nodes._node import Place
 from nodes._runfolder import run_folder
 from nodes._settings import NAME, Names, Settings
 from nodes._site import Site
-from nodes._wiring import Nodes, NodeSpec, check_links, check_run, check_shared, check_wires, dialled
+from nodes._wiring import Nodes, NodeSpec, check_links, check_run, check_shared, check_statistics, check_wires, dialled
 
 MAX_COPIES = 64
 COMMON = ("kind", "from", "copies", "host")
@@ -145,6 +145,7 @@ def load(path: Path, only: str | None = None, here: str | None = None) -> Pipeli
         if only is None or only in node.processes:
             nodes[name] = _with_settings(node, entries, nodes, path, hosts, lines)
     check_shared(nodes, lines)
+    check_statistics(nodes, lines)
     if site is not None:
         check_links(nodes, site, lines)
     _hosts.check(nodes, hosts, lines)

@@ -213,6 +213,13 @@ class Treatment:
         failed = {f"invalid_{name}": int(self._seen.of(name).sum()) for name in tests}
         return {name: int(self.counters.of(name).sum()) for name in self.counters.names} | failed
 
+    @property
+    def rejected(self) -> dict[int, int]:
+        """Device -> rows of which validation took values out."""
+        if "invalid" not in self.counters.names:
+            return {}
+        return dict(zip(self.counters.devices.tolist(), self.counters.of("invalid").tolist(), strict=True))
+
     def alarms(self, monotonic: int) -> list[str]:
         """What a person should look at."""
         return [*self.groups.alarms, *self.shadows.alarms, *self._watch.alarms(self._said, monotonic)]

@@ -28,6 +28,7 @@ from archive.journal import JournalError
 from nodes._alignhealth import COLUMNS, LATENCIES, alarms, beside, columns
 from nodes._catchup import CatchUp, together
 from nodes._mark import Followers, Mark, MarkError, Progress, Standing
+from nodes._minutes import Statistics, by_minute
 from nodes._node import Action, Actions, Node, Place, StartError
 from nodes._settings import Duration, Size, fault
 from nodes._stream import Reader, Writer
@@ -65,6 +66,8 @@ class Settings(Treating):
     latency: bool = False
     """Count latencies (arrival - time): least, mean, 99th percentile and greatest of the last minute, of each device
     and of all."""
+    statistics: bool = False
+    """Say each minute how every device was; an archiver that reads this concentrator keeps it."""
     keep: Size = 64 << 20
     """Memory for recent snapshots that a reader may fetch."""
 
@@ -97,6 +100,7 @@ class Concentrator(Node):
         self.latency = np.zeros(0, dtype=np.int64)
         """ns from the last arrival to the release, of the latest slots"""
         self.latencies = Latencies(LATENCY_SPAN, LATENCY_SPANS) if settings.latency else None
+        self.statistics: Statistics | None = None
         self._judge_at = self._called = 0
         self._middles: deque[tuple[int, int]] = deque()
         """(monotonic ns, delay of the median device) of the latest judgements."""
@@ -112,13 +116,10 @@ class Concentrator(Node):
 
     def start(self, now: Now) -> Actions:
         """One opening of the stream of snapshots, from our predecessor's mark on."""
-        if self.place.journal is not None:
-            try:
-                self._mark = Mark(self.place.journal)
-            except (JournalError, MarkError) as fault:
-                raise StartError(str(fault)) from fault
-            self._passed = self._mark.standing
-            self.reader = Reader(self.place.name, self._passed, configurations=True)
+        try:
+            self._open(now)
+        except (JournalError, MarkError) as fault:
+            raise StartError(str(fault)) from fault
         epoch = max(now.utc, self._mark.last_epoch + 1 if self._mark else 0)
         self.writer = Writer(self.place.name, epoch, self.settings.keep)
         self._followers = Followers(self.writer, self.place.readers_of.get("trigger", ()))
@@ -126,6 +127,18 @@ class Concentrator(Node):
             self._mark.open(epoch, now)
         self._catchup, self._called = CatchUp(self._receivers(), now), now.monotonic
         return ()
+
+    def _open(self, now: Now) -> None:
+        """What is kept over a restart."""
+        folder = self.place.journal
+        if folder is not None:
+            self._mark = Mark(folder)
+            self._passed = self._mark.standing
+            self.reader = Reader(self.place.name, self._passed, configurations=True)
+        if self.settings.statistics:
+            archivers = self.place.readers_of.get("archiver", ())
+            self.statistics = Statistics(self.place.name, archivers, folder and folder / "minutes")
+            self.statistics.open(now)
 
     def _receivers(self) -> list[str]:
         return [name for names in self.place.sources.values() for name in names]
@@ -139,7 +152,8 @@ class Concentrator(Node):
     def receive(self, message: Any, now: Now) -> Iterator[Action]:
         """News of the receivers, what was fetched of them, and the readers' fetches."""
         if isinstance(message, Fetch | Durable):
-            yield from self.writer.receive(message, now)
+            mine = self.statistics if self.statistics and self.statistics.asks(message) else self.writer
+            yield from mine.receive(message, now)
             return
         self._notice(now)
         words, actions = self.reader.receive(message, now)
@@ -159,6 +173,8 @@ class Concentrator(Node):
             else [a.wake_at() for a in self.aligners.values()]
         )
         due = [self.writer.wake_at(), self.reader.wake_at(), *work]
+        if self.statistics:
+            due.append(self.statistics.writer.wake_at())
         return min((at for at in due if at is not None), default=None)
 
     def wake(self, now: Now) -> Iterator[Action]:
@@ -171,6 +187,8 @@ class Concentrator(Node):
         yield from self._catchup.asking(self.reader.wake(now))
         yield from self.writer.wake(now)
         yield from self._pass(now)
+        if self.statistics:
+            yield from self.statistics.wake(now)
 
     def stop(self, now: Now) -> Iterator[Action]:
         """Hand on what is held, as it is. What the triggers don't get any more our successor says again."""
@@ -178,6 +196,8 @@ class Concentrator(Node):
         yield self.writer.announce()
         if self._mark:
             self._mark.close()
+        if self.statistics:
+            self.statistics.close()
 
     def _pass(self, now: Now) -> Iterator[Action]:
         """Each second: how far our successor needs not go back. The receivers are told what was written."""
@@ -195,6 +215,7 @@ class Concentrator(Node):
             if isinstance(word, Configuration):
                 yield from self._configure(word, now)
             elif isinstance(word, Measurements):
+                self._minute(now)
                 self._take(word, now)
 
     def _catch_up(self, now: Now) -> Iterator[Action]:
@@ -204,7 +225,8 @@ class Concentrator(Node):
         first = next((int(word.arrival[0]) for word in rows), None)
         if first is not None or not self._catchup.active:
             self._turn_to(now.utc if first is None else first, now)
-        for part in together(words):
+        runs = by_minute(words) if self.statistics else [words]
+        for part in (part for run in runs for part in together(run)):
             if isinstance(part, Measurements):
                 self._turn_to(int(part.arrival[-1]), now)
             yield from self._words([part], self._then)
@@ -273,6 +295,8 @@ class Concentrator(Node):
             return
         if self.latencies:
             self.latencies.push(rows.device, delay, now.monotonic)
+        if self.statistics:
+            self.statistics.arrived(rows.device, delay, now)
         off, fit = self._clocks(rows.device, delay, now)
         early = np.where(-off > self.settings.wait, -off, 0)
         rows, start = rows.take(fit), now.monotonic + early[fit]
@@ -330,6 +354,8 @@ class Concentrator(Node):
         Without `overdue` only what is complete: after a moment in which this process had no turn, what came in it is
         taken first, and only then are slots given up (`wake`).
         """
+        if not everything:  # the minute in which we end is our successor's
+            self._minute(then)
         for table, aligner in self.aligners.items():
             done = aligner.release(then, everything, overdue)
             late = aligner.take_late(aligner.frontier - LATE // clock.period(table.rate))
@@ -341,7 +367,21 @@ class Concentrator(Node):
                     yield self.writer.say(_snapshots(table, told, now))
 
     def _treated(self, table: Table, part: Released, late: bool = False) -> Released | None:
-        return self.treatment.treat(table, part, late) if self.treatment else part
+        told = self.treatment.treat(table, part, late) if self.treatment else part
+        if self.statistics and told is not None:
+            self.statistics.released(told)
+        return told
+
+    def _minute(self, then: Now) -> None:
+        """Statistics of a minute that is over."""
+        if self.statistics and self.statistics.is_due(then):
+            devices, table = columns(self.known, self.aligners, self.clock_off, self.watch)
+            counts = {
+                name: dict(zip(devices.tolist(), table[:, k].astype(np.int64).tolist(), strict=True))
+                for k, name in enumerate(COLUMNS[:5])
+            }
+            counts["rejected"] = self.treatment.rejected if self.treatment else {}
+            self.statistics.turn(then, self.known, counts)
 
     def _count(self, part: Released, now: Now) -> None:
         if not self._catchup.active:
@@ -380,6 +420,7 @@ class Concentrator(Node):
                 *alarms(self.known, self.watch),
                 *(self.treatment.alarms(now.monotonic) if self.treatment else ()),
                 *filter(None, [self._mark.trouble if self._mark else ""]),
+                *(self.statistics.writer.alarms if self.statistics else ()),
             ],
         }
 

@@ -32,6 +32,7 @@ U4 = NDArray[np.uint32]
 I4 = NDArray[np.int32]
 I8 = NDArray[np.int64]
 F4 = NDArray[np.float32]
+F8 = NDArray[np.float64]
 
 # What a reader may rely on: `protocol.wire` refuses a message that breaks these bounds or whose shapes do not fit.
 Count = Annotated[int, range(1 << 63)]
@@ -467,3 +468,47 @@ class Health:
     """[n, k]"""
     alarms: list[str]
     """What a person should look at, each a sentence."""
+
+
+@message(b"MIN")
+@dataclass(frozen=True)
+class Minutes(Numbered):
+    """How the devices of a concentrator were in one minute; one for each that it lived through, at least in part.
+
+    A stream of its own beside the snapshots: its writer is `<concentrator>/minutes`. Rows count where they came, so
+    redundant streams have a count each; what is said of values is under the device that is told.
+    """
+
+    start: int
+    """ns UTC of the minute (of arrival, not of measurement)."""
+    covered: float
+    """Seconds of it that the concentrator lived through, 0..60."""
+    device: Annotated[U4, "n"]
+    """[n]"""
+    expected: Annotated[I8, "n"]
+    """[n] rows that the reporting rate promises for the seconds that are covered."""
+    received: Annotated[I8, "n"]
+    missing: Annotated[I8, "n"]
+    """[n] had not come when their slots were released, of devices that send."""
+    late: Annotated[I8, "n"]
+    duplicate: Annotated[I8, "n"]
+    clock_off: Annotated[I8, "n"]
+    """[n] kept away from alignment for the device's clock."""
+    invalid: Annotated[I8, "n"]
+    """[n] told with STAT bits 15-14 set: by the device, or as nothing was left of them."""
+    rejected: Annotated[I8, "n"]
+    """[n] of which validation took values out."""
+    unsynchronised: Annotated[I8, "n"]
+    """[n] told with STAT bit 13 set."""
+    modified: Annotated[I8, "n"]
+    """[n] told with STAT bit 9 set."""
+    latency_min: Annotated[F8, "n"]
+    """[n] ms of arrival - time; NaN if no row came."""
+    latency_mean: Annotated[F8, "n"]
+    latency_p99: Annotated[F8, "n"]
+    """[n] 99th percentile, to 5 %"""
+    latency_max: Annotated[F8, "n"]
+    frequency_min: Annotated[F8, "n"]
+    """[n] Hz, of the rows that were told; NaN if there was none."""
+    frequency_mean: Annotated[F8, "n"]
+    frequency_max: Annotated[F8, "n"]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nodes._node import News, Place
+from nodes._node import Letter, News, Place
 from nodes.concentrator import Concentrator, Settings
 from protocol import clock
 from protocol.clock import MILLISECOND, SECOND, Now
@@ -77,17 +78,19 @@ class Row:
 class Bench:
     """A concentrator, the one receiver that feeds it, and all that it said."""
 
-    def __init__(self, *known: Configuration, links: Sequence[int] = (), **settings: Any) -> None:
+    def __init__(self, *known: Configuration, links: Sequence[int] = (), readers: dict[str, list[str]] | None = None,
+                 journal: Path | None = None, start: Now = START, **settings: Any) -> None:  # fmt: skip
         made = Settings.model_validate(settings)
-        self.node = Concentrator(made, Place("align", "align", 1, {}, {"receiver": ["receivers.1"]}, "/run",
-                                             site(*links), "p.yaml"))  # fmt: skip
-        list(self.node.start(START))
-        list(self.node.receive(Announce("receivers.1", 1, 0, 0), START))
+        self.node = Concentrator(made, Place("align", "align", 1, readers or {}, {"receiver": ["receivers.1"]}, "/run",
+                                             site(*links), "p.yaml", journal))  # fmt: skip
+        self.letters: list[Letter] = []
         self.number = 0
+        list(self.node.start(start))
+        list(self.node.receive(Announce("receivers.1", 1, 0, 0), start))
         self.known = {each.device: each for each in known}
         self.said: list[Any] = []
         for each in known:
-            self.give(each, START)
+            self.give(each, start)
 
     def give(self, word: Any, now: Now) -> list[Any]:
         """A word of the receiver; what is said then."""
@@ -98,7 +101,9 @@ class Bench:
         return self.note(self.node.receive(word, now))
 
     def note(self, actions: Any) -> list[Any]:
-        said = [action.message for action in actions if isinstance(action, News)]
+        done = list(actions)
+        said = [action.message for action in done if isinstance(action, News)]
+        self.letters += [action for action in done if isinstance(action, Letter)]
         self.said += said
         return said
 
