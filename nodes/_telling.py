@@ -18,7 +18,7 @@ from nodes._treatsettings import Correction, Treating
 from protocol.messages import FIXED_CHANNELS, Configuration, Table
 
 CALIBRATED_MAGNITUDE, CALIBRATED_PHASE, PSEUDO = 1 << 7, 1 << 8, 1 << 10
-"""Modification flags of a phasor (PHSCALE of CFG-3, C37.118.2-2011, table 11)."""
+"""Modification flags of a phasor (PHSCALE of CFG-3, C37.118.2-2011)."""
 SEQUENCES = (("0", "zero"), ("1", "positive"), ("2", "negative"))
 
 

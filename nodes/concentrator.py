@@ -18,22 +18,21 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import model_validator
 
 from algorithms.alignment import Aligner, Released
 from algorithms.clockwatch import ClockWatch
 from algorithms.latencies import Latencies
+from algorithms.passthrough import PassThrough
 from algorithms.slotring import Rows
 from archive.journal import JournalError
-from nodes._alignhealth import COLUMNS, LATENCIES, alarms, beside, columns
+from nodes._alignhealth import COLUMNS, alarms, columns, table_of
+from nodes._alignsettings import Settings
 from nodes._catchup import CatchUp, together
 from nodes._mark import Followers, Mark, MarkError, Progress, Standing
 from nodes._minutes import Statistics, by_minute
 from nodes._node import Action, Actions, Node, Place, StartError
-from nodes._settings import Duration, Size, fault
 from nodes._stream import Reader, Writer
 from nodes._treatment import Placed, Treatment
-from nodes._treatsettings import Treating
 from protocol import clock
 from protocol.clock import MILLISECOND, SECOND, Now
 from protocol.messages import Configuration, Durable, Fetch, Measurements, Numbered, Snapshots, Table
@@ -49,33 +48,6 @@ LATENCY_SPAN, LATENCY_SPANS = 10 * SECOND, 6
 """Latencies are of the last minute, to a sixth of it."""
 DEPTHS = (64, 4096)
 """Least and most slots of an aligner's ring."""
-
-
-class Settings(Treating):
-    """Concentrator: how long a slot waits for its devices, and what is done with it then."""
-
-    wait: Duration = 100 * MILLISECOND
-    """Relative wait: a slot is released this long after its first row came, complete or not."""
-    absolute: Duration | None = None
-    """Absolute wait: a slot is released this long after its own UTC time; none unless set."""
-    clock: Duration = 2 * SECOND
-    """A row this much earlier than the median device's is not aligned, whatever its device did before. (A device
-    whose delay, arrival - time, steadily differs from the median device's by more than the wait is marked anyway.)"""
-    silent: Duration = 5 * SECOND
-    """A device that sent nothing for so long is not waited for."""
-    latency: bool = False
-    """Count latencies (arrival - time): least, mean, 99th percentile and greatest of the last minute, of each device
-    and of all."""
-    statistics: bool = False
-    """Say each minute how every device was; an archiver that reads this concentrator keeps it."""
-    keep: Size = 64 << 20
-    """Memory for recent snapshots that a reader may fetch."""
-
-    @model_validator(mode="after")
-    def _held_while_heard(self) -> Settings:
-        if self.missing == "last" and self.hold > self.silent:
-            raise fault("hold is longer than silent: no slot has the device any more", "write a shorter hold")
-        return self
 
 
 class Concentrator(Node):
@@ -259,7 +231,9 @@ class Concentrator(Node):
         return self.treatment.table(known.device) if self.treatment else Table(*known.table)
 
     def _aligner(self, table: Table) -> Aligner:
-        if table not in self.aligners:
+        if table not in self.aligners and not self.settings.aligned:
+            self.aligners[table] = PassThrough(table.channels, table.digitals)
+        elif table not in self.aligners:
             held = 2 * (self.settings.clock + self.settings.wait + (self.settings.absolute or 0))
             depth = min(max(held // clock.period(table.rate), DEPTHS[0]), DEPTHS[1])
             self.aligners[table] = Aligner(
@@ -390,32 +364,22 @@ class Concentrator(Node):
         self.counters["snapshots"] += 1
 
     def health(self, now: Now) -> dict[str, Any]:
-        devices, table = columns(self.known, self.aligners, self.clock_off, self.watch)
-        totals = {name: int(table[:, k].sum()) for k, name in enumerate(COLUMNS[:5])}
-        names = list(COLUMNS)
-        if self.treatment:
-            counters = self.treatment.counters
-            names, table = names + counters.names, beside(devices, table, counters.devices, counters.counts)
-            totals |= self.treatment.totals
-        if self.latencies:
-            each, whole = (figures / MILLISECOND for figures in self.latencies.figures(now.monotonic))
-            names, table = names + LATENCIES, beside(devices, table, self.latencies.devices, each, np.nan)
-            totals |= dict(zip(LATENCIES, np.nan_to_num(whole).tolist(), strict=True))
+        told = table_of(self.known, self.aligners, self.clock_off, self.watch, self.treatment, self.latencies, now)
         waited, longest = np.percentile(self.latency, (50, 99)) / MILLISECOND if self.latency.size else (0.0, 0.0)
         return {
             "counters": {
                 **self.counters,
-                **totals,
+                **told.totals,
                 "release_ms": float(waited),
                 "release_p99_ms": float(longest),
                 "lost": self.reader.lost,
                 "fetched": self.reader.fetched,
             },
             "queues": {"slots": sum(a.waiting for a in self.aligners.values()), "behind": self.reader.behind},
-            "columns": names,
-            "devices": devices,
-            "labels": [self.known[device].name for device in devices.tolist()],
-            "counts": table,
+            "columns": told.names,
+            "devices": told.devices,
+            "labels": [self.known[device].name for device in told.devices.tolist()],
+            "counts": told.counts,
             "alarms": [
                 *alarms(self.known, self.watch),
                 *(self.treatment.alarms(now.monotonic) if self.treatment else ()),

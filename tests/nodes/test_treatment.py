@@ -12,7 +12,7 @@ from nodes._windowbook import Book, Shape
 from nodes.concentrator import Settings
 from protocol.clock import MILLISECOND, SECOND
 from protocol.messages import Table, device_number
-from tests.aligning import PERIOD, START, Bench, Row, later, meaning
+from tests.aligning import PERIOD, START, Bench, Row, later, meaning, slot
 
 ONE, TWO = device_number(1, 0), device_number(2, 0)
 MODIFIED, ABSENT, UNSYNCHRONISED = 0x0200, 0x8000, 0x2000
@@ -238,6 +238,25 @@ def test_latencies_of_the_last_minute_by_device_and_in_all():
     assert gone["counters"]["latency_max_ms"] == 0
 
 
+# without alignment
+
+
+def test_rows_go_on_as_they_come():
+    bench = Bench(device(1), device(2), aligned=False, correct={"*": {"VA": {"magnitude": 2}}})
+    [first] = bench.send(PERIOD, {ONE: Row(GOOD)})
+    [second] = bench.send(PERIOD, {TWO: Row(GOOD)})
+    [third] = bench.send(0, {ONE: Row(GOOD)})
+    assert bench.send(0, {ONE: Row(GOOD)}) == []
+    [late] = bench.send(-3600 * SECOND, {TWO: Row(GOOD)}, later(2 * PERIOD))
+    told = [(word.late, word.device.tolist(), word.slot.tolist()) for word in (first, second, third)]
+    assert told == [(False, [ONE], [slot(PERIOD)]), (True, [TWO], [slot(PERIOD)]), (True, [ONE], [slot(0)])]
+    assert (late.late, late.slot.tolist()) == (True, [slot(-3600 * SECOND)])
+    assert [word.values[0, 0, 2] for word in (first, second, third)] == [200.0] * 3
+    assert [bench.columns(link)[name] for link in (1, 2) for name in ("missing", "late")] == [0] * 4
+    assert bench.columns(1)["duplicate"] == 1
+    assert bench.node.health(START)["queues"]["slots"] == 0
+
+
 # settings
 
 
@@ -256,6 +275,9 @@ def test_latencies_of_the_last_minute_by_device_and_in_all():
         {"redundant": {"Hub": ["a", "b"], "Other": ["b", "c"]}},
         {"redundant": "auto"},
         {"fill": {"a": "a"}},
+        {"aligned": False, "missing": "last"},
+        {"aligned": False, "redundant": "automatic"},
+        {"aligned": False, "validate": {"flat": "2 s"}},
     ],
 )
 def test_settings_that_make_no_sense(wrong):
