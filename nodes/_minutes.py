@@ -6,7 +6,7 @@ others need not know of it. A minute is counted by arrival, also where rows are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from nodes._keeper import Keeper
 from nodes._node import Action, Letter, News
 from nodes._stream import Writer
 from protocol.clock import MILLISECOND, SECOND, Now
-from protocol.messages import Configuration, Durable, Fetch, Measurements, Minutes, Numbered, Table
+from protocol.messages import Configuration, Durable, Fetch, Minutes, Table
 
 I8 = NDArray[np.int64]
 F8 = NDArray[np.float64]
@@ -177,18 +177,3 @@ class Statistics:
         for each in [*map(self.writer.say, due), *self.writer.wake(now)]:
             if isinstance(each, News):
                 yield from (Letter(archiver, each.message, each.parts) for archiver in self._archivers)
-
-
-def by_minute(words: Iterable[Numbered]) -> Iterator[list[Numbered]]:
-    """The words in their order, each list with rows that came in one minute."""
-    run: list[Numbered] = []
-    minute = None
-    for word in words:
-        if isinstance(word, Measurements) and word.arrival.size:
-            of = int(word.arrival[-1]) // MINUTE
-            if minute not in (None, of):
-                yield run
-                run = []
-            minute = of
-        run.append(word)
-    yield run

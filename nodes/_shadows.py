@@ -1,7 +1,7 @@
 """Gap filling: the rows of one device stand beside those of another one, as its *shadow*, in the other's table.
 
-A shadow is not waited for, and goes no further than the release of its slot: there it stands in where the row of the
-other device is missing.
+A slot waits for a shadow as for any device, or it would be gone when its gap can be filled. A shadow goes no further
+than the release: there it stands in where the row of the other device is missing.
 """
 
 from __future__ import annotations

@@ -130,11 +130,6 @@ class Treatment:
             self._tables[table] = np.array(list(mine), np.uint32), np.array(which, np.intp), tables
         return self._tables[table]
 
-    @property
-    def unexpected(self) -> Iterator[tuple[Table, int]]:
-        """(table, number) of the shadows, for which no slot waits."""
-        return ((shadow.table, shadow.number) for shadow in self.shadows.all.values())
-
     # ── after alignment ─────────────────────────────────────────────────────────────────────────────────────
 
     def treat(self, table: Table, released: Released, late: bool = False) -> Released | None:

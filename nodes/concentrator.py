@@ -27,9 +27,9 @@ from algorithms.slotring import Rows
 from archive.journal import JournalError
 from nodes._alignhealth import COLUMNS, alarms, columns, table_of
 from nodes._alignsettings import Settings
-from nodes._catchup import CatchUp, together
+from nodes._catchup import CatchUp, spans, together
 from nodes._mark import Followers, Mark, MarkError, Progress, Standing
-from nodes._minutes import Statistics, by_minute
+from nodes._minutes import MINUTE, Statistics
 from nodes._node import Action, Actions, Node, Place, StartError
 from nodes._stream import Reader, Writer
 from nodes._treatment import Placed, Treatment
@@ -44,6 +44,8 @@ LATE = 600 * SECOND
 """Rows that come later than this are for the archive alone."""
 CUT = 120 * SECOND
 """What waited behind a line that was cut for a minute comes within so long: TCP tries again ever later."""
+FILLED = 100 * MILLISECOND
+"""A divisor of a minute, of some slots, and fewer than a ring has."""
 LATENCY_SPAN, LATENCY_SPANS = 10 * SECOND, 6
 """Latencies are of the last minute, to a sixth of it."""
 DEPTHS = (64, 4096)
@@ -197,12 +199,18 @@ class Concentrator(Node):
         first = next((int(word.arrival[0]) for word in rows), None)
         if first is not None or not self._catchup.active:
             self._turn_to(now.utc if first is None else first, now)
-        runs = by_minute(words) if self.statistics else [words]
-        for part in (part for run in runs for part in together(run)):
+        for part in (part for run in spans(words, self._span) for part in together(run)):
             if isinstance(part, Measurements):
                 self._turn_to(int(part.arrival[-1]), now)
             yield from self._words([part], self._then)
             yield from self._release(self._then, now)
+
+    @property
+    def _span(self) -> int:
+        """ns of arrival in which what was fetched is worked on as one: rows of other tables fill a device's gaps while
+        its slots are open, and a minute's statistics are its own. 0: no matter.
+        """
+        return FILLED if self.settings.fill else MINUTE if self.statistics else 0
 
     def _turn_to(self, arrival: int, now: Now) -> None:
         """What is worked on now came at this time (ns UTC)."""
@@ -221,9 +229,8 @@ class Concentrator(Node):
             self._aligner(former).dismiss(word.device)
         self._aligner(table).expect(word.device, now.monotonic)
         self._aligner(table).exclude(word.device, word.device in self._marked())
-        for other, number in self.treatment.unexpected if self.treatment else ():
-            self._aligner(other).expect(number, now.monotonic)
-            self._aligner(other).exclude(number, True)
+        for shadow in self.treatment.shadows.all.values() if self.treatment else ():
+            self._aligner(shadow.table).expect(shadow.number, now.monotonic)
         for each in told:
             yield self.writer.say(each)
 

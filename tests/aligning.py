@@ -113,7 +113,7 @@ class Bench:
         said = []
         for table in {self.known[device].table for device in rows}:
             mine = {device: row for device, row in rows.items() if self.known[device].table == table}
-            said += self.give(_word(Table(*table), mine, START.utc + at, now.utc), now)
+            said += self.give(rows_word(Table(*table), mine, START.utc + at, now.utc), now)
         return [word for word in said if isinstance(word, Snapshots)]
 
     def wait(self, at: int) -> list[Snapshots]:
@@ -132,7 +132,7 @@ class Bench:
         return dict(zip(health["columns"], health["counts"][at].tolist(), strict=True))
 
 
-def _word(table: Table, rows: Mapping[int, Row], time: int, came: int) -> Measurements:
+def rows_word(table: Table, rows: Mapping[int, Row], time: int, came: int) -> Measurements:
     n = len(rows)
     return Measurements(
         table=table.key,
@@ -146,6 +146,11 @@ def _word(table: Table, rows: Mapping[int, Row], time: int, came: int) -> Measur
         values=np.array([row.values for row in rows.values()], np.float32).reshape(n, table.channels),
         digital=np.array([row.digital for row in rows.values()], np.uint16).reshape(n, table.digitals),
     )
+
+
+def row_word(known: Configuration, row: Row, time: int, came: int) -> Measurements:
+    """One row [time and arrival in ns UTC]."""
+    return rows_word(Table(*known.table), {known.device: row}, time, came)
 
 
 def slot(at: int, rate: int = 50) -> int:

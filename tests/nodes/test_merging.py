@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,8 +11,8 @@ from hypothesis import strategies as st
 
 from nodes._merging import plan
 from protocol.clock import MILLISECOND, SECOND
-from protocol.messages import Configuration, Snapshots, Table, device_number
-from tests.aligning import PERIOD, START, VOLTS, Bench, Row, later, meaning, slot
+from protocol.messages import Announce, Configuration, Snapshots, Table, device_number
+from tests.aligning import PERIOD, START, VOLTS, Bench, Row, later, meaning, row_word, slot
 
 MAIN, BACKUP, OTHER = (device_number(link, 0) for link in (1, 2, 3))
 PAIR = {"redundant": {"Hub": ["link 1", "link 2"]}, "links": (1, 2, 3)}
@@ -221,6 +223,22 @@ def test_a_group_is_filled_where_none_of_its_streams_has_the_row():
     assert [int(each) & MODIFIED for word in told for each in word.status[:, 0]] == [0, MODIFIED]
 
 
+def test_a_source_that_comes_later_than_the_next_row_of_the_device_fills_too():
+    bench = Bench(hub(1), source(), **FILL)
+    words = []
+    for k in range(20):
+        at = k * PERIOD
+        if k % 5:
+            words += bench.send(at, {MAIN: row(50.1)}, later(at + MILLISECOND))
+        if k >= 3:
+            words += bench.send(at - 3 * PERIOD, {OTHER: other(50.3)}, later(at + 2 * MILLISECOND))
+    words += bench.wait(20 * PERIOD + SECOND // 2)
+    told = [word for word in words if MAIN in word.device.tolist() and not word.late]
+    present = [(int(word.slot[k]) - slot(0)) for word in told for k in np.flatnonzero(word.present[:, 0])]
+    assert present == [k for k in range(20) if k % 5 or k < 17]
+    assert bench.columns(1)["filled"] == 4
+
+
 def test_a_source_with_another_rate_is_named():
     bench = Bench(hub(1), source(rate=25), **FILL)
     [alarm] = bench.node.health(START)["alarms"]
@@ -251,3 +269,53 @@ def test_every_column_is_of_one_device(numbers):
     for told, streams, shadow in zip(how.device.tolist(), how.members, how.shadow.tolist(), strict=True):
         assert {target.get(int(device[at]), int(device[at])) for at in streams if at >= 0} <= {told}
         assert shadow < 0 or shadows[int(device[shadow])] == told
+
+
+# after a restart
+
+
+def test_a_successor_tells_the_same_of_what_it_fetches():
+    """Everything at once, an hour later, as it came then."""
+    settings = {
+        "redundant": PAIR["redundant"], "fill": {"link 1": "link 3"}, "links": (1, 2, 3), "derive": ["unbalance"],
+        "validate": {"format": True, "flat": "200 ms"}, "correct": {"*": {"VB": {"angle": 30}}},
+    }  # fmt: skip
+    known = [meaning(1, VOLTS, name="Hub"), meaning(2, VOLTS, name="Hub"), meaning(3, [*VOLTS, "X"])]
+    draw = np.random.default_rng(5)
+    live = Bench(*known, **settings)
+    words: list[Any] = list(known)
+    for k in range(300):
+        at = k * PERIOD
+        for device in (MAIN, BACKUP, OTHER):
+            if draw.random() < 0.7:
+                values = [50 + draw.random(), 0.0, *draw.uniform(1, 100, 6 if device != OTHER else 8)]
+                each = Row(values, status=int(draw.choice([0, 0x2000, 0x8000])), came=int(draw.integers(9)))
+                now = later(at + int(draw.integers(1, 15)) * MILLISECOND)
+                words.append(row_word(live.known[device], each, START.utc + at, now.utc))
+                live.give(words[-1], now)
+        live.wait(at + 19 * MILLISECOND)
+    live.wait(300 * PERIOD + SECOND // 2)
+    again = Bench(**settings)
+    start = later(3600 * SECOND)
+    list(again.node.start(start))
+    again.note(again.node.receive(Announce("receivers.1", 1, len(words), 0), start))
+    for number, word in enumerate(words):
+        told = word.__class__(**{**word.__dict__, "node": "receivers.1", "epoch": 1, "number": number})
+        again.note(again.node.receive(told, start))
+    again.note(again.node.wake(later(3601 * SECOND)))
+    assert told_rows(again) == told_rows(live)
+    assert {device for device, _ in told_rows(live)} == {MAIN, OTHER}
+
+
+def told_rows(bench: Bench) -> dict[tuple[int, int], bytes]:
+    """(device, slot) -> all that was told of it."""
+    return {
+        (int(device), int(number)): b"".join(
+            part[k, m].tobytes() for part in (word.present, word.status, word.quality, word.values)
+        )
+        for word in bench.said
+        if isinstance(word, Snapshots)
+        for k, number in enumerate(word.slot)
+        for m, device in enumerate(word.device)
+        if word.present[k, m]
+    }

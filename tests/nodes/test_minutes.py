@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archive.reading import open_archive
-from nodes._minutes import MINUTE, by_minute, slots_between
+from nodes._catchup import spans
+from nodes._minutes import MINUTE, slots_between
 from nodes._node import Place, StartError
 from nodes.archiver import Archiver
 from nodes.archiver import Settings as ArchiverSettings
@@ -200,7 +201,7 @@ def test_rows_that_were_fetched_count_for_their_own_minutes():
                 digital=np.zeros((1, 0), "u2"),
             )
         )
-    runs = list(by_minute([meaning(1, ["VA"], rate=1), *words]))
+    runs = list(spans([meaning(1, ["VA"], rate=1), *words], MINUTE))
     direct = [[w for w in words if int(w.arrival[0]) // MINUTE == m] for m in sorted({w.arrival[0] // MINUTE
                                                                                       for w in words})]  # fmt: skip
     assert [[w for w in run if isinstance(w, Measurements)] for run in runs] == direct
