@@ -22,6 +22,9 @@ HELD = 2
 def carried(first: NDArray[Any], values: NDArray[Any], there: Bools) -> NDArray[Any]:
     """[k + 1, …] what was known last, before and after each of k steps: `first` […], then `values` [k, …] where they
     are `there` [k, …], with or without further axes of `values`."""
+    if len(there) == 1:  # nearly always: slots are released one by one
+        here = there[0].reshape(*there.shape[1:], *[1] * (values.ndim - there.ndim))
+        return np.stack([first, np.where(here, values[0], first)])
     steps = np.arange(1, there.shape[0] + 1).reshape(-1, *[1] * (there.ndim - 1))
     at = np.maximum.accumulate(np.where(there, steps, 0), axis=0)
     at = np.concatenate([np.zeros_like(at[:1]), at]).reshape(-1, *there.shape[1:], *[1] * (values.ndim - there.ndim))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Literal
 
@@ -28,6 +28,8 @@ class Groups:
         self._numbers = dict(numbers)
         self._tellings: dict[int, Telling] = {}
         self._keys: dict[int, Hashable] = {}
+        self._found: dict[Hashable, set[int]] = {}
+        """Key -> devices that have it."""
         self.target: dict[int, int] = {}
         """Member -> the device that its rows are told as."""
         self.members: dict[int, list[int]] = {}
@@ -41,8 +43,11 @@ class Groups:
         self._tellings[device] = telling
         self._numbers.setdefault(telling.known.link, split_device(device)[0])
         self._keys[device] = key = self._key(telling.known)
+        self._found.get(before, set()).discard(device)
+        self._found.setdefault(key, set()).add(device)
+        self._forget({device})
         for changed in {before, key} - {None}:
-            self._rebuild(changed)
+            self._rebuild(sorted(self._found[changed], key=self._rank))
 
     def _key(self, known: Configuration) -> Hashable:
         """The same for streams of one device; None: it stands alone."""
@@ -54,16 +59,23 @@ class Groups:
             return identity, known.table
         return known.name, known.station, known.table, tuple(known.phasors), tuple(known.analogs)
 
-    def _rebuild(self, key: Hashable) -> None:
-        found = [device for device, each in self._keys.items() if each == key]
-        for device in found:
-            self.target.pop(device, None)
+    def name_of(self, link: str) -> str:
+        """Of the group that a link is of; "" if of none that has a name."""
+        return self._links.get(link, ("", 0))[0]
+
+    def _forget(self, devices: Iterable[int]) -> None:
+        """They are of no group any more, and it is to be made anew."""
+        for device in devices:
             self._odd.pop(device, None)
-        for target in [target for target, devices in self.members.items() if set(devices) & set(found)]:
-            del self.members[target], self._told[target]
+            if device in self.target:
+                target = self.target.pop(device)
+                self.members.pop(target, None)
+                self._told.pop(target, None)
+
+    def _rebuild(self, found: list[int]) -> None:
+        self._forget(found)
         if self._automatic and len({split_device(device)[0] for device in found}) < max(2, len(found)):
             return
-        found.sort(key=self._rank)
         if found:
             self._make(found)
 

@@ -6,15 +6,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from nodes._patterns import chosen
 from protocol.messages import Configuration
 
 PHASES = "ABC"
 PLACE = re.compile(r"L[123]|[ABC]", re.IGNORECASE)
 """What may say the phase in a name."""
 STAR = "*"
-Explicit = Mapping[str, Mapping[str, tuple[str, str, str]]]
-"""Device pattern -> {name of the set: names of its phasors A, B, C}."""
+Named = Mapping[str, tuple[str, str, str]]
+"""Name of the set -> names of its phasors A, B, C."""
 
 
 class ThreePhase(NamedTuple):
@@ -28,9 +27,8 @@ class ThreePhase(NamedTuple):
     """Positions of A, B and C."""
 
 
-def sets_of(known: Configuration, explicit: Explicit) -> list[ThreePhase]:
-    """The sets that the settings name for a device; if none, those found by names, then by CFG-3's components."""
-    named = chosen(explicit, known.link, known.name)
+def sets_of(known: Configuration, named: Named | None = None) -> list[ThreePhase]:
+    """The sets that the settings name for a device; if None, those found by names, then by CFG-3's components."""
     if named is not None:
         return list(_named(known, named))
     found = list(_by_name(known))
@@ -39,7 +37,7 @@ def sets_of(known: Configuration, explicit: Explicit) -> list[ThreePhase]:
     return _unique(sorted(found, key=lambda each: min(each.phasors)))
 
 
-def _named(known: Configuration, named: Mapping[str, tuple[str, str, str]]) -> Iterator[ThreePhase]:
+def _named(known: Configuration, named: Named) -> Iterator[ThreePhase]:
     """Without those whose phasors this device has not, or not all of one unit."""
     for name, phasors in named.items():
         places = tuple(known.phasors.index(each) for each in phasors if each in known.phasors)

@@ -49,29 +49,41 @@ class Shadows:
 
     def __init__(self, fill: Mapping[str, str]) -> None:
         """`fill`: link -> the link that its missing rows are taken from."""
-        self._fill = fill
+        self._pairs: dict[str, list[tuple[str, str]]] = {}
+        """Link -> (link that is filled, its source) of the pairs that it is in."""
+        for pair in fill.items():
+            for link in pair:
+                self._pairs.setdefault(link, []).append(pair)
+        self._links: dict[str, int] = {}
         self._numbers: dict[tuple[int, int], int] = {}
         self.all: dict[int, Shadow] = {}
         """By their numbers."""
-        self._troubles: list[str] = []
+        self._troubles: dict[tuple[int, int], str] = {}
 
-    def note(self, tellings: Mapping[int, Telling]) -> None:
-        """What the rows of all devices mean now."""
-        links = {each.known.link: split_device(device)[0] for device, each in tellings.items()}
-        self.all, self._troubles = {}, []
-        for device, each in tellings.items():
-            link = links.get(self._fill.get(each.known.link, ""))
-            source = None if link is None else tellings.get(device_number(link, split_device(device)[1]))
-            if source is None:
-                continue
-            if source.table.rate != each.table.rate or source.source.spectrum != each.source.spectrum:
-                self._troubles.append(f"fill: {source.known.link} has another rate than {each.known.link}: it fills no "
-                                      "gap; name a source with the same rate")  # fmt: skip
-                continue
-            pair = device, source.known.device
-            number = self._numbers.setdefault(pair, len(self._numbers) + 1)
-            self.all[number] = Shadow(number, source.known.device, device, each.table, _channels(each, source),
-                                      _digitals(each.known, source.known))  # fmt: skip
+    def note(self, device: int, tellings: Mapping[int, Telling]) -> Iterator[Shadow]:
+        """The rows of a device mean something else now; yields the shadows that it casts or has."""
+        link, (number, station) = tellings[device].known.link, split_device(device)
+        self._links[link] = number
+        for pair in self._pairs.get(link, ()):
+            both = [tellings.get(device_number(self._links.get(each, 0), station)) for each in pair]
+            if both[0] is not None and both[1] is not None:
+                yield from self._made(both[0], both[1])
+
+    def _made(self, each: Telling, source: Telling) -> Iterator[Shadow]:
+        pair = each.known.device, source.known.device
+        number = self._numbers.setdefault(pair, len(self._numbers) + 1)
+        self.all.pop(number, None)
+        self._troubles.pop(pair, None)
+        if source.table.rate != each.table.rate or source.source.spectrum != each.source.spectrum:
+            self._troubles[pair] = (
+                f"fill: {source.known.link} has another rate than {each.known.link}: it fills no gap; name a source "
+                "with the same rate"
+            )
+            return
+        self.all[number] = Shadow(
+            number, pair[1], pair[0], each.table, _channels(each, source), _digitals(each.known, source.known)
+        )
+        yield self.all[number]
 
     def of(self, device: NDArray[np.uint32]) -> Iterator[tuple[Shadow, At]]:
         """(shadow, which rows it is made of) for rows of devices [n]."""
@@ -83,7 +95,7 @@ class Shadows:
     @property
     def alarms(self) -> list[str]:
         """Pairs that can't be."""
-        return self._troubles
+        return list(self._troubles.values())
 
 
 def _keys(known: Configuration, source: Table) -> dict[tuple[str, ...], int]:

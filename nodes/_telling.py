@@ -53,16 +53,17 @@ def own_channels(source: Table, told: Table) -> NDArray[np.intp]:
     return np.where(at < first, at, at + shift)
 
 
-def telling(known: Configuration, settings: Treating) -> Telling:
-    """What the settings make of a device."""
+def telling(known: Configuration, settings: Treating, group: str = "") -> Telling:
+    """What the settings make of a device, which they call by its link, its station or the group of its streams."""
     table = Table(*known.table)
-    mine = chosen(settings.correct, known.link, known.name) or {}
+    names = [known.link, known.name, *filter(None, [group])]
+    mine = chosen(settings.correct, *names) or {}
     corrections = tuple(chosen(mine, name) for name in known.phasor_channels)
     if any(corrections):
         known = _noted(known, corrections)
     recipe = Recipe()
     if settings.derive and not table.spectrum:
-        known, recipe = _derived(known, sets_of(known, settings.sets), settings.derive)
+        known, recipe = _derived(known, sets_of(known, chosen(settings.sets, *names)), settings.derive)
     if any(corrections) or recipe != Recipe():
         known = replace(known, version=_version(known, corrections))
     return Telling(known, table, corrections, recipe)

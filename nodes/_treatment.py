@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from algorithms.lastvalues import LastRows
 from algorithms.slotring import Rows
 from nodes._groups import Groups
 from nodes._merging import MODIFIED, Merger, Plan, plan
-from nodes._shadows import Shadows
+from nodes._shadows import Shadow, Shadows
 from nodes._telling import Telling, own_channels, telling
 from nodes._treatsettings import Correction, Treating
 from nodes._validating import ABSENT, TESTS, Limits, Validator, Watch, limits
@@ -46,7 +46,6 @@ class Placed(NamedTuple):
 class Treated:
     """How the columns of some slots are treated."""
 
-    merged: Plan | None
     factor: NDArray[np.float64]
     """[m, p]"""
     angle: NDArray[np.float64]
@@ -74,11 +73,14 @@ class Treatment:
         self._watch = Watch(self._seen)
         self._tellings: dict[int, Telling] = {}
         self._said: dict[int, Configuration] = {}
+        self._cast: list[Shadow] = []
         self._tables: dict[Table, tuple[NDArray[np.uint32], NDArray[np.intp], list[Table]]] = {}
         """Table of rows as they come -> (devices, ascending; which table each is told in; tables)."""
         self._mergers: dict[Table, Merger] = {}
         self._validators: dict[Table, Validator] = {}
         self._last: dict[Table, LastRows] = {}
+        self._merging: dict[bytes, Plan | None] = {}
+        """Devices -> how their columns become fewer."""
         self._plans: dict[tuple[Table, bytes], Treated] = {}
 
     # ── what rows mean ──────────────────────────────────────────────────────────────────────────────────────
@@ -87,12 +89,12 @@ class Treatment:
         """What a device's rows mean from now on; yields what is told anew of it, or of the group that it is of."""
         device = known.device
         before = self.groups.target.get(device, device)
-        self._tellings[device] = telling(known, self.settings)
+        self._tellings[device] = telling(known, self.settings, self.groups.name_of(known.link))
         self._plans.clear()
+        self._merging.clear()
         self._tables.clear()
         self.groups.note(self._tellings[device])
-        if self.settings.fill:
-            self.shadows.note(self._tellings)
+        self._cast += self.shadows.note(device, self._tellings)
         for target in {before, self.groups.target.get(device, device)}:
             first = self.groups.members.get(target, [target])[0]
             if first not in self._tellings or self.groups.target.get(first, first) != target:
@@ -101,6 +103,11 @@ class Treatment:
             if _meaning(told) != (_meaning(self._said[target]) if target in self._said else None):
                 self._said[target] = told
                 yield told
+
+    def new_shadows(self) -> Iterator[tuple[Table, int]]:
+        """(table, number) of those that slots are to wait for from now on."""
+        cast, self._cast = self._cast, []
+        return ((shadow.table, shadow.number) for shadow in cast)
 
     def table(self, device: int) -> Table:
         """That the rows of a device are told in."""
@@ -134,16 +141,10 @@ class Treatment:
 
     def treat(self, table: Table, released: Released, late: bool = False) -> Released | None:
         """Slots of one table as they are told; None if nothing is left (of rows that came late)."""
-        how = self._how(table, released.device)
-        if how.merged is not None:
-            merged = self._merger(table).merge(released, how.merged, late)
-            found = _without_empty(merged) if late else merged
-            if found is None:
-                return None
-            released = found
-            how = self._how(table, released.device)
-        if not released.values.size:
-            return released
+        merged = self._merged(table, released, late)
+        if merged is None:
+            return None
+        released, how = merged, self._how(table, merged.device)
         time = clock.slot_time(released.slot, table.rate)
         if how.limits is not None:
             self._validator(table).validate(released, time, how.limits, late)
@@ -155,6 +156,19 @@ class Treatment:
             self.counters.add("held", released.device, held)
         return released
 
+    def _merged(self, table: Table, released: Released, late: bool) -> Released | None:
+        """With one column for each device that is told."""
+        streams = released.device.tobytes()
+        if streams not in self._merging:
+            shadows = {number: each.device for number, each in self.shadows.all.items()}
+            _make_room(self._merging)
+            self._merging[streams] = plan(released.device, self.groups.target, self.groups.members, shadows)
+        how = self._merging[streams]
+        if how is None:
+            return released
+        told = self._merger(table).merge(released, how, late)
+        return _without_empty(told) if late else told
+
     def _correct(self, table: Table, released: Released, how: Treated) -> None:
         if how.corrected.any():
             k, m, _ = released.values.shape
@@ -165,15 +179,12 @@ class Treatment:
     def _how(self, table: Table, device: NDArray[np.uint32]) -> Treated:
         key = table, device.tobytes()
         if key not in self._plans:
-            if len(self._plans) >= PLANS:
-                self._plans.clear()
+            _make_room(self._plans)
             self._plans[key] = self._planned(table, device)
         return self._plans[key]
 
     def _planned(self, table: Table, device: NDArray[np.uint32]) -> Treated:
-        groups, shadows = self.groups, {number: each.device for number, each in self.shadows.all.items()}
-        merged = plan(device, groups.target, groups.members, shadows)
-        tellings = [] if merged else [self._telling(number) for number in device.tolist()]
+        tellings = [self._telling(number) for number in device.tolist()]
         pairs = table.phasors * table.components
         factor, angle = np.ones((len(tellings), pairs)), np.zeros((len(tellings), pairs))
         for m, each in enumerate(tellings):
@@ -181,9 +192,9 @@ class Treatment:
                 factor[m, p], angle[m, p] = (wrong or UNCORRECTED).magnitude, (wrong or UNCORRECTED).angle
         validation = self.settings.validation
         return Treated(
-            merged, factor, angle, ((factor != 1) | (angle != 0)).any(axis=1),
+            factor, angle, ((factor != 1) | (angle != 0)).any(axis=1),
             Recipes.of([each.recipe if each else Recipe() for each in tellings]),
-            limits(validation, tellings, table) if validation.on and tellings else None,
+            limits(validation, tellings, table) if validation.on else None,
         )  # fmt: skip
 
     def _telling(self, device: int) -> Telling | None:
@@ -218,6 +229,11 @@ class Treatment:
     def alarms(self, monotonic: int) -> list[str]:
         """What a person should look at."""
         return [*self.groups.alarms, *self.shadows.alarms, *self._watch.alarms(self._said, monotonic)]
+
+
+def _make_room(plans: dict[Any, Any]) -> None:
+    if len(plans) >= PLANS:
+        plans.clear()
 
 
 def _meaning(told: Configuration) -> tuple[object, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
@@ -80,9 +81,10 @@ class Treating(Settings):
     @model_validator(mode="after")
     def _links_once(self) -> Treating:
         groups = {} if self.redundant == "automatic" else self.redundant
-        named = [link for links in groups.values() for link in links]
-        if twice := next((link for link in named if named.count(link) > 1), None):
-            raise fault(f"redundant: {twice!r} is named twice", "name each link once")
+        named = Counter(link for links in groups.values() for link in links)
+        for link, count in named.items():
+            if count > 1:
+                raise fault(f"redundant: {link!r} is named {count} times", "name each link once")
         for link, source in self.fill.items():
             if link == source:
                 raise fault(f"fill: {link!r} is to be filled from itself", "name another link")

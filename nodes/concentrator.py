@@ -229,8 +229,8 @@ class Concentrator(Node):
             self._aligner(former).dismiss(word.device)
         self._aligner(table).expect(word.device, now.monotonic)
         self._aligner(table).exclude(word.device, word.device in self._marked())
-        for shadow in self.treatment.shadows.all.values() if self.treatment else ():
-            self._aligner(shadow.table).expect(shadow.number, now.monotonic)
+        for other, shadow in self.treatment.new_shadows() if self.treatment else ():
+            self._aligner(other).expect(shadow, now.monotonic)
         for each in told:
             yield self.writer.say(each)
 

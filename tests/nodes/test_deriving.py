@@ -108,7 +108,7 @@ def test_names_that_the_device_has_itself_are_not_given_twice():
     ],
 )  # fmt: skip
 def test_three_phases_are_found_by_name(phasors, names, places):
-    found = sets_of(meaning(1, phasors), {})
+    found = sets_of(meaning(1, phasors))
     assert [each.name for each in found] == names
     assert [each.phasors for each in found] == places
 
@@ -116,7 +116,7 @@ def test_three_phases_are_found_by_name(phasors, names, places):
 def test_three_phases_are_found_by_what_cfg_3_says():
     detail = {"phasor_channels": [{"component": c} for c in ("C", "A", "B", "positive", "A", "B", "C")]}
     known = meaning(1, ["one", "two", "three", "four", "Iu", "Iv", "Iw"], detail=detail)
-    assert [tuple(each) for each in sets_of(known, {})] == [("V", "V", (1, 2, 0)), ("I", "A", (4, 5, 6))]
+    assert [tuple(each) for each in sets_of(known)] == [("V", "V", (1, 2, 0)), ("I", "A", (4, 5, 6))]
 
 
 def test_sets_that_are_named_count_alone():
@@ -131,11 +131,11 @@ def test_sets_that_are_named_count_alone():
 def test_each_current_has_its_voltage():
     names = [f"{bay} {what}{phase}" for bay in ("ONE", "TWO") for what in "UI" for phase in "ABC"]
     units = {"phasor_units": ["V"] * 3 + ["A"] * 3 + ["V"] * 3 + ["A"] * 3}
-    found = pairs(sets_of(meaning(1, names, **units), {}))
+    found = pairs(sets_of(meaning(1, names, **units)))
     assert [(volts.name, amperes.name) for volts, amperes in found] == [("ONE U", "ONE I"), ("TWO U", "TWO I")]
     told = Bench(meaning(1, names, **units), derive=["power"]).told(1)
     assert told.analogs == ["P ONE I", "Q ONE I", "P TWO I", "Q TWO I"]
-    assert pairs(sets_of(meaning(1, AMPERES), {})) == []
+    assert pairs(sets_of(meaning(1, AMPERES))) == []
 
 
 def test_the_same_settings_make_the_same_version_and_others_another():

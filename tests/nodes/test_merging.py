@@ -253,6 +253,18 @@ def test_what_is_filled_is_completed_as_its_own():
     assert word.values[0, 0, [8, 10, 12]].tolist() == pytest.approx([0, 100, 0], abs=1e-4)
 
 
+def test_what_is_merged_is_tested_corrected_and_completed():
+    settings = {"validate": {"frequency": [45, 55]}, "correct": {"Hub": {"VB": {"angle": 180}}}}
+    bench = Bench(meaning(1, VOLTS), meaning(2, VOLTS), derive=["sequences"], **settings, **PAIR)
+    turned = [100, 0, 100, 60, 100, 120]
+    words = bench.send(0, {MAIN: Row([60.0, 0, *turned]), BACKUP: Row([50.0, 0, *turned], came=5)})
+    words += bench.send(PERIOD, {MAIN: Row([50.0, 0, *turned], status=0x8000), BACKUP: Row([60.0, 0, *turned])})
+    assert np.isnan(frequencies(words)).all()
+    assert [word.values[0, 0, 10] for word in words] == pytest.approx([100, 100], abs=1e-4)
+    assert bench.columns(1)["invalid"] == 2
+    assert bench.columns(2)["invalid"] == 0
+
+
 # the plan
 
 
