@@ -15,22 +15,9 @@ from archive.reading import open_archive
 from archive.statistics import COUNTS, FIELDS, FREQUENCIES, LATENCIES
 from archive.writer import Archive
 from protocol.clock import SECOND
-from protocol.messages import Minutes, device_number
-from tests.archives import NONE, T0, Dying, Killed, configuration, grid, measurements
+from tests.archives import NONE, T0, Dying, Killed, configuration, grid, measurements, minute
 
 MINUTE = 60 * SECOND
-
-
-def minute(at: int, *links: int, number: int = 0, epoch: int = 7, node: str = "align/minutes") -> Minutes:
-    """The at-th minute; every figure is another one."""
-    n = len(links)
-    figures = {
-        name: np.arange(n, dtype=np.int64 if name in COUNTS else np.float64) + 100 * k + 10_000 * at
-        for k, name in enumerate((*COUNTS, *LATENCIES, *FREQUENCIES))
-    }
-    device = np.array([device_number(link, 0) for link in links], np.uint32)
-    return Minutes(start=T0 + at * MINUTE, covered=60.0 - at, device=device, node=node, epoch=epoch, number=number,
-                   **figures)  # fmt: skip
 
 
 def write(path: Path, *words: object, disk: Dying | None = None) -> Archive:
