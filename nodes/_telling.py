@@ -53,10 +53,9 @@ def own_channels(source: Table, told: Table) -> NDArray[np.intp]:
     return np.where(at < first, at, at + shift)
 
 
-def telling(known: Configuration, settings: Treating, group: str = "") -> Telling:
-    """What the settings make of a device, which they call by its link, its station or the group of its streams."""
+def telling(known: Configuration, settings: Treating, names: Sequence[str]) -> Telling:
+    """What the settings make of a device, which they call by one of these names."""
     table = Table(*known.table)
-    names = [known.link, known.name, *filter(None, [group])]
     mine = chosen(settings.correct, *names) or {}
     corrections = tuple(chosen(mine, name) for name in known.phasor_channels)
     if any(corrections):

@@ -24,6 +24,7 @@ from nodes._merging import MODIFIED, Merger, Plan, plan
 from nodes._shadows import Shadow, Shadows
 from nodes._telling import Telling, own_channels, telling
 from nodes._treatsettings import Correction, Treating
+from nodes._vain import vain
 from nodes._validating import ABSENT, TESTS, Limits, Validator, Watch, limits
 from protocol import clock
 from protocol.messages import FIXED_CHANNELS, Configuration, Table
@@ -71,7 +72,11 @@ class Treatment:
         """Rows of devices, as told."""
         self._seen = Counters(list(TESTS))
         self._watch = Watch(self._seen)
+        self._known: dict[int, Configuration] = {}
+        """As devices say it."""
         self._tellings: dict[int, Telling] = {}
+        self._vain: list[str] | None = None
+        """Alarms of names that nobody answers to; None: to be looked for anew."""
         self._said: dict[int, Configuration] = {}
         self._cast: list[Shadow] = []
         self._tables: dict[Table, tuple[NDArray[np.uint32], NDArray[np.intp], list[Table]]] = {}
@@ -89,7 +94,9 @@ class Treatment:
         """What a device's rows mean from now on; yields what is told anew of it, or of the group that it is of."""
         device = known.device
         before = self.groups.target.get(device, device)
-        self._tellings[device] = telling(known, self.settings, self.groups.name_of(known.link))
+        self._known[device] = known
+        self._tellings[device] = telling(known, self.settings, self._names(known))
+        self._vain = None
         self._plans.clear()
         self._merging.clear()
         self._tables.clear()
@@ -228,7 +235,12 @@ class Treatment:
 
     def alarms(self, monotonic: int) -> list[str]:
         """What a person should look at."""
-        return [*self.groups.alarms, *self.shadows.alarms, *self._watch.alarms(self._said, monotonic)]
+        if self._vain is None:
+            self._vain = vain(self.settings, list(self._known.values()), self._names)
+        return [*self.groups.alarms, *self.shadows.alarms, *self._vain, *self._watch.alarms(self._said, monotonic)]
+
+    def _names(self, known: Configuration) -> list[str]:
+        return [known.link, known.name, *filter(None, [self.groups.name_of(known.link)])]
 
 
 def _make_room(plans: dict[Any, Any]) -> None:

@@ -17,6 +17,7 @@ from tests.aligning import PERIOD, START, Bench, Row, later, meaning, slot
 ONE, TWO = device_number(1, 0), device_number(2, 0)
 MODIFIED, ABSENT, UNSYNCHRONISED = 0x0200, 0x8000, 0x2000
 NAN = math.nan
+TURNED = {"angle": 1}
 GOOD = [50.01, 0.1, 100.0, 170.0, 10.0, -30.0, 7.0]
 """Frequency, ROCOF, a voltage, a current, an analog."""
 
@@ -215,6 +216,28 @@ def test_held_rows_are_no_samples_of_a_window():
     took = Book(Shape("frequency", 10 * SECOND, SECOND, False)).reduce(word, 0)
     assert np.isnan(took.values).tolist() == [[False, True]]
     assert np.isfinite(word.values).all()
+
+
+# names that nobody has
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted"),
+    [
+        ({"correct": {"link 9": {"VA": TURNED}}}, "correct: no device answers to 'link 9'"),
+        ({"correct": {"link 1": {"VX": TURNED, "I*": TURNED}}}, "correct: link 1: no phasor answers to 'VX'"),
+        ({"correct": {"*": {"*": TURNED}, "link 1": {"VA": TURNED}}}, "correct: no device answers to 'link 1'"),
+        ({"validate": {"channels": {"V*": [0, 1e9], "Q": [0, 1]}}}, "validate: no channel answers to 'Q'"),
+        ({"derive": ["power"], "sets": {"*": {"V": ["VA", "VB", "IA"]}}}, "sets: *: no device has VA, VB, IA"),
+        ({"derive": ["power"], "sets": {"x": {"V": ["VA", "VB", "IA"]}}}, "sets: no device answers to 'x'"),
+        ({"correct": {"Station ?": {"VA": TURNED}}}, ""),
+    ],
+)  # fmt: skip
+def test_names_that_nobody_has_are_told(settings, wanted):
+    bench = Bench(**settings)
+    assert bench.node.health(START)["alarms"] == []
+    bench.give(device(1), START)
+    assert [alarm[: len(wanted)] for alarm in bench.node.health(START)["alarms"]] == ([wanted] if wanted else [])
 
 
 # latency
