@@ -11,16 +11,13 @@ get the slots that they missed. A few slots may be said again.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from algorithms.alignment import Aligner, Released
-from algorithms.clockwatch import ClockWatch
 from algorithms.latencies import Latencies
 from algorithms.passthrough import PassThrough
 from algorithms.slotring import Rows
@@ -28,6 +25,7 @@ from archive.journal import JournalError
 from nodes._alignhealth import COLUMNS, alarms, columns, table_of
 from nodes._alignsettings import Settings
 from nodes._catchup import CatchUp, spans, together
+from nodes._clocks import Clocks
 from nodes._mark import Followers, Mark, MarkError, Progress, Standing
 from nodes._minutes import MINUTE, Statistics
 from nodes._node import Action, Actions, Node, Place, StartError
@@ -37,13 +35,10 @@ from protocol import clock
 from protocol.clock import MILLISECOND, SECOND, Now
 from protocol.messages import Configuration, Durable, Fetch, Measurements, Numbered, Snapshots, Table
 
-JUDGE_EVERY = 200 * MILLISECOND
 STANDSTILL = SECOND
 """We are called every `ANNOUNCE_EVERY` at the latest; one that was not for so long was stopped."""
 LATE = 600 * SECOND
 """Rows that come later than this are for the archive alone."""
-CUT = 120 * SECOND
-"""What waited behind a line that was cut for a minute comes within so long: TCP tries again ever later."""
 FILLED = 100 * MILLISECOND
 """A divisor of a minute, of some slots, and fewer than a ring has."""
 LATENCY_SPAN, LATENCY_SPANS = 10 * SECOND, 6
@@ -61,23 +56,20 @@ class Concentrator(Node):
         self.settings, self.place = settings, place
         self.reader = Reader(place.name)
         self.writer = Writer(place.name, 0, settings.keep)
-        self.watch = ClockWatch(min(settings.clock, max(settings.wait, settings.absolute or 0)))
         numbers = {each["name"]: each["number"] for each in place.site.get("devices", ())}
         self.treatment = Treatment(settings, numbers) if settings.treats else None
         """None: slots are told as they are released."""
         self.aligners: dict[Table, Aligner] = {}
         """By the table that rows are told in, which is their own unless channels are derived."""
         self.known: dict[int, Configuration] = {}
-        self.clock_off: dict[int, int] = {}
-        """Device -> rows kept away from alignment for its clock."""
         self.counters = {"rows": 0, "aside": 0, "slots": 0, "snapshots": 0, "rewinds": 0}
+        limit = min(settings.clock, max(settings.wait, settings.absolute or 0))
+        self.clocks = Clocks(settings.clock, limit, self.aligners, self.counters)
         self.latency = np.zeros(0, dtype=np.int64)
         """ns from the last arrival to the release, of the latest slots"""
         self.latencies = Latencies(LATENCY_SPAN, LATENCY_SPANS) if settings.latency else None
         self.statistics: Statistics | None = None
-        self._judge_at = self._called = 0
-        self._middles: deque[tuple[int, int]] = deque()
-        """(monotonic ns, delay of the median device) of the latest judgements."""
+        self._called = 0
         self._catchup = CatchUp([], Now(0, 0))
         self._mark: Mark | None = None
         self._progress = Progress()
@@ -228,7 +220,7 @@ class Concentrator(Node):
         if former not in (None, table):
             self._aligner(former).dismiss(word.device)
         self._aligner(table).expect(word.device, now.monotonic)
-        self._aligner(table).exclude(word.device, word.device in self._marked())
+        self._aligner(table).exclude(word.device, word.device in self.clocks.marked)
         for other, shadow in self.treatment.new_shadows() if self.treatment else ():
             self._aligner(other).expect(shadow, now.monotonic)
         for each in told:
@@ -278,56 +270,12 @@ class Concentrator(Node):
             self.latencies.push(rows.device, delay, now.monotonic)
         if self.statistics:
             self.statistics.arrived(rows.device, delay, now)
-        off, fit = self._clocks(rows.device, delay, now)
+        off, fit = self.clocks.fit(rows.device, delay, now)
         early = np.where(-off > self.settings.wait, -off, 0)
         rows, start = rows.take(fit), now.monotonic + early[fit]
         placed = self.treatment.place(table, rows) if self.treatment else [Placed(table, rows, slice(None))]
         for each in placed:
             self._aligner(each.table).push(each.rows, now, start[each.at])
-
-    def _clocks(
-        self, device: NDArray[np.uint32], delay: NDArray[np.int64], now: Now
-    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """(how far each row is from the median device [ns], whether it may be aligned)."""
-        watch, limit = self.watch, self.settings.clock
-        known = watch.devices.size
-        column = watch.push(device, delay, now.monotonic)
-        off = watch.off(column, delay)
-        due = now.monotonic >= self._judge_at or watch.devices.size > known
-        if due or 2 * np.count_nonzero(np.abs(off) > limit) > off.size:
-            self._judge(now)
-            off = watch.off(column, delay)
-        fit: NDArray[np.bool_] = ~watch.marked[column] & (off >= -limit)
-        for number in device[~fit].tolist():
-            self.clock_off[number] = self.clock_off.get(number, 0) + 1
-        return off, fit
-
-    def _judge(self, now: Now) -> None:
-        self._judge_at = now.monotonic + JUDGE_EVERY
-        for device in self.watch.judge(now.monotonic).tolist():
-            marked = device in self._marked()
-            for aligner in self.aligners.values():
-                aligner.exclude(device, marked)
-        if self.watch.middle is not None:
-            self._middles.append((now.monotonic, self.watch.middle))
-            while self._middles[0][0] < now.monotonic - CUT:
-                self._middles.popleft()
-            self._rewind(now.utc - min(middle for _, middle in self._middles))
-
-    def _marked(self) -> set[int]:
-        return set(self.watch.devices[self.watch.marked].tolist())
-
-    def _rewind(self, here: int) -> None:
-        """A wrong clock that was alone at first may have led a frontier away from where the others are.
-
-        Not so after a cut: most rows are old then, and the few that are new lead rightly. `here` is by the least delay
-        of the median device in `CUT`.
-        """
-        for table, aligner in self.aligners.items():
-            ahead = clock.slot_of(here + 2 * self.settings.clock, table.rate)
-            if aligner.frontier > ahead:
-                aligner.rewind(clock.slot_of(here - self.settings.clock, table.rate))
-                self.counters["rewinds"] += 1
 
     def _release(self, then: Now, now: Now, everything: bool = False, overdue: bool = True) -> Iterator[Action]:
         """What is due at `then`, which is now unless we are catching up.
@@ -356,7 +304,7 @@ class Concentrator(Node):
     def _minute(self, then: Now) -> None:
         """Statistics of a minute that is over."""
         if self.statistics and self.statistics.is_due(then):
-            devices, table = columns(self.known, self.aligners, self.clock_off, self.watch)
+            devices, table = columns(self.known, self.aligners, self.clocks.kept_away, self.clocks.watch)
             counts = {
                 name: dict(zip(devices.tolist(), table[:, k].astype(np.int64).tolist(), strict=True))
                 for k, name in enumerate(COLUMNS[:5])
@@ -371,7 +319,9 @@ class Concentrator(Node):
         self.counters["snapshots"] += 1
 
     def health(self, now: Now) -> dict[str, Any]:
-        told = table_of(self.known, self.aligners, self.clock_off, self.watch, self.treatment, self.latencies, now)
+        told = table_of(
+            self.known, self.aligners, self.clocks.kept_away, self.clocks.watch, self.treatment, self.latencies, now
+        )
         waited, longest = np.percentile(self.latency, (50, 99)) / MILLISECOND if self.latency.size else (0.0, 0.0)
         return {
             "counters": {
@@ -388,7 +338,7 @@ class Concentrator(Node):
             "labels": [self.known[device].name for device in told.devices.tolist()],
             "counts": told.counts,
             "alarms": [
-                *alarms(self.known, self.watch),
+                *alarms(self.known, self.clocks.watch),
                 *(self.treatment.alarms(now.monotonic) if self.treatment else ()),
                 *filter(None, [self._mark.trouble if self._mark else ""]),
                 *(self.statistics.writer.alarms if self.statistics else ()),
