@@ -77,7 +77,8 @@ class Treatment:
         self._tellings: dict[int, Telling] = {}
         self._vain: list[str] | None = None
         """Alarms of names that nobody answers to; None: to be looked for anew."""
-        self._said: dict[int, Configuration] = {}
+        self.told: dict[int, Configuration] = {}
+        """Device -> what its rows are told as."""
         self._cast: list[Shadow] = []
         self._tables: dict[Table, tuple[NDArray[np.uint32], NDArray[np.intp], list[Table]]] = {}
         """Table of rows as they come -> (devices, ascending; which table each is told in; tables)."""
@@ -107,8 +108,8 @@ class Treatment:
             if first not in self._tellings or self.groups.target.get(first, first) != target:
                 continue
             told = replace(self.groups.told(first), again=False)
-            if _meaning(told) != (_meaning(self._said[target]) if target in self._said else None):
-                self._said[target] = told
+            if _meaning(told) != (_meaning(self.told[target]) if target in self.told else None):
+                self.told[target] = told
                 yield told
 
     def new_shadows(self) -> Iterator[tuple[Table, int]]:
@@ -237,7 +238,7 @@ class Treatment:
         """What a person should look at."""
         if self._vain is None:
             self._vain = vain(self.settings, list(self._known.values()), self._names)
-        return [*self.groups.alarms, *self.shadows.alarms, *self._vain, *self._watch.alarms(self._said, monotonic)]
+        return [*self.groups.alarms, *self.shadows.alarms, *self._vain, *self._watch.alarms(self.told, monotonic)]
 
     def _names(self, known: Configuration) -> list[str]:
         return [known.link, known.name, *filter(None, [self.groups.name_of(known.link)])]

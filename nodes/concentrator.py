@@ -226,6 +226,11 @@ class Concentrator(Node):
         for each in told:
             yield self.writer.say(each)
 
+    @property
+    def _everybody(self) -> dict[int, Configuration]:
+        """Who sends, and who is told of the rows of others."""
+        return {**(self.treatment.told if self.treatment else {}), **self.known}
+
     def _told_in(self, known: Configuration) -> Table:
         return self.treatment.table(known.device) if self.treatment else Table(*known.table)
 
@@ -304,13 +309,14 @@ class Concentrator(Node):
     def _minute(self, then: Now) -> None:
         """Statistics of a minute that is over."""
         if self.statistics and self.statistics.is_due(then):
-            devices, table = columns(self.known, self.aligners, self.clocks.kept_away, self.clocks.watch)
+            known = self._everybody
+            devices, table = columns(known, self.aligners, self.clocks.kept_away, self.clocks.watch)
             counts = {
                 name: dict(zip(devices.tolist(), table[:, k].astype(np.int64).tolist(), strict=True))
                 for k, name in enumerate(COLUMNS[:5])
             }
             counts["rejected"] = self.treatment.rejected if self.treatment else {}
-            self.statistics.turn(then, self.known, counts)
+            self.statistics.turn(then, known, counts)
 
     def _count(self, part: Released, now: Now) -> None:
         if not self._catchup.active:
@@ -319,8 +325,9 @@ class Concentrator(Node):
         self.counters["snapshots"] += 1
 
     def health(self, now: Now) -> dict[str, Any]:
+        known = self._everybody
         told = table_of(
-            self.known, self.aligners, self.clocks.kept_away, self.clocks.watch, self.treatment, self.latencies, now
+            known, self.aligners, self.clocks.kept_away, self.clocks.watch, self.treatment, self.latencies, now
         )
         waited, longest = np.percentile(self.latency, (50, 99)) / MILLISECOND if self.latency.size else (0.0, 0.0)
         return {
@@ -335,10 +342,10 @@ class Concentrator(Node):
             "queues": {"slots": sum(a.waiting for a in self.aligners.values()), "behind": self.reader.behind},
             "columns": told.names,
             "devices": told.devices,
-            "labels": [self.known[device].name for device in told.devices.tolist()],
+            "labels": [known[device].name for device in told.devices.tolist()],
             "counts": told.counts,
             "alarms": [
-                *alarms(self.known, self.clocks.watch),
+                *alarms(known, self.clocks.watch),
                 *(self.treatment.alarms(now.monotonic) if self.treatment else ()),
                 *filter(None, [self._mark.trouble if self._mark else ""]),
                 *(self.statistics.writer.alarms if self.statistics else ()),

@@ -91,6 +91,7 @@ def test_the_backup_alone_is_told_as_the_device_from_the_start():
     assert (said.device, said.link) == (MAIN, "Hub")
     [word] = bench.send(0, {BACKUP: row(50.2)})
     assert word.device.tolist() == [MAIN]
+    assert [bench.columns(link)["received"] for link in (1, 2)] == [0, 1]
     bench.give(hub(1), later(SECOND))
     [word] = bench.send(PERIOD, {MAIN: row(50.1), BACKUP: row(50.2)})
     assert frequencies([word]) == pytest.approx([50.1])
