@@ -66,6 +66,8 @@ class Released:
     """[k, m, d]"""
     arrival: I8
     """[k] ns UTC of the slot's last arrival."""
+    came: I8 | None = None
+    """[k, m] ns UTC of each row's arrival, where that was asked for."""
 
 
 class Aligner:
@@ -80,11 +82,14 @@ class Aligner:
         absolute: int | None = None,
         silent: int = 5 * SECOND,
         depth: int = 256,
+        arrivals: bool = False,
     ) -> None:
-        """`time_of` slots -> ns UTC; `wait`, `absolute`, `silent` in ns; `depth` slots the ring can hold open."""
+        """`time_of` slots -> ns UTC; `wait`, `absolute`, `silent` in ns; `depth` slots the ring can hold open;
+        `arrivals`: slots say when each row came.
+        """
         self._time_of = time_of
         self._wait, self._absolute, self._silent = wait, absolute, silent
-        self._ring = Ring(depth, channels, digitals)
+        self._ring = Ring(depth, channels, digitals, arrivals)
         self._columns = Columns()
         self.heard = np.zeros(0, dtype=np.int64)
         """[m] monotonic ns of the last row."""
@@ -145,7 +150,7 @@ class Aligner:
         rows = Rows(*(np.concatenate(column) for column in zip(*map(_columns_of, late), strict=True))) if late else None
         if rows is None or not (near := rows.slot >= oldest).any():
             return None
-        return _gathered(rows.take(np.flatnonzero(near)[::-1]))
+        return gathered(rows.take(np.flatnonzero(near)[::-1]))
 
     def wake_at(self) -> int | None:
         """Monotonic ns when the next wait is over."""
@@ -238,11 +243,7 @@ class Aligner:
         ordered = np.sort(cell)
         if not (ordered[1:] == ordered[:-1]).any():
             return np.zeros(cell.size, dtype=np.bool_)
-        key = (slot - slot.min()) * self.devices.size + column
-        first: I8 = np.unique(key, return_index=True)[1]
-        repeated = np.ones(key.size, dtype=np.bool_)
-        repeated[first] = False
-        return repeated
+        return ~one_of_all(slot, column)
 
     def _release(self, mono: int, everything: bool = False, overdue: bool = True) -> None:
         ring, slots = self._ring, self._ring.opened()
@@ -265,10 +266,9 @@ class Aligner:
         present, expected = ring.present[at, : len(self._columns)], self._expected(mono)
         self.counts["missing"] += (expected & ~present).sum(axis=0)
         columns = np.flatnonzero(expected | present.any(axis=0))
-        released = Released(
-            slot=slots, device=self.devices[columns], **ring.cut(at, columns), arrival=ring.last[at]
-        )  # fmt: skip
-        self._done.append(released)
+        cells = ring.cut(at, columns)
+        came = cells.pop("arrival", None)
+        self._done.append(Released(slots, self.devices[columns], **cells, arrival=ring.last[at], came=came))
         ring.close(at)
         self.frontier = int(slots[-1])
 
@@ -286,11 +286,21 @@ class Aligner:
         self.counts[name] += np.bincount(column, minlength=self.devices.size)
 
 
+def one_of_all(slot: I8, column: I8) -> Bools:
+    """[n] whether each row is the first for its slot and column."""
+    if not slot.size:
+        return np.zeros(0, dtype=np.bool_)
+    key = (slot - slot.min()) * (int(column.max()) + 1) + column
+    first = np.zeros(key.size, dtype=np.bool_)
+    first[np.unique(key, return_index=True)[1]] = True
+    return first
+
+
 def _columns_of(rows: Rows) -> list[NDArray[Any]]:
     return [getattr(rows, name) for name in rows.__dataclass_fields__]
 
 
-def _gathered(rows: Rows) -> Released:
+def gathered(rows: Rows) -> Released:
     """Rows in any order as slots x devices; of two for one place the last counts."""
     slot, at = np.unique(rows.slot, return_inverse=True)
     device, column = np.unique(rows.device, return_inverse=True)

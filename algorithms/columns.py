@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,3 +48,29 @@ class Columns:
             return np.zeros(numbers.size, dtype=np.bool_), np.zeros(numbers.size, dtype=np.int64)
         at = self._sorted.searchsorted(numbers)
         return self._sorted.take(at, mode="clip") == numbers, self._order.take(at, mode="clip")
+
+
+class Counters:
+    """Counts of devices under several names, all from 0 up."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = list(names)
+        self._columns = Columns()
+        self.counts = np.zeros((0, len(self.names)), dtype=np.int64)
+        """[m, k] in the order of `devices` and `names`"""
+
+    @property
+    def devices(self) -> U4:
+        """[m] numbers"""
+        return self._columns.numbers
+
+    def add(self, name: str, device: U4, count: I8) -> None:
+        """Count [n] more of devices [n], each of which stands in it once."""
+        if count.any():
+            column = self._columns.of(device)
+            self.counts = np.pad(self.counts, ((0, len(self._columns) - len(self.counts)), (0, 0)))
+            self.counts[column, self.names.index(name)] += count
+
+    def of(self, name: str) -> I8:
+        """[m] the counts of one name."""
+        return self.counts[:, self.names.index(name)]

@@ -44,7 +44,8 @@ class Rows:
 class Ring:
     """Slots x device columns; slot `s` lives at `s % depth`. Columns are added by doubling."""
 
-    def __init__(self, depth: int, channels: int, digitals: int) -> None:
+    def __init__(self, depth: int, channels: int, digitals: int, arrivals: bool = False) -> None:
+        """`arrivals`: also keep when each row came."""
         self.depth = depth
         self.slot = np.full(depth, NOTHING_YET, dtype=np.int64)
         self.open = np.zeros(depth, dtype=bool)
@@ -56,6 +57,9 @@ class Ring:
         self.status = np.zeros((depth, 0), dtype=np.uint16)
         self.values = np.zeros((depth, 0, channels), dtype=np.float32)
         self.digital = np.zeros((depth, 0, digitals), dtype=np.uint16)
+        self.arrival = np.zeros((depth, 0), dtype=np.int64)
+        self._kept = {"quality": 0, "status": 0, "values": np.nan, "digital": 0} | ({"arrival": 0} if arrivals else {})
+        """What is kept of a row, and what stands where none is."""
 
     def widen(self, least: int) -> None:
         """Make room for so many columns."""
@@ -63,7 +67,7 @@ class Ring:
         if least <= width:
             return
         columns = max(least, 2 * width)
-        for name in ("present", "quality", "status", "values", "digital"):
+        for name in ("present", *self._kept):
             old = getattr(self, name)
             new = np.zeros((self.depth, columns, *old.shape[2:]), dtype=old.dtype)
             new[:, : old.shape[1]] = old
@@ -81,7 +85,7 @@ class Ring:
 
     def store(self, cell: I8, rows: Rows) -> None:
         """Put rows [n] at their `cells` [n]."""
-        for name in ("quality", "status", "values", "digital"):
+        for name in self._kept:
             held = getattr(self, name)
             held.reshape(held.shape[0] * held.shape[1], *held.shape[2:])[cell] = getattr(rows, name)
         self.present.reshape(-1)[cell] = True
@@ -92,7 +96,7 @@ class Ring:
         where: Any = (at, slice(0, columns.size)) if whole else np.ix_(at, columns)  # a slice is copied at once
         absent = ~self.present[where]
         copies = {"present": (~absent).view(np.uint8)}
-        for name, nothing in (("quality", 0), ("status", 0), ("values", np.nan), ("digital", 0)):
+        for name, nothing in self._kept.items():
             copies[name] = getattr(self, name)[where]
             if absent.any():
                 copies[name][absent] = nothing

@@ -4,9 +4,9 @@
                                             it: PARENT is its process id)
 
 A finished file has one group per table, device-major (`values [device, channel, time]`), in chunks of one channel of
-one device, shuffled and gzipped, absent values NaN, with an overview by seconds; and the group `verdicts`. It appears
-under its name complete and on disk before its parts are deleted. Parts that are found with a file which holds them
-already are deleted; late rows come as new parts and are merged with the file that is there.
+one device, shuffled and gzipped, absent values NaN, with an overview by seconds; and the groups `verdicts` and
+`statistics`. It appears under its name complete and on disk before its parts are deleted. Parts that are found with a
+file which holds them already are deleted; late rows come as new parts and are merged with the file that is there.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from archive.merging import joined, joined_aside
 from archive.parts import Cells, Part
 from archive.shelves import seal_part
 from archive.sources import open_finished, open_part
+from archive.statistics import STATISTICS
 from archive.tables import write_index, write_table
-from archive.verdicts import joined as joined_verdicts
-from archive.verdicts import of_file, of_part, write_group
+from archive.verdicts import VERDICTS
 from archive.watermark import Watermark
 
 
@@ -45,10 +45,11 @@ def finish_hour(root: Path, hour: int, disk: Disk | None = None) -> Path | None:
         file = stack.enter_context(open_finished(path)) if path.exists() else None
         merged = set(file["merged"].asstr()[()].split()) if file is not None else set()
         fresh = [each for each in sealed if _serial(each) not in merged]
-        parts = [stack.enter_context(closing(open_part(each))) for each in fresh if not layout.holds_verdicts(each)]
-        judged = [stack.enter_context(closing(Cells(each, disk))) for each in fresh if layout.holds_verdicts(each)]
+        parts = [stack.enter_context(closing(open_part(each))) for each in fresh if not layout.ledger_of(each)]
+        said = [(layout.ledger_of(each), stack.enter_context(closing(Cells(each, disk))))
+                for each in fresh if layout.ledger_of(each)]  # fmt: skip
         if fresh:
-            _write(root, hour, path, file, parts, judged, merged | {_serial(each) for each in fresh}, disk)
+            _write(root, hour, path, file, parts, said, merged | {_serial(each) for each in fresh}, disk)
     for each in sealed:
         each.unlink()
     return path
@@ -59,8 +60,8 @@ def _serial(path: Path) -> str:
     return path.name.split(".")[-3]
 
 
-def _write(root: Path, hour: int, path: Path, file: Any, parts: list[Part], judged: list[Cells], merged: set[str],
-           disk: Disk) -> None:  # fmt: skip
+def _write(root: Path, hour: int, path: Path, file: Any, parts: list[Part], said: list[tuple[str, Cells]],
+           merged: set[str], disk: Disk) -> None:  # fmt: skip
     make_folder(path.parent)
     temporary = path.with_suffix(".tmp")
     with h5py.File(temporary, "w", locking=False) as out:
@@ -72,9 +73,11 @@ def _write(root: Path, hour: int, path: Path, file: Any, parts: list[Part], judg
         write_index(out)
         for table, aside in joined_aside(file, parts):
             write_aside(out.create_group(f"aside/{table.name}"), table, aside)
-        verdicts = joined_verdicts(([of_file(file)] if file is not None else []) + [of_part(part) for part in judged])
-        if len(verdicts["start"]):
-            write_group(out, verdicts)
+        for ledger in (VERDICTS, STATISTICS):
+            held = [ledger.of_file(file)] if file is not None else []
+            kept = ledger.joined(held + [ledger.of_part(part) for name, part in said if name == ledger.name])
+            if len(kept["start"]):
+                ledger.write_group(out, kept)
         out.flush()
     disk.replace(temporary, path)
 

@@ -28,7 +28,7 @@ def _open_hour(root: Path, hour: int, stack: ExitStack) -> tuple[Any, list[Any]]
         try:
             with ExitStack() as attempt:
                 paths = sorted(layout.live_folder(root, hour).glob("*.h5"))
-                paths = [path for path in paths if not layout.holds_verdicts(path)]
+                paths = [path for path in paths if not layout.ledger_of(path)]
                 parts = [attempt.enter_context(closing(open_part(path))) for path in paths]
                 path = layout.finished_path(root, hour)
                 file = attempt.enter_context(open_finished(path)) if path.exists() else None

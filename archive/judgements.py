@@ -1,9 +1,9 @@
-"""Where verdicts are written: parts of one hour, and what waits for the writer's next commit."""
+"""Where the rows of a ledger are written: parts of one hour, and what waits for the writer's next commit."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,35 +12,23 @@ import numpy as np
 
 from archive import layout
 from archive.disk import Disk, make_folder
-from archive.layout import Field
-from archive.parts import Cells, Datasets, create
+from archive.ledgers import Ledger
+from archive.parts import Cells
 from archive.sources import open_finished
-from archive.verdicts import KEY, TEXTS, Known, of_file, of_part, rows_of
 from protocol.clock import Now
-from protocol.messages import Verdict
 
-ROW_BYTES = 1 + sum(np.dtype(field.dtype).itemsize for field in layout.VERDICT_FIELDS.values())
-"""Of one row of a part."""
 Marks = list[tuple[Cells, int, bytes, bytes]]
 """(part, offset, presence bytes before, and after)."""
 OPEN = 4
 """Hours whose parts are kept open at a time."""
 
 
-def create_part(path: Path, disk: Disk) -> None:
-    """An empty part of verdicts."""
-    shape = (layout.VERDICT_ROWS,)
-    fields: Datasets = {name: (field, shape) for name, field in layout.VERDICT_FIELDS.items()}
-    fields["present"] = (Field("|u1", (), "1 = there is a verdict; 0 = the other fields say nothing"), shape)
-    create(path, fields, {"format": layout.FORMAT, "about": "SYMS archive part; verdicts, live"}, disk)
-
-
 class Shelf:
-    """The parts of verdicts of one hour, open for writing."""
+    """The parts of one hour, open for writing."""
 
-    def __init__(self, root: Path, hour: int, disk: Disk) -> None:
-        self._folder, self._disk = layout.live_folder(root, hour), disk
-        self._known = Known()
+    def __init__(self, ledger: Ledger, root: Path, hour: int, disk: Disk) -> None:
+        self._ledger, self._folder, self._disk = ledger, layout.live_folder(root, hour), disk
+        self._known = ledger.known()
         self.part: Cells | None = None
         """What takes more rows, None if all parts are full or sealed."""
         self._next = 0
@@ -56,22 +44,23 @@ class Shelf:
 
     def _open(self, finished: Path) -> None:
         """Sealed parts first, then the finished file: what is merged in between is then in the latter."""
-        self._known = Known()
-        for path in sorted(self._folder.glob(f"verdicts.*{layout.SEALED}")):
+        ledger = self._ledger
+        self._known = ledger.known()
+        for path in sorted(self._folder.glob(f"{ledger.name}.*{layout.SEALED}")):
             with closing(Cells(path, self._disk)) as part:
-                self._known.note_all(of_part(part, KEY))
-        for path in sorted(self._folder.glob(f"verdicts.*{layout.PART}")):
+                ledger.note_all(self._known, ledger.of_part(part, ledger.key))
+        for path in sorted(self._folder.glob(f"{ledger.name}.*{layout.PART}")):
             self._take_up(Cells(path, self._disk, writable=True))
         if finished.exists():
             with open_finished(finished) as file:
-                self._known.note_all(of_file(file, KEY))
+                ledger.note_all(self._known, ledger.of_file(file, ledger.key))
 
     def _take_up(self, part: Cells) -> None:
         """A part of ours from an earlier life."""
-        self._known.note_all(of_part(part, KEY))
+        self._ledger.note_all(self._known, self._ledger.of_part(part, self._ledger.key))
         used = np.flatnonzero(part.view("present"))
         after = int(used[-1]) + 1 if len(used) else 0
-        if self.part is None and after < layout.VERDICT_ROWS:
+        if self.part is None and after < self._ledger.capacity():
             self.part, self._next = part, after
         else:
             self._full.append(part)
@@ -81,13 +70,14 @@ class Shelf:
         rows = list(rows)
         new = [row for row in rows if self._known.note(row)]
         marks: Marks = []
+        capacity, texts = self._ledger.capacity(), self._ledger.texts
         at = 0
         while at < len(new):
             part = self._with_room()
-            some = new[at : at + layout.VERDICT_ROWS - self._next]
+            some = new[at : at + capacity - self._next]
             cells = np.arange(self._next, self._next + len(some), dtype=np.int64)
-            for name, field in layout.VERDICT_FIELDS.items():
-                column = [row[name].encode() if name in TEXTS else row[name] for row in some]
+            for name, field in self._ledger.fields.items():
+                column = [row[name].encode() if name in texts else row[name] for row in some]
                 part.put(name, cells, np.array(column, field.dtype))
             marks += [(part, *mark) for mark in part.marks(cells)]
             self._next += len(some)
@@ -96,13 +86,13 @@ class Shelf:
 
     def _with_room(self) -> Cells:
         """A part that takes another row; made if there is none."""
-        if self.part is not None and self._next < layout.VERDICT_ROWS:
+        if self.part is not None and self._next < self._ledger.capacity():
             return self.part
         if self.part is not None:
             self._full.append(self.part)
         make_folder(self._folder)
-        path = self._folder / layout.verdicts_name(secrets.token_hex(6))
-        create_part(path, self._disk)
+        path = self._folder / f"{self._ledger.name}.{secrets.token_hex(6)}{layout.PART}"
+        self._ledger.create_part(path, self._disk)
         self.part, self._next = Cells(path, self._disk, writable=True), 0
         return self.part
 
@@ -113,25 +103,25 @@ class Shelf:
 
 
 class Taken:
-    """Verdicts that were taken and wait for the next commit of a writer."""
+    """Rows that were taken and wait for the next commit of a writer."""
 
-    def __init__(self, root: Path, disk: Disk) -> None:
-        self._root, self._disk = root, disk
+    def __init__(self, ledger: Ledger, root: Path, disk: Disk) -> None:
+        self._ledger, self._root, self._disk = ledger, root, disk
         self._shelves: dict[int, Shelf] = {}
         self._rows: list[tuple[int, dict[str, Any]]] = []
         self._twins = 0
-        self.counters = {"verdicts": 0, "verdict_twins": 0}
+        self.counters = {ledger.name: 0, f"{ledger.row}_twins": 0}
         """Rows committed since this opening, and rows that came again."""
 
     @property
     def bytes(self) -> int:
         """What the next commit will write, at most."""
-        return len(self._rows) * ROW_BYTES
+        return len(self._rows) * self._ledger.row_bytes
 
-    def take(self, verdict: Verdict, name_of: Callable[[int], str]) -> None:
-        """For the next commit."""
-        hour = layout.hour_of(verdict.stop)
-        self._rows += [(hour, row) for row in rows_of(verdict, name_of)]
+    def take(self, time: int, rows: Iterable[dict[str, Any]]) -> None:
+        """For the next commit; `time` [ns] says in which hour."""
+        hour = layout.hour_of(time)
+        self._rows += [(hour, row) for row in rows]
 
     def place(self, now: Now) -> tuple[Marks, set[int]]:
         """Write what was taken; returns the presence bytes to write, and the hours with new rows. Raises OSError."""
@@ -140,7 +130,7 @@ class Taken:
         self._twins = 0
         for hour in sorted({hour for hour, _ in self._rows}):
             if hour not in self._shelves:
-                self._shelves[hour] = Shelf(self._root, hour, self._disk)
+                self._shelves[hour] = Shelf(self._ledger, self._root, hour, self._disk)
             found, twins = self._shelves[hour].place(row | {"kept": now.utc} for at, row in self._rows if at == hour)
             marks += found
             self._twins += twins
@@ -150,8 +140,8 @@ class Taken:
 
     def committed(self) -> None:
         """What was placed is on the disk."""
-        self.counters["verdicts"] += len(self._rows) - self._twins
-        self.counters["verdict_twins"] += self._twins
+        self.counters[self._ledger.name] += len(self._rows) - self._twins
+        self.counters[f"{self._ledger.row}_twins"] += self._twins
         self._rows, self._twins = [], 0
         for hour in sorted(self._shelves)[:-OPEN]:
             self.forget(hour)

@@ -10,6 +10,7 @@
         rate50_ph4_an0_dg1.20260506T0700Z_60min.<serial>.part.h5
         rate50_ph4_an0_dg1.aside.<serial>.part.h5
         verdicts.<serial>.part.h5        see archive/verdicts.py
+        statistics.<serial>.part.h5      see archive/statistics.py
     DIR/2026/05/06/syms_20260506T07Z.h5      one finished hour of the whole station
     DIR/events/20260506T071422.340Z_….h5     one event with its clip
 
@@ -32,7 +33,7 @@ from protocol.messages import FIXED_CHANNELS, Table
 
 FORMAT = 5
 """Of the whole folder; a newer release reads an older one's. 1: no verdicts; 2: no overviews; 3: of angles as well;
-4: no tables of harmonics or inter-harmonics, which a release of that time would leave out of the files it finishes."""
+4: no statistics, no tables of harmonics or inter-harmonics, which a release of then would leave out of its files."""
 SPAN = 3600 * clock.SECOND
 """Of a finished file [ns]."""
 PART_SPANS = tuple(minutes * 60 * clock.SECOND for minutes in (60, 30, 20, 10, 5, 1))
@@ -113,6 +114,9 @@ VERDICT_FIELDS = {
     "detail": Field("S2048", (), "the algorithm's own figures (JSON)"),
 }
 """What is kept of a verdict, one row for each device of its window. Texts are UTF-8, padded with zero bytes."""
+STATISTIC_ROWS = 16384
+"""Capacity of one part of statistics."""
+LEDGERS = ("verdicts", "statistics")
 COLUMN = np.dtype([("device", "<u4"), ("version", "<u4"), ("length", "<u4"), ("crc", "<u4")])
 """Record of `columns`; `length` and `crc` are of the JSON in `configuration`; length 0 = column free."""
 
@@ -224,14 +228,10 @@ def aside_name(table: Table, serial: str) -> str:
     return f"{table.name}.aside.{serial}{PART}"
 
 
-def verdicts_name(serial: str) -> str:
-    """File name of a part of verdicts."""
-    return f"verdicts.{serial}{PART}"
-
-
-def holds_verdicts(path: Path) -> bool:
-    """Whether a part holds verdicts; else it holds rows."""
-    return path.name.startswith("verdicts.")
+def ledger_of(path: Path) -> str:
+    """Name of the ledger that a part is of (`archive/ledgers.py`); "" if it holds rows of devices."""
+    name = path.name.split(".")[0]
+    return name if name in LEDGERS else ""
 
 
 def finished_hours(root: Path, start: int | None = None, end: int | None = None) -> dict[int, Path]:

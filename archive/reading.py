@@ -28,6 +28,7 @@ from archive.asking import Asked, Picker, Piece, asked, picks
 from archive.folder import ArchiveError
 from archive.glances import Choose, Chosen, joined
 from archive.holdings import Holdings
+from archive.ledgers import Columns, some
 from archive.longrows import Rows as LongRows
 from archive.overviews import Overview
 from archive.picking import Pick, picked, spectrum_picked
@@ -35,8 +36,9 @@ from archive.sources import Joined
 from archive.spans import FIRST, LAST, Moment, instant, steps
 from archive.spectrograms import Spectrogram, spectrogram
 from archive.stations import Key, chosen, is_called, key_of
+from archive.statistics import STATISTICS, minutes
 from archive.together import Quantities, Times, Together, together
-from archive.verdicts import Verdicts, between, empty, some
+from archive.verdicts import VERDICTS, between
 from protocol import clock
 from protocol.messages import Configuration
 
@@ -184,18 +186,29 @@ class Extract(Holdings):
         wanted = self._wanted(devices)
         return any(True for _, _, aside in self._each_hour() for _, found in aside for _ in self._aside(found, wanted))
 
-    def verdicts(self, devices: Sequence[str] | None = None) -> Verdicts:
+    def verdicts(self, devices: Sequence[str] | None = None) -> Columns:
         """What became of the windows that end in (start, end]: column of `layout.VERDICT_FIELDS` to [n], in order.
 
         `devices` are called as for `get`, or by the name or number that stands with the verdict. Raises ArchiveError.
         """
-        found = [empty(), *self.each_verdicts(devices)]
+        found = [VERDICTS.empty(), *self.each_verdicts(devices)]
         return {name: np.concatenate([each[name] for each in found]) for name in found[0]}
 
-    def each_verdicts(self, devices: Sequence[str] | None = None) -> Iterator[Verdicts]:
+    def each_verdicts(self, devices: Sequence[str] | None = None) -> Iterator[Columns]:
         """The same, hour by hour."""
+        yield from self._of(between(self.root, self.start, self.end), devices)
+
+    def statistics(self, devices: Sequence[str] | None = None) -> Columns:
+        """How the devices were in each minute that begins in [start, end), as concentrators with `statistics` say:
+        column of `archive.statistics.FIELDS` to [n], in order. `devices` as for `verdicts`. Raises ArchiveError.
+        """
+        found = [STATISTICS.empty(), *self._of(minutes(self.root, self.start, self.end), devices)]
+        return {name: np.concatenate([each[name] for each in found]) for name in found[0]}
+
+    def _of(self, found: Iterator[Columns], devices: Sequence[str] | None) -> Iterator[Columns]:
+        """The rows of some devices."""
         wanted = {device: self._numbers(device) for device in devices or ()}
-        for rows in between(self.root, self.start, self.end):
+        for rows in found:
             for device, numbers in wanted.items():
                 called = (rows["name"] == device) | (rows["device"].astype("U10") == device)
                 numbers.update(rows["device"][called].tolist())

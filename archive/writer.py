@@ -1,7 +1,7 @@
 """The archive's writer: takes the words of numbered streams, commits them about once a second.
 
     archive = Archive("data")
-    archive.take(message)            # Configuration, Measurements, Tally, Verdict; in the order of each stream
+    archive.take(message)            # Configuration, Measurements, Tally, Verdict, Minutes; in the order of each stream
     archive.commit(now)              # rows -> undo -> presence -> watermark, see archive/watermark.py
     archive.standing()               # what is durable: where readers go on, what writers may forget
 
@@ -26,9 +26,11 @@ from archive.events import Pending, Said, key_of, matters, plain, unwritten, wri
 from archive.judgements import Taken
 from archive.placing import Index, Marks, by_hour, lot_of, place, strayed, without_copies
 from archive.shelves import Shelf, seal_part
+from archive.statistics import STATISTICS, statistics_of
+from archive.verdicts import VERDICTS, rows_of
 from archive.watermark import Change, Watermark
 from protocol.clock import Now
-from protocol.messages import Configuration, Measurements, Numbered, Table, Tally, Verdict
+from protocol.messages import Configuration, Measurements, Minutes, Numbered, Table, Tally, Verdict
 
 RESERVE = 64 << 20
 """Bytes that stay free on the disk."""
@@ -64,8 +66,9 @@ class Archive:
         """Suspicious verdicts that are not in an event file yet."""
         self._next = {key: stream.next for key, stream in self.books.streams.items()}
         self._shelves: dict[tuple[int, Table], Shelf] = {}
-        self.verdicts = Taken(self.root, self._disk)
+        self.verdicts = Taken(VERDICTS, self.root, self._disk)
         """All verdicts, suspicious or not."""
+        self.statistics = Taken(STATISTICS, self.root, self._disk)
         self._failed = False
         self._clear()
         self.touched: dict[int, int] = {}
@@ -96,6 +99,8 @@ class Archive:
             return self.verdict(message)
         if isinstance(message, Tally):
             return self.tally(message)
+        if isinstance(message, Minutes):
+            return self.minutes(message)
         self._is_new(message)
         return False
 
@@ -128,12 +133,23 @@ class Archive:
     def verdict(self, message: Verdict) -> bool:
         """It is kept; a suspicious one becomes, or joins, an event too."""
         if self._is_new(message):
-            self.verdicts.take(message, self.register.name)
+            self.verdicts.take(message.stop, rows_of(message, self.register.name))
             if matters(message):
                 names = [self.register.name(int(device)) or str(device) for device in message.device]
                 self._verdicts.append(plain(message, names))
             return True
         return False
+
+    def minutes(self, message: Minutes) -> bool:
+        """A concentrator's statistics."""
+        if self._is_new(message):
+            self.statistics.take(message.start, statistics_of(message, self.register.name))
+            return True
+        return False
+
+    @property
+    def _ledgers(self) -> tuple[Taken, ...]:
+        return self.verdicts, self.statistics
 
     def _is_new(self, message: Numbered) -> bool:
         """Words without a writer's name (offline use) are always new."""
@@ -167,16 +183,17 @@ class Archive:
         last = dict(self._last)
         self._check_room()
         marks, hours = self._place_all(books, last)
-        judged, judged_hours = self.verdicts.place(now)
+        said = [ledger.place(now) for ledger in self._ledgers]
         self._say(books)
-        for said in unwritten(self.root, self._verdicts):
-            self.pending.add(said, now.monotonic)
+        for each in unwritten(self.root, self._verdicts):
+            self.pending.add(each, now.monotonic)
         state = {"books": books.to_json(), "last": {str(device): time for device, time in last.items()},
                  "events": list(self.pending.verdicts.values())}  # fmt: skip
-        self._make_durable([*marks, *judged], state)
+        self._make_durable([*marks, *(mark for found, _ in said for mark in found)], state)
         self.books, self._last, self._failed = books, last, False
-        self.touched.update(dict.fromkeys(hours | judged_hours, now.monotonic))
-        self.verdicts.committed()
+        self.touched.update(dict.fromkeys(hours.union(*(at for _, at in said)), now.monotonic))
+        for ledger in self._ledgers:
+            ledger.committed()
         self._clear()
         self._close_unused()
         return True
@@ -209,7 +226,7 @@ class Archive:
 
     def _check_room(self) -> None:
         """Raises OSError if the disk has no room for what was taken."""
-        need = self.verdicts.bytes
+        need = sum(ledger.bytes for ledger in self._ledgers)
         for table, batches in self._rows.items():
             need += layout.row_bytes(table) * sum(len(number) for number, _ in batches)
         free = self._disk.free(self.root)
@@ -280,7 +297,8 @@ class Archive:
         for shelf in self._shelves.values():
             shelf.close()
         self._shelves.clear()
-        self.verdicts.close()
+        for ledger in self._ledgers:
+            ledger.close()
 
     def seal(self, hour: int) -> int:
         """Seal the parts of an hour, so that they can be merged. Nothing may wait for commit. Returns how many."""
@@ -297,7 +315,8 @@ class Archive:
         """Open the files of an hour anew when next needed (a finishing process changed them)."""
         for key in [key for key in self._shelves if key[0] == hour]:
             self._shelves.pop(key).close()
-        self.verdicts.forget(hour)
+        for ledger in self._ledgers:
+            ledger.forget(hour)
         folder.remove_empty(layout.live_folder(self.root, hour))
 
     def close(self) -> None:

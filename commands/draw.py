@@ -72,8 +72,9 @@ def _id(name: str) -> str:
 
 def _carried(source: str, reader: str) -> str:
     """What a kind tells another."""
-    if (source, reader) == ("trigger", "detector"):
-        return "windows"
+    special = {("trigger", "detector"): "windows", ("concentrator", "archiver"): "statistics"}
+    if (source, reader) in special:
+        return special[source, reader]
     return {"balancer": "connections", "receiver": "rows", "concentrator": "slots"}.get(source, "verdicts")
 
 

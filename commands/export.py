@@ -1,11 +1,12 @@
-"""`syms export`: rows of an archive as text, the same that `syms decode` prints of a capture; or its verdicts."""
+"""`syms export`: an archive's rows as text, as `syms decode` prints a capture; its verdicts; its statistics."""
 
 from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Iterable
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -36,23 +37,36 @@ def export(
     verdicts: Annotated[
         bool, typer.Option("--verdicts", help="What became of the windows that end in that time, instead of rows.")
     ] = False,
+    statistics: Annotated[
+        bool, typer.Option("--statistics", help="How devices were in each minute that begins in that time.")
+    ] = False,
     form: Annotated[Format, typer.Option("--format", help="csv: one line per quantity of a row.")] = Format.CSV,
 ) -> None:
     """Print the rows of an archive: by hour, table and minute. Also of a live one.
 
     Rows that were set aside are printed too; if there are any, a column `aside` has the reason. Of verdicts
-    all columns of docs/open-an-archive.md are printed, one line for each device of a window; times are ns UTC.
+    and statistics all columns of docs/open-an-archive.md are printed, one line for each device; times are ns UTC.
     """
     from archive.reading import open_archive
+    from archive.statistics import FIELDS
 
     with refusals(), open_archive(directory, start, end) as found:
-        if verdicts:
-            out = csv.writer(sys.stdout, lineterminator="\n")
-            out.writerow(VERDICT_FIELDS)
-            for rows in found.each_verdicts(device):
-                out.writerows(zip(*(rows[name].tolist() for name in VERDICT_FIELDS), strict=True))
+        if verdicts or statistics:
+            _write(
+                VERDICT_FIELDS if verdicts else FIELDS,
+                found.each_verdicts(device) if verdicts else [found.statistics(device)],
+            )
             return
         found.check_devices(device or [])
         aside = found.has_aside(device)
         longrows.write_header(sys.stdout, aside)
         longrows.write_rows(sys.stdout, found.rows(device), aside)
+
+
+def _write(fields: Iterable[str], found: Iterable[dict[str, Any]]) -> None:
+    """Rows as CSV."""
+    names = list(fields)
+    out = csv.writer(sys.stdout, lineterminator="\n")
+    out.writerow(names)
+    for rows in found:
+        out.writerows(zip(*(rows[name].tolist() for name in names), strict=True))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nodes._node import Place
+from nodes._node import Place, process_of
 from protocol.messages import Announce, Durable, Fetch, Gone, Numbered, RawFrames, Verdict, Window
 
 
@@ -17,7 +17,7 @@ def speaker(message: Any) -> str:
     """The process that a message says it comes from; "" if it does not say."""
     for name in ("node", "worker", "reader", "archive", "trigger"):
         if said := getattr(message, name, ""):
-            return str(said)
+            return process_of(str(said))
     return ""
 
 

@@ -113,6 +113,19 @@ class CatchUp:
         return min(self._hear_until or self._until, self._until)
 
 
+def spans(words: Sequence[Numbered], span: int) -> Iterator[Sequence[Numbered]]:
+    """The words in their order, each list with rows that came in one span of time [ns]; 0: all at once."""
+    begin, of = 0, None
+    for at, word in enumerate(words if span else ()):
+        if isinstance(word, Measurements) and word.arrival.size:
+            mine = int(word.arrival[-1]) // span
+            if of not in (None, mine):
+                yield words[begin:at]
+                begin = at
+            of = mine
+    yield words[begin:]
+
+
 def together(words: Iterable[Numbered]) -> Iterator[Configuration | Measurements]:
     """The words in their order, Measurements of one table in one, as long as no other word stands between."""
     run: dict[Table, list[Measurements]] = {}

@@ -68,7 +68,7 @@ KINDS: dict[str, Kind] = {
     "archiver": Kind(
         "keeps rows and verdicts in HDF5",
         "Archiver",
-        reads=("receiver", "trigger"),
+        reads=("receiver", "trigger", "concentrator"),
         needs=("receiver",),
         order=10,
     ),

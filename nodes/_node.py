@@ -32,7 +32,7 @@ class Letter:
     """Put into one process's inbox (PUSH -> PULL). Best effort: a full or dead inbox drops it, counted."""
 
     to: str
-    """Process name, as `prejudge.2`."""
+    """Process name, as `prejudge.2`, or name of a stream of it."""
     message: Any
     parts: list[Any] | None = None
 
@@ -54,6 +54,11 @@ class Unwatch:
 
 Action = News | Letter | Watch | Unwatch
 Actions = Iterable[Action]
+
+
+def process_of(writer: str) -> str:
+    """The process that a stream is of: a second one of `align` is called `align/minutes`."""
+    return writer.partition("/")[0]
 
 
 class StartError(Exception):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nodes._outrates import LONGEST, RESELECT, Way, fits_grid, ratio_of, way_of
 from nodes._outstations import IDCODE, STATION, Chosen, Format, OwnNames, station_of
+from nodes._patterns import matches
 from protocol.c37118 import ConfigurationFrame, Station
 from protocol.messages import FIXED_CHANNELS, Configuration, Table
 
@@ -32,13 +32,13 @@ class Choice:
 
     def takes(self, known: Configuration) -> bool:
         """Whether a device is told: C37.118 has no frames for spectra."""
-        return not Table(*known.table).spectrum and _matches((known.link, known.name), self.devices)
+        return not Table(*known.table).spectrum and matches((known.link, known.name), self.devices)
 
     def of(self, known: Configuration) -> Chosen:
         """Which channels of a device are told."""
 
         def those(names: Iterable[Iterable[str]]) -> tuple[int, ...]:
-            return tuple(k for k, each in enumerate(names) if _matches(each, self.channels))
+            return tuple(k for k, each in enumerate(names) if matches(each, self.channels))
 
         return Chosen(
             those([name] for name in known.phasors), those([name] for name in known.analogs), those(known.digitals)
@@ -50,18 +50,13 @@ class Choice:
         told = [word for word in words if self.takes(word)]
         names = {name for word in words for name in (word.link, word.name)}
         labels = {label for word in told for label in labels_of(word)}
-        found = [each for each in self.devices if not _matches(names, [each])]
-        return found + [each for each in self.channels if told and not _matches(labels, [each]) and each != "*"]
+        found = [each for each in self.devices if not matches(names, [each])]
+        return found + [each for each in self.channels if told and not matches(labels, [each]) and each != "*"]
 
 
 def labels_of(word: Configuration) -> Iterator[str]:
     """Names of all channels of a device."""
     yield from (*word.phasors, *word.analogs, *(each for digital in word.digitals for each in digital))
-
-
-def _matches(names: Iterable[str], patterns: list[str]) -> bool:
-    wanted = [pattern.replace("[", "[[]") for pattern in patterns]
-    return any(pattern == "*" or fnmatchcase(name, pattern) for pattern in wanted for name in names)
 
 
 @dataclass(frozen=True)

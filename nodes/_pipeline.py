@@ -31,7 +31,17 @@ from nodes._node import Place
 from nodes._runfolder import run_folder
 from nodes._settings import NAME, Names, Settings
 from nodes._site import Site
-from nodes._wiring import Nodes, NodeSpec, check_raw, check_run, check_shared, check_wires, dialled
+from nodes._wiring import (
+    Nodes,
+    NodeSpec,
+    check_links,
+    check_raw,
+    check_run,
+    check_shared,
+    check_statistics,
+    check_wires,
+    dialled,
+)
 
 MAX_COPIES = 64
 COMMON = ("kind", "from", "copies", "host")
@@ -149,6 +159,7 @@ def load(path: Path, only: str | None = None, here: str | None = None) -> Pipeli
             nodes[name] = _with_settings(node, entries, nodes, path, hosts, lines)
     check_shared(nodes, lines)
     check_raw(nodes, lines)
+    check_statistics(nodes, lines)
     _hosts.check(nodes, hosts, lines)
     journal = _folder(path.resolve(), data, "journal", f"../data/journal/{path.stem}", lines)
     keys = _folder(path.resolve(), data, "keys", "../config/keys", lines)
@@ -158,6 +169,8 @@ def load(path: Path, only: str | None = None, here: str | None = None) -> Pipeli
     run = str(run_folder(path, here))
     check_run(nodes, run, lines)
     site = _site_in_force(path, data, run, lines) if only else _load_site(path, data, lines)
+    if site is not None and only is None:  # one that is up starts again, whoever is gone from the site meanwhile
+        check_links(nodes, site, lines)
     if lines.faults or site is None:
         raise Faulty(lines.faults)
     file = Path(os.path.normpath(path.resolve().parent / str(data.get("site"))))

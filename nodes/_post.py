@@ -15,7 +15,7 @@ from typing import Any
 import zmq
 
 from nodes._abroad import Abroad
-from nodes._node import Letter, News, Place, StartError
+from nodes._node import Letter, News, Place, StartError, process_of
 from nodes._sockets import (
     BATCH,
     INBOX_LIMIT,
@@ -115,7 +115,7 @@ class Post:
             self._send(self.abroad.outlet, parts)
 
     def put(self, item: Letter) -> None:
-        target = self._target(item.to)
+        target = self._target(process_of(item.to))
         if target is None:
             self.dropped += 1
         else:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from algorithms.lastvalues import HELD
 from algorithms.windows import NEVER, RULES, Cut, Samples
 from nodes._screen import Screen, Watch
 from protocol import clock
@@ -136,6 +137,8 @@ class Book:
         late = int(word.latency[0]) // clock.period(table.rate) if needed else 0
         late = ADDED if word.late else late if samples is not None and late > samples.length else 0
         values = word.values[:needed, :, at or 0]
+        if (word.present[:needed] == HELD).any():
+            values = np.where(word.present[:needed] == HELD, np.float32(np.nan), values)
         device = word.device if needed else word.device[:0]
         return Took(word.node, word.epoch, word.number + 1, table, late, utc, device, word.slot[:needed], values)
 

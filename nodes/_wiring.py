@@ -11,6 +11,7 @@ from nodes._faults import Lines, suggestion
 from nodes._kinds import KINDS
 from nodes._network import Host
 from nodes._settings import Address, Settings
+from nodes._site import Site
 
 IPC_PATH_LIMIT = 107
 """Bytes of a unix socket's path (sun_path less its NUL)."""
@@ -162,6 +163,29 @@ def check_shared(nodes: Nodes, lines: Lines) -> None:
             if owner != node.name:
                 what = f"{node.name}: {owner} archives in the same folder"
                 lines.fault(("nodes", node.name, "path"), what, "give each its own path")
+
+
+def check_links(nodes: Nodes, site: Site, lines: Lines) -> None:
+    """Links that settings name must be in the site file, unless devices may come that it does not know."""
+    known = {device.name for device in site.devices}
+    for node in nodes.values():
+        for where, link in getattr(node.settings, "links", ()):
+            if link not in known and site.unknown == "refuse":
+                what = f"{node.name}: {where[0]}: no device of the site is called {link!r}"
+                lines.fault(("nodes", node.name, *where), what, suggestion(link, known))
+
+
+def check_statistics(nodes: Nodes, lines: Lines) -> None:
+    """Statistics go from a concentrator that makes them to an archiver that names it."""
+    for node in nodes.values():
+        wanted = getattr(node.settings, "statistics", None)
+        readers = [other for other in nodes.values() if other.kind == "archiver" and node.name in other.sources]
+        if wanted and not readers:
+            what = f"{node.name}: nobody archives its statistics"
+            lines.fault(("nodes", node.name, "statistics"), what, f"add {node.name} to the from of an archiver")
+        for reader in readers if wanted is False else ():
+            what = f"{reader.name}: {node.name} says nothing to an archiver"
+            lines.fault(("nodes", reader.name, "from"), what, f"add statistics: true to {node.name}, or take it out")
 
 
 PORTS = ("listen", "listen_tls", "listen_gbt26865", "data_listen")

@@ -1,4 +1,4 @@
-"""Archiver: keeps the rows of the receivers and the verdicts of the triggers in HDF5, and counts what became of them.
+"""Archiver: keeps rows of receivers, verdicts of triggers, statistics of concentrators in HDF5, and counts.
 
 Reads the numbered streams in order (`nodes/_stream.py` fetches what was missed), commits them about once a
 second, and tells their writers with Durable how far they may forget. Suspicious verdicts become events, cut
@@ -96,6 +96,8 @@ class Archiver(Node):
         self.watch = SiteWatch(place, Site.model_validate({"station": "", **place.site}))
         self.changed: Site | None = None
         """A changed site file that the disk has not taken yet."""
+        self._snapshots = set(place.sources.get("concentrator", ()))
+        """Streams that say nothing to us: those of concentrators but for their statistics."""
         self.archive: Archive | None = None
         self.counters: dict[str, float] = {"commits": 0, "files": 0, "bytes": 0, "events": 0}
         self.trouble = ""
@@ -141,7 +143,7 @@ class Archiver(Node):
     def receive(self, message: Any, now: Now) -> Iterator[Action]:
         """A word of a stream, or what a writer says of its stream."""
         self._note_pace(now)
-        if not isinstance(message, Numbered | Announce | Gone):
+        if not isinstance(message, Numbered | Announce | Gone) or message.node in self._snapshots:
             return
         if self._full:
             if self.trouble or not self._commit(now):
@@ -312,7 +314,8 @@ class Archiver(Node):
         devices = archive.books.devices
         totals = dict(zip(COLUMNS, counts.sum(axis=0).tolist(), strict=True))
         return {
-            "counters": {**self.counters, **archive.verdicts.counters, **totals,
+            "counters": {**self.counters, **archive.verdicts.counters,
+                         **archive.statistics.counters, **totals,
                          "messages_fetched": self.reader.fetched, "messages_lost": self.reader.lost},
             "queues": {"rows": archive.held, "messages_behind": self.reader.behind,
                        "verdicts": len(archive.pending.verdicts)},

@@ -11,54 +11,40 @@ get the slots that they missed. A few slots may be said again.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from algorithms.alignment import Aligner, Released
-from algorithms.clockwatch import ClockWatch
+from algorithms.latencies import Latencies
+from algorithms.passthrough import PassThrough
 from algorithms.slotring import Rows
 from archive.journal import JournalError
-from nodes._alignhealth import COLUMNS, alarms, columns
-from nodes._catchup import CatchUp, together
+from nodes._alignhealth import COLUMNS, alarms, columns, table_of
+from nodes._alignsettings import Settings
+from nodes._catchup import CatchUp, spans, together
+from nodes._clocks import Clocks
 from nodes._mark import Followers, Mark, MarkError, Progress, Standing
+from nodes._minutes import MINUTE, Statistics
 from nodes._node import Action, Actions, Node, Place, StartError
-from nodes._settings import Duration, Size
-from nodes._settings import Settings as Base
 from nodes._stream import Reader, Writer
+from nodes._treatment import Placed, Treatment
 from protocol import clock
 from protocol.clock import MILLISECOND, SECOND, Now
 from protocol.messages import Configuration, Durable, Fetch, Measurements, Numbered, Snapshots, Table
 
-JUDGE_EVERY = 200 * MILLISECOND
 STANDSTILL = SECOND
 """We are called every `ANNOUNCE_EVERY` at the latest; one that was not for so long was stopped."""
 LATE = 600 * SECOND
 """Rows that come later than this are for the archive alone."""
-CUT = 120 * SECOND
-"""What waited behind a line that was cut for a minute comes within so long: TCP tries again ever later."""
+FILLED = 100 * MILLISECOND
+"""A divisor of a minute, of some slots, and fewer than a ring has."""
+LATENCY_SPAN, LATENCY_SPANS = 10 * SECOND, 6
+"""Latencies are of the last minute, to a sixth of it."""
 DEPTHS = (64, 4096)
 """Least and most slots of an aligner's ring."""
-
-
-class Settings(Base):
-    """Concentrator: how long a slot waits for its devices."""
-
-    wait: Duration = 100 * MILLISECOND
-    """Relative wait: a slot is released this long after its first row came, complete or not."""
-    absolute: Duration | None = None
-    """Absolute wait: a slot is released this long after its own UTC time; none unless set."""
-    clock: Duration = 2 * SECOND
-    """A row this much earlier than the median device's is not aligned, whatever its device did before. (A device
-    whose delay, arrival - time, steadily differs from the median device's by more than the wait is marked anyway.)"""
-    silent: Duration = 5 * SECOND
-    """A device that sent nothing for so long is not waited for."""
-    keep: Size = 64 << 20
-    """Memory for recent snapshots that a reader may fetch."""
 
 
 class Concentrator(Node):
@@ -70,17 +56,20 @@ class Concentrator(Node):
         self.settings, self.place = settings, place
         self.reader = Reader(place.name)
         self.writer = Writer(place.name, 0, settings.keep)
-        self.watch = ClockWatch(min(settings.clock, max(settings.wait, settings.absolute or 0)))
+        numbers = {each["name"]: each["number"] for each in place.site.get("devices", ())}
+        self.treatment = Treatment(settings, numbers) if settings.treats else None
+        """None: slots are told as they are released."""
         self.aligners: dict[Table, Aligner] = {}
+        """By the table that rows are told in, which is their own unless channels are derived."""
         self.known: dict[int, Configuration] = {}
-        self.clock_off: dict[int, int] = {}
-        """Device -> rows kept away from alignment for its clock."""
         self.counters = {"rows": 0, "aside": 0, "slots": 0, "snapshots": 0, "rewinds": 0}
+        limit = min(settings.clock, max(settings.wait, settings.absolute or 0))
+        self.clocks = Clocks(settings.clock, limit, self.aligners, self.counters)
         self.latency = np.zeros(0, dtype=np.int64)
         """ns from the last arrival to the release, of the latest slots"""
-        self._judge_at = self._called = 0
-        self._middles: deque[tuple[int, int]] = deque()
-        """(monotonic ns, delay of the median device) of the latest judgements."""
+        self.latencies = Latencies(LATENCY_SPAN, LATENCY_SPANS) if settings.latency else None
+        self.statistics: Statistics | None = None
+        self._called = 0
         self._catchup = CatchUp([], Now(0, 0))
         self._mark: Mark | None = None
         self._progress = Progress()
@@ -93,13 +82,10 @@ class Concentrator(Node):
 
     def start(self, now: Now) -> Actions:
         """One opening of the stream of snapshots, from our predecessor's mark on."""
-        if self.place.journal is not None:
-            try:
-                self._mark = Mark(self.place.journal)
-            except (JournalError, MarkError) as fault:
-                raise StartError(str(fault)) from fault
-            self._passed = self._mark.standing
-            self.reader = Reader(self.place.name, self._passed, configurations=True)
+        try:
+            self._open(now)
+        except (JournalError, MarkError) as fault:
+            raise StartError(str(fault)) from fault
         epoch = max(now.utc, self._mark.last_epoch + 1 if self._mark else 0)
         self.writer = Writer(self.place.name, epoch, self.settings.keep)
         self._followers = Followers(self.writer, self.place.readers_of.get("trigger", ()))
@@ -107,6 +93,18 @@ class Concentrator(Node):
             self._mark.open(epoch, now)
         self._catchup, self._called = CatchUp(self._receivers(), now), now.monotonic
         return ()
+
+    def _open(self, now: Now) -> None:
+        """What is kept over a restart."""
+        folder = self.place.journal
+        if folder is not None:
+            self._mark = Mark(folder)
+            self._passed = self._mark.standing
+            self.reader = Reader(self.place.name, self._passed, configurations=True)
+        if self.settings.statistics:
+            archivers = self.place.readers_of.get("archiver", ())
+            self.statistics = Statistics(self.place.name, archivers, folder and folder / "minutes")
+            self.statistics.open(now)
 
     def _receivers(self) -> list[str]:
         return [name for names in self.place.sources.values() for name in names]
@@ -120,7 +118,8 @@ class Concentrator(Node):
     def receive(self, message: Any, now: Now) -> Iterator[Action]:
         """News of the receivers, what was fetched of them, and the readers' fetches."""
         if isinstance(message, Fetch | Durable):
-            yield from self.writer.receive(message, now)
+            mine = self.statistics if self.statistics and self.statistics.asks(message) else self.writer
+            yield from mine.receive(message, now)
             return
         self._notice(now)
         words, actions = self.reader.receive(message, now)
@@ -140,6 +139,8 @@ class Concentrator(Node):
             else [a.wake_at() for a in self.aligners.values()]
         )
         due = [self.writer.wake_at(), self.reader.wake_at(), *work]
+        if self.statistics:
+            due.append(self.statistics.writer.wake_at())
         return min((at for at in due if at is not None), default=None)
 
     def wake(self, now: Now) -> Iterator[Action]:
@@ -152,6 +153,8 @@ class Concentrator(Node):
         yield from self._catchup.asking(self.reader.wake(now))
         yield from self.writer.wake(now)
         yield from self._pass(now)
+        if self.statistics:
+            yield from self.statistics.wake(now)
 
     def stop(self, now: Now) -> Iterator[Action]:
         """Hand on what is held, as it is. What the triggers don't get any more our successor says again."""
@@ -159,6 +162,8 @@ class Concentrator(Node):
         yield self.writer.announce()
         if self._mark:
             self._mark.close()
+        if self.statistics:
+            self.statistics.close()
 
     def _pass(self, now: Now) -> Iterator[Action]:
         """Each second: how far our successor needs not go back. The receivers are told what was written."""
@@ -176,6 +181,7 @@ class Concentrator(Node):
             if isinstance(word, Configuration):
                 yield from self._configure(word, now)
             elif isinstance(word, Measurements):
+                self._minute(now)
                 self._take(word, now)
 
     def _catch_up(self, now: Now) -> Iterator[Action]:
@@ -185,11 +191,18 @@ class Concentrator(Node):
         first = next((int(word.arrival[0]) for word in rows), None)
         if first is not None or not self._catchup.active:
             self._turn_to(now.utc if first is None else first, now)
-        for part in together(words):
+        for part in (part for run in spans(words, self._span) for part in together(run)):
             if isinstance(part, Measurements):
                 self._turn_to(int(part.arrival[-1]), now)
             yield from self._words([part], self._then)
             yield from self._release(self._then, now)
+
+    @property
+    def _span(self) -> int:
+        """ns of arrival in which what was fetched is worked on as one: rows of other tables fill a device's gaps while
+        its slots are open, and a minute's statistics are its own. 0: no matter.
+        """
+        return FILLED if self.settings.fill else MINUTE if self.statistics else 0
 
     def _turn_to(self, arrival: int, now: Now) -> None:
         """What is worked on now came at this time (ns UTC)."""
@@ -197,19 +210,34 @@ class Concentrator(Node):
         self._then = Now(max(now.monotonic - ago, self._then.monotonic), max(now.utc - ago, self._then.utc))
 
     def _configure(self, word: Configuration, now: Now) -> Iterator[Action]:
-        table = Table(*word.table)
         before = self.known.get(word.device)
-        if before is not None and (before.version, Table(*before.table)) == (word.version, table):
+        if before is not None and (before.version, Table(*before.table)) == (word.version, Table(*word.table)):
             return
-        if before is not None and Table(*before.table) != table:
-            self._aligner(Table(*before.table)).dismiss(word.device)
+        former = self._told_in(before) if before else None
         self.known[word.device] = word
+        told = list(self.treatment.configure(word)) if self.treatment else [replace(word, again=False)]
+        table = self._told_in(word)
+        if former not in (None, table):
+            self._aligner(former).dismiss(word.device)
         self._aligner(table).expect(word.device, now.monotonic)
-        self._aligner(table).exclude(word.device, word.device in self._marked())
-        yield self.writer.say(replace(word, again=False))
+        self._aligner(table).exclude(word.device, word.device in self.clocks.marked)
+        for other, shadow in self.treatment.new_shadows() if self.treatment else ():
+            self._aligner(other).expect(shadow, now.monotonic)
+        for each in told:
+            yield self.writer.say(each)
+
+    @property
+    def _everybody(self) -> dict[int, Configuration]:
+        """Who sends, and who is told of the rows of others."""
+        return {**(self.treatment.told if self.treatment else {}), **self.known}
+
+    def _told_in(self, known: Configuration) -> Table:
+        return self.treatment.table(known.device) if self.treatment else Table(*known.table)
 
     def _aligner(self, table: Table) -> Aligner:
-        if table not in self.aligners:
+        if table not in self.aligners and not self.settings.aligned:
+            self.aligners[table] = PassThrough(table.channels, table.digitals)
+        elif table not in self.aligners:
             held = 2 * (self.settings.clock + self.settings.wait + (self.settings.absolute or 0))
             depth = min(max(held // clock.period(table.rate), DEPTHS[0]), DEPTHS[1])
             self.aligners[table] = Aligner(
@@ -220,6 +248,7 @@ class Concentrator(Node):
                 self.settings.absolute,
                 max(self.settings.silent, 3 * clock.period(table.rate)),
                 depth,
+                bool(self.settings.redundant),
             )
         return self.aligners[table]
 
@@ -242,53 +271,16 @@ class Concentrator(Node):
             rows, delay = rows.take(word.aside == 0), delay[word.aside == 0]
         if not rows.device.size:
             return
-        off, fit = self._clocks(rows.device, delay, now)
+        if self.latencies:
+            self.latencies.push(rows.device, delay, now.monotonic)
+        if self.statistics:
+            self.statistics.arrived(rows.device, delay, now)
+        off, fit = self.clocks.fit(rows.device, delay, now)
         early = np.where(-off > self.settings.wait, -off, 0)
-        self._aligner(table).push(rows.take(fit), now, now.monotonic + early[fit])
-
-    def _clocks(
-        self, device: NDArray[np.uint32], delay: NDArray[np.int64], now: Now
-    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """(how far each row is from the median device [ns], whether it may be aligned)."""
-        watch, limit = self.watch, self.settings.clock
-        known = watch.devices.size
-        column = watch.push(device, delay, now.monotonic)
-        off = watch.off(column, delay)
-        due = now.monotonic >= self._judge_at or watch.devices.size > known
-        if due or 2 * np.count_nonzero(np.abs(off) > limit) > off.size:
-            self._judge(now)
-            off = watch.off(column, delay)
-        fit: NDArray[np.bool_] = ~watch.marked[column] & (off >= -limit)
-        for number in device[~fit].tolist():
-            self.clock_off[number] = self.clock_off.get(number, 0) + 1
-        return off, fit
-
-    def _judge(self, now: Now) -> None:
-        self._judge_at = now.monotonic + JUDGE_EVERY
-        for device in self.watch.judge(now.monotonic).tolist():
-            marked = device in self._marked()
-            for aligner in self.aligners.values():
-                aligner.exclude(device, marked)
-        if self.watch.middle is not None:
-            self._middles.append((now.monotonic, self.watch.middle))
-            while self._middles[0][0] < now.monotonic - CUT:
-                self._middles.popleft()
-            self._rewind(now.utc - min(middle for _, middle in self._middles))
-
-    def _marked(self) -> set[int]:
-        return set(self.watch.devices[self.watch.marked].tolist())
-
-    def _rewind(self, here: int) -> None:
-        """A wrong clock that was alone at first may have led a frontier away from where the others are.
-
-        Not so after a cut: most rows are old then, and the few that are new lead rightly. `here` is by the least delay
-        of the median device in `CUT`.
-        """
-        for table, aligner in self.aligners.items():
-            ahead = clock.slot_of(here + 2 * self.settings.clock, table.rate)
-            if aligner.frontier > ahead:
-                aligner.rewind(clock.slot_of(here - self.settings.clock, table.rate))
-                self.counters["rewinds"] += 1
+        rows, start = rows.take(fit), now.monotonic + early[fit]
+        placed = self.treatment.place(table, rows) if self.treatment else [Placed(table, rows, slice(None))]
+        for each in placed:
+            self._aligner(each.table).push(each.rows, now, start[each.at])
 
     def _release(self, then: Now, now: Now, everything: bool = False, overdue: bool = True) -> Iterator[Action]:
         """What is due at `then`, which is now unless we are catching up.
@@ -296,14 +288,35 @@ class Concentrator(Node):
         Without `overdue` only what is complete: after a moment in which this process had no turn, what came in it is
         taken first, and only then are slots given up (`wake`).
         """
+        if not everything:  # the minute in which we end is our successor's
+            self._minute(then)
         for table, aligner in self.aligners.items():
             done = aligner.release(then, everything, overdue)
             late = aligner.take_late(aligner.frontier - LATE // clock.period(table.rate))
-            if late is not None:
+            if late is not None and (late := self._treated(table, late, late=True)) is not None:
                 yield self.writer.say(_snapshots(table, late, now, late=True))
             for part in done:
                 self._count(part, now)
-                yield self.writer.say(_snapshots(table, part, now))
+                if (told := self._treated(table, part)) is not None:
+                    yield self.writer.say(_snapshots(table, told, now))
+
+    def _treated(self, table: Table, part: Released, late: bool = False) -> Released | None:
+        told = self.treatment.treat(table, part, late) if self.treatment else part
+        if self.statistics and told is not None:
+            self.statistics.released(told)
+        return told
+
+    def _minute(self, then: Now) -> None:
+        """Statistics of a minute that is over."""
+        if self.statistics and self.statistics.is_due(then):
+            known = self._everybody
+            devices, table = columns(known, self.aligners, self.clocks.kept_away, self.clocks.watch)
+            counts = {
+                name: dict(zip(devices.tolist(), table[:, k].astype(np.int64).tolist(), strict=True))
+                for k, name in enumerate(COLUMNS[:5])
+            }
+            counts["rejected"] = self.treatment.rejected if self.treatment else {}
+            self.statistics.turn(then, known, counts)
 
     def _count(self, part: Released, now: Now) -> None:
         if not self._catchup.active:
@@ -312,24 +325,31 @@ class Concentrator(Node):
         self.counters["snapshots"] += 1
 
     def health(self, now: Now) -> dict[str, Any]:
-        devices, table = columns(self.known, self.aligners, self.clock_off, self.watch)
-        totals = {name: int(table[:, k].sum()) for k, name in enumerate(COLUMNS[:5])}
+        known = self._everybody
+        told = table_of(
+            known, self.aligners, self.clocks.kept_away, self.clocks.watch, self.treatment, self.latencies, now
+        )
         waited, longest = np.percentile(self.latency, (50, 99)) / MILLISECOND if self.latency.size else (0.0, 0.0)
         return {
             "counters": {
                 **self.counters,
-                **totals,
+                **told.totals,
                 "release_ms": float(waited),
                 "release_p99_ms": float(longest),
                 "lost": self.reader.lost,
                 "fetched": self.reader.fetched,
             },
             "queues": {"slots": sum(a.waiting for a in self.aligners.values()), "behind": self.reader.behind},
-            "columns": COLUMNS,
-            "devices": devices,
-            "labels": [self.known[device].name for device in devices.tolist()],
-            "counts": table,
-            "alarms": [*alarms(self.known, self.watch), *filter(None, [self._mark.trouble if self._mark else ""])],
+            "columns": told.names,
+            "devices": told.devices,
+            "labels": [known[device].name for device in told.devices.tolist()],
+            "counts": told.counts,
+            "alarms": [
+                *alarms(known, self.clocks.watch),
+                *(self.treatment.alarms(now.monotonic) if self.treatment else ()),
+                *filter(None, [self._mark.trouble if self._mark else ""]),
+                *(self.statistics.writer.alarms if self.statistics else ()),
+            ],
         }
 
 

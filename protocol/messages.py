@@ -32,6 +32,7 @@ U4 = NDArray[np.uint32]
 I4 = NDArray[np.int32]
 I8 = NDArray[np.int64]
 F4 = NDArray[np.float32]
+F8 = NDArray[np.float64]
 
 # What a reader may rely on: `protocol.wire` refuses a message that breaks these bounds or whose shapes do not fit.
 Count = Annotated[int, range(1 << 63)]
@@ -194,7 +195,8 @@ class Configuration(Numbered):
     """`V` or `A` each."""
     analogs: Annotated[list[str], "a"]
     analog_units: Annotated[list[str], "a"]
-    """`instantaneous`, `rms`, `peak`, or `user <n>`: what ANUNIT can say."""
+    """`instantaneous`, `rms`, `peak`, or `user <n>`: what ANUNIT can say; `W`, `var`, `%` of what a concentrator
+    derived."""
     digitals: Annotated[list[list[str]], "d", "16"]
     """16 labels per word, bit 0 first."""
     digital_normal: Annotated[list[Number2], "d"]
@@ -287,7 +289,8 @@ class Snapshots(Numbered):
     device: Annotated[U4, "m"]
     """[m]"""
     present: Annotated[U1, "k", "m"]
-    """[k, m] 1 = the device's row was there in time; where 0, the values are NaN."""
+    """[k, m] 1 = the device's row was there in time; where 0, the values are NaN; 2 = not there, the device's last row
+    stands here (`missing: last`), STAT says so."""
     quality: Annotated[U1, "k", "m"]
     """[k, m]"""
     status: Annotated[U2, "k", "m"]
@@ -489,3 +492,47 @@ class Health:
     """Version of the site file in force there: 8 hex digits; "" if the node has none."""
     site_since: int = 0
     """When it came into force [UTC ns]."""
+
+
+@message(b"MIN")
+@dataclass(frozen=True)
+class Minutes(Numbered):
+    """How the devices of a concentrator were in one minute; one for each that it lived through, at least in part.
+
+    A stream of its own beside the snapshots: its writer is `<concentrator>/minutes`. Rows count where they came, so
+    redundant streams have a count each; what is said of values is under the device that is told.
+    """
+
+    start: int
+    """ns UTC of the minute (of arrival, not of measurement)."""
+    covered: float
+    """Seconds of it that the concentrator lived through, 0..60."""
+    device: Annotated[U4, "n"]
+    """[n]"""
+    expected: Annotated[I8, "n"]
+    """[n] rows that the reporting rate promises for the seconds that are covered."""
+    received: Annotated[I8, "n"]
+    missing: Annotated[I8, "n"]
+    """[n] had not come when their slots were released, of devices that send."""
+    late: Annotated[I8, "n"]
+    duplicate: Annotated[I8, "n"]
+    clock_off: Annotated[I8, "n"]
+    """[n] kept away from alignment for the device's clock."""
+    invalid: Annotated[I8, "n"]
+    """[n] told with STAT bits 15-14 set: by the device, or as nothing was left of them."""
+    rejected: Annotated[I8, "n"]
+    """[n] of which validation took values out."""
+    unsynchronised: Annotated[I8, "n"]
+    """[n] told with STAT bit 13 set."""
+    modified: Annotated[I8, "n"]
+    """[n] told with STAT bit 9 set."""
+    latency_min: Annotated[F8, "n"]
+    """[n] ms of arrival - time; NaN if no row came."""
+    latency_mean: Annotated[F8, "n"]
+    latency_p99: Annotated[F8, "n"]
+    """[n] 99th percentile, to 5 %"""
+    latency_max: Annotated[F8, "n"]
+    frequency_min: Annotated[F8, "n"]
+    """[n] Hz, of the rows that were told; NaN if there was none."""
+    frequency_mean: Annotated[F8, "n"]
+    frequency_max: Annotated[F8, "n"]

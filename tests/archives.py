@@ -14,10 +14,12 @@ import numpy as np
 from archive.disk import Disk
 from archive.reading import open_archive
 from archive.stations import SUFFIX
+from archive.statistics import COUNTS, FREQUENCIES, LATENCIES
 from protocol.clock import SECOND, Now, slot_time
 from protocol.messages import (
     Configuration,
     Measurements,
+    Minutes,
     Table,
     Verdict,
     device_number,
@@ -146,3 +148,15 @@ class Dying(Disk):
         os.replace(temporary, path)
         if self._step():
             raise Killed
+
+
+def minute(at: int, *links: int, number: int = 0, epoch: int = 7, node: str = "align/minutes") -> Minutes:
+    """The at-th minute; every figure is another one."""
+    n = len(links)
+    figures = {
+        name: np.arange(n, dtype=np.int64 if name in COUNTS else np.float64) + 100 * k + 10_000 * at
+        for k, name in enumerate((*COUNTS, *LATENCIES, *FREQUENCIES))
+    }
+    device = np.array([device_number(link, 0) for link in links], np.uint32)
+    return Minutes(start=T0 + at * 60 * SECOND, covered=60.0 - at, device=device, node=node, epoch=epoch, number=number,
+                   **figures)  # fmt: skip

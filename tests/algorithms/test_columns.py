@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from algorithms.columns import Columns
+from algorithms.columns import Columns, Counters
 
 
 def numbers(*each: int) -> np.ndarray:
@@ -41,3 +43,17 @@ def test_it_is_what_a_dictionary_would_say(asked: list[list[int]]):
             known[number] = len(known)
         assert columns.of(numbers(*each)).tolist() == [known[number] for number in each]
     assert len(columns) == len(known)
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.lists(st.integers(1, 9), unique=True), st.integers(0, 3))))
+def test_counters_add_up_by_name_and_device(steps):
+    counters, direct = Counters(["a", "b"]), Counter()
+    for name, devices, count in steps:
+        counters.add(name, np.array(devices, "u4"), np.full(len(devices), count))
+        direct.update({(name, device): count for device in devices})
+    found = {
+        (name, int(device)): int(count)
+        for name in "ab"
+        for device, count in zip(counters.devices, counters.of(name), strict=True)
+    }
+    assert {key: count for key, count in found.items() if count} == {k: c for k, c in direct.items() if c}

@@ -96,6 +96,22 @@ def test_events(filled: Path) -> None:
     assert "2026-05-03T09:20:00.000000Z" in syms("events", filled).stdout
 
 
+def test_statistics_as_csv(filled: Path) -> None:
+    archive = Archive(filled)
+    for at in range(2):
+        archive.take(makers.minute(at, 1, 2, number=at))
+    archive.commit(makers.NONE)
+    archive.close()
+    rows = lines(syms("export", filled, "--statistics"))
+    assert [(row["device"], row["name"], row["covered"]) for row in rows] == [
+        (device, name, covered)
+        for covered in ("60.0", "59.0")
+        for device, name in (("65536", "站 1"), ("131072", "站 2"))
+    ]
+    some = lines(syms("export", filled, "--statistics", "--device", "站 1", "--from", "2026-05-03T09:21Z"))
+    assert [row["start"] for row in some] == [str(makers.T0 + 60 * SECOND)]
+
+
 def test_verdicts_as_csv(filled: Path) -> None:
     archive = Archive(filled)
     for number, link in enumerate([1, 2, 1]):

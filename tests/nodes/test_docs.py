@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from nodes import _site, publisher
+from nodes import _site, concentrator, publisher
 from nodes._pipeline import load
 from nodes._site import Site
 from nodes._tls import Session, Tls, make_context
@@ -46,6 +46,21 @@ def test_the_pipeline_example(tmp_path: Path) -> None:
     path = tmp_path / "pipelines" / "station.yaml"
     path.write_text(example("edit-a-pipeline.md"))
     assert list(load(path).nodes) == ["front", "receivers", "archive", "align", "windows", "prejudge", "watch"]
+
+
+def test_what_a_concentrator_is_told_to_do() -> None:
+    """The example of the page, and every setting in its table."""
+    page = "concentrate.md"
+    told = yaml.safe_load(example(page))["align"]
+    assert concentrator.Settings.model_validate({k: v for k, v in told.items() if k not in ("kind", "from")}).treats
+    text = re.sub(r"```.*?```", "", (DOCS / page).read_text(), flags=re.DOTALL)
+    spans = [span for span in re.findall(r"`([^`]+)`", text) if re.match(r"[a-z]+: ", span) and "…" not in span]
+    wanted = {**concentrator.Settings.model_fields, "validate": None}
+    settings = [yaml.safe_load(span) for span in spans if span.partition(":")[0] in wanted]
+    assert len(settings) > 15
+    for each in settings:
+        more = {"derive": ["sequences"]} if "sets" in each else {}
+        concentrator.Settings.model_validate(each | more)
 
 
 def test_the_certificates_of_the_page_can_be_used(tmp_path: Path) -> None:

@@ -348,7 +348,8 @@ def test_an_analog_that_means_something_else_is_scaled_otherwise(world: World) -
     turns(world, 2)
     assert world.receiver
     [link] = world.receiver.links.carriers.values()
-    assert link.codec and link.codec.scales[0].analog.tolist() == [10.0]
+    assert link.codec
+    assert link.codec.scales[0].analog.tolist() == [10.0]
     assert len(links(world)) == 2
 
 

@@ -1,0 +1,61 @@
+"""Names in a concentrator's settings that nobody answers to: most often they are misspelt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from nodes._patterns import matches
+from nodes._phases import sets_of
+from nodes._treatsettings import Treating
+from protocol.messages import Configuration
+
+Names = Callable[[Configuration], Sequence[str]]
+"""What a device is called."""
+
+
+def vain(settings: Treating, known: Sequence[Configuration], names: Names) -> list[str]:
+    """A sentence for each, once somebody is known; `known` as the devices say it themselves."""
+    if not known:
+        return []
+    return [*_corrections(settings, known, names), *_channels(settings, known), *_sets(settings, known, names)]
+
+
+def _of(table: Mapping[str, object], pattern: str, known: Sequence[Configuration], names: Names
+        ) -> list[Configuration]:  # fmt: skip
+    """The devices for which this pattern counts: those that no earlier one fits."""
+    earlier = list(table)[: list(table).index(pattern)]
+    return [each for each in known if matches(names(each), [pattern]) and not matches(names(each), earlier)]
+
+
+def _corrections(settings: Treating, known: Sequence[Configuration], names: Names) -> Iterator[str]:
+    for pattern, channels in settings.correct.items():
+        devices = _of(settings.correct, pattern, known, names)
+        if not devices:
+            yield f"correct: no device answers to {pattern!r}; see `syms status` for their names"
+        told = {name for each in devices for name in each.phasor_channels}
+        for channel in channels if devices else ():
+            if not matches(told, [channel]):
+                yield f"correct: {pattern}: no phasor answers to {channel!r}; there are {_list(told)}"
+
+
+def _channels(settings: Treating, known: Sequence[Configuration]) -> Iterator[str]:
+    told = {name for each in known for name in (*each.phasor_channels, *each.analogs)}
+    for pattern in settings.validation.channels:
+        if not matches(told, [pattern]):
+            yield f"validate: no channel answers to {pattern!r}; there are {_list(told)}"
+
+
+def _sets(settings: Treating, known: Sequence[Configuration], names: Names) -> Iterator[str]:
+    for pattern, sets in settings.sets.items():
+        devices = _of(settings.sets, pattern, known, names)
+        if not devices:
+            yield f"sets: no device answers to {pattern!r}; see `syms status` for their names"
+        for name, phasors in sets.items() if devices else ():
+            if not any(sets_of(each, {name: phasors}) for each in devices):
+                yield f"sets: {pattern}: no device has {', '.join(phasors)}, all of one unit, for {name!r}"
+
+
+def _list(names: set[str]) -> str:
+    """Some of them."""
+    ordered = sorted(names)
+    return ", ".join(ordered[:8]) + (" …" if len(ordered) > 8 else "") if ordered else "none"
