@@ -4,12 +4,15 @@ The delay of a device is the median over its last rows; the *median device* is t
 devices heard lately are put in order of delay (with an even count, of the two in the middle the one whose time
 is nearer to the station's own; so of two devices that disagree, that one counts as right). A device whose
 delay has differed by more than `limit` for `steady` is marked, and unmarked when it has differed by less than
-half of `limit` for as long. A single device is compared with nobody and never marked.
+half of `limit` for as long. A single device is compared with nobody and never marked. Devices whose rows take longer
+by nature (spectra of a whole second) are a group of their own, with a median device of their own.
 
 Only differences between devices count, so captures of any year can be played at any speed.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +20,7 @@ from numpy.typing import NDArray
 from algorithms.columns import Columns
 
 I8 = NDArray[np.int64]
+Group = Callable[[NDArray[np.uint32]], I8]
 
 SECOND = 1_000_000_000
 FOREVER = np.iinfo(np.int64).max
@@ -27,8 +31,15 @@ QUORUM = 2
 class ClockWatch:
     """Delays of all devices of a station, by column in the order of `devices`."""
 
-    def __init__(self, limit: int, steady: int = 3 * SECOND, rows: int = 25) -> None:
-        """`limit` and `steady` [ns]; the median is over the last `rows` rows."""
+    def __init__(self, limit: int, steady: int = 3 * SECOND, rows: int = 25, group: Group | None = None) -> None:
+        """`limit` and `steady` [ns]; the median is over the last `rows` rows; `group`: numbers [n] of devices -> whom
+        each is compared with [n] (0: most of them), by default all with all."""
+        self._group_of = group
+        self._group = np.zeros(0, dtype=np.int64)
+        self._middle = np.zeros(0, dtype=np.int64)
+        """[m] delay of the median device of its group [ns] …"""
+        self._compared = np.zeros(0, dtype=bool)
+        """[m] … if there is anybody to compare with."""
         self.limit, self._steady, self._rows = limit, steady, rows
         self._columns = Columns()
         self._delay = np.zeros((0, rows), dtype=np.int64)
@@ -41,7 +52,7 @@ class ClockWatch:
         self.delay = np.zeros(0, dtype=np.int64)
         """[m] ns, median of the last rows as of the last `judge`"""
         self.middle: int | None = None
-        """ns, the median device's delay; None while there is nobody to compare with."""
+        """ns, the median device's delay in group 0; None while there is nobody to compare with."""
 
     def push(self, device: NDArray[np.uint32], delay: I8, mono: int) -> I8:
         """Note the delays [n] ns of rows in order of arrival; returns their columns [n]."""
@@ -67,11 +78,16 @@ class ClockWatch:
         alive = self._heard >= mono - silent
         at = np.flatnonzero(alive)
         self._medians(at)
-        if at.size < QUORUM:
-            self.middle = None
-            return self.devices[:0]
-        self.middle = _middle(self.delay[at])
-        off = np.abs(self.delay[at] - self.middle)
+        self._compared[:] = False
+        self.middle = None
+        for group in np.unique(self._group[at]).tolist():
+            mine = at[self._group[at] == group]
+            if mine.size >= QUORUM:
+                middle = _middle(self.delay[mine])
+                self._middle[self._group == group], self._compared[self._group == group] = middle, True
+                self.middle = middle if group == 0 else self.middle
+        at = at[self._compared[at]]
+        off = np.abs(self.off(at, self.delay[at]))
         marked = self.marked[at]
         otherwise = np.where(marked, off <= self.limit // 2, off > self.limit)
         since = np.where(self._since[at] < 0, mono, self._since[at])
@@ -83,7 +99,7 @@ class ClockWatch:
 
     def off(self, column: I8, delay: I8) -> I8:
         """How far [ns] rows differ from the median device now; 0 while there is none. Negative: early."""
-        return delay - self.middle if self.middle is not None else np.zeros_like(delay)
+        return np.where(self._compared[column], delay - self._middle[column], 0)
 
     def _medians(self, at: I8) -> None:
         """Lower medians of the last rows (an actual delay, no mean of two), of which there may be few."""
@@ -101,6 +117,10 @@ class ClockWatch:
         if not more:
             return
         zeros = np.zeros(more, dtype=np.int64)
+        new = self.devices[columns - more : columns]
+        group = zeros if self._group_of is None else self._group_of(new)
+        self._group, self._middle = np.concatenate([self._group, group]), np.concatenate([self._middle, zeros])
+        self._compared = np.concatenate([self._compared, np.zeros(more, dtype=bool)])
         self._delay = np.concatenate([self._delay, np.zeros((more, self._rows), dtype=np.int64)])
         self._count, self._heard = np.concatenate([self._count, zeros]), np.concatenate([self._heard, zeros])
         self._since, self.delay = np.concatenate([self._since, zeros - 1]), np.concatenate([self.delay, zeros])

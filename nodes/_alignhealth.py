@@ -92,7 +92,7 @@ def alarms(known: Mapping[int, Configuration], watch: ClockWatch) -> Iterator[st
     for at in np.flatnonzero(watch.marked).tolist():
         device = int(watch.devices[at])
         name = known[device].name if device in known else str(device)
-        off = (int(watch.delay[at]) - (watch.middle or 0)) / SECOND
+        off = int(watch.off(np.array([at]), watch.delay[at : at + 1])[0]) / SECOND
         side = "behind" if off > 0 else "ahead of"
         yield (
             f"{name} (device {device}): its clock is {abs(off):.3f} s {side} the median device's: not aligned; "

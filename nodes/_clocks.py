@@ -12,7 +12,7 @@ from algorithms.alignment import Aligner
 from algorithms.clockwatch import ClockWatch
 from protocol import clock
 from protocol.clock import MILLISECOND, SECOND, Now
-from protocol.messages import Table
+from protocol.messages import STATIONS_PER_LINK, STATIONS_PER_SPECTRUM, Table
 
 JUDGE_EVERY = 200 * MILLISECOND
 CUT = 120 * SECOND
@@ -25,7 +25,7 @@ class Clocks:
     def __init__(self, early: int, limit: int, aligners: Mapping[Table, Aligner], counters: dict[str, int]) -> None:
         """`early` ns that a row may be, whoever sends it; `limit` ns that a device may steadily be off; `counters` with
         `rewinds`."""
-        self.watch = ClockWatch(limit)
+        self.watch = ClockWatch(limit, group=_spectrum)
         self.kept_away: dict[int, int] = {}
         """Device -> rows kept away from alignment for its clock."""
         self._clock, self._aligners, self._counters = early, aligners, counters
@@ -74,7 +74,14 @@ class Clocks:
         of the median device in `CUT`.
         """
         for table, aligner in self._aligners.items():
+            if table.spectrum:
+                continue  # nobody knows how late they are by nature
             ahead = clock.slot_of(here + 2 * self._clock, table.rate)
             if aligner.frontier > ahead:
                 aligner.rewind(clock.slot_of(here - self._clock, table.rate))
                 self._counters["rewinds"] += 1
+
+
+def _spectrum(device: NDArray[np.uint32]) -> NDArray[np.int64]:
+    """[n] which spectrum the rows of devices [n] are: those of a whole second come later than the others."""
+    return (device % STATIONS_PER_LINK // STATIONS_PER_SPECTRUM).astype(np.int64)

@@ -111,3 +111,16 @@ def test_the_delay_is_the_lower_median_of_the_last_rows(rows: list[tuple[int, in
         watch.judge(0)
         lower = {one: sorted(all_[-5:])[(len(all_[-5:]) - 1) // 2] for one, all_ in heard.items()}
         assert dict(zip(watch.devices.tolist(), watch.delay.tolist(), strict=True)) == lower
+
+
+def test_devices_are_compared_within_their_group():
+    """Rows of a whole second come later by nature; among them, a wrong clock is marked all the same."""
+    watch = ClockWatch(200 * MS, group=lambda device: (device >= 100).astype(np.int64))
+    slow = {100: 900 * MS, 101: 950 * MS, 102: 2500 * MS}
+    assert feed(watch, {1: 20 * MS, 2: 30 * MS, 3: 1000 * MS, **slow}) == [3, 102]
+    assert watch.middle == 30 * MS
+
+
+def test_a_group_of_one_is_compared_with_nobody():
+    watch = ClockWatch(200 * MS, group=lambda device: (device >= 100).astype(np.int64))
+    assert feed(watch, {1: 20 * MS, 2: 30 * MS, 100: 3600 * SECOND}) == []
