@@ -14,6 +14,7 @@ import pytest
 
 from protocol.c37118 import Codec, ConfigurationFrame, DataFrame, StationRows, compile_codec, parse
 from protocol.c37118.configuration import signed_24
+from protocol.c37118.conversion import ABSENT
 from tests import captures
 
 PROTOCOL = "IEEE C37.118 Synchrophasor Protocol, "
@@ -178,6 +179,9 @@ def _compare(said: Frame, frame: bytes, codec: Codec) -> None:
 def compare_values(station: Station, rows: StationRows) -> None:
     """Within what tshark prints: three decimals, six digits of a float."""
     values = rows.values[0].astype(float)
+    if np.isnan(values).all():
+        assert station.status >> 14 == ABSENT  # tshark prints the marker of absent values as a number
+        return
     end = 2 + 2 * len(station.phasors)
     assert values[0] == pytest.approx(station.frequency, abs=5.1e-4, rel=1e-5)
     assert values[1] == pytest.approx(station.rocof, abs=5.1e-4, rel=1e-5)
