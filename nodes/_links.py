@@ -31,7 +31,7 @@ from protocol.c37118 import ConfigurationFrame, Splitter, frame_type, session, s
 from protocol.clock import Now
 from protocol.gbt26865 import Pairing
 from protocol.gbt26865.events import Configured, Data, Ended, Event, Heard, Lost, OpenData, Refused, Send
-from protocol.messages import STATIONS_PER_LINK
+from protocol.messages import STATIONS_PER_LINK, Spectrum
 
 EARLY_AT_MOST = 4096
 """DATA frames of a link kept until the balancer has said who it is."""
@@ -151,9 +151,9 @@ class Links:
         link.number = 0
 
     def forget_rows(self, link: Link) -> None:
-        """There will be none."""
-        for source in link.sources:
-            self.rows.forget(source)
+        """There will be none, also of spectra that a former configuration had."""
+        for spectrum in Spectrum:
+            self.rows.forget(link.number + spectrum * SOURCES)
 
     def drop(self, link: Link, reason: str, now: Now) -> Actions:
         """What the stream still sends is refused."""
@@ -377,6 +377,8 @@ class Links:
         if link.number and link.stream != stream:
             yield from self.flush(now)
             self.release(link)
+        if not link.number:
+            link.identity = {}  # what a former one said of spectra does not hold for whoever this is
         self._compile(link, cfg, now)
         if link.number:
             yield from self.say_configuration(link, now)
@@ -400,7 +402,7 @@ class Links:
             self.rows.configure(source, codec)
         assert link.codec
         self.passing.configure(link.number, link.identity["name"], link.codec.cfg)
-        for message in told(link.tongue, link.codec.cfg, link.number, link.identity):
+        for message in told(link.tongue, link.codec.cfg, link.number, link.entry):
             yield self.writer.say(message)
 
     # ── how they are ────────────────────────────────────────────────────────────────────────────────────────

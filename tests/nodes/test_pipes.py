@@ -198,3 +198,47 @@ def test_a_smd_whose_table_does_not_fit_is_a_device_with_fundamentals(tmp_path: 
     seen = bench.world.outcome([])
     assert sum(seen.rows.values()) == bench.station.sent[Spectrum.NONE]
     assert seen.books[device_number(7, 0)] == [bench.station.sent[Spectrum.NONE] + 2, 0, 2, 0]
+
+
+def test_an_smd_that_says_it_is_another_device_has_the_spectra_of_neither(tmp_path: Path) -> None:
+    """Spectra that come before it is known who it is now are refused: what the former one is says nothing of them."""
+    bench = Bench(tmp_path)
+    other = configuration(b"0GX00GP2")
+    bench.world.balancer.known[int.from_bytes(b"0GX00GP2", "big")] = 8
+    bench.world.balancer.more = {7: {"kind": "L"}}
+    bench.station.data, bench.station.piped = {}, True
+    bench.call(1, "dials_in", protocol="smd")
+    bench.turn(30)
+    bench.station.piped = False
+    bench.station.device = gbt26865.Device(other)
+    codecs = smd.compile_codecs(other, smd.Kind.L, smd.load())
+    bench.sockets[1].queue += gbt26865.encode_configuration(other, 2)
+    bench.sockets[1].queue += b"".join(frames(codecs[Spectrum.NONE], 50, 100, 2))
+    bench.sockets[1].queue += b"".join(frames(codecs[Spectrum.HARMONICS], 1, 0, 2))
+    bench.turn(20)
+    bench.world.stop()
+    seen = bench.world.outcome([])
+    assert seen.books[device_number(8, 0)] == [4, 0, 2, 0]
+
+
+def test_a_configuration_that_fits_the_kind_again_brings_the_spectra_back(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.world.balancer.more = {7: {"kind": "L"}}
+    bench.station.kind = smd.Kind.L
+    bench.station.data, bench.station.piped = {}, True
+    bench.call(1, "dials_in", protocol="smd")
+    bench.turn(60)
+    bench.station.piped = False
+    without = configuration(WHO, phasors=100)  # its inter-harmonics would be longer than a frame
+    bench.sockets[1].queue += gbt26865.encode_configuration(without, 2)
+    bench.turn(3)
+    bench.sockets[1].queue += gbt26865.encode_configuration(bench.station.device.cfg, 2)
+    bench.turn(3)
+    before = dict(bench.station.sent)
+    bench.station.piped = True
+    bench.turn(60)
+    bench.station.piped = False
+    bench.turn(3)
+    bench.world.stop()
+    assert bench.station.sent[Spectrum.HARMONICS] > before[Spectrum.HARMONICS]
+    assert sum(bench.world.outcome([]).rows.values()) == sum(bench.station.sent.values())
