@@ -23,6 +23,7 @@ from nodes._node import Actions
 from nodes._oddities import Oddities
 from nodes._passing import Passing
 from nodes._rows import COLUMNS, CORRUPT, LOST, REFUSED, Books, Rows
+from nodes._siteforms import plain
 from nodes._state import SOURCES
 from nodes._stream import Writer
 from nodes._told import told
@@ -133,17 +134,21 @@ class Links:
     def carry(self, link: Link, now: Now) -> Actions:
         """A link of a former life, with all that is known of it, goes on."""
         self._touch(link)
-        if isinstance(link.master, gbt26865.Master) and link.master.cfg:
-            self.pairing.management(link, link.address, link.master.identity)
+        self._pair(link)
         if not link.number:
             return
         self.carriers[link.number] = link
         self.names[link.number] = link.identity["name"]
         yield from self.say_configuration(link, now)
 
+    def _pair(self, link: Link) -> None:
+        """Data pipes may belong to it, if it is configured."""
+        master = link.master
+        if isinstance(master, gbt26865.Master) and master.cfg:
+            self.pairing.management(link, str(plain(link.address)), master.identity, master.cfg.version)
+
     def release(self, link: Link) -> None:
         self._touch(link)
-        self.pairing.closed(link)
         if self.carriers.get(link.number) is link:
             self.forget_rows(link)
             self.passing.forget(link.number)
@@ -159,6 +164,7 @@ class Links:
         """What the stream still sends is refused."""
         yield from self.flush(now)
         self.release(link)
+        self.pairing.closed(link)
         link.early, link.refused, link.kept = [], True, b""
         self.complain(link, reason, now)
 
@@ -372,8 +378,7 @@ class Links:
     def configured(self, link: Link, cfg: ConfigurationFrame, now: Now) -> Actions:
         """A configuration came into force: ask who this is, or tell everybody what its rows mean now."""
         stream = link.tongue.stream_of(cfg)
-        if isinstance(link.master, gbt26865.Master):
-            self.pairing.management(link, link.address, link.master.identity)
+        self._pair(link)
         if link.number and link.stream != stream:
             yield from self.flush(now)
             self.release(link)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from nodes._pipes import PATIENCE
+from nodes._reading import UNKNOWN_AT_MOST
 from protocol import gbt26865, smd
 from protocol.clock import SECOND
 from protocol.gbt26865.frames import CommandCode, parse
@@ -242,3 +243,81 @@ def test_a_configuration_that_fits_the_kind_again_brings_the_spectra_back(tmp_pa
     bench.world.stop()
     assert bench.station.sent[Spectrum.HARMONICS] > before[Spectrum.HARMONICS]
     assert sum(bench.world.outcome([]).rows.values()) == sum(bench.station.sent.values())
+
+
+def test_nobody_feeds_a_device_from_elsewhere_by_naming_it(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    management(bench)
+    bench.turn(2 * A_SECOND)
+    bench.sockets[4].queue += b"".join(frames(bench.codec(), 50, 1000, 5))
+    bench.call(4, "dials_in", address="10.0.0.9", protocol="smd")
+    bench.turn(A_SECOND)
+    assert bench.sockets[4].taken == 0
+    bench.turn(PATIENCE // TICK)
+    assert "10.0.0.9: DATA of no device whose commands go to the same address" in bench.alarms
+    assert bench.rows() == 0
+
+
+def test_ipv4_is_the_same_address_where_ipv6_is_listened_on(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, version=2)
+    bench.call(1, protocol="qgdw131", pipe="management")
+    bench.call(2, "dials_in", address="::ffff:10.0.0.1", protocol="smd")
+    bench.station.piped = True
+    bench.turn(2 * A_SECOND)
+    bench.station.piped = False
+    bench.turn(3)
+    assert bench.rows() == bench.station.sent[Spectrum.NONE] > 0
+
+
+def test_a_newer_balancer_is_asked_for_the_pipe_that_is_still_wanted(tmp_path: Path) -> None:
+    """The device says yes to DATA, and has no data pipe yet."""
+    bench = Bench(tmp_path)
+    management(bench)
+    bench.turn(3 * A_SECOND)
+    assert bench.station.device.on
+    bench.world.balancer.wanted.clear()
+    bench.world.balancer.anew()
+    bench.turn(2)
+    assert bench.world.balancer.wanted == [101]
+    bench.world.balancer.wanted.clear()
+    bench.world.kill()
+    bench.turn(2)
+    assert bench.world.balancer.wanted == [101]
+
+
+@pytest.mark.parametrize("begin", [bytes(6000), b"\xaa\x03\x00\x03" * 1500, b"\xaa\x03\x00\x40" * 1500])
+def test_what_begins_with_something_else_than_data_is_no_data_pipe(tmp_path: Path, begin: bytes) -> None:
+    bench = Bench(tmp_path)
+    bench.sockets[2].queue += begin
+    bench.call(2, "dials_in", protocol="smd")
+    bench.turn(5)
+    assert bench.sockets[2].taken > 0
+
+
+def test_a_pipe_whose_first_frame_is_not_whole_yet_waits(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    management(bench)
+    bench.turn(A_SECOND)
+    data = b"".join(frames(bench.codec(), 50, 0, 5))
+    bench.call(2, "dials_in", protocol="smd")
+    for at in range(0, 100, 10):
+        bench.sockets[2].queue += data[at : at + 10]
+        bench.turn()
+        assert at > 50 or bench.sockets[2].taken == 0
+    bench.sockets[2].queue += data[100:]
+    bench.turn(5)
+    assert bench.rows() == 5
+
+
+def test_few_of_those_that_nobody_knows_are_looked_into_in_a_tick(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    many = range(100, 100 + 3 * UNKNOWN_AT_MOST)
+    for fd in many:
+        bench.sockets[fd] = Socket(bytearray(bytes(2000)))
+        bench.call(fd, "dials_in", address="10.0.0.9", protocol="smd")
+    taken = 0
+    for _ in range(60):
+        bench.turn()
+        before, taken = taken, sum(bench.sockets[fd].taken > 0 for fd in many)
+        assert taken - before <= UNKNOWN_AT_MOST
+    assert taken == len(many)
