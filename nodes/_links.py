@@ -233,7 +233,7 @@ class Links:
 
     def _may_tell(self, link: Link, frame: bytes, now: Now) -> bool:
         """Whether the device may tell this configuration now; if not, nothing is decoded by the former one either."""
-        whose = link.address, link.tongue.stream(frame), frame_type(frame)
+        whose = link.address, link.tongue.teller(frame), frame_type(frame)
         if self._configurations.may_tell(whose, *link.tongue.body(frame), link.master.cfg, now):
             return True
         self._touch(link)
@@ -269,8 +269,8 @@ class Links:
         room = max(0, room)
         kept += frames[:room]
         assert link.master.cfg is not None  # it has accepted them
-        if link.asked != link.tongue.stream_of(link.master.cfg):
-            self.ask(link, link.tongue.stream_of(link.master.cfg))
+        if link.asked != link.tongue.stream_of(link.master.cfg, link.master):
+            self.ask(link, link.tongue.stream_of(link.master.cfg, link.master))
         self.count(link, LOST, len(frames) - min(room, len(frames)))
 
     def _in_time(self, link: Link, source: int, frames: list[bytes], now: Now) -> list[bytes]:
@@ -377,7 +377,7 @@ class Links:
 
     def configured(self, link: Link, cfg: ConfigurationFrame, now: Now) -> Actions:
         """A configuration came into force: ask who this is, or tell everybody what its rows mean now."""
-        stream = link.tongue.stream_of(cfg)
+        stream = link.tongue.stream_of(cfg, link.master)
         self._pair(link)
         if link.number and link.stream != stream:
             yield from self.flush(now)

@@ -35,6 +35,8 @@ class DataPipe(StreamWay):
         """Whose DATA these are; None: its management pipe is not there yet."""
         self.until = 0
         """Monotonic ns; it is waited for so long."""
+        self.misplaced = 0
+        """Frames that were no DATA."""
 
     @property
     def links(self) -> list[Link]:
@@ -49,7 +51,9 @@ class DataPipe(StreamWay):
         if self.partner is None:
             return
         for _, frames in super().read():
-            yield self.partner, frames
+            data = [frame for frame in frames if self.tongue.is_data(frame)]
+            self.misplaced += len(frames) - len(data)
+            yield self.partner, data
 
     @property
     def over(self) -> str:

@@ -250,6 +250,9 @@ class Reading:
             self.links.damage(link, way.splitter, now)
         if isinstance(way, DatagramWay):
             self._nobodys(way)
+        elif isinstance(way, DataPipe) and way.partner and way.misplaced:
+            self.links.complain(way.partner, "frames on its data pipe that are no DATA", now, way.misplaced)
+            way.misplaced = 0
         way.manners.brought(way.came - came, self.links.used - used, self.links.idle - idle, now)
         if isinstance(way, StreamWay) and way.manners.noise > self.noise and not way.ended:
             way.ended = f"more than {self.noise} bytes of no use came (`noise`)"

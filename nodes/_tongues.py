@@ -26,6 +26,8 @@ from protocol.gbt26865.settings import Select
 from protocol.messages import Configuration, Spectrum
 
 Session = session.Master | gbt26865.Master
+V2_BLOCK_IDCODE = slice(24, 32)
+"""Of the first block, in the body of a V2 configuration: D_FRAME 2 | MEAS_RATE 4 | NUM_PMU 2 | STN 16."""
 DIALLED_IN = SECOND
 """A substation that dials its data pipe may do so only when DATA are asked for: it is awaited no longer before that."""
 
@@ -65,9 +67,13 @@ class Tongue:
         """Whose frame it is, as a number; of V2 frames that do not say so, -1."""
         return C37118.stream(frame)
 
-    def stream_of(self, cfg: ConfigurationFrame) -> int:
-        """Whose configuration it is, as a number that the site file's entry has, too; never 0."""
+    def stream_of(self, cfg: ConfigurationFrame, master: Session) -> int:
+        """Whose configuration, told to `master`, it is, as a number that the site file's entry has, too; never 0."""
         return cfg.stream
+
+    def teller(self, frame: bytes) -> int:
+        """Who told a configuration frame, as far as it says so."""
+        return self.stream(frame)
 
     def body(self, frame: bytes) -> tuple[int, bytes]:
         """(which piece of it this is, what it says) of a configuration frame."""
@@ -132,9 +138,17 @@ class Chinese(Tongue):
     def stream(self, frame: bytes) -> int:
         return int.from_bytes(gbt26865.identity_of(frame), "big") or -1
 
-    def stream_of(self, cfg: ConfigurationFrame) -> int:
+    def stream_of(self, cfg: ConfigurationFrame, master: Session) -> int:
         assert isinstance(cfg, gbt26865.ConfigurationFrame)
+        assert isinstance(master, gbt26865.Master)
+        if cfg.version == V2 and master.addressed:  # its blocks may have labels in the place of its IDCODE
+            return int.from_bytes(master.addressed, "big")
         return int.from_bytes(whose(cfg), "big") or 1
+
+    def teller(self, frame: bytes) -> int:
+        if frame[1] & 15 == V2:
+            return int.from_bytes(self.body(frame)[1][V2_BLOCK_IDCODE], "big")
+        return self.stream(frame)
 
     def body(self, frame: bytes) -> tuple[int, bytes]:
         return 0, frame[head_size(frame[1] & 15, frame_type(frame)) : -2]

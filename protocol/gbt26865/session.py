@@ -80,6 +80,11 @@ class Master(Holder):
         return self._identity
 
     @property
+    def addressed(self) -> bytes | None:
+        """IDCODE that it was set to address; None: whoever is there."""
+        return self._settings.identity
+
+    @property
     def wants_pipe(self) -> bool:
         """Whether it is configured, and has no data pipe."""
         return self.state in PIPED and not self._piped

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from nodes._manners import BURST
 from nodes._pipes import PATIENCE
 from nodes._reading import UNKNOWN_AT_MOST
 from protocol import gbt26865, smd
@@ -321,3 +322,85 @@ def test_few_of_those_that_nobody_knows_are_looked_into_in_a_tick(tmp_path: Path
         before, taken = taken, sum(bench.sockets[fd].taken > 0 for fd in many)
         assert taken - before <= UNKNOWN_AT_MOST
     assert taken == len(many)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_of_two_behind_one_address_the_one_without_its_pipe_gets_it(tmp_path: Path, killed: bool) -> None:
+    """V2: one has a pipe that we dialled, the other one dials its own, again and again."""
+    bench = Bench(tmp_path, version=2)
+    other = Bench(tmp_path / "other", version=2)
+    other.sockets = {1: bench.sockets[3], 2: bench.sockets[4]}
+    other.station.management, other.station.data = bench.sockets[3], {Spectrum.NONE: bench.sockets[4]}
+    bench.world.balancer.known = {NUMBER: 7}
+    bench.call(1, protocol="qgdw131", pipe="management", stream=NUMBER)
+    bench.call(2, protocol="qgdw131", pipe="data", beside=101)
+    bench.call(3, protocol="qgdw131", pipe="management", stream=NUMBER + 1)
+    bench.world.balancer.known[NUMBER + 1] = 8
+
+    def turn(count: int) -> None:
+        for _ in range(count):
+            other.station.turn(bench.tick, bench.world.now)
+            bench.turn()
+
+    turn(2 * A_SECOND)
+    if killed:
+        bench.world.kill()
+    for pipe in (5, 6):
+        other.station.data[Spectrum.NONE] = bench.sockets[pipe]
+        bench.call(pipe, "dials_in", protocol="smd")
+        other.station.piped = True
+        turn(20)
+        other.station.piped = False
+        turn(3)
+        assert bench.sockets[pipe].queue == b""
+        bench.sockets[pipe].finished = True
+        turn(3)
+    bench.world.stop()
+    rows = Counter(row[0] for row in bench.world.outcome([]).rows)
+    assert rows[device_number(8, 0)] == other.station.sent[Spectrum.NONE] > 20
+
+
+def test_many_of_v2_behind_one_address_tell_their_configurations(tmp_path: Path) -> None:
+    """Each has its own allowance, though their configuration frames have no IDCODE."""
+    bench = Bench(tmp_path)
+    count = 2 * BURST
+    bench.world.balancer.known = {NUMBER + k: k + 1 for k in range(count)}
+    stations = []
+    for k in range(count):
+        socket = bench.sockets[10 + k] = Socket()
+        who = (NUMBER + k).to_bytes(8, "big")
+        stations.append(Substation(gbt26865.Device(configuration(who, version=2)), socket))
+        bench.call(10 + k, protocol="qgdw131", pipe="whole")
+    for tick in range(40):
+        for each in stations:
+            each.turn(tick, bench.world.now)
+        bench.world.turn()
+    assert len(bench.world.balancer.links) == count
+    assert all(each.device.on for each in stations)
+    assert bench.alarms == ""
+
+
+def test_a_v2_gateway_is_who_it_was_addressed_as_whatever_its_blocks_say(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.world.balancer.known = {NUMBER: 7}
+    bench.station.device = gbt26865.Device(configuration(b"A LABEL.", version=2))
+    bench.station.data, bench.station.piped = {}, True
+    bench.call(1, "dials_in", protocol="smd", stream=NUMBER)
+    bench.turn(30)
+    assert bench.station.device.on
+    assert bench.world.receiver
+    assert 7 in bench.world.receiver.links.carriers
+
+
+def test_what_is_no_data_does_nothing_on_a_data_pipe(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    management(bench)
+    bench.call(2, protocol="gbt26865", pipe="data", beside=101)
+    bench.station.piped = True
+    bench.turn(20)
+    bench.sockets[2].queue += gbt26865.encode_configuration(configuration(WHO, phasors=1), 2)
+    bench.turn(20)
+    bench.station.piped = False
+    bench.turn(3)
+    assert bench.alarms == "1x device 7: frames on its data pipe that are no DATA"
+    assert bench.rows() == bench.station.sent[Spectrum.NONE]
