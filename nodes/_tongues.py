@@ -114,7 +114,6 @@ class Tongue:
 class Chinese(Tongue):
     """GB/T 26865.2-2011 ("V3") or Q/GDW 131-2006 ("V2")."""
 
-    name = "gbt26865"
     edition = V3
 
     def splitter(self) -> Splitter:
@@ -200,11 +199,9 @@ def _scales(identity: dict[str, Any]) -> dict[str, float]:
 class Smd(Chinese):
     """GB/T 26865.2-2011 with the frames of SMDs; a device that is none has fundamentals only."""
 
-    name = "smd"
-
-    def __init__(self, table: Path | None) -> None:
+    def __init__(self, name: str, table: Path | None) -> None:
         """`table`: of the frames' layouts; None: the one that comes with the program. Raises LayoutError."""
-        self.layouts = smd.load(table)
+        self.name, self.layouts = name, smd.load(table)
 
     def splitter(self) -> Splitter:
         return smd.splitter_of(self.layouts)()
@@ -248,5 +245,8 @@ def _kind(identity: dict[str, Any]) -> smd.Kind | None:
 
 
 def tongues(table: Path | None = None) -> dict[str, Tongue]:
-    """All of them, as the site file calls them; `table`: of the layouts of SMDs' frames. Raises LayoutError."""
-    return {each.name: each for each in (Tongue(), Chinese(), Older(), Smd(table))}
+    """All of them, as the site file calls them; `table`: of the layouts of SMDs' frames. Raises LayoutError.
+
+    Spectra are known as such also where they are not expected: to be refused by name, and not taken for noise.
+    """
+    return {each.name: each for each in (Tongue(), Smd("gbt26865", table), Older(), Smd("smd", table))}

@@ -16,6 +16,7 @@ from protocol.clock import SECOND
 from protocol.gbt26865.frames import CommandCode, parse
 from protocol.gbt26865.heartbeats import EVERY, MISSES
 from protocol.messages import Spectrum, device_number
+from protocol.smd.session import NO_SPECTRA
 from tests.pipestations import Substation, configuration, frames
 from tests.receivers import TICK, Socket, Steps, World, plain_keeper
 
@@ -195,7 +196,7 @@ def test_a_smd_whose_table_does_not_fit_is_a_device_with_fundamentals(tmp_path: 
     bench.turn(20)
     bench.station.piped = False
     bench.turn(3)
-    assert bench.alarms == "2x device 7: no configuration came that it fits"
+    assert bench.alarms == f"2x device 7: {NO_SPECTRA}"
     bench.world.stop()
     seen = bench.world.outcome([])
     assert sum(seen.rows.values()) == bench.station.sent[Spectrum.NONE]
@@ -404,3 +405,25 @@ def test_what_is_no_data_does_nothing_on_a_data_pipe(tmp_path: Path) -> None:
     bench.turn(3)
     assert bench.alarms == "1x device 7: frames on its data pipe that are no DATA"
     assert bench.rows() == bench.station.sent[Spectrum.NONE]
+
+
+def test_spectra_of_a_device_that_is_listed_as_none_with_spectra_are_named_and_no_noise(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    cfg = configuration(WHO, phasors=40)
+    bench.station.device = gbt26865.Device(cfg)
+    bench.station.data, bench.station.piped = {}, True
+    bench.call(1, protocol="gbt26865", pipe="whole", stream=NUMBER)
+    bench.turn(20)
+    codec = smd.compile_codecs(cfg, smd.Kind.L, smd.load())[Spectrum.INTERHARMONICS]
+    for second in range(20):
+        bench.sockets[1].queue += b"".join(frames(codec, 1, 3 * second, 3))
+        bench.turn(A_SECOND)
+    assert bench.station.piped
+    assert bench.alarms == f"60x device 7: {NO_SPECTRA}"
+    assert 101 in bench.world.balancer.links
+    bench.station.piped = False
+    bench.turn(3)
+    bench.world.stop()
+    seen = bench.world.outcome([])
+    assert sum(seen.rows.values()) == bench.station.sent[Spectrum.NONE]
+    assert seen.books[device_number(7, 0)] == [bench.station.sent[Spectrum.NONE] + 60, 0, 60, 0]
