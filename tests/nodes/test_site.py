@@ -123,5 +123,5 @@ def test_data_of_v2_that_dial_us_come_from_an_address_for_each(tmp_path: Path) -
 
     for fine in (("gbt26865", "dials_in"), ("qgdw131", "'10.0.0.1:8000'")):
         assert len(_site.load(written(("qgdw131", "dials_in"), fine)).devices) == 2
-    with pytest.raises(Faulty, match="all that tells whose DATA of qgdw131 are that dial us.* own address"):
+    with pytest.raises(Faulty, match=r"all that tells whose DATA of qgdw131 are that dial us.* own address"):
         _site.load(written(("qgdw131", "dials_in"), ("qgdw131", "dials_in")))
