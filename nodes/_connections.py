@@ -9,11 +9,13 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from nodes._dialing import Dial
 from nodes._site import Device
 from nodes._sitechange import same_way
+from nodes._siteforms import IP, plain
 
 
 @dataclass(eq=False)
@@ -52,6 +54,11 @@ class Connection:
     def place(self) -> str:
         """Where the device is, as far as that stays the same."""
         return self.peer[0] if self.candidates is None else f"{self.peer[0]}:{self.peer[1]}"
+
+    @cached_property
+    def address(self) -> IP:
+        """Of the device's end of a TCP connection, however we came by it."""
+        return plain(self.peer[0])
 
     @property
     def family(self) -> str:

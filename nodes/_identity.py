@@ -9,7 +9,7 @@ from typing import Any
 from nodes._registry import Registry
 from nodes._site import Device, Site, recognise
 from nodes._sitechange import DESCRIPTIVE
-from nodes._siteforms import is_address
+from nodes._siteforms import is_address, plain
 from protocol.gbt26865.common import IDENTITY, identity_text
 
 _SAID = {"number", "protocol", "kind", *DESCRIPTIVE}
@@ -39,8 +39,8 @@ class Identities:
             if device.link.how == "dials_in":
                 self._by_stream.setdefault((device.family, device.code), []).append(device)
         piped = (each.link.tcp.host for each in site.devices if each.link.tcp and each.link.data == "dials_in")
-        self._piped = {host if is_address(host) else "" for host in piped}
-        """Addresses that data pipes come from; "": any, since it is a host name."""
+        self._piped = {plain(host) if is_address(host) else None for host in piped}
+        """Addresses that data pipes come from; None: any, since it is a host name."""
         self._certificates = {each.number: _folded(each.certificate) for each in site.devices if each.certificate}
         self._bound = set(self._certificates.values())
         self._streams = lru_cache(ADDRESSES_AT_MOST)(self._streams_from)
@@ -56,7 +56,7 @@ class Identities:
 
     def may_call(self, address: str, secure: bool = False, family: str = "c37118") -> bool:
         """Whether any device could dial in from this address: of those with several pipes, also one that we dial."""
-        pipes = family != "c37118" and (address in self._piped or "" in self._piped)
+        pipes = family != "c37118" and not self._piped.isdisjoint((plain(address), None))
         return pipes or self.site.admits(address) or bool(self._streams(address, secure, family))
 
     def only_stream(self, address: str, secure: bool = False, family: str = "c37118") -> int | None:

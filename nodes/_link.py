@@ -41,6 +41,9 @@ class Link:
     stream: int = 0
     """IDCODE that it was identified by."""
     identity: dict[str, Any] = field(default_factory=dict)
+    """What the balancer said of it."""
+    fits: bool = True
+    """Its configuration is one of its kind; if not, it is a device without spectra until another one comes."""
     codecs: dict[int, Codec] = field(default_factory=dict)
     """By spectrum."""
     early: list[tuple[ConfigurationFrame, list[bytes]]] = field(default_factory=list)
@@ -78,17 +81,24 @@ class Link:
         """Of its rows: what they are numbered by (`nodes/_rows.py`) -> codec."""
         return {self.number + spectrum * SOURCES: codec for spectrum, codec in self.codecs.items()}
 
+    @property
+    def entry(self) -> dict[str, Any]:
+        """Its `identity`, as far as its configuration fits it."""
+        return self.identity if self.fits else {**self.identity, "kind": None}
+
     def compile(self, cfg: ConfigurationFrame) -> str:
         """Make the codecs of a configuration, as far as it is known who this is; returns why not all could be made."""
-        why = ""
+        self.fits, why = True, ""
         try:
-            self.tongue.tell(self.master, self.identity)
-            self.codecs = self.tongue.codecs(cfg, self.identity)
+            self._compile(cfg)
         except FrameError as fault:  # of spectra: the fundamental's is always there
-            self.identity, why = {**self.identity, "kind": None}, str(fault)
-            self.tongue.tell(self.master, self.identity)
-            self.codecs = self.tongue.codecs(cfg, self.identity)
+            self.fits, why = False, str(fault)
+            self._compile(cfg)
         return why
+
+    def _compile(self, cfg: ConfigurationFrame) -> None:
+        self.tongue.tell(self.master, self.entry)
+        self.codecs = self.tongue.codecs(cfg, self.entry)
 
     def by_source(self, frames: list[bytes]) -> Iterator[tuple[int, list[bytes]]]:
         """DATA frames that the session accepts, by what their rows are numbered by."""

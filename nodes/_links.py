@@ -23,6 +23,7 @@ from nodes._node import Actions
 from nodes._oddities import Oddities
 from nodes._passing import Passing
 from nodes._rows import COLUMNS, CORRUPT, LOST, REFUSED, Books, Rows
+from nodes._siteforms import plain
 from nodes._state import SOURCES
 from nodes._stream import Writer
 from nodes._told import told
@@ -31,7 +32,7 @@ from protocol.c37118 import ConfigurationFrame, Splitter, frame_type, session, s
 from protocol.clock import Now
 from protocol.gbt26865 import Pairing
 from protocol.gbt26865.events import Configured, Data, Ended, Event, Heard, Lost, OpenData, Refused, Send
-from protocol.messages import STATIONS_PER_LINK
+from protocol.messages import STATIONS_PER_LINK, Spectrum
 
 EARLY_AT_MOST = 4096
 """DATA frames of a link kept until the balancer has said who it is."""
@@ -145,17 +146,21 @@ class Links:
     def carry(self, link: Link, now: Now) -> Actions:
         """A link of a former life, with all that is known of it, goes on."""
         self._touch(link)
-        if isinstance(link.master, gbt26865.Master) and link.master.cfg:
-            self.pairing.management(link, link.address, link.master.identity)
+        self._pair(link)
         if not link.number:
             return
         self.carriers[link.number] = link
         self.names[link.number] = link.identity["name"]
         yield from self.say_configuration(link, now)
 
+    def _pair(self, link: Link) -> None:
+        """Data pipes may belong to it, if it is configured."""
+        master = link.master
+        if isinstance(master, gbt26865.Master) and master.cfg:
+            self.pairing.management(link, str(plain(link.address)), master.identity, master.cfg.version)
+
     def release(self, link: Link) -> None:
         self._touch(link)
-        self.pairing.closed(link)
         if self.carriers.get(link.number) is link:
             self.forget_rows(link)
             self.passing.forget(link.number)
@@ -163,14 +168,15 @@ class Links:
         link.number = 0
 
     def forget_rows(self, link: Link) -> None:
-        """There will be none."""
-        for source in link.sources:
-            self.rows.forget(source)
+        """There will be none, also of spectra that a former configuration had."""
+        for spectrum in Spectrum:
+            self.rows.forget(link.number + spectrum * SOURCES)
 
     def drop(self, link: Link, reason: str, now: Now) -> Actions:
         """What the stream still sends is refused."""
         yield from self.flush(now)
         self.release(link)
+        self.pairing.closed(link)
         link.early, link.refused, link.kept = [], True, b""
         self.complain(link, reason, now)
 
@@ -239,7 +245,7 @@ class Links:
 
     def _may_tell(self, link: Link, frame: bytes, now: Now) -> bool:
         """Whether the device may tell this configuration now; if not, nothing is decoded by the former one either."""
-        whose = link.address, link.tongue.stream(frame), frame_type(frame)
+        whose = link.address, link.tongue.teller(frame), frame_type(frame)
         if self._configurations.may_tell(whose, *link.tongue.body(frame), link.master.cfg, now):
             return True
         self._touch(link)
@@ -275,8 +281,8 @@ class Links:
         room = max(0, room)
         kept += frames[:room]
         assert link.master.cfg is not None  # it has accepted them
-        if link.asked != link.tongue.stream_of(link.master.cfg):
-            self.ask(link, link.tongue.stream_of(link.master.cfg))
+        if link.asked != link.tongue.stream_of(link.master.cfg, link.master):
+            self.ask(link, link.tongue.stream_of(link.master.cfg, link.master))
         self.count(link, LOST, len(frames) - min(room, len(frames)))
 
     def _in_time(self, link: Link, source: int, frames: list[bytes], now: Now) -> list[bytes]:
@@ -383,12 +389,13 @@ class Links:
 
     def configured(self, link: Link, cfg: ConfigurationFrame, now: Now) -> Actions:
         """A configuration came into force: ask who this is, or tell everybody what its rows mean now."""
-        stream = link.tongue.stream_of(cfg)
-        if isinstance(link.master, gbt26865.Master):
-            self.pairing.management(link, link.address, link.master.identity)
+        stream = link.tongue.stream_of(cfg, link.master)
+        self._pair(link)
         if link.number and link.stream != stream:
             yield from self.flush(now)
             self.release(link)
+        if not link.number:
+            link.identity = {}  # what a former one said of spectra does not hold for whoever this is
         self._compile(link, cfg, now)
         if link.number:
             yield from self.say_configuration(link, now)
@@ -412,7 +419,7 @@ class Links:
             self.rows.configure(source, codec)
         assert link.codec
         self.passing.configure(link.number, link.identity["name"], link.codec.cfg)
-        for message in told(link.tongue, link.codec.cfg, link.number, link.identity):
+        for message in told(link.tongue, link.codec.cfg, link.number, link.entry):
             yield self.writer.say(message)
 
     # ── how they are ────────────────────────────────────────────────────────────────────────────────────────

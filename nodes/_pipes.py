@@ -14,6 +14,7 @@ from nodes._link import Link
 from nodes._links import Links
 from nodes._node import Actions
 from nodes._peek import StreamEnd
+from nodes._siteforms import plain
 from nodes._state import Handed
 from nodes._tongues import Tongue
 from nodes._ways import StreamWay, Way
@@ -34,6 +35,8 @@ class DataPipe(StreamWay):
         """Whose DATA these are; None: its management pipe is not there yet."""
         self.until = 0
         """Monotonic ns; it is waited for so long."""
+        self.misplaced = 0
+        """Frames that were no DATA."""
 
     @property
     def links(self) -> list[Link]:
@@ -48,7 +51,9 @@ class DataPipe(StreamWay):
         if self.partner is None:
             return
         for _, frames in super().read():
-            yield self.partner, frames
+            data = [frame for frame in frames if self.tongue.is_data(frame)]
+            self.misplaced += len(frames) - len(data)
+            yield self.partner, data
 
     @property
     def over(self) -> str:
@@ -78,6 +83,8 @@ class Pipes:
         """There is a connection."""
         if isinstance(way, DataPipe):
             self._data[way.slot] = way
+        elif isinstance(way, StreamWay) and way.handed.pipe == "whole":
+            self._links.pairing.belongs(way.slot, way.link)
 
     def came(self, way: Way, now: Now) -> Actions:
         """A new connection. Whoever dialled us may be a whole device, or a data pipe; for now it is the former."""
@@ -101,22 +108,26 @@ class Pipes:
     def owner(self, way: StreamWay, now: Now) -> Link | None:
         """Whose data pipe a connection is that `waits`; None: it is none, or waits on. It is none if its first frame
         answers what it was asked; or if nobody's DATA came for a while."""
-        frames = way.first_frames()
-        if frames == []:
+        frame = way.first_frame()
+        if frame == b"":
             return None
-        if frames is None or not way.tongue.is_data(frames[0]):
+        if frame is None or not way.tongue.is_data(frame):
             del self._undecided[way.slot]
             return None
-        found = self._links.pairing.data(way.slot, way.handed.peer[0], frames[0], now.monotonic)
+        address = str(plain(way.handed.peer[0]))
+        found = self._links.pairing.data(way.slot, address, frame, now.monotonic)
         until = self._undecided[way.slot] or now.monotonic + PATIENCE
         self._undecided[way.slot] = until
         if not found and now.monotonic >= until:
             self.gone(way.slot)
+            why = "DATA of no device whose commands go to the same address: both pipes must come from one"
+            self._links.complain(way.link, why, now)
         return found if isinstance(found, Link) else None
 
     def join(self, pipe: DataPipe, link: Link, now: Now) -> Actions:
         """From now on its DATA are the link's."""
         self._undecided.pop(pipe.slot, None)
+        self._links.pairing.belongs(pipe.slot, link)
         pipe.partner = link
         assert isinstance(link.master, gbt26865.Master)
         yield from self._links.events(link, link.master.data_pipe(True, now), now)

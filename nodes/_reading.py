@@ -41,6 +41,8 @@ ENDS_AT_MOST = 100
 """Connections that end in one tick; those of nobody we know wait for the next."""
 SLOTS_AT_MOST = 500
 """Connections whose timers are looked at in one step."""
+UNKNOWN_AT_MOST = 50
+"""Connections looked into in one tick for whose pipe they are."""
 WASTEFUL_AT_MOST = 4
 """Connections read in one tick that brought mostly what is of no use; the others wait for the next."""
 
@@ -130,6 +132,7 @@ class Reading:
                 link.number, link.refused = 0, True  # given to another connection meanwhile
             yield from self.links.carry(link, now)
             self.links.ask_again(link)
+            self.links.want_data_again(link)
         self.pipes.came_again(ways[0], state.position)
         yield from self._find_partner(ways[0], now)
 
@@ -227,10 +230,17 @@ class Reading:
             self.machine.watch(way.end.fileno())
 
     def _in_turn(self, ready: Iterable[int]) -> list[Way]:
-        """Who is read now: of those that waste our time, a few, who waited longest."""
+        """Who is read now: of those that waste our time, or may be anybody's pipe, a few, who waited longest."""
         ways = [self.ways[fd] for fd in ready if fd in self.ways]
-        wasteful = sorted((way for way in ways if way.manners.wasteful), key=lambda way: way.manners.seen)
-        return [way for way in ways if not way.manners.wasteful] + wasteful[:WASTEFUL_AT_MOST]
+        wasteful: list[Way] = []
+        unknown: list[Way] = []
+        others: list[Way] = []
+        for way in ways:
+            waits = isinstance(way, StreamWay) and self.pipes.waits(way)
+            (unknown if waits else wasteful if way.manners.wasteful else others).append(way)
+        for some in (wasteful, unknown):
+            some.sort(key=lambda way: way.manners.seen)
+        return [*others, *wasteful[:WASTEFUL_AT_MOST], *unknown[:UNKNOWN_AT_MOST]]
 
     def _read(self, way: Way, now: Now) -> Actions:
         self.read_now[way] = None
@@ -240,6 +250,9 @@ class Reading:
             self.links.damage(link, way.splitter, now)
         if isinstance(way, DatagramWay):
             self._nobodys(way)
+        elif isinstance(way, DataPipe) and way.partner and way.misplaced:
+            self.links.complain(way.partner, "frames on its data pipe that are no DATA", now, way.misplaced)
+            way.misplaced = 0
         way.manners.brought(way.came - came, self.links.used - used, self.links.idle - idle, now)
         if isinstance(way, StreamWay) and way.manners.noise > self.noise and not way.ended:
             way.ended = f"more than {self.noise} bytes of no use came (`noise`)"
@@ -327,6 +340,7 @@ class Reading:
             if not link.expects_answer:
                 self.links.settle(link)
             self.links.release(link)
+            self.links.pairing.closed(link)
         self._closing += ways
         if ways:
             self._leave(ways[0], links, reason, now)
@@ -373,6 +387,7 @@ class Reading:
 
     def _pair(self, way: StreamWay, now: Now) -> Actions:
         """A connection that dialled us may be the data pipe of a device whose management pipe we have."""
+        way.manners.seen = now.monotonic
         link = self.pipes.owner(way, now)
         if link is None:
             return

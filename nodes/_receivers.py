@@ -163,7 +163,7 @@ class Receivers:
             return ""
         beside = self.connections.get(connection.beside)
         near = (each for each in self.connections if each.family == connection.family)
-        found = beside or next((each for each in near if each.peer[0] == connection.peer[0]), None)
+        found = beside or next((each for each in near if each.address == connection.address), None)
         return found.receiver if found else ""
 
     def hand_waiting(self) -> None:

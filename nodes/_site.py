@@ -292,6 +292,9 @@ def _identities(device: dict[str, Any]) -> Iterable[tuple[str, str, str]]:
     if link == "dials_in" and identity:
         yield "identity", f"({identity})", "stream" if "stream" in told else told[0]
     elif isinstance(link, dict):
+        if link.get("data") == "dials_in" and device.get("protocol") == "qgdw131":
+            host = str(link.get("tcp")).rpartition(":")[0]
+            yield "address", f"{host} (all that tells whose DATA of qgdw131 are that dial us)", "link"
         ways = ", ".join(f"{key} {link[key]}" for key in sorted(link))
         yield "link", f"({ways}, stream {device.get('stream', 'any')})", "link"
         if link.get("tcp") and link.get("udp"):

@@ -26,6 +26,8 @@ from protocol.gbt26865.settings import Select
 from protocol.messages import Configuration, Spectrum
 
 Session = session.Master | gbt26865.Master
+V2_BLOCK_IDCODE = slice(24, 32)
+"""Of the first block, in the body of a V2 configuration: D_FRAME 2 | MEAS_RATE 4 | NUM_PMU 2 | STN 16."""
 DIALLED_IN = SECOND
 """A substation that dials its data pipe may do so only when DATA are asked for: it is awaited no longer before that."""
 
@@ -65,9 +67,13 @@ class Tongue:
         """Whose frame it is, as a number; of V2 frames that do not say so, -1."""
         return C37118.stream(frame)
 
-    def stream_of(self, cfg: ConfigurationFrame) -> int:
-        """Whose configuration it is, as a number that the site file's entry has, too; never 0."""
+    def stream_of(self, cfg: ConfigurationFrame, master: Session) -> int:
+        """Whose configuration, told to `master`, it is, as a number that the site file's entry has, too; never 0."""
         return cfg.stream
+
+    def teller(self, frame: bytes) -> int:
+        """Who told a configuration frame, as far as it says so."""
+        return self.stream(frame)
 
     def body(self, frame: bytes) -> tuple[int, bytes]:
         """(which piece of it this is, what it says) of a configuration frame."""
@@ -108,7 +114,6 @@ class Tongue:
 class Chinese(Tongue):
     """GB/T 26865.2-2011 ("V3") or Q/GDW 131-2006 ("V2")."""
 
-    name = "gbt26865"
     edition = V3
 
     def splitter(self) -> Splitter:
@@ -132,9 +137,17 @@ class Chinese(Tongue):
     def stream(self, frame: bytes) -> int:
         return int.from_bytes(gbt26865.identity_of(frame), "big") or -1
 
-    def stream_of(self, cfg: ConfigurationFrame) -> int:
+    def stream_of(self, cfg: ConfigurationFrame, master: Session) -> int:
         assert isinstance(cfg, gbt26865.ConfigurationFrame)
+        assert isinstance(master, gbt26865.Master)
+        if cfg.version == V2 and master.addressed:  # its blocks may have labels in the place of its IDCODE
+            return int.from_bytes(master.addressed, "big")
         return int.from_bytes(whose(cfg), "big") or 1
+
+    def teller(self, frame: bytes) -> int:
+        if frame[1] & 15 == V2:
+            return int.from_bytes(self.body(frame)[1][V2_BLOCK_IDCODE], "big")
+        return self.stream(frame)
 
     def body(self, frame: bytes) -> tuple[int, bytes]:
         return 0, frame[head_size(frame[1] & 15, frame_type(frame)) : -2]
@@ -186,11 +199,9 @@ def _scales(identity: dict[str, Any]) -> dict[str, float]:
 class Smd(Chinese):
     """GB/T 26865.2-2011 with the frames of SMDs; a device that is none has fundamentals only."""
 
-    name = "smd"
-
-    def __init__(self, table: Path | None) -> None:
+    def __init__(self, name: str, table: Path | None) -> None:
         """`table`: of the frames' layouts; None: the one that comes with the program. Raises LayoutError."""
-        self.layouts = smd.load(table)
+        self.name, self.layouts = name, smd.load(table)
 
     def splitter(self) -> Splitter:
         return smd.splitter_of(self.layouts)()
@@ -234,5 +245,8 @@ def _kind(identity: dict[str, Any]) -> smd.Kind | None:
 
 
 def tongues(table: Path | None = None) -> dict[str, Tongue]:
-    """All of them, as the site file calls them; `table`: of the layouts of SMDs' frames. Raises LayoutError."""
-    return {each.name: each for each in (Tongue(), Chinese(), Older(), Smd(table))}
+    """All of them, as the site file calls them; `table`: of the layouts of SMDs' frames. Raises LayoutError.
+
+    Spectra are known as such also where they are not expected: to be refused by name, and not taken for noise.
+    """
+    return {each.name: each for each in (Tongue(), Smd("gbt26865", table), Older(), Smd("smd", table))}

@@ -14,9 +14,11 @@ from nodes._manners import DATAGRAM_BITE, Manners
 from nodes._peek import CHUNK, DATAGRAMS, DatagramEnd, StreamEnd
 from nodes._state import Handed
 from nodes._tongues import Tongue
+from protocol import gbt26865
 from protocol.c37118 import Splitter, stream_id
-from protocol.c37118.common import MIN_FRAME
+from protocol.c37118.common import MIN_FRAME, SYNC
 from protocol.c37118.session import MasterSettings
+from protocol.c37118.splitter import LOOK
 
 if TYPE_CHECKING:
     from nodes._bulk import Bulk
@@ -78,13 +80,24 @@ class StreamWay:
         self.position += len(chunk)
         yield self.link, self.splitter.feed(chunk)
 
-    def first_frames(self) -> list[bytes] | None:
-        """Whole frames among what is queued, which stays there; None: the connection is over."""
+    def first_frame(self) -> bytes | None:
+        """The frame that the connection begins with, which stays queued: empty while it is not whole; None: it begins
+        with something else, or is over."""
         try:
-            chunk = self.end.look(0)
+            lead = self.end.look(0, LOOK)
+            if lead is None or 0 < len(lead) < LOOK:
+                return b""
+            if not lead or lead[0] != SYNC or lead[1] not in self.splitter.heads:
+                return None
+            size = lead[2] << 8 | lead[3]
+            if size < self.splitter.smallest:
+                return None
+            if self.end.queued() < size:
+                return b""
+            frame = self.end.look(0, size) or b""
         except OSError:
             return None  # `read` will say why
-        return None if chunk == b"" else self.tongue.splitter().feed(chunk) if chunk else []
+        return frame if gbt26865.sound(frame) else None
 
     @property
     def came(self) -> int:

@@ -143,7 +143,7 @@ class Receiver:
             self.links[id_]["certificate"] = certificate
         self.channel.say("identify", connection=id_, address=address, stream=stream, certificate=certificate)
         self.bench.turn()
-        said = self.hear()
+        said = [note for note in self.hear() if note["say"] != "link"]  # another connection may come meanwhile
         if said[0]["say"] == "identity":
             self.links[id_]["numbers"].append(said[0]["device"]["number"])
         return said

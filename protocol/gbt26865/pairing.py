@@ -1,6 +1,7 @@
-"""Which management pipe a data pipe belongs to: by IDCODE in V3, by the peer's address in V2, whose DATA has none.
+"""Which management pipe a data pipe belongs to: of those at its address, in V3 the one with its IDCODE.
 
-Of several V2 substations behind one address it is not guessed whose a data pipe is, unless all others have theirs.
+V2's DATA has no IDCODE: of several V2 substations behind one address it is not guessed whose a data pipe is, unless all
+others have theirs. An IDCODE alone says nothing: whoever knows it may send it, from anywhere.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from protocol.clock import SECOND
-from protocol.gbt26865.common import identity_of
+from protocol.gbt26865.common import V2, identity_of
 
 PATIENCE = 10 * SECOND
 
@@ -17,8 +18,8 @@ PATIENCE = 10 * SECOND
 @dataclass
 class _Session:
     address: str
-    identity: bytes | None
-    data: Hashable | None = None
+    identity: bytes | None = None
+    version: int | None = None
 
 
 class Pairing:
@@ -27,12 +28,21 @@ class Pairing:
     def __init__(self, patience: int = PATIENCE) -> None:
         self._patience = patience
         self._sessions: dict[Hashable, _Session] = {}
+        self._at: dict[str, dict[Hashable, _Session]] = {}
+        """Those of an address."""
+        self._owners: dict[Hashable, Hashable] = {}
+        """Data pipe -> management pipe."""
         self._waiting: dict[Hashable, tuple[str, bytes, int]] = {}
 
-    def management(self, pipe: Hashable, address: str, identity: bytes | None = None) -> None:
-        """A management pipe, or what is known of it by now (IDCODE)."""
-        session = self._sessions.setdefault(pipe, _Session(address, identity))
-        session.address, session.identity = address, identity or session.identity
+    def management(
+        self, pipe: Hashable, address: str, identity: bytes | None = None, version: int | None = None
+    ) -> None:
+        """A management pipe, or what is known of it by now (IDCODE, edition)."""
+        session = self._sessions.get(pipe)
+        if session is None:
+            session = self._sessions[pipe] = _Session(address)
+            self._at.setdefault(address, {})[pipe] = session
+        session.identity, session.version = identity or session.identity, version or session.version
 
     def data(self, pipe: Hashable, address: str, frame: bytes, now: int) -> Hashable | None:
         """A data pipe with its first frame: the management pipe it belongs to; None = not known yet, it waits."""
@@ -40,8 +50,13 @@ class Pairing:
         if owner is None:
             self._waiting[pipe] = address, identity_of(frame), now + self._patience
         else:
-            self._sessions[owner].data = pipe
+            self.belongs(pipe, owner)
         return owner
+
+    def belongs(self, pipe: Hashable, owner: Hashable) -> None:
+        """A data pipe is known to be that of a management pipe, of which nothing else may be known yet."""
+        self._waiting.pop(pipe, None)
+        self._owners[pipe] = owner
 
     def paired(self) -> list[tuple[Hashable, Hashable]]:
         """(data pipe, management pipe) of those that waited and are known now."""
@@ -49,8 +64,7 @@ class Pairing:
         for pipe, (address, identity, _) in list(self._waiting.items()):
             owner = self._owner(address, identity)
             if owner is not None:
-                self._sessions[owner].data = pipe
-                del self._waiting[pipe]
+                self.belongs(pipe, owner)
                 found.append((pipe, owner))
         return found
 
@@ -64,16 +78,24 @@ class Pairing:
     def closed(self, pipe: Hashable) -> None:
         """A pipe of either kind is gone."""
         self._waiting.pop(pipe, None)
-        self._sessions.pop(pipe, None)
-        for session in self._sessions.values():
-            if session.data == pipe:
-                session.data = None
+        self._owners.pop(pipe, None)
+        self._owners = {data: owner for data, owner in self._owners.items() if owner != pipe}
+        session = self._sessions.pop(pipe, None)
+        if session is None:
+            return
+        near = self._at[session.address]
+        del near[pipe]
+        if not near:
+            del self._at[session.address]
 
     def _owner(self, address: str, identity: bytes) -> Hashable | None:
         """A new data pipe takes the place of the one that its session had."""
+        near = self._at.get(address, {})
         if identity:
-            fits = [pipe for pipe, session in self._sessions.items() if session.identity == identity]
+            fits = [pipe for pipe, session in near.items() if session.identity == identity]
             return fits[0] if len(fits) == 1 else None
-        near = [pipe for pipe, session in self._sessions.items() if session.address == address]
-        free = [pipe for pipe in near if self._sessions[pipe].data is None]
-        return (free or near)[0] if len(free or near) == 1 else None
+        older = [pipe for pipe, session in near.items() if session.version in (None, V2)]
+        if len(older) > 1:
+            served = set(self._owners.values())
+            older = [pipe for pipe in older if pipe not in served]
+        return older[0] if len(older) == 1 else None

@@ -38,7 +38,7 @@ from protocol.gbt26865.events import Configured, Data, Ended, Event, Heard, Open
 from protocol.gbt26865.frames import Command, CommandCode, HeaderFrame, encode_command, meaning, parse
 from protocol.gbt26865.heartbeats import Heartbeats
 from protocol.gbt26865.settings import MasterSettings, Pipe
-from protocol.gbt26865.states import CHECKING, COMMANDS, HOLDING, TRANSITIONS, UNBOUNDED, Cue, State
+from protocol.gbt26865.states import CHECKING, COMMANDS, HOLDING, PIPED, TRANSITIONS, UNBOUNDED, Cue, State
 
 DEFAULTS = MasterSettings()
 _REMEMBERED = (
@@ -80,9 +80,14 @@ class Master(Holder):
         return self._identity
 
     @property
+    def addressed(self) -> bytes | None:
+        """IDCODE that it was set to address; None: whoever is there."""
+        return self._settings.identity
+
+    @property
     def wants_pipe(self) -> bool:
         """Whether it is configured, and has no data pipe."""
-        return self.state in (State.OPENING, State.STARTING) and not self._piped
+        return self.state in PIPED and not self._piped
 
     @property
     def changing(self) -> bool:

@@ -108,5 +108,8 @@ CHECKING = frozenset({S.CHECKING_2, S.CHECKING_1})
 HOLDING = frozenset(State) - {S.RUNNING, S.ENDED}
 """States in which DATA that doesn't fit waits for a configuration that it fits."""
 
+PIPED = frozenset({S.OPENING, S.STARTING, S.RUNNING, *CHECKING})
+"""Configured: DATA come on its data pipe, or are to."""
+
 UNBOUNDED = frozenset({S.OPENING, S.RUNNING})
 """Not ended, however often their time runs out."""

@@ -6,12 +6,15 @@ from protocol import gbt26865
 from protocol.c37118.common import FrameError
 from protocol.clock import Now
 from protocol.gbt26865.configuration import ConfigurationFrame
-from protocol.gbt26865.events import Event
+from protocol.gbt26865.events import Event, Refused
 from protocol.gbt26865.settings import MasterSettings, Pipe
+from protocol.gbt26865.states import State
 from protocol.messages import Spectrum
 from protocol.smd.codec import compile_codecs
 from protocol.smd.frames import spectrum_of
 from protocol.smd.table import Kind, Layouts
+
+NO_SPECTRA = "spectra of an SMD, which its `kind` in the site file has not; correct `protocol` and `kind`"
 
 
 class Master(gbt26865.Master):
@@ -29,21 +32,33 @@ class Master(gbt26865.Master):
         it is configured to."""
         self._kind = kind
         if self.cfg is not None:
+            super()._adopt(self.cfg)
             self._fit(self.cfg)
 
     def accepts(self, frame: bytes) -> bool:
         """Whether a frame is one with rows, of the configuration in force."""
-        spectrum = spectrum_of(frame, self._layouts)
-        if spectrum is Spectrum.NONE:
+        spectrum = self._spectrum(frame)
+        if not spectrum:
             return super().accepts(frame)
-        size, lead = self._spectra.get(spectrum, (0, b"")) if spectrum else (0, b"")
+        size, lead = self._spectra.get(spectrum, (0, b""))
         return len(frame) == size and frame.startswith(lead)
 
     def receive(self, frame: bytes, now: Now, pipe: Pipe = Pipe.MANAGEMENT) -> list[Event]:
         """A frame with a good check word that `accepts` declined."""
-        if spectrum_of(frame, self._layouts) is not None:
+        spectrum = self._spectrum(frame)
+        if spectrum and spectrum not in self._spectra and self.state is State.RUNNING:
+            return [Refused(frame, NO_SPECTRA)]
+        if spectrum is not None:
             return self._misfit(frame, now)
         return super().receive(frame, now, pipe)
+
+    def _spectrum(self, frame: bytes) -> Spectrum | None:
+        """As `spectrum_of`; frames of a device that is no SMD have no flag in their body."""
+        flagged = self._kind is not None or self._layouts.seconds
+        return spectrum_of(frame, self._layouts) if flagged else None
+
+    def _size_of(self, cfg: ConfigurationFrame) -> int:
+        return super()._size_of(cfg) + (self._layouts.head.behind_fracsec if self._kind is not None else 0)
 
     def _adopt(self, cfg: ConfigurationFrame) -> None:
         super()._adopt(cfg)

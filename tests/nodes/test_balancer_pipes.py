@@ -165,3 +165,23 @@ def test_who_says_another_idcode_than_the_site_file_is_refused(bench: Bench, rec
     assert one.links[id_]["pipe"] == "whole"
     (said,) = one.identify(id_, int.from_bytes(b"ANOTHER1", "big"))
     assert said["reason"] == "Hub at 127.0.0.1: says ANOTHER1, the site file 0GX00GP1"
+
+
+def test_a_data_pipe_may_call_where_ipv6_is_listened_on(bench: Bench, receive: Receive, listener) -> None:
+    """The kernel calls an IPv4 caller ::ffff:127.0.0.2 there; we dialled 127.0.0.2. One receiver has both."""
+    management = socket.create_server(("127.0.0.2", 0))
+    management.setblocking(False)
+    bench.open.append(management)
+    link = {"tcp": f"127.0.0.2:{management.getsockname()[1]}", "data": "dials_in"}
+    site = {"unknown": "refuse", "devices": [substation(**link)]}
+    bench.start(site, ("r.1", "r.2"), listen_gbt26865="[::]:0")
+    one, other = receive("r.1"), receive("r.2")
+    accepted(bench, management)
+    port = bench.door(1).address()[1]
+    for source in ("127.0.0.2", "127.0.0.3"):
+        bench.open.append(socket.create_connection(("127.0.0.1", port), 10, source_address=(source, 0)))
+        bench.turn()
+    one.hear(), other.hear()
+    assert [each["peer"][0] for each in one.links.values()] == ["127.0.0.2", "::ffff:127.0.0.2"]
+    assert not other.links
+    assert bench.counter("refused") == 1

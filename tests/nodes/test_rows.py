@@ -5,6 +5,7 @@ import pytest
 
 from algorithms.plausibility import Plausible
 from nodes._rows import CORRUPT, RECEIVED, REFUSED, Books, Rows
+from nodes._state import SOURCES
 from protocol import smd
 from protocol.c37118 import Analog, ConfigurationFrame, Phasor, Station, StationRows, compile_codec, encode_data
 from protocol.clock import SECOND, Now
@@ -139,11 +140,12 @@ def test_spectra_go_to_tables_of_their_own_with_numbers_of_their_own():
     sent = codec.bank().encode(
         [StationRows(np.zeros(2, np.uint16), values, np.zeros((2, 0), np.uint16))], [1000, 1001], [0, 0]
     )
-    rows.configure(4, codec)
-    rows.add(4, sent)
+    source = 4 + Spectrum.HARMONICS * SOURCES
+    rows.configure(source, codec)
+    rows.add(source, sent)
     [(message, links)] = list(rows.columns(NOW))
     assert message.table == Table(1, 4, 0, 0, orders=49).key
-    np.testing.assert_array_equal(links, [4, 4])
+    np.testing.assert_array_equal(links, [source, source])
     np.testing.assert_array_equal(message.device, [spectrum_number(device_number(4, 0), Spectrum.HARMONICS)] * 2)
     np.testing.assert_allclose(message.values[:, 2], 20.0, atol=2.0)
     np.testing.assert_array_equal(books.counts[:, RECEIVED], [2])

@@ -110,3 +110,18 @@ def test_one_address_may_have_devices_of_several_certificates(tmp_path: Path) ->
     path.write_text("station: x\ndevices:\n" + entry.format("A", 1, "a") + entry.format("B", 2, "a"))
     with pytest.raises(Faulty, match="identity"):
         _site.load(path)
+
+
+def test_data_of_v2_that_dial_us_come_from_an_address_for_each(tmp_path: Path) -> None:
+    path = tmp_path / "site.yaml"
+    entry = "  - {{name: {0}, number: {1}, protocol: {2}, link: {{tcp: '10.0.0.1:700{1}', data: {3}}}}}\n"
+
+    def written(*devices: tuple[str, str]) -> Path:
+        lines = (entry.format("AB"[k], k + 1, *each) for k, each in enumerate(devices))
+        path.write_text("station: x\ndevices:\n" + "".join(lines))
+        return path
+
+    for fine in (("gbt26865", "dials_in"), ("qgdw131", "'10.0.0.1:8000'")):
+        assert len(_site.load(written(("qgdw131", "dials_in"), fine)).devices) == 2
+    with pytest.raises(Faulty, match=r"all that tells whose DATA of qgdw131 are that dial us.* own address"):
+        _site.load(written(("qgdw131", "dials_in"), ("qgdw131", "dials_in")))

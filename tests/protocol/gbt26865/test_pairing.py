@@ -13,11 +13,13 @@ def v3(identity: bytes) -> bytes:
     return byhand.data(3, byhand.integers(), identity=identity)
 
 
-def test_v3_is_paired_by_identity_wherever_it_comes_from() -> None:
+def test_v3_is_paired_by_identity_among_those_of_its_address() -> None:
     pairs = Pairing()
     pairs.management("a", "10.0.0.1", b"0GX00GP1")
     pairs.management("b", "10.0.0.1", b"0GX00GP2")
-    assert pairs.data("x", "10.9.9.9", v3(b"0GX00GP2"), 0) == "b"
+    pairs.management("c", "10.0.0.3", b"0GX00GP2")
+    assert pairs.data("x", "10.0.0.1", v3(b"0GX00GP2"), 0) == "b"
+    assert pairs.data("stranger", "10.9.9.9", v3(b"0GX00GP2"), 0) is None
     assert pairs.data("y", "10.0.0.1", v3(b"0GX00GP1"), 0) == "a"
     assert pairs.data("z", "10.0.0.1", v3(b"nobody .."), 0) is None
 
@@ -39,6 +41,27 @@ def test_of_two_v2_behind_one_address_it_is_not_guessed() -> None:
     pairs.closed("b")
     assert pairs.paired() == [("x", "a")]
     assert pairs.paired() == []
+
+
+def test_v2_data_are_not_of_a_v3_substation() -> None:
+    pairs = Pairing()
+    pairs.management("a", "10.0.0.1", b"0GX00GP1", version=3)
+    assert pairs.data("x", "10.0.0.1", V2_DATA, 0) is None
+    pairs.management("b", "10.0.0.1", b"0GX00GP2", version=2)
+    assert pairs.data("x", "10.0.0.1", V2_DATA, 0) == "b"
+
+
+def test_who_has_its_pipe_already_is_not_in_the_way_of_another() -> None:
+    pairs = Pairing()
+    pairs.belongs("x", "a")
+    pairs.management("a", "10.0.0.1")
+    pairs.management("b", "10.0.0.1")
+    assert pairs.data("y", "10.0.0.1", V2_DATA, 0) == "b"
+    pairs.closed("y")
+    assert pairs.data("z", "10.0.0.1", V2_DATA, 0) == "b"
+    pairs.closed("a")
+    pairs.management("a", "10.0.0.1")
+    assert pairs.data("w", "10.0.0.1", V2_DATA, 0) == "a", "its data pipe went with it"
 
 
 def test_a_data_pipe_may_come_first_and_waits_so_long() -> None:
