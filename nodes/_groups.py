@@ -41,19 +41,19 @@ class Groups:
         """What a device's rows mean now."""
         device, before = telling.known.device, self._keys.get(telling.known.device)
         self._tellings[device] = telling
-        self._numbers.setdefault(telling.known.link, split_device(device)[0])
-        self._keys[device] = key = self._key(telling.known)
+        self._numbers.setdefault(telling.link, split_device(device)[0])
+        self._keys[device] = key = self._key(telling)
         self._found.get(before, set()).discard(device)
         self._found.setdefault(key, set()).add(device)
         self._forget({device})
         for changed in {before, key} - {None}:
             self._rebuild(sorted(self._found[changed], key=self._rank))
 
-    def _key(self, known: Configuration) -> Hashable:
+    def _key(self, telling: Telling) -> Hashable:
         """The same for streams of one device; None: it stands alone."""
-        _, station = split_device(known.device)
+        known, (_, station) = telling.known, split_device(telling.known.device)
         if not self._automatic:
-            return (self._links[known.link][0], station) if known.link in self._links else None
+            return (self._links[telling.link][0], station) if telling.link in self._links else None
         identity = known.detail.get("global_id", "")
         if identity.strip("0"):
             return identity, known.table
@@ -80,11 +80,11 @@ class Groups:
             self._make(found)
 
     def _make(self, found: list[int]) -> None:
-        first = self._tellings[found[0]].known
+        first, called = self._tellings[found[0]].known, self._tellings[found[0]].link
         alike = [device for device in found if _alike(self._tellings[device].known, first)]
         name, target = first.link, found[0]
         if not self._automatic:
-            name, _ = self._links[first.link]
+            name, _ = self._links[called]
             link = self._numbers.get(self._first[name])
             target = target if link is None else device_number(link, split_device(target)[1])
         self.members[target] = alike
@@ -94,7 +94,7 @@ class Groups:
             self._odd[device] = f"{self._tellings[device].known.link} has other channels than {first.link}"
 
     def _rank(self, device: int) -> tuple[int, int]:
-        link = self._tellings[device].known.link
+        link = self._tellings[device].link
         return (0 if self._automatic else self._links[link][1]), device
 
     def told(self, device: int) -> Configuration:

@@ -62,7 +62,7 @@ class Shadows:
 
     def note(self, device: int, tellings: Mapping[int, Telling]) -> Iterator[Shadow]:
         """The rows of a device mean something else now; yields the shadows that it casts or has."""
-        link, (number, station) = tellings[device].known.link, split_device(device)
+        link, (number, station) = tellings[device].link, split_device(device)
         self._links[link] = number
         for pair in self._pairs.get(link, ()):
             both = [tellings.get(device_number(self._links.get(each, 0), station)) for each in pair]

@@ -28,6 +28,8 @@ class Telling:
 
     known: Configuration
     """As told."""
+    link: str
+    """What the settings call its link."""
     source: Table
     """Of its rows as they come."""
     corrections: tuple[Correction | None, ...]
@@ -54,7 +56,7 @@ def own_channels(source: Table, told: Table) -> NDArray[np.intp]:
 
 
 def telling(known: Configuration, settings: Treating, names: Sequence[str]) -> Telling:
-    """What the settings make of a device, which they call by one of these names."""
+    """What the settings make of a device, which they call by one of these names; by the first where links are meant."""
     table = Table(*known.table)
     mine = chosen(settings.correct, *names) or {}
     corrections = tuple(chosen(mine, name) for name in known.phasor_channels)
@@ -65,7 +67,7 @@ def telling(known: Configuration, settings: Treating, names: Sequence[str]) -> T
         known, recipe = _derived(known, sets_of(known, chosen(settings.sets, *names)), settings.derive)
     if any(corrections) or recipe != Recipe():
         known = replace(known, version=_version(known, corrections))
-    return Telling(known, table, corrections, recipe)
+    return Telling(known, names[0], table, corrections, recipe)
 
 
 def _version(known: Configuration, corrections: Sequence[Correction | None]) -> int:

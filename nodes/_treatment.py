@@ -27,7 +27,7 @@ from nodes._treatsettings import Correction, Treating
 from nodes._vain import vain
 from nodes._validating import ABSENT, TESTS, Limits, Validator, Watch, limits
 from protocol import clock
-from protocol.messages import FIXED_CHANNELS, Configuration, Table
+from protocol.messages import FIXED_CHANNELS, Configuration, Table, split_device
 
 PLANS = 64
 """Sets of devices of which it is kept how they are treated."""
@@ -63,6 +63,8 @@ class Treatment:
     def __init__(self, settings: Treating, numbers: Mapping[str, int]) -> None:
         """`numbers` of links by the site file."""
         self.settings = settings
+        self._called = {number: name for name, number in numbers.items()}
+        """Link -> its name in the site file when we began, which the settings mean whatever it is called since."""
         self.groups = Groups(settings.redundant, numbers)
         self.shadows = Shadows(settings.fill)
         names = [name for name, on in (("redundant", bool(settings.redundant)), ("filled", bool(settings.fill)),
@@ -237,11 +239,13 @@ class Treatment:
     def alarms(self, monotonic: int) -> list[str]:
         """What a person should look at."""
         if self._vain is None:
-            self._vain = vain(self.settings, list(self._known.values()), self._names)
+            self._vain = vain(self.settings, list(self._known.values()), self._names, self._called.values())
         return [*self.groups.alarms, *self.shadows.alarms, *self._vain, *self._watch.alarms(self.told, monotonic)]
 
     def _names(self, known: Configuration) -> list[str]:
-        return [known.link, known.name, *filter(None, [self.groups.name_of(known.link)])]
+        """What the settings may call a device, its link first."""
+        link = self._called.get(split_device(known.device)[0], known.link)
+        return [link, known.link, known.name, *filter(None, [self.groups.name_of(link)])]
 
 
 def _make_room(plans: dict[Any, Any]) -> None:

@@ -1,8 +1,8 @@
-"""Names in a concentrator's settings that nobody answers to: most often they are misspelt."""
+"""Names in a concentrator's settings that nobody answers to (most often they are misspelt), or not for long."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from nodes._patterns import matches
 from nodes._phases import sets_of
@@ -10,14 +10,31 @@ from nodes._treatsettings import Treating
 from protocol.messages import Configuration
 
 Names = Callable[[Configuration], Sequence[str]]
-"""What a device is called."""
+"""What a device is called: its link as the settings mean it, as the site file has it now, then other names."""
 
 
-def vain(settings: Treating, known: Sequence[Configuration], names: Names) -> list[str]:
-    """A sentence for each, once somebody is known; `known` as the devices say it themselves."""
+def vain(settings: Treating, known: Sequence[Configuration], names: Names, site: Collection[str]) -> list[str]:
+    """A sentence for each, once somebody is known; `known` as the devices say it themselves, `site`: links of the site
+    file when we began."""
     if not known:
         return []
-    return [*_corrections(settings, known, names), *_channels(settings, known), *_sets(settings, known, names)]
+    return [
+        *_links(settings, known, names, site), *_corrections(settings, known, names), *_channels(settings, known),
+        *_sets(settings, known, names),
+    ]  # fmt: skip
+
+
+def _links(settings: Treating, known: Sequence[Configuration], names: Names, site: Collection[str]) -> Iterator[str]:
+    """Of `redundant` and `fill`; and names that the site file has no more: they count until we end."""
+    called = {link: now for link, now, *_ in map(names, known)}
+    wanted = {link: where[0] for where, link in settings.links}
+    for link, setting in wanted.items():
+        if link not in called and link not in site:
+            yield f"{setting}: no device of the site file is called {link!r}"
+    patterns = [*wanted, *settings.correct, *settings.sets]
+    for link, now in called.items():
+        if link != now and matches([link], patterns) and not matches([now], patterns):
+            yield f"{link!r} is called {now!r} in the site file now: call it so in this concentrator's settings, too"
 
 
 def _of(table: Mapping[str, object], pattern: str, known: Sequence[Configuration], names: Names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -332,3 +333,36 @@ def told_rows(bench: Bench) -> dict[tuple[int, int], bytes]:
         for m, device in enumerate(word.device)
         if word.present[k, m]
     }
+
+
+def test_a_link_that_the_site_file_calls_otherwise_stays_in_its_group():
+    """Settings mean the names of the site file that was in force when the concentrator began."""
+    bench = Bench(hub(1), hub(2), hub(3), **PAIR)
+    bench.send(0, {MAIN: row(50.1), BACKUP: row(50.2), OTHER: row(50.3)})
+    assert bench.node.health(START)["alarms"] == []
+    bench.give(replace(hub(1), link="main", version=2), later(PERIOD))
+    [word] = bench.send(PERIOD, {MAIN: row(50.1), BACKUP: row(50.2), OTHER: row(50.3)})
+    assert word.device.tolist() == [MAIN, OTHER]
+    assert word.values[0, :, 0].tolist() == pytest.approx([50.1, 50.3])
+    [word] = bench.send(2 * PERIOD, {MAIN: row(50.1, status=0x8000), BACKUP: row(50.2), OTHER: row(50.3)})
+    assert word.values[0, :, 0].tolist() == pytest.approx([50.2, 50.3])
+    assert bench.told(1).link == "Hub"
+    [alarm] = bench.node.health(START)["alarms"]
+    assert alarm == "'link 1' is called 'main' in the site file now: call it so in this concentrator's settings, too"
+
+
+def test_a_link_that_the_site_file_calls_otherwise_still_fills_gaps():
+    bench = Bench(hub(1), hub(2), fill={"link 1": "link 2"}, links=(1, 2))
+    for link in (1, 2):
+        bench.give(replace(hub(link), link=f"new {link}", version=2), later(0))
+    bench.send(0, {MAIN: row(50.1), BACKUP: row(50.2)})
+    bench.send(PERIOD, {BACKUP: row(50.2)})
+    [word] = bench.wait(PERIOD + 200 * MILLISECOND)
+    assert word.device.tolist() == [MAIN, BACKUP]
+    assert word.values[0, :, 0].tolist() == pytest.approx([50.2, 50.2])
+    assert bench.columns(1)["filled"] == 1
+
+
+def test_links_that_the_site_file_has_not_are_named():
+    bench = Bench(hub(1), redundant={"Hub": ["link 1", "spare"]}, fill={"link 1": "link 7"}, links=(1, 7))
+    assert bench.node.health(START)["alarms"] == ["redundant: no device of the site file is called 'spare'"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -311,3 +312,12 @@ def test_settings_that_make_no_sense(wrong):
 def test_nothing_is_treated_unless_it_is_asked_for():
     assert not Settings().treats
     assert Bench(device(1)).node.treatment is None
+
+
+def test_a_device_that_the_site_file_calls_otherwise_is_still_corrected():
+    bench = Bench(device(1), correct={"link 1": {"VA": {"magnitude": 2}}}, links=(1,))
+    bench.give(replace(device(1), link="new", version=2), later(0))
+    [word] = bench.send(0, {ONE: Row(GOOD)})
+    assert word.values[0, 0, 2] == 200
+    [alarm] = bench.node.health(START)["alarms"]
+    assert alarm.startswith("'link 1' is called 'new' in the site file now")
