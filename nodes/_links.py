@@ -7,7 +7,8 @@ counts are owed (`Link.unbooked`); a link that ends unknown leaves them to the c
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -58,10 +59,10 @@ class Links:
         plausible: int,
         rates: Rates,
         configurations: Configurations,
-        raw: Sequence[str] = (),
+        raw: Mapping[str, int | None] = MappingProxyType({}),
     ) -> None:
         """`plausible`: a time this far [ns] off its stream's own recent times is implausible. `raw`: links whose frames
-        are told as they come, by name."""
+        are told as they come, by name, with their numbers if the site file has them."""
         self.writer, self.balancers = writer, balancers
         self.carriers: dict[int, Link] = {}
         """Link number -> the link that carries it now."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictInt, StrictStr, WithJsonSchema, model_validator
@@ -168,6 +169,12 @@ class Settings(Base):
         if (self.ttl != 1 or self.interface) and not any(map(_is_group, self.udp)):
             raise fault("ttl and interface are of multicast groups, and there is none", 'add udp: ["239.1.2.3:4713"]')
         return self
+
+    @property
+    def links(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """(where it stands, name) of every link that must be in the site file."""
+        if self.raw:
+            yield ("raw",), self.raw
 
     def check(self) -> None:
         """Whether its certificates can be used. Raises TlsFault."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -34,17 +34,24 @@ class _Wanted:
 class Passing:
     """See the module. Links are known by number; only C37.118 can be passed on."""
 
-    def __init__(self, node: str, names: Sequence[str]) -> None:
-        """`names`: of the links that are wanted."""
-        self._node, self._names = node, frozenset(names)
+    def __init__(self, node: str, wanted: Mapping[str, int | None]) -> None:
+        """`wanted`: links by name, with their numbers if the site file has them."""
+        self._node, self._names = node, frozenset(wanted)
+        self._called = {number: name for name, number in wanted.items() if number is not None}
+        """Link -> the name that it is wanted by, whatever the site file calls it since."""
         self._wanted: dict[int, _Wanted] = {}
         self._again_at = 0
 
     def configure(self, number: int, name: str, cfg: ConfigurationFrame) -> None:
         """From now on the frames of this link are of this configuration."""
-        if name not in self._names or type(cfg) is not ConfigurationFrame:
+        if name in self._names and self._called.get(number) != name:
+            for former in [link for link, called in self._called.items() if called == name]:
+                del self._called[former]
+                self.forget(former)
+            self._called[number] = name
+        if number not in self._called or type(cfg) is not ConfigurationFrame:
             return
-        wanted = self._wanted.setdefault(number, _Wanted(name, []))
+        wanted = self._wanted.setdefault(number, _Wanted(self._called[number], []))
         wanted.told = repeat_configuration(cfg)
         wanted.frames += wanted.told
 

@@ -138,7 +138,7 @@ class Receiver(Node):
         self.writer = Writer(self.place.name, 0, settings.memory, self.keeper, needed)
         rates = Rates(settings.rate, settings.backlog)
         configurations = Configurations(period(settings.configurations))
-        self.links = Links(self.writer, self.balancers, settings.plausible, rates, configurations, self.place.raw)
+        self.links = Links(self.writer, self.balancers, settings.plausible, rates, configurations, self._raw)
         self.notebook = Notebook(state, self.links) if self.keeper else None
         session = MasterSettings(cfg3=settings.cfg3, wait=settings.answer)
         table = self.place.site.get("smd_table")
@@ -150,6 +150,12 @@ class Receiver(Node):
         self.reading = Reading(*ours, session, settings.noise, spoken)
         self.balancers.holding = self.reading.holding
         self.confirming = Confirming(self.links, self.reading)
+
+    @property
+    def _raw(self) -> dict[str, int | None]:
+        """Links whose frames somebody passes on -> their numbers, if the site file has them."""
+        numbers = {each["name"]: each["number"] for each in self.place.site.get("devices", ())}
+        return {name: numbers.get(name) for name in self.place.raw}
 
     def _remember(self, state: State, now: Now) -> None:
         """What holds for all connections."""

@@ -12,7 +12,7 @@ import pytest
 from nodes._authority import Authority, speaker
 from nodes._network import Host, Network
 from nodes._node import Place
-from protocol.messages import Announce, Durable, Fetch, Gone, Tally, Verdict, Window
+from protocol.messages import Announce, Durable, Fetch, Gone, RawFrames, Tally, Verdict, Window
 
 COLUMN = np.zeros(1, np.int64)
 DEVICE = np.zeros(1, np.uint32)
@@ -40,6 +40,10 @@ def window(trigger: str) -> Window:
     return Window(trigger, 1, 1, DEVICE, 0, 50, ["frequency"], np.zeros((1, 1, 1), "f4"), np.zeros((1, 1), "u1"), 1.0)
 
 
+def frames(node: str) -> RawFrames:
+    return RawFrames(node, 1, "Hub A", np.zeros(0, np.uint32), np.zeros(0, np.uint8))
+
+
 @pytest.mark.parametrize(
     "message",
     [
@@ -52,6 +56,7 @@ def window(trigger: str) -> Window:
         Announce("align", 1, 2, 0),
         Gone("align", 1, 0, 1),
         window("align"),
+        frames("align"),
     ],
     ids=repr,
 )
@@ -76,6 +81,7 @@ def test_those_who_are_wired_to_us_are_heard(message: Any) -> None:
         Announce("prejudge.1", 1, 2, 0),
         Gone("archive", 1, 0, 1),
         window("windows"),
+        frames("archive"),
         "no message at all",
     ],
     ids=repr,
@@ -91,6 +97,9 @@ def test_each_speaks_only_from_its_own_host() -> None:
     assert authority.permits(verdict("prejudge.1"), "b")
     assert not authority.permits(verdict("prejudge.1"), "a")
     assert not authority.permits(tally("align"), "b")
+    assert authority.permits(tally("align/minutes"), "a")
+    assert not authority.permits(tally("align/minutes"), "b")
+    assert not authority.permits(frames("align"), "b")
     assert not authority.permits(Durable("archive", 1, 5), "?")
     assert authority.permits(Durable("archive", 1, 5), "a")
 

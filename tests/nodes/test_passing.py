@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from nodes._node import News, Place
 from nodes._outsettings import Settings
+from nodes._passing import Passing
 from nodes._relay import Relay
 from nodes.publisher import publisher
 from protocol import wire
@@ -129,6 +130,34 @@ def test_a_link_that_ended_is_repeated_no_more(tmp_path: Path) -> None:
     for _ in range(120):
         world.turn()
     assert world.words == []
+
+
+def frames_of(words: list[News]) -> dict[tuple[int, str], list[bytes]]:
+    return {(each.message.link, each.message.name): cut(each.message) for each in words}
+
+
+def test_a_link_that_the_site_file_calls_otherwise_is_passed_on_under_the_name_that_it_is_wanted_by() -> None:
+    passing, now = Passing("receivers.1", {"Hub A": 1}), Now(SECOND, SECOND)
+    cfg, other = configuration(20), configuration(20, phasors=4)
+    passing.configure(2, "Hub B", other)
+    assert list(passing.say(now)) == []
+    passing.configure(1, "Hub North", cfg)
+    list(passing.say(now))
+    passing.configure(1, "Hub North", other)
+    passing.add(1, [told(other)])
+    assert frames_of(list(passing.say(now))) == {(1, "Hub A"): [told(other), told(other)]}
+
+
+def test_a_name_that_goes_to_another_link_is_that_link() -> None:
+    passing, now = Passing("receivers.1", {"Hub A": 1}), Now(SECOND, SECOND)
+    cfg, other = configuration(20), configuration(20, phasors=4)
+    passing.configure(1, "Hub A", cfg)
+    list(passing.say(now))
+    passing.configure(2, "Hub A", other)
+    assert frames_of(list(passing.say(now))) == {(2, "Hub A"): [told(other)]}
+    passing.configure(1, "Hub North", cfg)
+    passing.add(1, [told(cfg)])
+    assert list(passing.say(now)) == []
 
 
 # ── what clients get ────────────────────────────────────────────────────────────────────────────────────────
