@@ -202,8 +202,12 @@ class Extract(Holdings):
         """How the devices were in each minute that begins in [start, end), as concentrators with `statistics` say:
         column of `archive.statistics.FIELDS` to [n], in order. `devices` as for `verdicts`. Raises ArchiveError.
         """
-        found = [STATISTICS.empty(), *self._of(minutes(self.root, self.start, self.end), devices)]
+        found = [STATISTICS.empty(), *self.each_statistics(devices)]
         return {name: np.concatenate([each[name] for each in found]) for name in found[0]}
+
+    def each_statistics(self, devices: Sequence[str] | None = None) -> Iterator[Columns]:
+        """The same, hour by hour."""
+        yield from self._of(minutes(self.root, self.start, self.end), devices)
 
     def _of(self, found: Iterator[Columns], devices: Sequence[str] | None) -> Iterator[Columns]:
         """The rows of some devices."""

@@ -9,7 +9,7 @@ import typer
 from commands._output import AsJson, PipelineFile, print_json
 from nodes._kinds import KINDS
 from nodes._pipeline import Pipeline, load
-from nodes._wiring import NodeSpec
+from nodes._wiring import NodeSpec, listens
 
 
 def register(app: typer.Typer) -> None:
@@ -29,18 +29,14 @@ def draw(pipeline: PipelineFile, as_json: AsJson = False) -> None:
 def edges(pipeline: Pipeline) -> list[tuple[str, str, str]]:
     """(from, to, what goes there) of every wire, in the order of the file."""
     nodes = pipeline.nodes
-    wires = [
-        (source, node.name, _carried(nodes[source].kind, node.kind))
-        for node in nodes.values()
-        for source in node.sources
-    ]
+    wires = [(source, node.name, _carried(nodes[source], node)) for node in nodes.values() for source in node.sources]
     balancers = [node for node in nodes.values() if node.kind == "balancer"]
     feeds = [
         (node.name, balancer.name, "frames")
         for node in nodes.values()
         if KINDS[node.kind].source
         for balancer in balancers
-        if _dials(node, balancer)
+        if _dials(node, balancer) or _is_dialled(node, pipeline)
     ]
     return feeds + wires
 
@@ -70,17 +66,24 @@ def _id(name: str) -> str:
     return f"{name}_"
 
 
-def _carried(source: str, reader: str) -> str:
-    """What a kind tells another."""
+def _carried(source: NodeSpec, reader: NodeSpec) -> str:
+    """What a node tells another."""
     special = {("trigger", "detector"): "windows", ("concentrator", "archiver"): "statistics"}
-    if (source, reader) in special:
-        return special[source, reader]
-    return {"balancer": "connections", "receiver": "rows", "concentrator": "slots"}.get(source, "verdicts")
+    if (source.kind, reader.kind) in special:
+        return special[source.kind, reader.kind]
+    rows = "frames" if reader.raw else "rows"
+    return {"balancer": "connections", "receiver": rows, "concentrator": "slots"}.get(source.kind, "verdicts")
 
 
 def _dials(node: NodeSpec, balancer: NodeSpec) -> bool:
-    theirs, ours = getattr(node.settings, "to", None), getattr(balancer.settings, "listen", None)
-    return theirs is not None and ours is not None and theirs.port == ours.port
+    to = getattr(node.settings, "to", None)
+    return to is not None and any(listen.port == to.port for _, listen in listens(balancer))
+
+
+def _is_dialled(node: NodeSpec, pipeline: Pipeline) -> bool:
+    """Whether the site file has a device where the first one of a node listens."""
+    listen = getattr(node.settings, "listen", None)
+    return listen is not None and any(device.link.tcp == listen for device in pipeline.site.devices)
 
 
 def _entry(node: NodeSpec) -> dict[str, object]:

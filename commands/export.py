@@ -50,13 +50,13 @@ def export(
     from archive.reading import open_archive
     from archive.statistics import FIELDS
 
+    if verdicts and statistics:
+        raise typer.BadParameter("--verdicts and --statistics are two tables: ask for one", param_hint="--statistics")
     with refusals(), open_archive(directory, start, end) as found:
-        if verdicts or statistics:
-            _write(
-                VERDICT_FIELDS if verdicts else FIELDS,
-                found.each_verdicts(device) if verdicts else [found.statistics(device)],
-            )
-            return
+        if verdicts:
+            return _write(VERDICT_FIELDS, found.each_verdicts(device))
+        if statistics:
+            return _write(FIELDS, found.each_statistics(device))
         found.check_devices(device or [])
         aside = found.has_aside(device)
         longrows.write_header(sys.stdout, aside)

@@ -130,6 +130,15 @@ def test_draws_every_wire() -> None:
         assert line in output
 
 
+def test_draws_devices_of_every_protocol_and_frames_that_are_passed_on() -> None:
+    code, output = run("draw", str(ROOT / "pipelines" / "mixed.yaml"))
+    assert code == 0
+    for feed in ("pmus", "backups", "older", "hubs", "plants", "controls", "loads"):
+        assert f"{feed}_ -->|frames| front_" in output
+    assert "receivers_ -->|frames| relay_" in output
+    assert "align_ -->|statistics| archive_" in output
+
+
 @pytest.mark.parametrize(
     ("words", "path"), [((), "pipelines/schema.json"), (("--site",), "config/schema.json")], ids=["pipeline", "site"]
 )

@@ -112,6 +112,12 @@ def test_statistics_as_csv(filled: Path) -> None:
     assert [row["start"] for row in some] == [str(makers.T0 + 60 * SECOND)]
 
 
+def test_two_tables_at_once_are_refused(filled: Path) -> None:
+    result = syms("export", filled, "--statistics", "--verdicts")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "two tables" in result.stderr
+
+
 def test_verdicts_as_csv(filled: Path) -> None:
     archive = Archive(filled)
     for number, link in enumerate([1, 2, 1]):
