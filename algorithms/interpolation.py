@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from algorithms.polar import wrapped
+
 I8 = NDArray[np.int64]
 F8 = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -42,12 +44,6 @@ def interpolate(time: I8, values: NDArray[np.floating[Any]], angles: Bools, at: 
     found[exact] = low[exact]
     found[~(exact | between)] = np.nan
     return found
-
-
-def wrapped(degrees: F8) -> F8:
-    """Angles of any number of turns as -180..180 degrees; those that are so already stay as they are."""
-    with np.errstate(invalid="ignore"):
-        return np.where(np.abs(degrees) > 180.0, (degrees + 180.0) % 360.0 - 180.0, degrees)
 
 
 def previous(time: I8, at: I8, limit: int) -> I8:

@@ -23,5 +23,6 @@ def polar(phasor: C16) -> NDArray[np.float64]:
 
 
 def wrapped(angle: NDArray[Any]) -> NDArray[Any]:
-    """Angles [degrees] turned to above -180 … 180."""
-    return 180 - (180 - angle) % 360
+    """Angles [degrees] of any number of turns as above -180 … 180; those that are so already stay the same bits."""
+    with np.errstate(invalid="ignore"):  # of what is infinite
+        return np.where((angle > -180) & (angle <= 180), angle, 180 - (180 - angle) % 360)

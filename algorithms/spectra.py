@@ -19,6 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from algorithms.polar import wrapped
+
 F8 = NDArray[np.float64]
 
 SHARE = 0.02
@@ -121,8 +123,3 @@ def hann(bins: F8) -> F8:
     near = np.isclose(np.abs(bins), 1.0, rtol=0.0, atol=1e-9)
     below = np.where(near, 1.0, 1.0 - bins * bins)
     return np.where(near, 0.5, np.sinc(bins) / below)
-
-
-def wrapped(degrees: F8) -> F8:
-    """Angles in (-180, 180]."""
-    return 180.0 - np.mod(180.0 - degrees, 360.0)

@@ -9,10 +9,7 @@ from typing import NamedTuple
 
 from archive.folder import ArchiveError
 from archive.groups import labels
-from protocol.messages import Configuration, Spectrum, Table, spectrum_number
-
-SUFFIX = {Spectrum.NONE: "", Spectrum.HARMONICS: " harmonics", Spectrum.INTERHARMONICS: " inter-harmonics"}
-"""What the name of a station's spectrum has behind that of the station."""
+from protocol.messages import SPECTRUM_NAMES, Configuration, Spectrum, Table, spectrum_number
 
 
 class Key(NamedTuple):
@@ -31,7 +28,7 @@ class Key(NamedTuple):
     @property
     def station_name(self) -> str:
         """Name of the station itself."""
-        return self.name.removesuffix(SUFFIX[self.spectrum])
+        return self.name.removesuffix(SPECTRUM_NAMES[self.spectrum]).removesuffix(" ") if self.spectrum else self.name
 
 
 def key_of(each: Configuration) -> Key:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from algorithms.polar import wrapped
 from algorithms.simulation import Samples
 from protocol.c37118 import Analog, ConfigurationFrame, Digital, Phasor, Station, StationRows
 from protocol.messages import FIXED_CHANNELS
@@ -121,11 +122,7 @@ def _station_rows(
         current = group % 2
         unit = CURRENT * samples.current[k, mine] if current else VOLTAGE * samples.voltage[k, mine]
         values[:, FIXED_CHANNELS + 2 * number] = unit
-        values[:, FIXED_CHANNELS + 2 * number + 1] = _wrapped(angle - 120.0 * phase - LAG * current)
+        values[:, FIXED_CHANNELS + 2 * number + 1] = wrapped(angle - 120.0 * phase - LAG * current)
     values[:, end:] = 100.0 * samples.voltage[k, mine, None] * np.arange(1, shape.analogs + 1)
     digital = np.full((len(angle), shape.digitals), slot & 1, np.uint16)
     return StationRows(status, values, digital)
-
-
-def _wrapped(degrees: NDArray[np.float64]) -> NDArray[np.float64]:
-    return 180.0 - np.mod(180.0 - degrees, 360.0)

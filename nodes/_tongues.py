@@ -7,10 +7,10 @@ does: the session says what is asked and told, codecs decode DATA, configuration
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from nodes._patterns import matches
 from protocol import c37118, gbt26865, smd
 from protocol.c37118 import Codec, ConfigurationFrame, FrameType, frame_type, session
 from protocol.c37118.common import CONFIGURATIONS
@@ -186,7 +186,7 @@ def selected(download: dict[str, Any]) -> Select:
 
     def keep(station: gbt26865.Station, channel: Channel) -> bool:
         names = channel.labels if isinstance(channel, gbt26865.Digital) else [channel.name]
-        return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
+        return matches(names, patterns)
 
     return lambda capability: gbt26865.choose(capability, keep, download["period"])
 

@@ -72,6 +72,10 @@ def spectrum_number(device: int, spectrum: Spectrum) -> int:
     return device + spectrum * STATIONS_PER_SPECTRUM
 
 
+SPECTRUM_NAMES = {Spectrum.NONE: "", Spectrum.HARMONICS: "harmonics", Spectrum.INTERHARMONICS: "inter-harmonics"}
+"""What stands behind the name of a station in that of its spectrum."""
+
+
 class Table(NamedTuple):
     """What the rows of one table have in common."""
 
@@ -451,7 +455,7 @@ class RawFrames:
     """The receiver's process name."""
     link: Number2
     name: str
-    """Name of the link in the site file, or as admitted."""
+    """Name of the link in the site file, or as admitted: the one that it is wanted by, if it has another one now."""
     sizes: Annotated[U4, "n"]
     """[n] bytes of each frame."""
     frames: Annotated[U1, "b"]

@@ -13,10 +13,10 @@ import numpy as np
 
 from archive.disk import Disk
 from archive.reading import open_archive
-from archive.stations import SUFFIX
 from archive.statistics import COUNTS, FREQUENCIES, LATENCIES
 from protocol.clock import SECOND, Now, slot_time
 from protocol.messages import (
+    SPECTRUM_NAMES,
     Configuration,
     Measurements,
     Minutes,
@@ -66,7 +66,7 @@ def measurements(links: Any, times: Any, table: Table = SMALL, seed: int = 0, as
 def spectrum(of: Configuration, table: Table, components: Sequence[float], **more: Any) -> Configuration:
     """The configuration of a station's harmonics or inter-harmonics."""
     link, _ = split_device(of.device)
-    told = {"device": spectrum_number(of.device, table.spectrum), "name": of.name + SUFFIX[table.spectrum]}
+    told = {"device": spectrum_number(of.device, table.spectrum), "name": f"{of.name} {SPECTRUM_NAMES[table.spectrum]}"}
     return configuration(link, table, **{"components": [float(each) for each in components]} | told | more)
 
 

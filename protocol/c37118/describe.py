@@ -29,8 +29,6 @@ def configurations(
     latitude: float = math.nan,
     longitude: float = math.nan,
     elevation: float = math.nan,
-    node: str = "",
-    epoch: int = 0,
 ) -> list[Configuration]:
     """One message per station, in order. Coordinates given (those of the site file) win over CFG-3's."""
 
@@ -39,8 +37,6 @@ def configurations(
 
     return [
         Configuration(
-            node=node,
-            epoch=epoch,
             device=device_number(link, position),
             version=version,
             link=link_name,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Any
 
@@ -17,15 +16,9 @@ def configurations(
     link: int,
     link_name: str,
     version: int,
-    *,
-    region: str = "",
-    latitude: float = math.nan,
-    longitude: float = math.nan,
-    elevation: float = math.nan,
-    node: str = "",
-    epoch: int = 0,
+    **place: Any,
 ) -> list[Configuration]:
-    """One message per station, in order, with protocol `gbt26865`.
+    """One message per station, in order, with protocol `gbt26865`; `place` as of `c37118.configurations`.
 
     The protocol has no IDCODEs of 16 bits: `stream` and `station` are 0 in all of them, and it would be wrong to take
     devices for one another because these are the same. Who it is stands in `link` (a name in the site file or, for want
@@ -37,12 +30,7 @@ def configurations(
         link,
         link_name or identity_text(whose(cfg)),
         version,
-        region=region,
-        latitude=latitude,
-        longitude=longitude,
-        elevation=elevation,
-        node=node,
-        epoch=epoch,
+        **place,
     )
     return [
         replace(

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Any
 
 from protocol import gbt26865
 from protocol.gbt26865.configuration import ConfigurationFrame, Station
-from protocol.messages import Configuration, Spectrum, spectrum_number
+from protocol.messages import SPECTRUM_NAMES, Configuration, Spectrum, spectrum_number
 from protocol.smd.blocks import Block
 from protocol.smd.codec import chosen, table_of
 from protocol.smd.table import Harmonics, Interharmonics, Kind, Layouts
-
-NAMES = {Spectrum.HARMONICS: "harmonics", Spectrum.INTERHARMONICS: "inter-harmonics"}
-"""Behind the name of the station."""
 
 
 def configurations(
@@ -24,13 +20,7 @@ def configurations(
     link: int,
     link_name: str,
     version: int,
-    *,
-    region: str = "",
-    latitude: float = math.nan,
-    longitude: float = math.nan,
-    elevation: float = math.nan,
-    node: str = "",
-    epoch: int = 0,
+    **place: Any,
 ) -> list[Configuration]:
     """All stations' fundamentals in order, then all their harmonics, then inter-harmonics, with protocol `smd`.
 
@@ -41,12 +31,7 @@ def configurations(
         link,
         link_name,
         version,
-        region=region,
-        latitude=latitude,
-        longitude=longitude,
-        elevation=elevation,
-        node=node,
-        epoch=epoch,
+        **place,
     )
     device = layouts.kinds[kind]
     common = {"kind": str(kind), "provisional": layouts.provisional}
@@ -67,7 +52,7 @@ def _spectral(
     detail: dict[str, Any] = {
         name: each for name, each in plain.detail.items() if name not in ("analog_scales", "band_hz")
     }
-    detail |= {"spectrum": NAMES[spectrum], "phasor_scales": [station.phasors[each].scale for each in phasors]}
+    detail |= {"spectrum": SPECTRUM_NAMES[spectrum], "phasor_scales": [station.phasors[each].scale for each in phasors]}
     if not isinstance(block.numbers, str):
         detail["numbers"] = block.numbers.model_dump()
     if isinstance(told, Interharmonics):
@@ -75,7 +60,7 @@ def _spectral(
     return replace(
         plain,
         device=spectrum_number(plain.device, spectrum),
-        name=f"{plain.name} {NAMES[spectrum]}",
+        name=f"{plain.name} {SPECTRUM_NAMES[spectrum]}",
         table=table_of(station, spectrum, told).key,
         phasors=[plain.phasors[each] for each in phasors],
         phasor_units=[plain.phasor_units[each] for each in phasors],

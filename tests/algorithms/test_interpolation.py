@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from algorithms.interpolation import interpolate, mean, nearest, previous, wrapped
+from algorithms.interpolation import interpolate, mean, nearest, previous
+from algorithms.polar import wrapped
 
 MS = 1_000_000
 PLAIN, ANGLE = np.array([False]), np.array([True])
@@ -107,11 +108,6 @@ def test_no_samples_and_one():
 def test_what_is_infinite_stays_where_it_is():
     found = interpolate(i8(0, 10, 20), column(1, np.inf, 3), PLAIN, i8(0, 10, 20), 10)
     assert found[:, 0].tolist() == [1, np.inf, 3]
-
-
-@pytest.mark.parametrize(("degrees", "expected"), [(180, 180), (-180, -180), (181, -179), (-541, 179), (720, 0)])
-def test_wrapped(degrees, expected):
-    assert wrapped(np.array([float(degrees)])).tolist() == [expected]
 
 
 @given(steps, instants, st.integers(0, 60))
