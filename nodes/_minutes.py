@@ -168,6 +168,10 @@ class Statistics:
         """Answer it."""
         return self.writer.commit(self.writer.receive(message, now), now)
 
+    def wake_at(self) -> int | None:
+        """At once when a minute is over: until it is said nobody else has it."""
+        return 0 if self._due else self.writer.wake_at()
+
     def wake(self, now: Now) -> list[Action]:
         """Say the minutes that are over, and where the stream stands."""
         return self.writer.commit(self._say(now), now)

@@ -140,7 +140,7 @@ class Concentrator(Node):
         )
         due = [self.writer.wake_at(), self.reader.wake_at(), *work]
         if self.statistics:
-            due.append(self.statistics.writer.wake_at())
+            due.append(self.statistics.wake_at())
         return min((at for at in due if at is not None), default=None)
 
     def wake(self, now: Now) -> Iterator[Action]:
@@ -163,6 +163,7 @@ class Concentrator(Node):
         if self._mark:
             self._mark.close()
         if self.statistics:
+            yield from self.statistics.wake(now)
             self.statistics.close()
 
     def _pass(self, now: Now) -> Iterator[Action]:

@@ -154,6 +154,22 @@ def test_it_goes_to_archivers_alone_as_a_stream_of_its_own():
     assert [type(letter.message) for letter in made.letters] == [Configuration]
 
 
+def test_a_minute_that_is_over_waits_for_nobody(tmp_path: Path):
+    """Rows of the next one end it; until it is said it would be lost with the process."""
+    made = bench(journal=tmp_path / "align")
+    for k in range(FIRST // SECOND):
+        made.wait(k * SECOND)
+    made.send(FIRST, {ONE: Row([50.0, 0.0, 1.0, 2.0])})
+    assert not minutes(made)
+    assert made.node.wake_at() == 0
+    made.note(made.node.stop(later(FIRST + 11 * MILLISECOND)))
+    [word] = minutes(made)
+    assert word.start == START.utc // MINUTE * MINUTE
+    again = bench(journal=tmp_path / "align", start=later(FIRST + SECOND))
+    again.note(again.node.receive(Fetch("archive", word.epoch, 0, 1), later(FIRST + SECOND)))
+    assert [each.start for each in minutes(again)] == [word.start]
+
+
 def test_a_minute_that_was_said_outlives_its_process(tmp_path: Path):
     made = bench(journal=tmp_path / "align")
     for k in range(0, FIRST // SECOND + 2):
