@@ -22,7 +22,7 @@ from typing import Any
 
 from archive.events import list_events
 from archive.finish import finish_all
-from archive.journal import Journal
+from archive.journal import Journal, Word
 from archive.reading import open_archive
 from archive.writer import Archive
 from commands._orphans import lock_holders
@@ -44,12 +44,15 @@ LINK = 32_768
 def wiring(folder: Path) -> dict[str, Any]:
     return {
         "devices": {"kind": "simulator", "to": "front", "devices": 2, "phasors": 1, "rate": "10/s"},
+        "substation": {"kind": "simulator", "to": "front", "protocol": "gbt26865", "devices": 1,
+                       "rate": "5/s"},
         "front": {"kind": "balancer", "listen": f"127.0.0.1:{free_port()}",
+                  "listen_gbt26865": f"127.0.0.1:{free_port()}",
                   "registry": str(folder / "registry.json")},
         "receivers": {"kind": "receiver", "from": "front"},
-        "archive": {"kind": "archiver", "from": ["receivers", "windows"], "path": str(folder / "data"),
+        "archive": {"kind": "archiver", "from": ["receivers", "windows", "align"], "path": str(folder / "data"),
                     "part": "8 kB"},
-        "align": {"kind": "concentrator", "from": "receivers", "wait": "200 ms"},
+        "align": {"kind": "concentrator", "from": "receivers", "wait": "200 ms", "statistics": True},
         "windows": {"kind": "trigger", "from": "align", "window": "5 s", "every": "5 s",
                     "dead_letters": str(folder / "dead-letters")},
         "judge": {"kind": "detector", "from": "windows"},
@@ -63,7 +66,7 @@ def make(target: Path) -> None:
     folder.mkdir()
     heard: list[Verdict] = []
     with PrivateStation(wiring(folder), SITE, (Health.TAG, Verdict.TAG), heard.append) as station:  # type: ignore[attr-defined]
-        assert station.wait(lambda board: len(heard) >= 2, 60.0)
+        assert station.wait(lambda board: len(heard) >= 2 and board.total("archiver", "statistics") >= 3, 90.0)
         station.listen(1.5)
         pids = lock_holders(station.pipeline.run)
         os.kill(int(Path(station.pipeline.run, "supervisord.pid").read_text()), signal.SIGKILL)
@@ -102,6 +105,7 @@ def read(folder: Path) -> dict[str, Any]:
         "data": _archive(folder / "data"), "finished": _archive(folder / "finished"),
         "receiver": _receiver(folder / "journal" / "receivers"), "trigger": _trigger(folder / "journal" / "windows"),
         "mark": _mark(folder / "journal" / "align"), "registry": _registry(folder / "registry.json"),
+        **_minutes(folder / "journal" / "align" / "minutes"),
     }  # fmt: skip
 
 
@@ -109,9 +113,11 @@ def _archive(root: Path) -> dict[str, Any]:
     rows = sorted((int(device), time, body.hex(), aside, count) for (device, time, body, aside), count
                   in held_rows(root).items())  # fmt: skip
     with open_archive(root) as found:
-        verdicts = found.verdicts()
+        verdicts, statistics = found.verdicts(), found.statistics()
         names = sorted(each.name for held in found.configurations.values() for each in held)
+    minutes = zip(*(statistics[name].tolist() for name in ("start", "device", "received")), strict=True)
     return {
+        **({"statistics": [list(each) for each in minutes]} if len(statistics["start"]) else {}),
         "rows": len(rows), "digest": hashlib.sha256(json.dumps(rows).encode()).hexdigest(), "names": names,
         "verdicts": sorted(int(start) for start in verdicts["start"]), "events": len(list_events(root)),
     }  # fmt: skip
@@ -141,6 +147,15 @@ def _mark(folder: Path) -> dict[str, Any]:
     mark = Mark(folder)
     mark.close()
     return {writer: list(at) for writer, at in mark.standing.items()}
+
+
+def _minutes(folder: Path) -> dict[str, Any]:
+    """What the journal of a stream of statistics holds; releases up to archives of format 4 had none."""
+    if not folder.exists():
+        return {}
+    with closing(Journal(folder)) as journal:
+        words = sum(isinstance(each, Word) for each in journal.records())
+        return {"minutes": {"epochs": [list(each) for each in journal.epochs], "words": words}}
 
 
 def _registry(path: Path) -> list[Any]:

@@ -40,9 +40,19 @@ def last(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("packed", KEPT, ids=lambda path: path.name)
 def test_what_a_release_left_is_read(packed: Path, tmp_path: Path) -> None:
-    """Archive, finished file, event, receiver's and trigger's journal, concentrator's mark, registry."""
+    """Archive, finished file, event, receiver's and trigger's journal, concentrator's mark and minutes, registry."""
     folder = unpacked(packed, tmp_path)
     assert golden.read(folder) == json.loads((folder / "expected.json").read_text())
+
+
+def test_the_last_one_has_what_came_last(last: Path) -> None:
+    """Statistics, spectra, a substation; else nobody would see that a later release reads them no more."""
+    found = golden.read(last)
+    assert found["data"]["statistics"]
+    assert found["minutes"]["words"]
+    assert any(name.endswith(" harmonics") for name in found["finished"]["names"])
+    with open_archive(last / "data") as archive:
+        assert "gbt26865" in {each.protocol for held in archive.configurations.values() for each in held}
 
 
 @pytest.mark.parametrize("packed", KEPT, ids=lambda path: path.name)
@@ -99,7 +109,7 @@ def test_a_newer_part_is_not_written_to(last: Path) -> None:
     path = newer(sorted((last / "data" / "live").glob("*/rate10*"))[0])
     archive = Archive(last / "data")
     [(writer, epoch)] = [each for each in archive.standing() if each[0] == "receivers"]
-    known = archive.register.all[0]
+    known = next(each for each in archive.register.all if Table(*each.table).rate == 10)
     start = int(h5py.File(path, "r", locking=False).attrs["start"])
     word = measurements([known.device >> 16], grid(599, 1, 10, start), Table(*known.table), node=writer, epoch=epoch,
                         number=archive.standing()[writer, epoch])  # fmt: skip
