@@ -115,7 +115,7 @@ class Pipes:
             del self._undecided[way.slot]
             return None
         address = str(plain(way.handed.peer[0]))
-        found = self._links.pairing.data(way.slot, address, frame, now.monotonic)
+        found = self._links.pairing.data(way.slot, address, frame)
         until = self._undecided[way.slot] or now.monotonic + PATIENCE
         self._undecided[way.slot] = until
         if not found and now.monotonic >= until:

@@ -195,6 +195,6 @@ class MainStation:
             if session.ended:
                 continue
             self.pairing.management(session, session.management.peer[0], session.master.identity)
-        owner = self.pairing.data(pipe, pipe.peer[0], frame, self.now.monotonic)
+        owner = self.pairing.data(pipe, pipe.peer[0], frame)
         assert isinstance(owner, Session), "DATA of nobody"
         self._owned(pipe, owner)

@@ -9,10 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from protocol.clock import SECOND
 from protocol.gbt26865.common import V2, identity_of
-
-PATIENCE = 10 * SECOND
 
 
 @dataclass
@@ -23,16 +20,14 @@ class _Session:
 
 
 class Pairing:
-    """All pipes of a master. A pipe is named by whatever its owner calls it; times are monotonic [ns]."""
+    """All pipes of a master. A pipe is named by whatever its owner calls it."""
 
-    def __init__(self, patience: int = PATIENCE) -> None:
-        self._patience = patience
+    def __init__(self) -> None:
         self._sessions: dict[Hashable, _Session] = {}
         self._at: dict[str, dict[Hashable, _Session]] = {}
         """Those of an address."""
         self._owners: dict[Hashable, Hashable] = {}
         """Data pipe -> management pipe."""
-        self._waiting: dict[Hashable, tuple[str, bytes, int]] = {}
 
     def management(
         self, pipe: Hashable, address: str, identity: bytes | None = None, version: int | None = None
@@ -44,40 +39,19 @@ class Pairing:
             self._at.setdefault(address, {})[pipe] = session
         session.identity, session.version = identity or session.identity, version or session.version
 
-    def data(self, pipe: Hashable, address: str, frame: bytes, now: int) -> Hashable | None:
-        """A data pipe with its first frame: the management pipe it belongs to; None = not known yet, it waits."""
+    def data(self, pipe: Hashable, address: str, frame: bytes) -> Hashable | None:
+        """A data pipe with its first frame: the management pipe it belongs to; None = not known yet: ask again."""
         owner = self._owner(address, identity_of(frame))
-        if owner is None:
-            self._waiting[pipe] = address, identity_of(frame), now + self._patience
-        else:
+        if owner is not None:
             self.belongs(pipe, owner)
         return owner
 
     def belongs(self, pipe: Hashable, owner: Hashable) -> None:
         """A data pipe is known to be that of a management pipe, of which nothing else may be known yet."""
-        self._waiting.pop(pipe, None)
         self._owners[pipe] = owner
-
-    def paired(self) -> list[tuple[Hashable, Hashable]]:
-        """(data pipe, management pipe) of those that waited and are known now."""
-        found = []
-        for pipe, (address, identity, _) in list(self._waiting.items()):
-            owner = self._owner(address, identity)
-            if owner is not None:
-                self.belongs(pipe, owner)
-                found.append((pipe, owner))
-        return found
-
-    def expired(self, now: int) -> list[Hashable]:
-        """Data pipes that waited in vain: to be closed."""
-        late = [pipe for pipe, (_, _, deadline) in self._waiting.items() if deadline <= now]
-        for pipe in late:
-            del self._waiting[pipe]
-        return late
 
     def closed(self, pipe: Hashable) -> None:
         """A pipe of either kind is gone."""
-        self._waiting.pop(pipe, None)
         self._owners.pop(pipe, None)
         self._owners = {data: owner for data, owner in self._owners.items() if owner != pipe}
         session = self._sessions.pop(pipe, None)

@@ -176,10 +176,8 @@ def session(data: bytes) -> None:
         heard += 1
         waiting += frame_type(each) == 0
         assert master.held <= waiting
-        pairs.data(what, "10.0.0.1", each, now.monotonic)
+        pairs.data(what, "10.0.0.1", each)
         pairs.management(-what, "10.0.0.1", WHO)
-        pairs.paired()
-        pairs.expired(now.monotonic)
         if what == 7:
             master = _taken_up(master, settings)
     assert said <= 16 * heard + 4 * waiting
