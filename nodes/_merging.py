@@ -93,8 +93,10 @@ class Merger:
         if more:
             self._told = np.concatenate([self._told, np.full((REMEMBERED, more), NOBODY, np.int64)], axis=1)
         cells = np.ix_(slot % REMEMBERED, column)
-        before = self._told[cells] == slot[:, None]
-        self._told[cells] = np.where(there, slot[:, None], self._told[cells])
+        known = self._told[cells]
+        before = known == slot[:, None]
+        kept = there & (slot[:, None] > known) if late else there  # one of long ago takes no newer one's place
+        self._told[cells] = np.where(kept, slot[:, None], known)
         twice: NDArray[np.bool_] = before & there & late
         return twice
 

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodes._merging import plan
+from algorithms.alignment import Released
+from algorithms.columns import Counters
+from nodes._merging import REMEMBERED, Merger, plan
 from protocol.clock import MILLISECOND, SECOND
 from protocol.messages import Announce, Configuration, Snapshots, Table, device_number
 from tests.aligning import PERIOD, START, VOLTS, Bench, Row, later, meaning, row_word, slot
@@ -366,3 +368,25 @@ def test_a_link_that_the_site_file_calls_otherwise_still_fills_gaps():
 def test_links_that_the_site_file_has_not_are_named():
     bench = Bench(hub(1), redundant={"Hub": ["link 1", "spare"]}, fill={"link 1": "link 7"}, links=(1, 7))
     assert bench.node.health(START)["alarms"] == ["redundant: no device of the site file is called 'spare'"]
+
+
+def test_a_row_of_long_ago_does_not_make_forget_what_was_told_since():
+    counters = Counters(["redundant", "filled"])
+    merger, how = (
+        Merger(counters),
+        plan(np.array([MAIN, BACKUP]), {MAIN: MAIN, BACKUP: MAIN}, {MAIN: [MAIN, BACKUP]}, {}),
+    )
+    assert how is not None
+
+    def merged(slot: int, *there: int, late: bool = False) -> bool:
+        present, zeros = np.array([there], np.uint8), np.zeros((1, 2), np.uint16)
+        values, digital = np.zeros((1, 2, 2), np.float32), np.zeros((1, 2, 0), np.uint16)
+        slots = np.array([slot])
+        rows = Released(slots, how.device, present, zeros.astype(np.uint8), zeros, values, digital, slots)
+        return bool(merger.merge(rows, how, late).present[0, 0])
+
+    assert merged(5 + REMEMBERED, 1, 0)
+    assert not merged(5 + REMEMBERED, 0, 1, late=True)
+    assert merged(5, 0, 1, late=True), "whether it was told is not known any more"
+    assert not merged(5 + REMEMBERED, 0, 1, late=True)
+    assert counters.of("redundant").tolist() == [2]
