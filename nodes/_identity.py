@@ -44,6 +44,7 @@ class Identities:
         self._certificates = {each.number: _folded(each.certificate) for each in site.devices if each.certificate}
         self._bound = set(self._certificates.values())
         self._streams = lru_cache(ADDRESSES_AT_MOST)(self._streams_from)
+        self.spoken = lru_cache(ADDRESSES_AT_MOST)(self._spoken_from)
 
     def _streams_from(self, address: str, secure: bool, family: str) -> frozenset[int | None]:
         """IDCODEs (None: any) of the listed devices that can dial in from this address, under TLS or not."""
@@ -53,6 +54,13 @@ class Identities:
             if theirs == family
         }
         return frozenset(stream for stream, devices in can.items() if recognise(devices, address, stream))
+
+    def _spoken_from(self, address: str) -> str:
+        """What is spoken with whoever dials in from this address where devices of GB/T 26865.2 do. To one of Q/GDW 131
+        the first command must be of that edition; of all others, the protocol that has their frames."""
+        of_family = (each for each in self.site.devices if each.family == "gbt26865" and each.link.how == "dials_in")
+        here = {each.protocol for each in of_family if each.address is None or plain(address) in each.address}
+        return "qgdw131" if here == {"qgdw131"} and not self.site.admits(address) else "smd"
 
     def may_call(self, address: str, secure: bool = False, family: str = "c37118") -> bool:
         """Whether any device could dial in from this address: of those with several pipes, also one that we dial."""

@@ -97,7 +97,9 @@ class Whois:
             stream = connection.candidates[0].code
         told: dict[str, Any] = {"tls": connection.tls} if connection.tls else {}
         if connection.protocol != "c37118":
-            told |= {"protocol": connection.protocol, "pipe": connection.pipe, "beside": connection.beside}
+            dialled = connection.candidates is not None
+            protocol = connection.protocol if dialled else self.identities.spoken(connection.peer[0])
+            told |= {"protocol": protocol, "pipe": connection.pipe, "beside": connection.beside}
             chosen = connection.candidates[0].download if connection.candidates else None
             told |= {"download": chosen.model_dump()} if chosen else {}
         return {"stream": stream, "cfg3": connection.place not in self._without_cfg3, **told}

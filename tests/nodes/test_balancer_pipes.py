@@ -185,3 +185,16 @@ def test_a_data_pipe_may_call_where_ipv6_is_listened_on(bench: Bench, receive: R
     assert [each["peer"][0] for each in one.links.values()] == ["127.0.0.2", "::ffff:127.0.0.2"]
     assert not other.links
     assert bench.counter("refused") == 1
+
+
+def test_v2_is_spoken_with_who_can_only_be_of_v2(bench: Bench, receive: Receive) -> None:
+    older = {"name": "Older", "number": 4, "protocol": "qgdw131", "address": "127.0.0.2"}
+    newer = {"name": "Newer", "number": 5, "protocol": "gbt26865", "address": "127.0.0.0/29", "identity": "0GX00GP5"}
+    for devices, spoken in (([older], ["qgdw131"]), ([older, newer], ["smd", "smd"])):
+        bench.start({"unknown": "refuse", "devices": devices}, ("r.1",), listen_gbt26865="127.0.0.1:0")
+        one = receive("r.1")
+        for source in ("127.0.0.2", "127.0.0.3"):
+            bench.dial(source, door=1)
+        one.hear()
+        assert [link["protocol"] for link in one.links.values()] == spoken
+        bench.kill()

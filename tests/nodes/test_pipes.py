@@ -427,3 +427,15 @@ def test_spectra_of_a_device_that_is_listed_as_none_with_spectra_are_named_and_n
     seen = bench.world.outcome([])
     assert sum(seen.rows.values()) == bench.station.sent[Spectrum.NONE]
     assert seen.books[device_number(7, 0)] == [bench.station.sent[Spectrum.NONE] + 60, 0, 60, 0]
+
+
+def test_who_dials_us_and_is_of_v2_is_asked_in_v2(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, version=2)
+    bench.station.data, bench.station.piped = {}, True
+    bench.call(1, "dials_in", protocol="qgdw131")
+    bench.turn(20)
+    bench.station.piped = False
+    bench.turn(3)
+    said = [frame for data in bench.sockets[1].sent for frame in gbt26865.Splitter().feed(data)]
+    assert {frame[1] & 15 for frame in said} == {2}
+    assert bench.rows() == bench.station.sent[Spectrum.NONE] > 0
