@@ -199,7 +199,8 @@ class Attempt:
                 heard.ended, self.over = event.reason, True
             elif isinstance(event, gbt26865.events.OpenData):
                 self.wants_data_pipe = self.asked.data_pipe
-                self.over = self.over or not self.asked.data_pipe
+                if not self.asked.data_pipe:  # then all may go over this connection
+                    said += self._do(self.master.data_pipe(True, now), now)
         heard.unanswered_3 = bool(getattr(self.master, "unanswered_3", False))
         return said
 

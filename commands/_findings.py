@@ -180,7 +180,8 @@ def _without_data(found: Found, heard: Heard, data: Json) -> Iterator[Fault]:
     if found.no_data_pipe:
         yield Fault(f"its connection for DATA: {found.no_data_pipe}", "correct --data PORT")
     elif heard.tongue.crc == "gbt26865" and not found.udp and not data["misfits"]:
-        yield Fault("DATA come on a connection of their own, which was not dialled", "listen to it with --data PORT")
+        yield Fault("DATA come on a connection of their own, which was not dialled",
+                    "listen to it with --data PORT; who dials the station for them has data: dials_in")  # fmt: skip
     elif not data["misfits"]:
         yield Fault("it tells its configuration, and sends no DATA",
                     "switch its DATA on; if it sends them over UDP, write link: {tcp: …, udp: PORT}")  # fmt: skip

@@ -31,7 +31,7 @@ def entry(told: Json, way: Way, number: int | None) -> Entry:
     link: Json = {"udp" if way.udp else "tcp": str(way.place)}
     if told["protocol"] == "gbt26865" and way.data:
         link["data"] = str(way.place._replace(port=way.data))
-    elif told["protocol"] == "qgdw131":
+    elif told["protocol"] == "qgdw131" and not told["data"]["frames"]:
         link["data"] = "dials_in"
     return made | {"link": link}
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ from nodes._registry import FIRST
 Entry = dict[str, Any]
 """Settings of a device, as plain data."""
 _NONE: tuple[Any, Any] = None, None
+_EARLIER = re.compile(r"in line (\d+)$")
+"""Of a fault: where what stands twice stands, too."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +59,20 @@ class Draft:
             raise Faulty([self._placed(fault, source) for fault in faulty.faults]) from faulty
 
     def _placed(self, fault: Fault, source: Callable[[int], tuple[str, int]] | None) -> Fault:
-        position = next((k for k, lines in enumerate(self.lines) if fault.line in lines), None)
-        if position is None or source is None:
+        if source is None or not any(fault.line in lines for lines in self.lines):
             return fault
-        file, line = source(position)
-        return Fault(file, line, fault.what, fault.remedy)
+        where = partial(self._source, source)
+        file, line = where(fault.line)
+        what = _EARLIER.sub(lambda found: "in {}:{}".format(*where(int(found[1]))), fault.what)
+        return Fault(file, line, what, fault.remedy)
+
+    def _source(self, source: Callable[[int], tuple[str, int]], line: int) -> tuple[str, int]:
+        """(file, line) that a line of the text comes from."""
+        position = next((k for k, lines in enumerate(self.lines) if line in lines), None)
+        if position is not None:
+            return source(position)
+        grown = sum(len(lines) for lines in self.lines if lines.start <= line)
+        return str(self.path), line - grown
 
     def write(self) -> None:
         """Into the file, as a whole: who reads it sees the old one or the new one. Raises Faulty and OSError."""

@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from commands._output import AsJson, PipelineFile, print_json
+from nodes import _yaml
 from nodes._certificates import TlsFault
 from nodes._faults import Fault, Faulty
 from nodes._frontsettings import Settings, Unfit, check_site
@@ -49,7 +50,8 @@ def _check_certificates(pipeline: Pipeline, shown: str) -> None:
                     tls.check()
             except (TlsFault, Unfit) as fault:
                 what, _, remedy = str(fault).partition("; ")
-                raise Faulty([Fault(shown, 1, f"{node.name}: {what}", remedy)]) from fault
+                line = _yaml.read(pipeline.path)[1].line(("nodes", node.name))
+                raise Faulty([Fault(shown, line, f"{node.name}: {what}", remedy)]) from fault
 
 
 def _processes_on(pipeline: Pipeline, host: str) -> list[str]:

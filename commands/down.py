@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 def down(pipeline: PipelineFile, host: HostName = "", as_json: AsJson = False) -> None:
     """Stop every process of a pipeline, also those whose supervisord is gone."""
     try:
-        checked = load(pipeline, here=host)
+        checked = load(pipeline, here=host, standing=True)
     except Faulty:
         _tell_another_way(pipeline, host)
         raise

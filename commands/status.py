@@ -63,7 +63,7 @@ def status(
     once: Annotated[bool, typer.Option("--once", help="One look instead of a live display.")] = False,
 ) -> None:
     """Watch a pipeline: nodes with rates, queues and memory; devices with all counters. Exit 1: somebody is silent."""
-    checked = load(pipeline, here=host)
+    checked = load(pipeline, here=host, standing=True)
     if _supervise.supervisor_of(checked.run) is None and not _orphans.lock_holders(checked.run):
         message = f"{pipeline} is not up; syms up {pipeline}"
         print_json({"up": False, "message": message}) if as_json else print(message)

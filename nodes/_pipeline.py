@@ -141,13 +141,13 @@ def _by_kind(nodes: list[NodeSpec]) -> dict[str, list[str]]:
     return found
 
 
-def load(path: Path, only: str | None = None, here: str | None = None) -> Pipeline:
+def load(path: Path, only: str | None = None, here: str | None = None, standing: bool = False) -> Pipeline:
     """The checked pipeline in a file. Raises Faulty with every fault of it and of its site file.
 
     `only` is a process: the wiring is checked whole, but settings just of this process's node, so that a
     receiver does not import what an archiver needs; and it starts again with the site file that was in force if that
-    has faults now. `here` is the host that this is, where there are several
-    ("": the one whose key lies here); then its key must be there too.
+    has faults now. So it is with `standing`, for who looks at a station that may be up. `here` is the host that this
+    is, where there are several ("": the one whose key lies here); then its key must be there too.
     """
     data, lines, _ = _yaml.read(path, limit=_yaml.MAX_WIRING)
     entries = _top(data, lines)
@@ -168,8 +168,9 @@ def load(path: Path, only: str | None = None, here: str | None = None) -> Pipeli
     here = "" if here is None or not hosts else _hosts.here(here, hosts, keys, lines)
     run = str(run_folder(path, here))
     check_run(nodes, run, lines)
-    site = _site_in_force(path, data, run, lines) if only else _load_site(path, data, lines)
-    if site is not None and only is None:  # one that is up starts again, whoever is gone from the site meanwhile
+    as_it_runs = only is not None or standing
+    site = _site_in_force(path, data, run, lines) if as_it_runs else _load_site(path, data, lines)
+    if site is not None and not as_it_runs:  # one that is up starts again, whoever is gone from the site meanwhile
         check_links(nodes, site, lines)
     if lines.faults or site is None:
         raise Faulty(lines.faults)

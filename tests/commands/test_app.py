@@ -82,6 +82,20 @@ def test_faults_as_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     assert [(fault["file"], fault["line"]) for fault in said["faults"]] == [("pipeline.yaml", 7)]
 
 
+def test_a_missing_port_is_told_with_the_line_of_its_balancer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("site.yaml").write_text(
+        "station: S\ndevices:\n  - {name: H, number: 1, protocol: gbt26865, identity: 0GX00GP1}\n"
+    )
+    nodes = "  receivers: {kind: receiver, from: front}\n  front: {kind: balancer, listen: 127.0.0.1:4712}\n"
+    Path("pipeline.yaml").write_text(f"site: site.yaml\nnodes:\n{nodes}")
+    assert main(monkeypatch, "check", "pipeline.yaml") == 2
+    told = "pipeline.yaml:4: front: H (gbt26865) dials in; add listen_gbt26865: to the balancer\n"
+    assert capsys.readouterr().err == told
+
+
 def test_a_good_pipeline_checks_with_exit_code_0(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

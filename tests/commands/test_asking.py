@@ -240,6 +240,16 @@ def test_a_substation_tells_its_configuration_on_the_management_pipe(tongue: str
     assert last.command == gbt26865.CommandCode.DATA_OFF
 
 
+@pytest.mark.parametrize(("tongue", "version"), [("gbt26865", 3), ("qgdw131", 2)])
+def test_one_connection_for_all_needs_no_data_pipe(tongue: str, version: int) -> None:
+    cfg = chinese.configuration(version)
+    play, found = asked(gbt26865.Device(cfg), chinese_frames(cfg), tongue)
+    assert play.pipe is Pipe.MANAGEMENT
+    assert report(found)["data"]["rate"] == pytest.approx(50, abs=0.01)
+    assert entry(report(found), Way(PLACE), 4)["link"] == {"tcp": "10.0.0.8:4712"}
+    assert "connection of their own" not in told(found)
+
+
 def test_with_a_data_pipe_its_data_are_measured() -> None:
     cfg = chinese.configuration(3)
     _, found = asked(gbt26865.Device(cfg), chinese_frames(cfg), "gbt26865", data_pipe=True)

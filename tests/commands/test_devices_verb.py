@@ -49,8 +49,8 @@ def test_one_is_added_with_the_next_number_and_shown(site: Path) -> None:
     ("words", "why"),
     [
         (("B", "--tcp", "10.0.0.2"), "column tcp: B: link.tcp: '10.0.0.2' is not HOST:PORT"),
-        (("A", "--stream", "8"), "name 'A' is given already in line 4"),
-        (("B", "--stream", "8", "--number", "1"), "number 1 is given already in line 4"),
+        (("A", "--stream", "8"), "name 'A' is given already in "),
+        (("B", "--stream", "8", "--number", "1"), "site.yaml:4; give each device its own number"),
         (("B",), "nothing to recognise it by"),
         (("B", "--set", "elevatio=1"), "did you mean 'elevation'?"),
         (("B", "--set", "elevation"), "is not SETTING=VALUE"),
@@ -77,7 +77,11 @@ def test_a_table_is_imported_or_refused_as_a_whole(site: Path, tmp_path: Path) -
     table.write_text("name,stream,region\nB,8,north\nA,9,south\n")
     refused = syms("import", str(table), "--site", str(site))
     assert isinstance(refused.exception, Faulty)
-    assert str(refused.exception) == f"{table}:3: name 'A' is given already in line 4; give each device its own name"
+    assert str(refused.exception) == f"{table}:3: name 'A' is given already in {site}:4; give each device its own name"
+    table.write_text("name,stream,region\nB,8,north\nB,9,south\n")
+    refused = syms("import", str(table), "--site", str(site))
+    assert str(refused.exception) == f"{table}:3: name 'B' is given already in {table}:2; give each device its own name"
+    table.write_text("name,stream,region\nB,8,north\nA,9,south\n")
     assert site.read_text() == SITE
     table.write_text("name,stream,region\nB,8,north\nC,9,south\n")
     assert syms("import", str(table), "--site", str(site)).exit_code == 0

@@ -147,6 +147,7 @@ def test_a_process_starts_again_with_the_site_that_was_in_force(
     assert (again.site.station, again.site.text, again.site_file) == ("A", "station: A\n", site)
     with pytest.raises(Faulty, match="unknown is 'maybe'"):
         load(pipeline)  # nothing is begun with it
+    assert load(pipeline, standing=True).site.station == "A"  # but who looks at what runs sees it
     site.write_text("station: B\n")
     assert load(pipeline, only="front").site.station == "B"
     site.unlink()
