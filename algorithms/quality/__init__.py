@@ -5,8 +5,8 @@
 3. An angle that jumps while the frequency knows nothing is a clock, or an angle, that was set (`clock`).
 4. A voltage that jumps while nothing else does, here or at neighbours, is the voltmeter's own (`voltage`).
 
-A disturbance moves all quantities of a device together, so it is none of these, however large. Limits are multiples of
-what each device usually does. Tests of this kind: IEEE C37.242-2021 (6.4), NASPI-2016-TR-009 on data quality attributes.
+A disturbance moves all quantities of a device together, so it is none of these, however large. Limits are multiples
+of what each device usually does. What can be wrong with such data: NASPI-2017-TR-002, "PMU Data Quality".
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from algorithms.observations import Observations
-from algorithms.quality.clock import clocks
+from algorithms.quality.clock import clocks, sudden
 from algorithms.quality.flags import Bools, Fault, Flag, spans, widened
 from algorithms.quality.frequency import noise, offsets, resolution, spiky
-from algorithms.quality.physics import compare, stray
+from algorithms.quality.physics import compare, jumps, lone
 from algorithms.quality.repair import repair
 from algorithms.quality.samples import frozen, missing, spikes, zero_filled
 from algorithms.quality.voltage import steps
@@ -51,17 +51,17 @@ class Assessed:
 def assess(seen: Observations) -> Assessed:
     """Find bad data in a window, and repair it."""
     flags, hole = holes(seen)
-    blank = {name: np.where(hole, np.nan, getattr(seen, name)) for name in ("frequency", "magnitude", "angle")}
-    sound = replace(seen, **blank)
+    frequency, magnitude, angle = (np.where(hole, np.nan, x) for x in (seen.frequency, seen.magnitude, seen.angle))
+    sound = replace(seen, frequency=frequency, magnitude=magnitude, angle=angle)
     physics = compare(sound)
     noisy, known = noise(physics, seen.rate)
     slow, off = offsets(physics, known, resolution(sound.frequency), seen.rate)
-    lone, jumps = stray(physics)
-    calm = ~(known | widened(off, REACH, REACH))
-    flags += noisy + slow + spiky(physics, lone & calm)
-    spoilt = known | off | lone
-    sound = replace(sound, frequency=np.where(spoilt, np.nan, sound.frequency))
-    jumped = clocks(sound, physics, jumps & ~widened(known, REACH, REACH))
+    stray = lone(physics) & ~(known | widened(off, REACH, REACH))
+    flags += noisy + slow + spiky(physics, stray)
+    sound = replace(sound, frequency=np.where(known | off | stray, np.nan, sound.frequency))
+    turned = jumps(physics, seen.rate)
+    turned = np.where(turned == 0.0, sudden(sound), turned)
+    jumped = clocks(sound, physics, np.where(widened(known, REACH, REACH), 0.0, turned))
     flags += jumped
     flags += [each for each in steps(sound) if not _beside(each, jumped)]
     flags.sort(key=lambda flag: (flag.device, flag.start))

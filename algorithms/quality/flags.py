@@ -96,7 +96,7 @@ def middle(x: F8) -> F8:
     """Median over the rows of [m, n] of those that are there, [n]; the lower of two, NaN where none is."""
     count = np.count_nonzero(~np.isnan(x), axis=0)
     ordered = np.sort(x, axis=0)
-    return np.take_along_axis(ordered, np.maximum(count - 1, 0)[None] // 2, axis=0)[0]
+    return np.asarray(np.take_along_axis(ordered, np.maximum(count - 1, 0)[None] // 2, axis=0)[0])
 
 
 def spread(x: F8) -> F8:

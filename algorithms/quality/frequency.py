@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from algorithms.quality.flags import F8, Bools, Fault, Flag, moving_mean, spans
-from algorithms.quality.physics import ALLOWED, LONE, Physics, beside
+from algorithms.quality.physics import ALLOWED, LONE, Physics, alone
 
 SECONDS = 1.0
 """Length of the means that show noise and offsets."""
@@ -15,6 +17,10 @@ SLOW = 1.4
 """The same for a mean over a second, besides one resolution (a device may round down): ten deviations of that mean."""
 BRIDGE = 2.0
 """Seconds; offsets with shorter pauses are one."""
+OFTEN = 0.25
+"""Share of the samples of a second that are more than that off, in noise."""
+QUIET = 0.2
+"""Of the noise's square; who has less than this is not the noisy one."""
 STEADY = 0.7
 """Of an offset's size that its first tenth has from the beginning, if it is a step and no drift."""
 
@@ -26,24 +32,35 @@ def noise(physics: Physics, rate: float) -> tuple[list[Flag], Bools]:
     they tremble together.
     """
     width = odd(rate * SECONDS)
-    off = np.clip(beside(physics.off), -100.0 * physics.usual[:, None], 100.0 * physics.usual[:, None])
-    power = moving_mean(np.where(np.isnan(physics.off), np.nan, off * off), width)
-    tremble = moving_mean(np.where(np.isnan(physics.off), np.nan, beside(physics.frequency) ** 2), width)
-    often = moving_mean((np.abs(off) > NOISE * physics.usual[:, None]).astype(np.float64), width)
-    score = np.nan_to_num(np.sqrt(power) / (NOISE * physics.usual[:, None]))
-    inside = (score > 1.0) & (np.nan_to_num(power) > ALLOWED**2 * np.nan_to_num(tremble)) & (often > 0.25)
+    limit = NOISE * physics.usual[:, None]
+    off = np.where(np.isnan(physics.off), np.nan, physics.lone_off)
+    power = np.nan_to_num(moving_mean(off * off, width))
+    tremble = np.nan_to_num(moving_mean(physics.lone_frequency**2, width))
+    often = np.nan_to_num(moving_mean(np.where(np.isnan(off), np.nan, np.abs(off) > limit), width))
+    score = np.sqrt(power) / limit
+    inside = alone((score > 1.0) & (power > ALLOWED**2 * tremble) & (often > OFTEN))
     flags, bad = [], np.zeros(inside.shape, dtype=bool)
     for device in np.flatnonzero(inside.any(axis=1)).tolist():
         for start, stop in spans(inside[device], int(BRIDGE * rate)):
-            far = start + np.flatnonzero(np.abs(off[device, start:stop]) > NOISE * physics.usual[device])
-            if far.size < width // 4:
-                continue
-            start, stop = max(int(far[0]) - 1, 0), int(far[-1]) + 2
+            far = start + np.flatnonzero(np.abs(physics.lone_off[device, start:stop]) > limit[device])
+            start, stop = max(int(far[0]) - 1, 0), min(int(far[-1]) + 2, off.shape[1])
             bad[device, start:stop] = True
-            rms = float(np.sqrt(np.mean(off[device, start:stop] ** 2)))
-            detail = {"times_usual": rms / physics.usual[device], "rms_mhz": 1e3 * rms}
-            flags.append(Flag(device, Fault.NOISE_BURST, start, stop, float(score[device, start:stop].max()), detail))
+            flags.append(_noisy(physics, device, start, stop, float(score[device, start:stop].max())))
     return flags, bad
+
+
+def _noisy(physics: Physics, device: int, start: int, stop: int, score: float) -> Flag:
+    """Which of both is noisy, and how much."""
+    squares = {
+        name: float(np.mean(getattr(physics, f"lone_{field}")[device, start:stop] ** 2))
+        for name, field in (("both", "off"), ("frequency", "frequency"), ("angle", "turning"))
+    }
+    rms = float(np.sqrt(squares.pop("both")))
+    quiet = [name for name, square in squares.items() if square < QUIET * rms * rms]
+    detail: dict[str, Any] = {"times_usual": rms / float(physics.usual[device]), "rms_mhz": 1e3 * rms}
+    if quiet:
+        detail["channel"] = "angle" if quiet == ["frequency"] else "frequency"
+    return Flag(device, Fault.NOISE_BURST, start, stop, score, detail)
 
 
 def offsets(physics: Physics, known: Bools, resolution: F8, rate: float) -> tuple[list[Flag], Bools]:
@@ -55,7 +72,7 @@ def offsets(physics: Physics, known: Bools, resolution: F8, rate: float) -> tupl
     most = LONE * physics.usual + resolution
     limit = SLOW * physics.usual + resolution
     mean = np.nan_to_num(moving_mean(np.clip(off, -most[:, None], most[:, None]), odd(rate * SECONDS)))
-    inside = np.abs(mean) > limit[:, None]
+    inside = alone(np.abs(mean) > limit[:, None])
     flags, bad = [], np.zeros(inside.shape, dtype=bool)
     for device in np.flatnonzero(inside.any(axis=1)).tolist():
         for start, stop in spans(inside[device], int(BRIDGE * rate)):
@@ -65,11 +82,11 @@ def offsets(physics: Physics, known: Bools, resolution: F8, rate: float) -> tupl
             far = start + np.flatnonzero(beyond)
             start, stop = int(far[0]), int(far[-1]) + 1
             bad[device, start:stop] = True
-            flags.append(offset(physics, device, start, stop, float(limit[device])))
+            flags.append(_offset(physics, device, start, stop, float(limit[device])))
     return flags, bad
 
 
-def offset(physics: Physics, device: int, start: int, stop: int, limit: float) -> Flag:
+def _offset(physics: Physics, device: int, start: int, stop: int, limit: float) -> Flag:
     """Whether it is a step or a drift, and how large it is."""
     off = physics.off[device, start:stop]
     off = off[~np.isnan(off)]
@@ -82,10 +99,9 @@ def offset(physics: Physics, device: int, start: int, stop: int, limit: float) -
 def spiky(physics: Physics, lone: Bools) -> list[Flag]:
     """One flag for the spikes [m, n] of each device."""
     flags = []
-    off = np.abs(beside(physics.off))
     for device in np.flatnonzero(lone.any(axis=1)).tolist():
         at = np.flatnonzero(lone[device])
-        size = float(off[device, at].max())
+        size = float(np.abs(physics.lone_off[device, at]).max())
         detail = {"samples": at.tolist(), "size_mhz": 1e3 * size}
         score = size / (LONE * float(physics.usual[device]))
         flags.append(Flag(device, Fault.SPIKES, int(at[0]), int(at[-1]) + 1, score, detail))

@@ -12,7 +12,7 @@ from algorithms.quality.flags import F8, Bools, Fault, Flag, spans
 LONGEST = 1.0
 """Seconds; longer gaps stay open."""
 EDGE = 2
-"""Samples at the edges of a repaired span that are not believed: frequencies there have both sides in them."""
+"""Samples at each side of a jump that are not believed: a frequency there has both sides in it."""
 
 
 def repair(seen: Observations, flags: list[Flag], turning: F8, hole: Bools) -> tuple[Observations, Bools]:
@@ -31,10 +31,11 @@ def repair(seen: Observations, flags: list[Flag], turning: F8, hole: Bools) -> t
         if flag.kind is Fault.SPIKES:
             at = flag.detail["samples"]
             series["frequency"][flag.device, at] = turning[flag.device, at]
-        elif flag.kind is Fault.NOISE_BURST:
-            for each in series.values():
-                each[where] = np.nan
-            lost[where] = True
+        elif flag.kind is Fault.NOISE_BURST and channel != "frequency":
+            noisy = SERIES if channel is None else ("angle",)
+            for name in noisy:
+                series[name][where] = np.nan
+            lost[where] |= channel is None
         elif channel == "frequency":
             series["frequency"][where] = turning[where]
         elif channel == "magnitude":
@@ -77,7 +78,7 @@ def _bridge(series: dict[str, F8], seen: Observations) -> None:
         for device in np.flatnonzero(np.isnan(each).any(axis=1) & ~np.isnan(each).all(axis=1)).tolist():
             x = each[device]
             for start, stop in spans(np.isnan(x)):
-                if 0 < start and stop < x.size and stop - start <= LONGEST * seen.rate:
+                if start > 0 and stop < x.size and stop - start <= LONGEST * seen.rate:
                     end = x[stop]
                     if name == "angle":
                         around = series["frequency"][device, [start - 1, stop]].mean() - seen.nominal

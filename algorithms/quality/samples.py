@@ -14,7 +14,7 @@ from algorithms.quality.flags import F8, Bools, widened
 
 def missing(*quantities: F8) -> Bools:
     """[m, n] whether any of the quantities is missing."""
-    return np.any([np.isnan(each) for each in quantities], axis=0)
+    return np.asarray(np.any([np.isnan(each) for each in quantities], axis=0))
 
 
 def zero_filled(frequency: F8, magnitude: F8, angle: F8, nominal: float) -> Bools:

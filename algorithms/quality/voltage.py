@@ -1,8 +1,8 @@
 """Steps of the voltage that only the voltmeter makes.
 
-A switched line, a lost plant or a fault moves angle and frequency with the voltage, takes a device's filter some samples
-to show, and is seen by the neighbours: smaller, but not nothing. A voltage that is another one from a sample to the next,
-for good, while angle, frequency and all neighbours stay as they are, is bad data.
+A switched line, a lost plant or a fault moves angle and frequency with the voltage, takes a device's filter some
+samples to show, and is seen by the neighbours: smaller, but not nothing. A voltage that is another one from a sample to
+the next, for good, while angle, frequency and all neighbours stay as they are, is bad data.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SHARP = 0.85
 LEVEL = 0.5
 """Seconds, of which the medians before and after are compared."""
 AROUND = 5
-"""Samples around a step that angle and frequency must be still, and neighbours must not move: 100 ms at 50 per second."""
+"""Samples around a step in which the frequency must be still, and no neighbour move: 100 ms at 50 per second."""
 STILL = 3.0
 """Times its usual range that the frequency may have there."""
 SHARED = 0.05
