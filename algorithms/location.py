@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.observations import SERIES, Observations
+from algorithms.oscillating import FAST, SLOW, oscillate
 from algorithms.responses import Response, measures, respond
 from algorithms.whereabouts import Map, chart, evidence, neighbours
 
@@ -27,6 +28,7 @@ INSIDE = 0.95
 """Probability that the ellipse holds."""
 NOT_A_PLACE = ("osc_inter_area", "slow_ramp", "none")
 """Kinds of the whole grid."""
+BANDS = {"osc_forced": SLOW, "osc_subsync": FAST, "oscillation": SLOW}
 FAULTS = ("fault_3ph", "fault_2ph", "fault_ground", "fault")
 
 
@@ -70,7 +72,7 @@ def locate(seen: Seen, found: Found, kind: str) -> Place | None:
         return None
     clean = trusted(seen)
     onset = round(found.onset * clean.rate)
-    felt = [answer for measure in _wanted(kind, clean.rate) if (answer := respond(clean, onset, measure)) is not None]
+    felt = _felt(clean, onset, kind)
     if not felt:
         return None
     nearest = _order(felt)
@@ -85,12 +87,17 @@ def locate(seen: Seen, found: Found, kind: str) -> Place | None:
 def trusted(seen: Seen) -> Observations:
     """The repaired observations, NaN for devices that may take no part."""
     series = {name: np.where(seen.usable[:, None] & ~seen.bad, getattr(seen.repaired, name), np.nan) for name in SERIES}
-    return replace(seen.repaired, **series)
+    changed: dict[str, Any] = series
+    return replace(seen.repaired, **changed)
 
 
-def _wanted(kind: str, rate: float) -> list[Any]:
-    every = measures(rate)
-    return [every["dip"]] if kind in FAULTS else [every["jump"], every["step"]]
+def _felt(seen: Observations, onset: int, kind: str) -> list[Response]:
+    """What tells the place of an event of this kind."""
+    if kind in BANDS:
+        return oscillate(seen, onset, BANDS[kind])
+    every = measures(seen.rate)
+    wanted = [every["dip"]] if kind in FAULTS else [every["jump"], every["step"]]
+    return [answer for measure in wanted if (answer := respond(seen, onset, measure)) is not None]
 
 
 def _order(felt: list[Response]) -> list[int]:

@@ -19,15 +19,15 @@ from numpy.typing import NDArray
 from algorithms.observations import Observations
 
 F8 = NDArray[np.float64]
+Span = tuple[float, float]
 
-BEFORE = (-1.0, -0.14)
-"""s around the onset: what went before. It ends where neither a filter of 100 ms nor an onset 80 ms late has a part."""
-JUMP = (0.06, 0.16)
-"""Where a jump of the angle is read: behind the filter, before the rotors have moved far."""
-STEP = (0.08, 0.5)
-"""Where a step of the voltage is read."""
-DIP = (-0.12, 0.28)
-"""Around a fault: what protection takes to clear it, and a filter's half on each side."""
+JUMP = ((-0.40, -0.12), (0.06, 0.14))
+"""s around the onset. A jump of the angle: from a straight line through what went before, which ends where neither a filter
+of 100 ms nor an onset 60 ms late has a part, to behind the filter, before the rotors have moved far."""
+STEP = ((-0.50, -0.14), (0.08, 0.30))
+"""A step of the voltage: between the means."""
+DIP = ((-0.50, -0.14), (-0.12, 0.28))
+"""A dip: what protection takes to clear a fault, and half a filter on each side."""
 QUIET_SPACING = 0.5
 """s between the quiet instants."""
 FEWEST_QUIET = 6
@@ -66,17 +66,17 @@ class Measure:
 def measures(rate: float) -> dict[str, Measure]:
     """Those of an event at an instant, by name."""
     return {
-        "jump": _measure("jump", "angle", rate, JUMP, straight=True, relative=True),
-        "step": _measure("step", "magnitude", rate, STEP, straight=False, relative=False),
-        "dip": _measure("dip", "magnitude", rate, DIP, straight=False, relative=False),
+        "jump": _measure("jump", "angle", rate, *JUMP, straight=True, relative=True),
+        "step": _measure("step", "magnitude", rate, *STEP, straight=False, relative=False),
+        "dip": _measure("dip", "magnitude", rate, *DIP, straight=False, relative=False),
     }
 
 
 def _measure(
-    name: str, channel: str, rate: float, after: tuple[float, float], *, straight: bool, relative: bool
+    name: str, channel: str, rate: float, earlier: Span, after: Span, *, straight: bool, relative: bool
 ) -> Measure:
-    """Mean of the samples `after` less what went before: their mean, or the straight line through them, extended."""
-    before = np.arange(round(BEFORE[0] * rate), round(BEFORE[1] * rate) + 1)
+    """Mean of the samples `after` less those `earlier`: their mean, or the straight line through them, extended."""
+    before = np.arange(round(earlier[0] * rate), round(earlier[1] * rate) + 1)
     later = np.arange(round(after[0] * rate), round(after[1] * rate) + 1)
     first, last = before[0], max(later[-1], before[-1])
     taps = np.zeros(last - first + 1)
