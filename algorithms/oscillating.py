@@ -1,0 +1,71 @@
+"""How strongly each device feels an oscillation: amplitudes at its own frequency, against the spectrum beside it.
+
+The voltage is disturbed most where the oscillating source is; angles and frequencies near a mode of the grid swing
+together wherever the mode swings, which is why of slow oscillations the voltage alone is asked ([Maslennikov2017],
+"Dissipating energy flow method for locating the source of sustained oscillations", Int. J. Electr. Power Energy Syst. 88:
+amplitudes of swing mislead when a mode resonates).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from algorithms.observations import Observations
+from algorithms.responses import Response
+
+F8 = NDArray[np.float64]
+
+SLOW = (0.1, 3.0)
+"""Hz; oscillations of rotors and controls."""
+FAST = (3.0, 20.0)
+"""Hz; of inverters against the grid, as phasors show them."""
+LONGEST, SHORTEST = 30.0, 6.0
+"""s after the onset that are looked at: this long, or what there is, but no less."""
+BUILD_UP = 1.0
+"""s after the onset that are left out."""
+LOBE, BESIDE = 2, 8
+"""Bins of a Hann window's main lobe on each side, and beyond it up to where the spectrum beside is read."""
+CLEAR = 3.0
+"""Times the spectrum beside, by which one device must show an oscillation."""
+
+
+def oscillate(seen: Observations, onset: int, band: tuple[float, float]) -> list[Response]:
+    """Amplitudes of voltage and, in the fast band, of frequency. Empty where none stands out, or the time is too short."""
+    start = onset + round(BUILD_UP * seen.rate)
+    stop = min(seen.samples, start + round(LONGEST * seen.rate))
+    if stop - start < SHORTEST * seen.rate:
+        return []
+    names = {"voltage": "magnitude", "swing": "frequency"}
+    spectra = {name: _spectrum(getattr(seen, channel)[:, start:stop]) for name, channel in names.items()}
+    steps = seen.rate / (stop - start)
+    lines = np.arange(max(LOBE + BESIDE, round(band[0] / steps)), int(band[1] / steps) - BESIDE)
+    if not lines.size:
+        return []
+    beside = {name: _beside(spectrum, lines) for name, spectrum in spectra.items()}
+    clear = {name: spectra[name][:, lines] / np.maximum(beside[name], 1e-12) for name in spectra}
+    power = np.sum([np.nansum(np.log1p(ratio**2), axis=0) for ratio in clear.values()], axis=0)
+    best = int(np.argmax(power))
+    asked = ["voltage", "swing"] if band == FAST else ["voltage"]
+    return [
+        Response(name, size, noise[:, best], size)
+        for name, noise in beside.items()
+        if name in asked and np.nanmax(clear[name][:, best], initial=0.0) >= CLEAR
+        for size in [spectra[name][:, lines[best]]]
+    ]
+
+
+def _spectrum(series: F8) -> F8:
+    """[m, b] amplitudes of [m, n] with a Hann window, a parabola taken off; NaN where a sample is missing."""
+    count = series.shape[1]
+    basis = np.polynomial.legendre.legvander(np.linspace(-1.0, 1.0, count), 2)
+    rest = series - (series @ np.linalg.pinv(basis).T) @ basis.T
+    window = np.hanning(count)
+    return np.asarray(2.0 * np.abs(np.fft.rfft(rest * window, axis=1)) / window.sum())
+
+
+def _beside(spectrum: F8, lines: NDArray[np.intp]) -> F8:
+    """[m, l] median amplitude on both sides of each line, outside of the window's main lobe."""
+    away = np.arange(LOBE + 1, LOBE + BESIDE + 1)
+    places = lines[:, None] + np.concatenate([-away, away])
+    return np.asarray(np.median(spectrum[:, places], axis=2))

@@ -1,0 +1,99 @@
+"""How probable each place of a map is as the origin of an event, from how strongly each device felt it.
+
+A response falls off with the distance d from the origin, as log size = c − β·log(1 + d / L) + scatter, where nothing but
+the form is known beforehand: the size c, the steepness β and the reach L are the event's and the grid's own. The
+scatter says that electrical and geographical closeness are two things. c and β are integrated out in
+closed form for each place (Bayesian linear regression, [Bishop2006], "Pattern Recognition and Machine
+Learning", 3.3), scatter and reach by summing over a few values each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from algorithms.responses import Response
+
+F8 = NDArray[np.float64]
+
+SIDE = 48
+"""Cells along the longer side of the map."""
+MARGIN = 0.25
+"""Of the devices' extent, that the map reaches beyond them on each side."""
+AT_DEVICE = 0.3
+"""Probability beforehand that an event is at a device's own station: plants and large stations are where they stand."""
+REACHES = (0.15, 0.4, 1.0, 2.5)
+"""Of the typical distance between neighbouring devices."""
+SCATTERS = (0.3, 0.5, 0.8, 1.3)
+"""Standard deviations of the logarithm."""
+STEEPNESS, STEEPNESS_SPREAD = 1.0, 0.5
+"""β beforehand: a response that falls with the first power of the distance, give or take."""
+
+
+@dataclass(frozen=True)
+class Map:
+    """k places: the devices' own first, then cells."""
+
+    east: F8
+    """[k] km from the devices' middle."""
+    north: F8
+    weight: F8
+    """[k] probability, sum 1"""
+
+
+def chart(east: F8, north: F8) -> Map:
+    """The places around devices at [m] km, each as probable as it is beforehand."""
+    spacing = neighbours(east, north)
+    low = np.array([east.min(), north.min()])
+    high = np.array([east.max(), north.max()])
+    margin = MARGIN * max(float(np.max(high - low)), spacing)
+    low, high = low - margin, high + margin
+    cell = float(np.max(high - low)) / SIDE
+    across, up = (np.arange(low[i] + cell / 2, high[i], cell) for i in (0, 1))
+    x, y = (part.ravel() for part in np.meshgrid(across, up))
+    near = np.hypot(x[:, None] - east, y[:, None] - north)
+    density = np.sum(np.exp(-0.5 * (near / spacing) ** 2), axis=1) + 1e-3
+    weight = np.concatenate([np.full(len(east), AT_DEVICE / len(east)), (1.0 - AT_DEVICE) * density / np.sum(density)])
+    return Map(np.concatenate([east, x]), np.concatenate([north, y]), weight)
+
+
+def neighbours(east: F8, north: F8) -> float:
+    """km from a device to its nearest one, the median; 1 where all are at one place."""
+    apart = np.hypot(east[:, None] - east, north[:, None] - north)
+    np.fill_diagonal(apart, np.inf)
+    nearest = apart.min(axis=1)
+    found = float(np.median(nearest[np.isfinite(nearest)])) if len(east) > 1 else 0.0
+    return max(found, 1.0)
+
+
+def evidence(distance: F8, spacing: float, response: Response) -> F8:
+    """[k] log likelihood of each place (up to a constant) from the distances [k, m] km to the devices."""
+    known = np.isfinite(response.size)
+    size, noise, away = response.size[known], response.noise[known], distance[:, known]
+    floor = np.maximum(noise, 1e-12)
+    log_size = np.log(np.maximum(size, floor))
+    own = (floor / np.maximum(size, floor)) ** 2
+    terms = [
+        _regression(np.log1p(away / (reach * spacing)), log_size, own + scatter**2)
+        for reach in REACHES
+        for scatter in SCATTERS
+    ]
+    return np.asarray(np.logaddexp.reduce(terms, axis=0))
+
+
+def _regression(away: F8, log_size: F8, variance: F8) -> F8:
+    """[k] log evidence of log_size [m] = c − β·away [k, m] with a flat prior of c and a Gaussian one of β."""
+    w = 1.0 / variance
+    total = np.sum(w)
+    centred = log_size - np.sum(w * log_size) / total
+    x = away - (away @ w / total)[:, None]
+    # y = −β x + noise, β ~ N(b, s²): take the mean away, then one Gaussian direction is integrated
+    rest = centred + STEEPNESS * x
+    xx = x**2 @ w
+    xr = (x * rest) @ w
+    gain = 1.0 + STEEPNESS_SPREAD**2 * xx
+    misfit = rest**2 @ w - STEEPNESS_SPREAD**2 * xr**2 / gain
+    constant = 0.5 * (np.sum(np.log(w)) - np.log(total))
+    return np.asarray(constant - 0.5 * np.log(gain) - 0.5 * misfit)
