@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from algorithms.coanalysis import Detection, detect
+from algorithms.coanalysis import Detection, Kind, classify, detect
 from algorithms.location import Place, locate
 from algorithms.observations import Observations
 from algorithms.quality import Assessed, assess
@@ -16,7 +16,7 @@ class Judged:
 
     assessed: Assessed
     detection: Detection
-    kind: None
+    kind: Kind
     place: Place | None
     """None: nothing happened, or it has no place."""
 
@@ -25,6 +25,5 @@ def judge(seen: Observations) -> Judged:
     """Bad data, disturbance, kind, place."""
     assessed = assess(seen)
     found = detect(assessed)
-    if not found.disturbance:
-        return Judged(assessed, found, None, None)
-    return Judged(assessed, found, None, locate(assessed, found, "gen_trip"))
+    kind = classify(assessed, found)
+    return Judged(assessed, found, kind, locate(assessed, found, kind.name) if found.disturbance else None)

@@ -85,7 +85,9 @@ def predict(folder: Folder, scenario: Scenario) -> Json:
         "bad_devices": sorted({scenario.devices[flag.device] for flag in judged.assessed.flags}),
     }
     if found.disturbance:
-        said["t_event"] = _number(found.onset, 3)
+        kind = judged.kind
+        said |= {"t_event": _number(found.onset, 3), "kind": kind.name, "confidence": kind.confidence}
+        said |= {"probabilities": kind.probabilities, "size_mhz": _number(kind.size_mhz, 2), "rules": kind.rules}
     if place is not None:
         said["nearest"] = [scenario.devices[device] for device in place.nearest]
         if np.isfinite(place.latitude):

@@ -56,9 +56,7 @@ def distance(z: F8, there: Bools) -> Distance:
     rows = z.reshape(quantities * part.size, n)
     cover = scatter(rows[:, there.all(axis=0)])
     whole, others = np.zeros(n), np.zeros(n)
-    codes, pattern = np.unique(there, axis=1, return_inverse=True)
-    for code, present in enumerate(codes.T):
-        at = np.flatnonzero(pattern.ravel() == code)
+    for at, present in _patterns(there):
         if present.any():
             whole[at], others[at] = _forms(rows[:, at], cover, np.flatnonzero(present), part.size, quantities)
     return Distance(whole, others, np.linalg.inv(cover), part)
@@ -70,6 +68,17 @@ def taking_part(there: Bools) -> NDArray[np.intp]:
     while part.size and there[part].all(axis=0).mean() < WHOLE:
         part = np.delete(part, np.argmin(there[part].mean(axis=1)))
     return part
+
+
+def _patterns(there: Bools) -> list[tuple[NDArray[np.intp], Bools]]:
+    """Instants [k] of [m, n] with the same devices [m] there."""
+    everyone = there.all(axis=0)
+    rest = np.flatnonzero(~everyone)
+    found = [(np.flatnonzero(everyone), np.ones(there.shape[0], dtype=np.bool_))]
+    if rest.size:
+        codes, pattern = np.unique(there[:, rest], axis=1, return_inverse=True)
+        found += [(rest[pattern.ravel() == code], present) for code, present in enumerate(codes.T)]
+    return found
 
 
 def scatter(rows: F8) -> F8:

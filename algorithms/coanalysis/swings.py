@@ -89,20 +89,20 @@ def lines(turning: F8, rate: float, band: Band) -> Lines | None:
 def _distances(spectra: C16, wide: int) -> tuple[F8, F8]:
     """[s, b] squared distances of m devices from the pattern of the bins beside, over their median."""
     x = spectra.transpose(2, 1, 0)  # [b, s, m]
-    m = x.shape[2]
+    m, conjugate = x.shape[2], x.conj()
     cover = np.broadcast_to(np.diag(np.median(np.abs(x) ** 2, axis=(0, 1)) + 1e-12), (x.shape[0], m, m)).astype(complex)
     for _ in range(ROUNDS):
-        y = np.linalg.solve(cover[:, None], x[..., None])[..., 0]
-        form = np.maximum(np.sum((x.conj() * y).real, axis=2), 1e-12)
-        own = np.matmul((x / form[..., None]).transpose(0, 2, 1), x.conj())
+        y = np.matmul(conjugate, np.linalg.inv(cover))  # covers are Hermitian: x' P, and not P x
+        form = np.maximum(np.sum((y * x).real, axis=2), 1e-12)
+        own = np.matmul((x / form[..., None]).transpose(0, 2, 1), conjugate)
         cover = _beside(own, wide)
         scale = np.trace(cover, axis1=1, axis2=2).real / m
         diagonal = np.einsum("bii->bi", cover).real
         cover = cover + RIDGE * diagonal[:, :, None] * np.eye(m)
         cover = cover / np.maximum(scale, 1e-30)[:, None, None]
     precision = np.linalg.inv(cover)
-    y = np.matmul(x, precision.transpose(0, 2, 1))
-    whole = np.sum((x.conj() * y).real, axis=2)
+    y = np.matmul(conjugate, precision)
+    whole = np.sum((y * x).real, axis=2)
     alone = np.abs(y) ** 2 / np.einsum("bii->bi", precision).real[:, None]
     others = np.maximum(whole - alone.max(axis=2), 0.0)
     usual = np.maximum(_beside(np.median(whole, axis=1), wide), 1e-30) / (2 * wide)

@@ -44,6 +44,8 @@ class Look:
     """Of the frequency, by the angle; else a step of the angle and of the voltage."""
     bent: bool = False
     """A kink may be there besides the step."""
+    angle: bool = True
+    """Else the voltage alone tells."""
 
 
 LOOKS = (
@@ -53,15 +55,36 @@ LOOKS = (
     Look("kink_800ms", 0.8, kink=True),
 )
 
+VOLTAGE = Look("voltage_200ms", 0.2, angle=False)
+"""The least smeared by what follows: tells best when a step was."""
+
 
 def turned(seen: Observations) -> tuple[F8, Bools]:
-    """[m, n] The angle [rad] without wraps, carried over holes; and where it, or the frequency for it, is known."""
-    step = np.diff(seen.angle, axis=1, prepend=np.nan)
-    step = np.mod(step + np.pi, 2 * np.pi) - np.pi
-    by_frequency = 2 * np.pi * (seen.frequency - seen.nominal) / seen.rate
-    step = np.where(np.isfinite(step), step, by_frequency)
-    known = np.isfinite(step)
-    return np.cumsum(np.where(known, step, 0.0), axis=1), known
+    """[m, n] The angle [rad] without wraps, bridged over holes; and where it is known.
+
+    A device without angles has the integral of its frequency.
+    """
+    missing = ~np.isfinite(seen.angle)
+    by_frequency = np.cumsum(2 * np.pi * (bridged(seen.frequency)[0] - seen.nominal) / seen.rate, axis=1)
+    angle, known = bridged(np.where(missing, np.nan, seen.angle), period=2 * np.pi)
+    without = missing.all(axis=1)
+    angle[without], known[without] = by_frequency[without], np.isfinite(seen.frequency[without])
+    return angle, known
+
+
+def bridged(x: F8, period: float | None = None) -> tuple[F8, Bools]:
+    """[m, n] Holes of x bridged with straight lines, and where there are none; without jumps of a `period`."""
+    known = np.isfinite(x)
+    filled = np.array(x)
+    everywhere = np.arange(x.shape[1])
+    whole = known.all(axis=1)
+    if period is not None:
+        filled[whole] = np.unwrap(filled[whole], axis=1, period=period)
+    for device in np.flatnonzero(~whole):  # few, and each has its own holes
+        at = np.flatnonzero(known[device])
+        there = filled[device, at] if period is None else np.unwrap(filled[device, at], period=period)
+        filled[device] = np.interp(everywhere, at, there) if at.size else 0.0
+    return filled, known
 
 
 def kernel(half: int, gap: int, powers: int, kink: bool, bent: bool = False) -> F8:
@@ -99,33 +122,24 @@ def look(seen: Observations, way: Look) -> Distance:
     """How unusual what all devices show at each sample is."""
     angle, known = turned(seen)
     half, gap = round(way.half * seen.rate), 0 if way.kink else round(FILTER * seen.rate)
-    around = [(angle, kernel(half, gap, 3, way.kink, way.bent))]
+    around = [(angle, kernel(half, gap, 3, way.kink, way.bent))] if way.angle else []
     if not way.kink:
-        magnitude, there = held(seen.magnitude)
-        known = known & there
+        magnitude, there = bridged(seen.magnitude)
+        known = known & (there | ~there.any(axis=1, keepdims=True))  # who never says one says nothing against it
         around.append((magnitude, kernel(half, gap, 2, kink=False)))
     z = np.stack([sizes(x, weights) for x, weights in around])
     return distance(z, trusted(known, half + gap, round(SHORT * seen.rate)))
 
 
-def held(x: F8) -> tuple[F8, Bools]:
-    """[m, n] The last value where one is missing; and where one is known, or the device never says one."""
-    known = np.isfinite(x)
-    last = np.maximum.accumulate(np.where(known, np.arange(x.shape[1]), 0), axis=1)
-    filled = np.nan_to_num(np.take_along_axis(x, last, axis=1))
-    return filled, known | ~known.any(axis=1, keepdims=True)
+def excess(form: F8, block: int, times: float) -> F8:
+    """[n] A squared distance over what it usually reaches in blocks of so many samples; 1 = at the limit, 0 = usual.
 
-
-def over_limit(form: F8, block: int, times: float) -> F8:
-    """[n] A squared distance against what it usually reaches in blocks of so many samples; 1 = at the limit.
-
-    Peaks of blocks of anything with a tail that falls like an exponential lie Gumbel-like; the limit lies `times` as
-    far above their median as one in ten does, whatever their number of degrees and their tail.
+    Peaks of blocks of anything whose tail falls like an exponential lie Gumbel-like ([Gumbel1958], Statistics of
+    Extremes); the limit lies `times` as far above their median as one in ten does, whatever their degrees of freedom.
     """
     peaks = form[: form.size // block * block].reshape(-1, block).max(axis=1)
     peaks = peaks[peaks > 0.0]
     if peaks.size < FEWEST:
         return np.zeros_like(form)
     usual, seldom = np.quantile(peaks, (0.5, 0.9))
-    limit = usual + times * max(seldom - usual, LEAST * usual)
-    return np.asarray(np.sqrt(form / limit))
+    return np.maximum(form - usual, 0.0) / (times * max(seldom - usual, LEAST * usual))
