@@ -32,8 +32,12 @@ KINDS = (
 )
 DIP = 0.03
 """Per unit: a step of the load does not make a dip this deep, that is there again half a second later."""
-STRONGEST = 5.0
+STRONGEST = 4.0
 """Standard deviations that count."""
+STRONG_JOLT = 4.0
+"""Log-odds of a trip, by the size of the jolt alone, at most."""
+USUAL_FAULT = 0.5
+"""Log-odds of ground faults before anything is known: they are three of four in overhead grids [Anderson1973]."""
 FLOOR = 0.01
 """Probability that all kinds together keep: of what no sign tells."""
 
@@ -81,19 +85,20 @@ def evidence(shown: Features, found: Detection, rules: list[str]) -> dict[str, f
     """Log-odds of the kinds; what they come from is added to `rules`."""
     scores = found.detail["scores"]
     jolt = float(np.sqrt(max(scores["transient"], 0.0)))
-    weights = _swings(found, jolt, rules) | _trips(shown, jolt, rules)
     faults = _faults(shown, rules)
-    return weights | faults
+    cleared = max(0.0, *faults.values())
+    trips = {kind: weight - cleared for kind, weight in _trips(shown, jolt, rules).items()}
+    return faults | trips | _swings(found, jolt, rules)
 
 
 def _faults(shown: Features, rules: list[str]) -> dict[str, float]:
     known = np.isfinite(shown.negative)
-    back = 2.0 * np.log(max(shown.dip, 1e-6) / DIP) + 4.0 * (np.clip(shown.recovered, -1.0, 1.0) - 0.5)
+    back = 3.0 * np.log(max(shown.dip, 1e-6) / DIP) + 4.0 * (np.clip(shown.recovered, -1.0, 1.0) - 0.5)
     family = float(np.clip(back, -12.0, 12.0))
     rules.append(f"voltage dips by {shown.dip:.3f} pu, {100 * shown.recovered:.0f} % of it is back after 0.5 s")
     if not known:
         return {kind: family - np.log(3.0) for kind in ("fault_3ph", "fault_2ph", "fault_ground")}
-    less = float(np.clip((0.55 - shown.unbalance) / 0.05, -3.0, 3.0))
+    less = float(np.clip((0.4 - shown.unbalance) / 0.1, -1.0, 3.0))
     lop_sided = float(np.clip(np.log(max(shown.unbalance, 1e-4) / 0.04) * 2.0, -6.0, 6.0))
     ground = float(np.clip((shown.zero_noise - 5.0), -1.0, 6.0)) if np.isfinite(shown.zero_noise) else 0.0
     rules.append(
@@ -102,7 +107,7 @@ def _faults(shown: Features, rules: list[str]) -> dict[str, float]:
     return {
         "fault_3ph": family - lop_sided,
         "fault_2ph": family + lop_sided - max(ground, less),
-        "fault_ground": family + lop_sided + max(ground, less),
+        "fault_ground": family + lop_sided + max(ground, less) + USUAL_FAULT,
     }
 
 
@@ -112,9 +117,9 @@ def _trips(shown: Features, jolt: float, rules: list[str]) -> dict[str, float]:
     turn = float(np.log((shown.turns_ahead + 2.0) / (shown.turns_back + 2.0)))
     power = moved + 0.7 * (voltage + 0.5 * turn)
     both = float(np.log1p(min(shown.falls, shown.rises)) + np.log1p(min(shown.turns_back, shown.turns_ahead)))
-    against = max(-moved * (voltage + 0.5 * turn), 0.0)
-    line = 1.2 * (both - 2.3) + 0.5 * min(against, 4.0) + np.log(shown.local / max(abs(shown.common), 2.0)) - 0.3 * abs(moved)
-    base = 2.0 * np.log(max(jolt, 1e-3))
+    against = max(moved, 0.0) * max(-voltage - 0.5 * turn, 0.0)
+    line = 2.0 * (both - 2.3) + min(against, 4.0) + np.log(max(shown.local, 0.1) / max(abs(shown.common), 2.0))
+    base = min(2.0 * np.log(max(jolt, 1e-3)), STRONG_JOLT)
     rules.append(
         f"the grid's frequency moves by {shown.common:+.1f} mHz ({shown.moved:+.1f} standard deviations), single "
         f"devices by {shown.local:.1f}; voltages step {shown.rises:.1f} up, {shown.falls:.1f} down, angles "
