@@ -18,7 +18,7 @@ import numpy as np
 from algorithms.observations import Observations
 from algorithms.quality.clock import clocks, sudden
 from algorithms.quality.flags import Bools, Fault, Flag, spans, widened
-from algorithms.quality.frequency import noise, offsets, resolution, spiky
+from algorithms.quality.frequency import noise, offsets, spiky
 from algorithms.quality.physics import compare, jumps, lone
 from algorithms.quality.repair import repair
 from algorithms.quality.samples import frozen, missing, spikes, zero_filled
@@ -55,7 +55,7 @@ def assess(seen: Observations) -> Assessed:
     sound = replace(seen, frequency=frequency, magnitude=magnitude, angle=angle)
     physics = compare(sound)
     noisy, known = noise(physics, seen.rate)
-    slow, off = offsets(physics, known, resolution(sound.frequency), seen.rate)
+    slow, off = offsets(physics, sound.frequency, known, seen.rate)
     stray = lone(physics) & ~(known | widened(off, REACH, REACH))
     flags += noisy + slow + spiky(physics, stray)
     sound = replace(sound, frequency=np.where(known | off | stray, np.nan, sound.frequency))

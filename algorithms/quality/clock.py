@@ -25,8 +25,9 @@ FAST, SLOW = 0.1, 5.0
 """Seconds; the frequency less its mean over the second, of means over the first, is compared."""
 SHORTEST = 5.0
 """Seconds that have to be compared, or learnt from."""
-BETTER = 1.02
-"""How much better the best lag has to fit than none."""
+BETTER = 12.0
+"""The share of the squares left with the best lag that are left besides without, times the independent samples (one in
+twice `FAST`), has to be this: twice the logarithm of how much likelier the lag is."""
 QUORUM = 3
 """Devices, for a majority to be right."""
 LEVEL = 0.02
@@ -44,8 +45,8 @@ class Lag(NamedTuple):
 
     seconds: float
     """Positive: it shows what the others show later."""
-    better: float
-    """Squares that are left without this lag, over those with it."""
+    sure: float = 0.0
+    """By how much better it fits than none, in multiples of what counts (`BETTER`)."""
 
 
 def sudden(seen: Observations) -> F8:
@@ -103,7 +104,7 @@ def _of_device(seen: Observations, physics: Physics, turned: F8, device: int, sh
         kind = Fault.CLOCK_OFFSET if clock else Fault.STEP_OFFSET
         detail = {"channel": "angle", "size_rad": angle}
         if clock:
-            detail |= {"offset_s": clock, "fits": found.better}
+            detail |= {"offset_s": clock, "sure": found.sure}
         flags.append(Flag(device, kind, start, stop, max(abs(jump) / limit, 1.0), detail))
     return flags
 
@@ -115,7 +116,7 @@ def _after(clock: float, angle: float, jump: float, hertz: float, found: Lag) ->
     back = clock + (part - round(part + clock * hertz)) / hertz
     if clock and abs(back) * 2.0 * np.pi * hertz < LEVEL:
         return 0.0, 0.0
-    if found.better < BETTER:
+    if found.sure < 1.0:
         return 0.0, angle
     periods = round((found.seconds - clock) * hertz - part)
     shift = clock + (periods + part) / hertz
@@ -155,18 +156,19 @@ def lag(shown: F8, rate: float) -> Lag:
     most = int(LONGEST * rate)
     count = shown.shape[1] - 2 * most
     if count < SHORTEST * rate:
-        return Lag(0.0, 1.0)
+        return Lag(0.0)
     own = shown[0, most : most + count]
     others = np.lib.stride_tricks.sliding_window_view(shown[1], count)
     there = ~np.isnan(own) & ~np.isnan(others)
     number = np.count_nonzero(there, axis=1)
     if number.min() < SHORTEST * rate:
-        return Lag(0.0, 1.0)
+        return Lag(0.0)
     left = np.where(there, np.nan_to_num(own) - np.nan_to_num(others), 0.0)
     left = np.square(left).sum(axis=1) / number
     best = int(np.argmin(left))
     if best in (0, left.size - 1) or left[best] <= 0.0:
-        return Lag((best - most) / rate, 1.0)
+        return Lag((best - most) / rate)
     before, here, after = left[best - 1 : best + 2]
     between = 0.5 * (before - after) / (before - 2.0 * here + after)
-    return Lag(float(best - most + between) / rate, float(left[most] / here))
+    gain = (left[most] / here - 1.0) * number[best] / (2.0 * FAST * rate)
+    return Lag(float(best - most + between) / rate, float(gain / BETTER))

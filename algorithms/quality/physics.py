@@ -12,14 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from algorithms.observations import Observations
-from algorithms.quality.flags import F8, Bools, moving_range, spread, widened
+from algorithms.quality.flags import F8, Bools, moving_range, quiet_spread, resolution, widened
 
 LONE = 10.0
 """Times the usual difference of frequency and angle that a sample may be off."""
 JUMP = 6.0
 """The same for two samples in a row on one side, as a jump of the angle makes them."""
+BLOCK = 2.0
+"""Seconds; what is usual is what is so in the quieter of such blocks."""
 FLOOR = 1e-4
-"""Hz; a usual difference below this counts as this."""
+"""Hz; a usual difference below this, or what a device's resolution makes, counts as this."""
 NEAR = 2
 """Samples to each side that count as around a sample."""
 AROUND = 4
@@ -49,7 +51,7 @@ class Physics:
     lone_turning: F8
     """Hz"""
     usual: F8
-    """[m] Hz; robust standard deviation of `lone_off`."""
+    """[m] Hz; robust standard deviation of `lone_off` in quiet."""
     allowed: F8
     """Hz; what filters that differ may make of a movement."""
 
@@ -61,7 +63,8 @@ def compare(seen: Observations) -> Physics:
     turning[:, 1:-1] = seen.nominal + (turn[:, 1:-1] + turn[:, 2:]) * seen.rate / (4.0 * np.pi)
     off = seen.frequency - turning
     lone_off = beside(off)
-    usual = np.maximum(spread(np.where(np.isnan(off), np.nan, lone_off)), FLOOR)
+    least = np.maximum(resolution(seen.frequency) / np.sqrt(12.0), FLOOR)
+    usual = np.maximum(quiet_spread(np.where(np.isnan(off), np.nan, lone_off), int(BLOCK * seen.rate)), least)
     moving = np.minimum(moving_range(seen.frequency, NEAR), moving_range(turning, NEAR))
     return Physics(turning, off, lone_off, beside(seen.frequency), beside(turning), usual, ALLOWED * moving)
 
