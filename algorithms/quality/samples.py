@@ -44,9 +44,13 @@ def spikes(values: F8, limit: F8) -> Bools:
     What a grid does passes a device's filter of 40 ms (class P) or 100 ms (class M, IEC/IEEE 60255-118-1) and shows in
     more than one sample. False in the first and the last sample, and beside what is missing.
     """
-    found = np.zeros(values.shape, dtype=bool)
-    left, at, right = values[:, :-2], values[:, 1:-1], values[:, 2:]
-    inner = np.maximum(np.minimum(left, at), np.minimum(np.maximum(left, at), right))
     with np.errstate(invalid="ignore"):
-        found[:, 1:-1] = np.abs(at - inner) > limit[:, None]
+        return np.asarray(np.abs(values - median_of_three(values)) > limit[:, None])
+
+
+def median_of_three(values: F8) -> F8:
+    """[m, n] The median of each sample and its neighbours; NaN beside what is missing, and at both ends."""
+    found = np.full(values.shape, np.nan)
+    left, at, right = values[:, :-2], values[:, 1:-1], values[:, 2:]
+    found[:, 1:-1] = np.maximum(np.minimum(left, at), np.minimum(np.maximum(left, at), right))
     return found
