@@ -135,12 +135,11 @@ def beside(x: F8) -> F8:
     """[m, n] Each sample less the median of the samples around it; 0 where it is missing."""
     around = np.pad(x, ((0, 0), (AROUND, AROUND)), mode="edge")
     windows = np.lib.stride_tricks.sliding_window_view(around, 2 * AROUND + 1, axis=1)
+    centre = np.partition(windows, AROUND, axis=2)[:, :, AROUND]
     gone = np.isnan(x)
-    torn = widened(gone, AROUND, AROUND)
-    centre = np.zeros_like(x)
-    centre[~torn] = np.partition(windows[~torn], AROUND, axis=1)[:, AROUND]
-    few = windows[torn & ~gone]
-    if few.size:
+    torn = widened(gone, AROUND, AROUND) & ~gone
+    if torn.any():
+        few = windows[torn]
         count = np.count_nonzero(~np.isnan(few), axis=1)
-        centre[torn & ~gone] = np.take_along_axis(np.sort(few, axis=1), (count - 1)[:, None] // 2, axis=1)[:, 0]
+        centre[torn] = np.take_along_axis(np.sort(few, axis=1), (count - 1)[:, None] // 2, axis=1)[:, 0]
     return np.nan_to_num(x - centre)

@@ -11,8 +11,8 @@ from algorithms.quality.flags import F8, Bools, Fault, Flag, spans
 
 LONGEST = 1.0
 """Seconds; longer gaps stay open."""
-EDGE = 2
-"""Samples at each side of a jump that are not believed: their frequencies have both sides in them."""
+EDGE = 5
+"""Samples at each side of a jump that are not believed: what passed a filter of 100 ms has both sides in it."""
 
 
 def repair(seen: Observations, flags: list[Flag], turning: F8, hole: Bools) -> tuple[Observations, Bools]:
