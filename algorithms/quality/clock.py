@@ -32,6 +32,8 @@ QUORUM = 3
 """Devices, for a majority to be right."""
 LEVEL = 0.02
 """rad; an angle that comes back as near as this is right again."""
+PLAUSIBLE = 0.1
+"""Of nominal; a frequency that is off by more, or missing, is not counted with."""
 CHANGE = 0.02
 """Hz; by so much the frequency may change over a shift of the clock, which makes angles inexact."""
 LARGE = 0.05
@@ -99,7 +101,8 @@ def _of_device(seen: Observations, physics: Physics, turned: F8, device: int, sh
     clock, angle = 0.0, 0.0
     for start, stop in pairwise(edges[1:]):
         jump = float(turned[start])
-        hertz = float(np.nan_to_num(seen.frequency[device, start], nan=seen.nominal))
+        hertz = float(seen.frequency[device, start])
+        hertz = hertz if abs(hertz - seen.nominal) < PLAUSIBLE * seen.nominal else seen.nominal
         found = lag(np.stack([shown[device, start:stop], wanted[start:stop]]), seen.rate)
         clock, angle = _after(clock, angle, jump, hertz, found)
         if not clock and abs(angle) < LEVEL and flags:

@@ -13,8 +13,8 @@ from algorithms.quality.flags import F8, Bools, widened
 
 
 def missing(*quantities: F8) -> Bools:
-    """[m, n] whether any of the quantities is missing."""
-    return np.asarray(np.any([np.isnan(each) for each in quantities], axis=0))
+    """[m, n] whether any of the quantities is missing, or no number."""
+    return np.asarray(~np.all([np.isfinite(each) for each in quantities], axis=0))
 
 
 def zero_filled(frequency: F8, magnitude: F8, angle: F8, nominal: float) -> Bools:
@@ -34,7 +34,7 @@ def frozen(frequency: F8, magnitude: F8, angle: F8, hold: int) -> Bools:
     while the frequency is off nominal is impossible. False in the first `hold` samples.
     """
     moved = np.ones(frequency.shape, dtype=bool)
-    moved[:, 1:] = np.any([np.diff(each, axis=1) != 0.0 for each in (frequency, magnitude, angle)], axis=0)
+    moved[:, 1:] = np.any([each[:, 1:] != each[:, :-1] for each in (frequency, magnitude, angle)], axis=0)
     return ~widened(moved, 0, hold - 1)
 
 

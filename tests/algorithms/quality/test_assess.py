@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from algorithms.observations import SERIES, Observations
 from algorithms.quality import Assessed, Fault, assess
@@ -141,3 +143,39 @@ def test_the_given_series_are_left_alone(grid: Grid):
     assess(seen)
     for name in SERIES:
         np.testing.assert_array_equal(getattr(seen, name), before[name])
+
+
+ANY = np.array([np.nan, np.inf, -np.inf, 0.0, 1.0, -3.0, 49.9, 50.0, 50.1, 1e9])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 1 << 20), st.integers(1, 5), st.integers(1, 150), st.sampled_from([10.0, 25.0, 50.0, 100.0]))
+def test_whatever_devices_say_there_is_an_answer(seed: int, devices: int, samples: int, rate: float):
+    draw = np.random.default_rng(seed)
+    odds = draw.dirichlet(np.full(ANY.size, 0.3))
+    series = {name: draw.choice(ANY, (devices, samples), p=odds) for name in SERIES}
+    place = np.full(devices, np.nan)
+    found = assess(Observations(rate=rate, **series, latitude=place, longitude=place))
+    assert found.bad.shape == (devices, samples)
+    assert found.bad[~np.isfinite(found.repaired.frequency)].all()
+    for flag in found.flags:
+        assert 0 <= flag.device < devices
+        assert 0 <= flag.start < flag.stop <= samples
+
+
+@pytest.mark.parametrize("every", [2, 5])
+def test_slower_devices_are_judged_alike(grid: Grid, every: int):
+    """25 and 10 frames a second; the angle still turns by less than half between two."""
+    seen = grid(seconds=300.0, devices=5)
+    slow = {name: getattr(seen, name)[:, ::every] for name in SERIES}
+    turned = np.diff(slow["angle"], axis=1)
+    turned = (turned + np.pi) % (2.0 * np.pi) - np.pi
+    slow["frequency"] = slow["frequency"].copy()
+    slow["frequency"][:, 1:-1] = 50.0 + (turned[:, 1:] + turned[:, :-1]) * seen.rate / every / (4.0 * np.pi)
+    coarse = replace(seen, rate=seen.rate / every, **slow)
+    assert assess(coarse).flags == []
+    frequency = coarse.frequency.copy()
+    frequency[1, 300] += 0.3
+    assert [(flag.kind, flag.start) for flag in assess(replace(coarse, frequency=frequency)).flags] == [
+        (Fault.SPIKES, 300)
+    ]
