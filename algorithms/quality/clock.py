@@ -25,12 +25,17 @@ FAST, SLOW = 0.1, 5.0
 """Seconds; the frequency less its mean over the second, of means over the first, is compared."""
 SHORTEST = 5.0
 """Seconds that have to be compared, or learnt from."""
-BETTER = 1.02
-"""How much better the best lag has to fit than none."""
+BETTER = 12.0
+"""The share of the squares left with the best lag that are left besides without, times the independent samples (one in
+twice `FAST`), has to be this: twice the logarithm of how much likelier the lag is."""
 QUORUM = 3
 """Devices, for a majority to be right."""
 LEVEL = 0.02
 """rad; an angle that comes back as near as this is right again."""
+PLAUSIBLE = 0.1
+"""Of nominal; a frequency that is off by more, or missing, is not counted with."""
+CHANGE = 0.02
+"""Hz; by so much the frequency may change over a shift of the clock, which makes angles inexact."""
 LARGE = 0.05
 """rad; a jump that the frequency shows, too, has to be larger,"""
 SEEN = 0.05
@@ -44,8 +49,8 @@ class Lag(NamedTuple):
 
     seconds: float
     """Positive: it shows what the others show later."""
-    better: float
-    """Squares that are left without this lag, over those with it."""
+    sure: float = 0.0
+    """By how much better it fits than none, in multiples of what counts (`BETTER`)."""
 
 
 def sudden(seen: Observations) -> F8:
@@ -54,11 +59,12 @@ def sudden(seen: Observations) -> F8:
     The frequency may show it. In a grid a jump takes a filter's length to show (IEC/IEEE 60255-118-1: 40 ms in class P,
     100 ms in class M), moves the voltage, and the neighbours see some of it. Neighbours are needed.
     """
-    extra = beside(turns(seen.angle))
+    turn = turns(seen.angle)
+    if seen.devices < QUORUM or not (np.abs(np.diff(turn, axis=1)) > LARGE / 2.0).any():
+        return np.zeros_like(turn)
+    extra = beside(turn)
     size = np.abs(extra)
     large = size > LARGE
-    if seen.devices < QUORUM or not large.any():
-        return np.zeros_like(extra)
     around = np.pad(size, ((0, 0), (1, 1)))
     sharp = np.maximum(around[:, :-2], around[:, 2:]) < SEEN * size
     moved = moving_range(seen.magnitude, 1)
@@ -95,7 +101,8 @@ def _of_device(seen: Observations, physics: Physics, turned: F8, device: int, sh
     clock, angle = 0.0, 0.0
     for start, stop in pairwise(edges[1:]):
         jump = float(turned[start])
-        hertz = float(np.nan_to_num(seen.frequency[device, start], nan=seen.nominal))
+        hertz = float(seen.frequency[device, start])
+        hertz = hertz if abs(hertz - seen.nominal) < PLAUSIBLE * seen.nominal else seen.nominal
         found = lag(np.stack([shown[device, start:stop], wanted[start:stop]]), seen.rate)
         clock, angle = _after(clock, angle, jump, hertz, found)
         if not clock and abs(angle) < LEVEL and flags:
@@ -103,7 +110,7 @@ def _of_device(seen: Observations, physics: Physics, turned: F8, device: int, sh
         kind = Fault.CLOCK_OFFSET if clock else Fault.STEP_OFFSET
         detail = {"channel": "angle", "size_rad": angle}
         if clock:
-            detail |= {"offset_s": clock, "fits": found.better}
+            detail |= {"offset_s": clock, "sure": found.sure}
         flags.append(Flag(device, kind, start, stop, max(abs(jump) / limit, 1.0), detail))
     return flags
 
@@ -113,9 +120,9 @@ def _after(clock: float, angle: float, jump: float, hertz: float, found: Lag) ->
     angle = (angle + jump + np.pi) % (2.0 * np.pi) - np.pi
     part = jump / (2.0 * np.pi)
     back = clock + (part - round(part + clock * hertz)) / hertz
-    if clock and abs(back) * 2.0 * np.pi * hertz < LEVEL:
+    if clock and abs(back) * 2.0 * np.pi * hertz < LEVEL + 2.0 * np.pi * CHANGE * abs(clock):
         return 0.0, 0.0
-    if found.better < BETTER:
+    if found.sure < 1.0:
         return 0.0, angle
     periods = round((found.seconds - clock) * hertz - part)
     shift = clock + (periods + part) / hertz
@@ -155,18 +162,19 @@ def lag(shown: F8, rate: float) -> Lag:
     most = int(LONGEST * rate)
     count = shown.shape[1] - 2 * most
     if count < SHORTEST * rate:
-        return Lag(0.0, 1.0)
+        return Lag(0.0)
     own = shown[0, most : most + count]
     others = np.lib.stride_tricks.sliding_window_view(shown[1], count)
     there = ~np.isnan(own) & ~np.isnan(others)
     number = np.count_nonzero(there, axis=1)
     if number.min() < SHORTEST * rate:
-        return Lag(0.0, 1.0)
+        return Lag(0.0)
     left = np.where(there, np.nan_to_num(own) - np.nan_to_num(others), 0.0)
     left = np.square(left).sum(axis=1) / number
     best = int(np.argmin(left))
     if best in (0, left.size - 1) or left[best] <= 0.0:
-        return Lag((best - most) / rate, 1.0)
+        return Lag((best - most) / rate)
     before, here, after = left[best - 1 : best + 2]
     between = 0.5 * (before - after) / (before - 2.0 * here + after)
-    return Lag(float(best - most + between) / rate, float(left[most] / here))
+    gain = (left[most] / here - 1.0) * number[best] / (2.0 * FAST * rate)
+    return Lag(float(best - most + between) / rate, float(gain / BETTER))

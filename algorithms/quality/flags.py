@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 F8 = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
+QUIET = 20
+"""One block in so many is quiet, whatever happens."""
+
 
 class Fault(StrEnum):
     """Kinds of bad data."""
@@ -102,3 +105,22 @@ def middle(x: F8) -> F8:
 def spread(x: F8) -> F8:
     """[m] Robust standard deviation about zero of each row of [m, n] (1.4826 times the median size); 0 if empty."""
     return np.nan_to_num(1.4826 * middle(np.abs(x).T))
+
+
+def quiet_spread(x: F8, block: int) -> F8:
+    """[m] The same of each row in quiet: what one in `QUIET` blocks of so many samples is below; 0 if empty."""
+    devices, count = x.shape[0], max(x.shape[1] // block, 1)
+    blocks = x[:, : count * block].reshape(devices * count, -1)
+    half = np.count_nonzero(~np.isnan(blocks), axis=1) >= blocks.shape[1] // 2
+    each = np.where(half, spread(blocks), np.nan).reshape(devices, count)
+    there = np.count_nonzero(~np.isnan(each), axis=1)
+    at = np.maximum(there - 1, 0) // QUIET
+    return np.asarray(np.nan_to_num(np.take_along_axis(np.sort(each, axis=1), at[:, None], axis=1)[:, 0]))
+
+
+def resolution(x: F8) -> F8:
+    """[m] Smallest step between two samples of each row of [m, n]; 0 if there is none."""
+    step = np.abs(np.diff(x, axis=1))
+    step[~(step > 1e-9)] = np.inf
+    smallest = step.min(axis=1, initial=np.inf)
+    return np.where(np.isinf(smallest), 0.0, smallest)

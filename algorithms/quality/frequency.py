@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from algorithms.quality.flags import F8, Bools, Fault, Flag, moving_mean, spans
-from algorithms.quality.physics import ALLOWED, LONE, Physics, alone
+from algorithms.quality.flags import F8, Bools, Fault, Flag, moving_mean, resolution, spans
+from algorithms.quality.physics import ACCURACY, ALLOWED, LONE, Physics, alone
 
 SECONDS = 1.0
 """Length of the means that show noise and offsets."""
@@ -43,6 +43,8 @@ def noise(physics: Physics, rate: float) -> tuple[list[Flag], Bools]:
     for device in np.flatnonzero(inside.any(axis=1)).tolist():
         for start, stop in spans(inside[device], int(BRIDGE * rate)):
             far = start + np.flatnonzero(np.abs(physics.lone_off[device, start:stop]) > limit[device])
+            if far.size < width // 4:
+                continue
             start, stop = max(int(far[0]) - 1, 0), min(int(far[-1]) + 2, off.shape[1])
             bad[device, start:stop] = True
             flags.append(_noisy(physics, device, start, stop, float(score[device, start:stop].max())))
@@ -63,14 +65,11 @@ def _noisy(physics: Physics, device: int, start: int, stop: int, score: float) -
     return Flag(device, Fault.NOISE_BURST, start, stop, score, detail)
 
 
-def offsets(physics: Physics, known: Bools, resolution: F8, rate: float) -> tuple[list[Flag], Bools]:
-    """Steps and drifts of the frequency alone, and [m, n] the samples in them; `known` ones are left out.
-
-    `resolution` [m] Hz, of the frequency.
-    """
+def offsets(physics: Physics, frequency: F8, known: Bools, rate: float) -> tuple[list[Flag], Bools]:
+    """Steps and drifts of the frequency alone, and [m, n] the samples in them; `known` ones are left out."""
     off = np.where(known, np.nan, physics.off)
-    most = LONE * physics.usual + resolution
-    limit = SLOW * physics.usual + resolution
+    most = LONE * physics.usual
+    limit = SLOW * physics.usual + resolution(frequency)
     mean = np.nan_to_num(moving_mean(np.clip(off, -most[:, None], most[:, None]), odd(rate * SECONDS)))
     inside = alone(np.abs(mean) > limit[:, None])
     flags, bad = [], np.zeros(inside.shape, dtype=bool)
@@ -80,9 +79,10 @@ def offsets(physics: Physics, known: Bools, resolution: F8, rate: float) -> tupl
             if np.count_nonzero(beyond) < rate * SECONDS / 2:
                 continue
             far = start + np.flatnonzero(beyond)
-            start, stop = int(far[0]), int(far[-1]) + 1
-            bad[device, start:stop] = True
-            flags.append(_offset(physics, device, start, stop, float(limit[device])))
+            flag = _offset(physics, device, int(far[0]), int(far[-1]) + 1, max(float(limit[device]), ACCURACY))
+            if flag.score > 1.0:
+                bad[device, flag.start : flag.stop] = True
+                flags.append(flag)
     return flags, bad
 
 
@@ -103,17 +103,9 @@ def spiky(physics: Physics, lone: Bools) -> list[Flag]:
         at = np.flatnonzero(lone[device])
         size = float(np.abs(physics.lone_off[device, at]).max())
         detail = {"samples": at.tolist(), "size_mhz": 1e3 * size}
-        score = size / (LONE * float(physics.usual[device]))
+        score = size / max(LONE * float(physics.usual[device]), ACCURACY)
         flags.append(Flag(device, Fault.SPIKES, int(at[0]), int(at[-1]) + 1, score, detail))
     return flags
-
-
-def resolution(x: F8) -> F8:
-    """[m] Smallest step between two samples of each row of [m, n]; 0 if there is none."""
-    step = np.abs(np.diff(x, axis=1))
-    step[~(step > 1e-9)] = np.inf
-    smallest = step.min(axis=1)
-    return np.where(np.isinf(smallest), 0.0, smallest)
 
 
 def odd(count: float) -> int:
