@@ -24,6 +24,8 @@ KM_PER_DEGREE = 111.195
 """On a sphere of 6371 km."""
 FEWEST = 3
 """Devices with a position and a response, for a place on the map."""
+DISTANCE_COUNTS = 1.0
+"""What the logarithm of the expected distance counts against that of the response, in the order of the devices."""
 INSIDE = 0.95
 """Probability that the ellipse holds."""
 NOT_A_PLACE = ("osc_inter_area", "slow_ramp", "none")
@@ -75,13 +77,13 @@ def locate(seen: Seen, found: Found, kind: str) -> Place | None:
     felt = _felt(clean, onset, kind)
     if not felt:
         return None
-    nearest = _order(felt)
+    strength = _strength(felt)
     detail = {answer.name: [round(float(size), 6) for size in answer.signed] for answer in felt}
     placed = np.isfinite(clean.latitude) & np.isfinite(clean.longitude)
     answering = np.any([np.isfinite(answer.size) for answer in felt], axis=0)
     if np.sum(placed & answering) < FEWEST:
-        return Place(np.nan, np.nan, (np.nan, np.nan, np.nan), nearest, detail)
-    return _placed(clean, placed, felt, nearest, detail)
+        return Place(np.nan, np.nan, (np.nan, np.nan, np.nan), _order(strength), detail)
+    return _placed(clean, placed, felt, strength, detail)
 
 
 def trusted(seen: Seen) -> Observations:
@@ -100,17 +102,24 @@ def _felt(seen: Observations, onset: int, kind: str) -> list[Response]:
     return [answer for measure in wanted if (answer := respond(seen, onset, measure)) is not None]
 
 
-def _order(felt: list[Response]) -> list[int]:
-    """Devices by the mean logarithm of their responses, the strongest first."""
+def _strength(felt: list[Response]) -> F8:
+    """[m] Mean logarithm of the devices' responses, of those that they have; NaN = none."""
     logs = np.array([np.log(np.maximum(answer.size, np.maximum(answer.noise, 1e-12))) for answer in felt])
     known = np.isfinite(logs)
-    middle = np.nanmean(logs, axis=1, keepdims=True)
-    score = np.sum(np.where(known, logs - middle, 0.0), axis=0) / np.maximum(np.sum(known, axis=0), 1)
-    return [int(k) for k in np.argsort(-score, kind="stable") if known[:, k].any()]
+    count = np.sum(known, axis=1, keepdims=True)
+    logs = np.where(known, logs, 0.0)
+    logs = np.where(known, logs - np.sum(logs, axis=1, keepdims=True) / np.maximum(count, 1), 0.0)
+    answers = np.sum(known, axis=0)
+    return np.where(answers > 0, np.sum(logs, axis=0) / np.maximum(answers, 1), np.nan)
+
+
+def _order(closeness: F8) -> list[int]:
+    """The devices that are known, the closest first."""
+    return [int(k) for k in np.argsort(-closeness, kind="stable") if np.isfinite(closeness[k])]
 
 
 def _placed(
-    seen: Observations, placed: Bools, felt: list[Response], nearest: list[int], detail: dict[str, Any]
+    seen: Observations, placed: Bools, felt: list[Response], strength: F8, detail: dict[str, Any]
 ) -> Place:
     latitude, longitude = float(np.mean(seen.latitude[placed])), float(np.mean(seen.longitude[placed]))
     scale = np.cos(np.radians(latitude))
@@ -127,11 +136,13 @@ def _placed(
     weight = np.exp(logs - logs.max())
     weight /= weight.sum()
     at = _centre(places, weight)
+    closeness = strength.copy()
+    closeness[placed] -= DISTANCE_COUNTS * (weight @ np.log1p(distance / spacing))
     return Place(
         latitude + at[1] / KM_PER_DEGREE,
         longitude + at[0] / (KM_PER_DEGREE * scale),
         _ellipse(places, weight, at),
-        nearest,
+        _order(closeness),
         detail,
     )
 

@@ -1,7 +1,7 @@
 """How probable each place of a map is as the origin of an event, from how strongly each device felt it.
 
-A response falls off with the distance d from the origin, as log size = c − β·log(1 + d / L) + scatter, where nothing but
-the form is known beforehand: the size c, the steepness β and the reach L are the event's and the grid's own. The
+A response falls off with the distance d from the origin, as log size = c − β·log(1 + d / L) + scatter, where nothing
+but the form is known beforehand: the size c, the steepness β and the reach L are the event's and the grid's own. The
 scatter says that electrical and geographical closeness are two things. c and β are integrated out in
 closed form for each place (Bayesian linear regression, [Bishop2006], "Pattern Recognition and Machine
 Learning", 3.3), scatter and reach by summing over a few values each.
@@ -26,10 +26,12 @@ AT_DEVICE = 0.3
 """Probability beforehand that an event is at a device's own station: plants and large stations are where they stand."""
 REACHES = (0.15, 0.4, 1.0, 2.5)
 """Of the typical distance between neighbouring devices."""
-SCATTERS = (0.3, 0.5, 0.8, 1.3)
+SCATTERS = (0.5, 0.8, 1.3, 2.0)
 """Standard deviations of the logarithm."""
-STEEPNESS, STEEPNESS_SPREAD = 1.0, 0.5
-"""β beforehand: a response that falls with the first power of the distance, give or take."""
+STEEPNESS, STEEPNESS_SPREAD = 1.5, 0.7
+"""β beforehand: a response that falls with the first or second power of the distance."""
+SHARED = 0.75
+"""Power to which the likelihood of each measure is taken: those of one event share a part of their scatter."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def evidence(distance: F8, spacing: float, response: Response) -> F8:
         for reach in REACHES
         for scatter in SCATTERS
     ]
-    return np.asarray(np.logaddexp.reduce(terms, axis=0))
+    return np.asarray(SHARED * np.logaddexp.reduce(terms, axis=0))
 
 
 def _regression(away: F8, log_size: F8, variance: F8) -> F8:
