@@ -2,8 +2,8 @@
 
 The voltage is disturbed most where the oscillating source is; angles and frequencies near a mode of the grid swing
 together wherever the mode swings, which is why of slow oscillations the voltage alone is asked ([Maslennikov2017],
-"Dissipating energy flow method for locating the source of sustained oscillations", Int. J. Electr. Power Energy Syst. 88:
-amplitudes of swing mislead when a mode resonates).
+"Dissipating energy flow method for locating the source of sustained oscillations", Int. J. Electr. Power Energy
+Syst. 88: amplitudes of swing mislead when a mode resonates).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ CLEAR = 3.0
 
 
 def oscillate(seen: Observations, onset: int, band: tuple[float, float]) -> list[Response]:
-    """Amplitudes of voltage and, in the fast band, of frequency. Empty where none stands out, or the time is too short."""
+    """Amplitudes of voltage and, in the fast band, of frequency. Empty where none stands out or the time is short."""
     start = onset + round(BUILD_UP * seen.rate)
     stop = min(seen.samples, start + round(LONGEST[band] * seen.rate))
     if stop - start < SHORTEST * seen.rate:
