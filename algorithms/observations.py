@@ -41,12 +41,12 @@ class Observations:
     @property
     def devices(self) -> int:
         """m"""
-        return self.frequency.shape[0]
+        return int(self.frequency.shape[0])
 
     @property
     def samples(self) -> int:
         """n"""
-        return self.frequency.shape[1]
+        return int(self.frequency.shape[1])
 
     def of(self, devices: Sequence[int] | NDArray[np.intp]) -> Observations:
         """Some of the devices, by place."""
