@@ -1,0 +1,98 @@
+"""Scenarios judged on all cores, as predictions; what was judged already is kept when the work is broken off."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from commands._scenarios import Folder, Scenario
+
+Json = dict[str, Any]
+
+ONE_THREAD = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
+"""A worker has a core; more threads than that only wait for each other."""
+
+
+def predictions(folder: Folder, kept: Path, workers: int | None = None) -> Iterator[tuple[str, Json]]:
+    """(id, prediction) of all scenarios, as they are ready: first those that `kept`, a file of lines, has already."""
+    before = _kept(kept)
+    known = [scenario for scenario in folder.scenarios if scenario.id in before]
+    yield from ((scenario.id, before[scenario.id]) for scenario in known)
+    left = [scenario for scenario in folder.scenarios if scenario.id not in before]
+    if not left:
+        return
+    for name in ONE_THREAD:
+        os.environ.setdefault(name, "1")
+    with (
+        open(kept, "a", encoding="utf-8") as lines,
+        ProcessPoolExecutor(workers or os.cpu_count(), get_context("spawn"), _begin, (folder,)) as pool,
+    ):
+        doing = [pool.submit(_predict, scenario) for scenario in left]
+        try:
+            for done in as_completed(doing):
+                name, prediction = done.result()
+                lines.write(json.dumps([name, prediction]) + "\n")
+                lines.flush()
+                yield name, prediction
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _kept(path: Path) -> dict[str, Json]:
+    """Predictions in a file of lines; a last line that was cut off does not count."""
+    if not path.exists():
+        return {}
+    found = {}
+    with open(path, encoding="utf-8") as lines:
+        for line in lines:
+            if line.endswith("\n"):
+                name, prediction = json.loads(line)
+                found[name] = prediction
+    return found
+
+
+_folder: Folder | None = None
+"""Of this worker."""
+
+
+def _begin(folder: Folder) -> None:
+    global _folder
+    _folder = folder
+
+
+def _predict(scenario: Scenario) -> tuple[str, Json]:
+    assert _folder is not None
+    return scenario.id, predict(_folder, scenario)
+
+
+def predict(folder: Folder, scenario: Scenario) -> Json:
+    """What the chain says of a scenario, in the form that scores read; figures are rounded."""
+    from algorithms.judgement import judge
+
+    judged = judge(folder.observations(scenario))
+    found, place = judged.detection, judged.place
+    said: Json = {
+        "disturbance": found.disturbance,
+        "score": round(found.score, 4),
+        "bad_devices": sorted({scenario.devices[flag.device] for flag in judged.assessed.flags}),
+    }
+    if found.disturbance:
+        said["t_event"] = _number(found.onset, 3)
+    if place is not None:
+        said["nearest"] = [scenario.devices[device] for device in place.nearest]
+        if np.isfinite(place.latitude):
+            said |= {"lat": _number(place.latitude, 4), "lon": _number(place.longitude, 4)}
+            said["ellipse95"] = [_number(size, 1) for size in place.ellipse]
+    return said | {"detail": found.detail}
+
+
+def _number(x: float, digits: int) -> float | None:
+    return round(float(x), digits) if np.isfinite(x) else None
