@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.electrical import Network, between, islands, potentials
-from algorithms.responses import Response
+from algorithms.responses import TINY, Response
 from algorithms.whereabouts import evidence
 
 F8 = NDArray[np.float64]
@@ -24,7 +24,6 @@ UNSEEN = 1e-3
 """Share of the clearest pattern, below which a line makes no difference to the devices."""
 SIZES = 3.0
 """Times the largest jump: spread of a pattern's size beforehand."""
-TINY = 1e-300
 FEWEST = 3
 """Devices at known buses."""
 

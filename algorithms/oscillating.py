@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.observations import Observations
-from algorithms.responses import Response
+from algorithms.responses import TINY, Response
 
 F8 = NDArray[np.float64]
 
@@ -26,11 +26,13 @@ SHORTEST = 6.0
 """s; with less nothing is told."""
 BUILD_UP = 1.0
 """s after the onset that are left out."""
-LOBE, BESIDE = 2, 6
-"""Bins of a Hann window's main lobe on each side, and beyond it up to where the spectrum beside is read."""
+LOBE = 2
+"""Lines of a Hann window's main lobe on each side."""
+BESIDE = {SLOW: 6, FAST: 12}
+"""Lines on each side beyond it that are the spectrum beside; fewer among modes of the grid."""
 HARMONIC = 0.5
 """Share of a line's prominence that one at half its frequency must have to be the fundamental of both."""
-CLEAR = 3.0
+CLEAR = 6.0
 """Times the spectrum beside, by which one device must show an oscillation."""
 
 
@@ -43,11 +45,12 @@ def oscillate(seen: Observations, onset: int, band: tuple[float, float]) -> list
     names = {"voltage": "magnitude", "swing": "frequency"}
     spectra = {name: _spectrum(getattr(seen, channel)[:, start:stop]) for name, channel in names.items()}
     steps = seen.rate / (stop - start)
-    lines = np.arange(max(LOBE + 1, round(band[0] / steps)), int(band[1] / steps) - BESIDE)
+    highest = min(int(band[1] / steps), (stop - start) // 2) - LOBE - BESIDE[band]
+    lines = np.arange(max(LOBE + 1, round(band[0] / steps)), highest + 1)
     if not lines.size:
         return []
-    beside = {name: _beside(spectrum, lines) for name, spectrum in spectra.items()}
-    clear = {name: spectra[name][:, lines] / np.maximum(beside[name], 1e-12) for name in spectra}
+    beside = {name: _beside(spectrum, lines, BESIDE[band]) for name, spectrum in spectra.items()}
+    clear = {name: spectra[name][:, lines] / np.maximum(beside[name], TINY) for name in spectra}
     best = _fundamental(lines, np.sum([_prominence(ratio) for ratio in clear.values()], axis=0))
     asked = ["voltage", "swing"] if band == FAST else ["voltage"]
     return [
@@ -82,8 +85,8 @@ def _spectrum(series: F8) -> F8:
     return np.asarray(2.0 * np.abs(np.fft.rfft(rest * window, axis=1)) / window.sum())
 
 
-def _beside(spectrum: F8, lines: NDArray[np.intp]) -> F8:
-    """[m, l] median amplitude on both sides of each line, outside of the window's main lobe."""
-    away = np.arange(LOBE + 1, LOBE + BESIDE + 1)
+def _beside(spectrum: F8, lines: NDArray[np.intp], width: int) -> F8:
+    """[m, l] Median amplitude of so many lines on each side of each line, outside of the window's main lobe."""
+    away = np.arange(LOBE + 1, LOBE + width + 1)
     places = np.maximum(lines[:, None] + np.concatenate([-away, away]), 1)
     return np.asarray(np.median(spectrum[:, places], axis=2))
