@@ -13,12 +13,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from algorithms.arrivals import arrivals
 from algorithms.electrical import Network
 from algorithms.observations import SERIES, Observations
 from algorithms.onnetwork import Candidates, candidates
 from algorithms.oscillating import FAST, SLOW, oscillate
 from algorithms.responses import Response, measures, respond
-from algorithms.whereabouts import Map, centre, chart, ellipse, evidence, neighbours
+from algorithms.whereabouts import Map, centre, chart, delays, ellipse, evidence, neighbours
 
 F8 = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -72,7 +73,7 @@ class Place:
     nearest: list[int]
     """Devices by place, the electrically nearest first; those that tell nothing are left out."""
     detail: dict[str, Any] = field(default_factory=dict)
-    """By measure, what each device felt; with a network `named`: the likeliest buses or lines, with probabilities."""
+    """What each device felt, by measure, and when [s]; of a network `named`: likeliest buses or lines, probabilities."""
 
 
 @dataclass(frozen=True)
@@ -101,12 +102,15 @@ def locate(seen: Seen, found: Found, kind: str, network: Network | None = None) 
     if kind in NOT_A_PLACE:
         return None
     clean = trusted(seen)
-    felt = _felt(clean, round(found.onset * clean.rate), kind)
+    onset = round(found.onset * clean.rate)
+    felt = _felt(clean, onset, kind)
     if not felt:
         return None
     closeness = _strength(felt)
     detail: dict[str, Any] = {answer.name: [round(float(size), 6) for size in answer.signed] for answer in felt}
-    plane, places, far = _chart(clean, felt)
+    arrival = np.full(clean.devices, np.nan) if kind in BANDS or kind in FAULTS else arrivals(clean, onset)
+    detail["arrival"] = [None if np.isnan(late) else round(float(late), 2) for late in arrival]
+    plane, places, far = _chart(clean, felt, arrival)
     known = np.isfinite(far)
     closeness[known] -= DISTANCE_COUNTS * far[known]
     if network is not None and (some := candidates(network, felt, lines=kind == LINE)) is not None:
@@ -157,7 +161,7 @@ def _strength(felt: list[Response]) -> F8:
     return np.where(answers > 0, sums / np.maximum(answers, 1), np.nan)
 
 
-def _chart(seen: Observations, felt: list[Response]) -> tuple[_Plane | None, Map | None, F8]:
+def _chart(seen: Observations, felt: list[Response], arrival: F8) -> tuple[_Plane | None, Map | None, F8]:
     """The map with its probabilities, and [m] expected log(1 + distance) of each device; NaN without a position."""
     far = np.full(seen.devices, np.nan)
     placed = np.isfinite(seen.latitude) & np.isfinite(seen.longitude)
@@ -170,10 +174,14 @@ def _chart(seen: Observations, felt: list[Response]) -> tuple[_Plane | None, Map
     distance = np.hypot(places.east[:, None] - east, places.north[:, None] - north)
     spacing = neighbours(east, north)
     logs = np.log(places.weight) + np.sum([evidence(distance, spacing, answer) for answer in telling], axis=0)
-    weight = np.exp(logs - logs.max())
-    weight /= weight.sum()
-    far[placed] = weight @ np.log1p(distance / spacing)
-    return plane, replace(places, weight=weight), far
+    far[placed] = _weights(logs) @ np.log1p(distance / spacing)  # electrical: arrivals say where, not how near
+    return plane, replace(places, weight=_weights(logs + delays(distance, arrival[placed]))), far
+
+
+def _weights(logs: F8) -> F8:
+    """Probabilities, sum 1, of their logarithms up to a constant."""
+    found = np.exp(logs - logs.max())
+    return np.asarray(found / found.sum())
 
 
 def _by_network(some: Candidates, closeness: F8) -> F8:

@@ -30,6 +30,12 @@ SCATTERS = (0.5, 0.8, 1.3, 2.0)
 """Standard deviations of the logarithm."""
 STEEPNESS, STEEPNESS_SPREAD = 1.5, 0.7
 """β beforehand: a response that falls with the first or second power of the distance."""
+SLOWNESS, SLOWNESS_SPREAD = 0.002, 0.0015
+"""s/km beforehand: waves go at 200 to 2000 km/s."""
+LATE = (0.1, 0.2, 0.4, 0.8)
+"""s; standard deviations of an arrival: frequency has to move before it shows, and grids are no plane."""
+FEWEST_ARRIVALS = 4
+"""Of which two tell onset and speed."""
 SHARED = 0.75
 """Power to which the likelihood of each measure is taken: those of one event share a part of their scatter."""
 ROUNDS = 30
@@ -78,25 +84,35 @@ def evidence(distance: F8, spacing: float, response: Response) -> F8:
     away = distance[:, response.known]
     own = (some.floor / np.maximum(some.size, some.floor)) ** 2
     terms = [
-        _regression(np.log1p(away / (reach * spacing)), some.logarithm, own + scatter**2)
+        _regression(np.log1p(away / (reach * spacing)), some.logarithm, own + scatter**2, STEEPNESS, STEEPNESS_SPREAD)
         for reach in REACHES
         for scatter in SCATTERS
     ]
     return np.asarray(SHARED * np.logaddexp.reduce(terms, axis=0))
 
 
-def _regression(away: F8, log_size: F8, variance: F8) -> F8:
+def delays(distance: F8, arrival: F8) -> F8:
+    """[k] log likelihood of each place from the times [m] s at which a wave of unknown speed arrived; NaN = did not."""
+    known = np.isfinite(arrival)
+    if np.sum(known) < FEWEST_ARRIVALS:
+        return np.zeros(len(distance))
+    away, late = distance[:, known], arrival[known]
+    terms = [_regression(away, -late, np.full(late.shape, part**2), SLOWNESS, SLOWNESS_SPREAD) for part in LATE]
+    return np.asarray(SHARED * np.logaddexp.reduce(terms, axis=0))
+
+
+def _regression(away: F8, log_size: F8, variance: F8, steepness: float, spread: float) -> F8:
     """[k] log evidence of log_size [m] = c − β·away [k, m] with a flat prior of c and a Gaussian one of β."""
     w = 1.0 / variance
     total = np.sum(w)
     centred = log_size - np.sum(w * log_size) / total
     x = away - (away @ w / total)[:, None]
     # y = −β x + noise, β ~ N(b, s²): take the mean away, then one Gaussian direction is integrated
-    rest = centred + STEEPNESS * x
+    rest = centred + steepness * x
     xx = x**2 @ w
     xr = (x * rest) @ w
-    gain = 1.0 + STEEPNESS_SPREAD**2 * xx
-    misfit = rest**2 @ w - STEEPNESS_SPREAD**2 * xr**2 / gain
+    gain = 1.0 + spread**2 * xx
+    misfit = rest**2 @ w - spread**2 * xr**2 / gain
     constant = 0.5 * (np.sum(np.log(w)) - np.log(total))
     return np.asarray(constant - 0.5 * np.log(gain) - 0.5 * misfit)
 

@@ -152,7 +152,7 @@ def test_few_and_many_devices(devices: int) -> None:
 def test_a_fault_is_told_by_its_dip_alone() -> None:
     found = locate(event(2).seen, Found(), "fault_2ph")
     assert found is not None
-    assert set(found.detail) == {"dip"}
+    assert set(found.detail) == {"dip", "arrival"}
 
 
 def test_an_oscillation_is_told_by_its_amplitude() -> None:
@@ -162,7 +162,7 @@ def test_an_oscillation_is_told_by_its_amplitude() -> None:
     seen = replace(case.seen, repaired=replace(case.seen.repaired, magnitude=voltage, frequency=49.0 + voltage))
     found = locate(seen, Found(5.0), "osc_subsync")
     assert found is not None
-    assert set(found.detail) == {"voltage", "swing"}
+    assert set(found.detail) == {"voltage", "swing", "arrival"}
     assert found.nearest[0] == int(np.argmax(case.felt))
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from algorithms import whereabouts
 from algorithms.responses import Response
-from algorithms.whereabouts import Map, centre, chart, ellipse, evidence, neighbours
+from algorithms.whereabouts import Map, centre, chart, delays, ellipse, evidence, neighbours
 
 
 def weighted(east: np.ndarray, north: np.ndarray) -> Map:
@@ -45,8 +45,8 @@ def test_the_evidence_is_that_of_the_whole_gaussian(seed: int, devices: int) -> 
     rng = np.random.default_rng(seed)
     away, y = rng.uniform(0.0, 3.0, (2, devices)), rng.normal(0.0, 2.0, devices)
     variance = rng.uniform(0.1, 2.0, devices)
-    found = whereabouts._regression(away, y, variance)
-    b, s = whereabouts.STEEPNESS, whereabouts.STEEPNESS_SPREAD
+    b, s = rng.uniform(0.1, 2.0, 2)
+    found = whereabouts._regression(away, y, variance, b, s)
     dense = []
     for x in away:
         cov = np.diag(variance) + s**2 * np.outer(x, x) + 1e5
@@ -68,6 +68,22 @@ def test_the_evidence_is_largest_where_the_responses_fall_off_from() -> None:
     assert np.hypot(places.east[best] - origin[0], places.north[best] - origin[1]) < 30.0
     unknown = replace(response, size=np.where(np.arange(12) < 4, np.nan, size))
     assert np.isfinite(evidence(distance, spacing, unknown)).all()
+
+
+@pytest.mark.parametrize("speed", [250.0, 500.0, 1000.0])
+def test_waves_come_from_where_they_came_first(speed: float) -> None:
+    rng = np.random.default_rng(6)
+    east, north = rng.uniform(0.0, 800.0, (2, 12))
+    places = chart(east, north)
+    origin = 300
+    away = np.hypot(places.east[:, None] - east, places.north[:, None] - north)
+    arrival = 0.2 + away[origin] / speed
+    arrival[3] = np.nan
+    found = delays(away, arrival)
+    best = int(np.argmax(found))
+    assert np.hypot(places.east[best] - places.east[origin], places.north[best] - places.north[origin]) < 100.0
+    assert found[origin] > np.median(found)
+    assert not delays(away, np.where(np.arange(12) < 3, arrival, np.nan)).any()
 
 
 def test_the_centre_is_least_far_away() -> None:
