@@ -73,7 +73,7 @@ class Place:
     nearest: list[int]
     """Devices by place, the electrically nearest first; those that tell nothing are left out."""
     detail: dict[str, Any] = field(default_factory=dict)
-    """What each device felt, by measure, and when [s]; of a network `named`: likeliest buses or lines, probabilities."""
+    """What each device felt, by measure, and when [s]; of a network `named`: likeliest buses or lines, probability."""
 
 
 @dataclass(frozen=True)
