@@ -12,10 +12,11 @@ of what each device usually does. What can be wrong with such data: NASPI-2017-T
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from algorithms.observations import Observations
+from algorithms.observations import SERIES, Observations
 from algorithms.quality.clock import clocks, sudden
 from algorithms.quality.flags import Bools, Fault, Flag, spans, widened
 from algorithms.quality.frequency import noise, offsets, spiky
@@ -50,6 +51,7 @@ class Assessed:
 
 def assess(seen: Observations) -> Assessed:
     """Find bad data in a window, and repair it."""
+    seen = _numbers(seen)
     flags, hole = holes(seen)
     frequency, magnitude, angle = (np.where(hole, np.nan, x) for x in (seen.frequency, seen.magnitude, seen.angle))
     sound = replace(seen, frequency=frequency, magnitude=magnitude, angle=angle)
@@ -68,6 +70,13 @@ def assess(seen: Observations) -> Assessed:
     repaired, bad = repair(seen, flags, physics.turning, hole)
     usable = np.mean(~bad, axis=1) >= ENOUGH
     return Assessed(flags, bad, repaired, np.asarray(usable))
+
+
+def _numbers(seen: Observations) -> Observations:
+    """The same, with what is infinite missing."""
+    changed: dict[str, Any] = {name: getattr(seen, name) for name in SERIES}
+    changed = {name: np.where(np.isinf(x), np.nan, x) for name, x in changed.items() if np.isinf(x).any()}
+    return replace(seen, **changed) if changed else seen
 
 
 def holes(seen: Observations) -> tuple[list[Flag], Bools]:

@@ -32,6 +32,10 @@ QUORUM = 3
 """Devices, for a majority to be right."""
 LEVEL = 0.02
 """rad; an angle that comes back as near as this is right again."""
+PLAUSIBLE = 0.1
+"""Of nominal; a frequency that is off by more, or missing, is not counted with."""
+CHANGE = 0.02
+"""Hz; by so much the frequency may change over a shift of the clock, which makes angles inexact."""
 LARGE = 0.05
 """rad; a jump that the frequency shows, too, has to be larger,"""
 SEEN = 0.05
@@ -55,11 +59,12 @@ def sudden(seen: Observations) -> F8:
     The frequency may show it. In a grid a jump takes a filter's length to show (IEC/IEEE 60255-118-1: 40 ms in class P,
     100 ms in class M), moves the voltage, and the neighbours see some of it. Neighbours are needed.
     """
-    extra = beside(turns(seen.angle))
+    turn = turns(seen.angle)
+    if seen.devices < QUORUM or not (np.abs(np.diff(turn, axis=1)) > LARGE / 2.0).any():
+        return np.zeros_like(turn)
+    extra = beside(turn)
     size = np.abs(extra)
     large = size > LARGE
-    if seen.devices < QUORUM or not large.any():
-        return np.zeros_like(extra)
     around = np.pad(size, ((0, 0), (1, 1)))
     sharp = np.maximum(around[:, :-2], around[:, 2:]) < SEEN * size
     moved = moving_range(seen.magnitude, 1)
@@ -96,7 +101,8 @@ def _of_device(seen: Observations, physics: Physics, turned: F8, device: int, sh
     clock, angle = 0.0, 0.0
     for start, stop in pairwise(edges[1:]):
         jump = float(turned[start])
-        hertz = float(np.nan_to_num(seen.frequency[device, start], nan=seen.nominal))
+        hertz = float(seen.frequency[device, start])
+        hertz = hertz if abs(hertz - seen.nominal) < PLAUSIBLE * seen.nominal else seen.nominal
         found = lag(np.stack([shown[device, start:stop], wanted[start:stop]]), seen.rate)
         clock, angle = _after(clock, angle, jump, hertz, found)
         if not clock and abs(angle) < LEVEL and flags:
@@ -114,7 +120,7 @@ def _after(clock: float, angle: float, jump: float, hertz: float, found: Lag) ->
     angle = (angle + jump + np.pi) % (2.0 * np.pi) - np.pi
     part = jump / (2.0 * np.pi)
     back = clock + (part - round(part + clock * hertz)) / hertz
-    if clock and abs(back) * 2.0 * np.pi * hertz < LEVEL:
+    if clock and abs(back) * 2.0 * np.pi * hertz < LEVEL + 2.0 * np.pi * CHANGE * abs(clock):
         return 0.0, 0.0
     if found.sure < 1.0:
         return 0.0, angle

@@ -122,5 +122,5 @@ def resolution(x: F8) -> F8:
     """[m] Smallest step between two samples of each row of [m, n]; 0 if there is none."""
     step = np.abs(np.diff(x, axis=1))
     step[~(step > 1e-9)] = np.inf
-    smallest = step.min(axis=1)
+    smallest = step.min(axis=1, initial=np.inf)
     return np.where(np.isinf(smallest), 0.0, smallest)

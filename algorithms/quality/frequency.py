@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from algorithms.quality.flags import F8, Bools, Fault, Flag, moving_mean, resolution, spans
-from algorithms.quality.physics import ALLOWED, LONE, Physics, alone
+from algorithms.quality.physics import ACCURACY, ALLOWED, LONE, Physics, alone
 
 SECONDS = 1.0
 """Length of the means that show noise and offsets."""
@@ -79,9 +79,10 @@ def offsets(physics: Physics, frequency: F8, known: Bools, rate: float) -> tuple
             if np.count_nonzero(beyond) < rate * SECONDS / 2:
                 continue
             far = start + np.flatnonzero(beyond)
-            start, stop = int(far[0]), int(far[-1]) + 1
-            bad[device, start:stop] = True
-            flags.append(_offset(physics, device, start, stop, float(limit[device])))
+            flag = _offset(physics, device, int(far[0]), int(far[-1]) + 1, max(float(limit[device]), ACCURACY))
+            if flag.score > 1.0:
+                bad[device, flag.start : flag.stop] = True
+                flags.append(flag)
     return flags, bad
 
 
@@ -102,7 +103,7 @@ def spiky(physics: Physics, lone: Bools) -> list[Flag]:
         at = np.flatnonzero(lone[device])
         size = float(np.abs(physics.lone_off[device, at]).max())
         detail = {"samples": at.tolist(), "size_mhz": 1e3 * size}
-        score = size / (LONE * float(physics.usual[device]))
+        score = size / max(LONE * float(physics.usual[device]), ACCURACY)
         flags.append(Flag(device, Fault.SPIKES, int(at[0]), int(at[-1]) + 1, score, detail))
     return flags
 

@@ -11,15 +11,15 @@ from algorithms.quality.flags import F8, Bools, Fault, Flag, spans
 
 LONGEST = 1.0
 """Seconds; longer gaps stay open."""
-EDGE = 2
-"""Samples at each side of a jump that are not believed: their frequencies have both sides in them."""
+EDGE = 5
+"""Samples at each side of a jump that are not believed: what passed a filter of 100 ms has both sides in it."""
 
 
 def repair(seen: Observations, flags: list[Flag], turning: F8, hole: Bools) -> tuple[Observations, Bools]:
     """The repaired series, and [m, n] which samples nothing measured stands behind.
 
-    Frequencies that are off are taken from the angle (`turning` [m, n] Hz), offsets taken away, a wrong clock set right;
-    `hole` [m, n] are samples with nothing in them: along straight lines, if there are few.
+    Frequencies that are off are taken from the angle (`turning` [m, n] Hz), offsets taken away, a wrong clock set
+    right; `hole` [m, n] are samples with nothing in them: along straight lines, if there are few.
     """
     series = {name: getattr(seen, name).copy() for name in SERIES}
     for each in series.values():
@@ -41,7 +41,7 @@ def repair(seen: Observations, flags: list[Flag], turning: F8, hole: Bools) -> t
         elif channel == "magnitude":
             series["magnitude"][where] -= flag.detail["size_pu"]
         elif flag.kind is Fault.CLOCK_OFFSET:
-            _set_right(series, flag, seen.rate, lost)
+            _set_right(series, flag, seen.rate, seen.nominal, lost)
         elif channel == "angle":
             series["angle"][where] -= flag.detail["size_rad"]
             _edges(series, flag, lost)
@@ -50,14 +50,14 @@ def repair(seen: Observations, flags: list[Flag], turning: F8, hole: Bools) -> t
     return replace(seen, **series), lost
 
 
-def _set_right(series: dict[str, F8], flag: Flag, rate: float, lost: Bools) -> None:
+def _set_right(series: dict[str, F8], flag: Flag, rate: float, nominal: float, lost: Bools) -> None:
     """Samples that a clock has put elsewhere, brought to their time."""
     shift = flag.detail["offset_s"] * rate
     at = np.arange(flag.start, flag.stop)
     for name, each in series.items():
         x = each[flag.device, flag.start : flag.stop]
         if name == "angle":
-            x = _unwrapped(x) - flag.detail["size_rad"]
+            x = _unwrapped(x) - 2.0 * np.pi * nominal * flag.detail["offset_s"]
         moved = np.interp(at - shift, at, x, left=np.nan, right=np.nan)
         each[flag.device, flag.start : flag.stop] = moved
     _edges(series, flag, lost)

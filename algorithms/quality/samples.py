@@ -13,8 +13,8 @@ from algorithms.quality.flags import F8, Bools, widened
 
 
 def missing(*quantities: F8) -> Bools:
-    """[m, n] whether any of the quantities is missing."""
-    return np.asarray(np.any([np.isnan(each) for each in quantities], axis=0))
+    """[m, n] whether any of the quantities is missing, or no number."""
+    return np.asarray(~np.all([np.isfinite(each) for each in quantities], axis=0))
 
 
 def zero_filled(frequency: F8, magnitude: F8, angle: F8, nominal: float) -> Bools:
@@ -34,7 +34,7 @@ def frozen(frequency: F8, magnitude: F8, angle: F8, hold: int) -> Bools:
     while the frequency is off nominal is impossible. False in the first `hold` samples.
     """
     moved = np.ones(frequency.shape, dtype=bool)
-    moved[:, 1:] = np.any([np.diff(each, axis=1) != 0.0 for each in (frequency, magnitude, angle)], axis=0)
+    moved[:, 1:] = np.any([each[:, 1:] != each[:, :-1] for each in (frequency, magnitude, angle)], axis=0)
     return ~widened(moved, 0, hold - 1)
 
 
@@ -44,9 +44,13 @@ def spikes(values: F8, limit: F8) -> Bools:
     What a grid does passes a device's filter of 40 ms (class P) or 100 ms (class M, IEC/IEEE 60255-118-1) and shows in
     more than one sample. False in the first and the last sample, and beside what is missing.
     """
-    found = np.zeros(values.shape, dtype=bool)
-    left, at, right = values[:, :-2], values[:, 1:-1], values[:, 2:]
-    inner = np.maximum(np.minimum(left, at), np.minimum(np.maximum(left, at), right))
     with np.errstate(invalid="ignore"):
-        found[:, 1:-1] = np.abs(at - inner) > limit[:, None]
+        return np.asarray(np.abs(values - median_of_three(values)) > limit[:, None])
+
+
+def median_of_three(values: F8) -> F8:
+    """[m, n] The median of each sample and its neighbours; NaN beside what is missing, and at both ends."""
+    found = np.full(values.shape, np.nan)
+    left, at, right = values[:, :-2], values[:, 1:-1], values[:, 2:]
+    found[:, 1:-1] = np.maximum(np.minimum(left, at), np.minimum(np.maximum(left, at), right))
     return found
