@@ -2,8 +2,8 @@
 
 The voltage is disturbed most where the oscillating source is; angles and frequencies near a mode of the grid swing
 together wherever the mode swings, which is why of slow oscillations the voltage alone is asked ([Maslennikov2017],
-"Dissipating energy flow method for locating the source of sustained oscillations", Int. J. Electr. Power Energy Syst. 88:
-amplitudes of swing mislead when a mode resonates).
+"Dissipating energy flow method for locating the source of sustained oscillations", Int. J. Electr. Power Energy
+Syst. 88: amplitudes of swing mislead when a mode resonates).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.observations import Observations
-from algorithms.responses import Response
+from algorithms.responses import TINY, Response
 
 F8 = NDArray[np.float64]
 
@@ -20,32 +20,38 @@ SLOW = (0.1, 3.0)
 """Hz; oscillations of rotors and controls."""
 FAST = (3.0, 20.0)
 """Hz; of inverters against the grid, as phasors show them."""
-LONGEST, SHORTEST = 30.0, 6.0
-"""s after the onset that are looked at: this long, or what there is, but no less."""
+LONGEST = {SLOW: 60.0, FAST: 20.0}
+"""s after the onset that are looked at, or what there is of them."""
+SHORTEST = 6.0
+"""s; with less nothing is told."""
 BUILD_UP = 1.0
 """s after the onset that are left out."""
-LOBE, BESIDE = 2, 8
-"""Bins of a Hann window's main lobe on each side, and beyond it up to where the spectrum beside is read."""
-CLEAR = 3.0
+LOBE = 2
+"""Lines of a Hann window's main lobe on each side."""
+BESIDE = {SLOW: 6, FAST: 12}
+"""Lines on each side beyond it that are the spectrum beside; fewer among modes of the grid."""
+HARMONIC = 0.5
+"""Share of a line's prominence that one at half its frequency must have to be the fundamental of both."""
+CLEAR = 6.0
 """Times the spectrum beside, by which one device must show an oscillation."""
 
 
 def oscillate(seen: Observations, onset: int, band: tuple[float, float]) -> list[Response]:
-    """Amplitudes of voltage and, in the fast band, of frequency. Empty where none stands out, or the time is too short."""
+    """Amplitudes of voltage and, in the fast band, of frequency. Empty where none stands out or the time is short."""
     start = onset + round(BUILD_UP * seen.rate)
-    stop = min(seen.samples, start + round(LONGEST * seen.rate))
+    stop = min(seen.samples, start + round(LONGEST[band] * seen.rate))
     if stop - start < SHORTEST * seen.rate:
         return []
     names = {"voltage": "magnitude", "swing": "frequency"}
     spectra = {name: _spectrum(getattr(seen, channel)[:, start:stop]) for name, channel in names.items()}
     steps = seen.rate / (stop - start)
-    lines = np.arange(max(LOBE + BESIDE, round(band[0] / steps)), int(band[1] / steps) - BESIDE)
+    highest = min(int(band[1] / steps), (stop - start) // 2) - LOBE - BESIDE[band]
+    lines = np.arange(max(LOBE + 1, round(band[0] / steps)), highest + 1)
     if not lines.size:
         return []
-    beside = {name: _beside(spectrum, lines) for name, spectrum in spectra.items()}
-    clear = {name: spectra[name][:, lines] / np.maximum(beside[name], 1e-12) for name in spectra}
-    power = np.sum([np.nansum(np.log1p(ratio**2), axis=0) for ratio in clear.values()], axis=0)
-    best = int(np.argmax(power))
+    beside = {name: _beside(spectrum, lines, BESIDE[band]) for name, spectrum in spectra.items()}
+    clear = {name: spectra[name][:, lines] / np.maximum(beside[name], TINY) for name in spectra}
+    best = _fundamental(lines, np.sum([_prominence(ratio) for ratio in clear.values()], axis=0))
     asked = ["voltage", "swing"] if band == FAST else ["voltage"]
     return [
         Response(name, size, noise[:, best], size)
@@ -53,6 +59,21 @@ def oscillate(seen: Observations, onset: int, band: tuple[float, float]) -> list
         if name in asked and np.nanmax(clear[name][:, best], initial=0.0) >= CLEAR
         for size in [spectra[name][:, lines[best]]]
     ]
+
+
+def _prominence(clear: F8) -> F8:
+    """[l] How much each line stands out at the devices [m, l] where it does."""
+    return np.asarray(np.sum(np.where(clear >= CLEAR, np.log1p(clear**2), 0.0), axis=0))  # not at NaN
+
+
+def _fundamental(lines: NDArray[np.intp], prominence: F8) -> int:
+    """Place among `lines` of the one that stands out most, or of that at half its frequency if both do."""
+    best = int(np.argmax(prominence))
+    half = np.flatnonzero(np.abs(lines - lines[best] / 2) <= 1)
+    if not half.size:
+        return best
+    below = half[int(np.argmax(prominence[half]))]
+    return int(below) if prominence[below] > HARMONIC * prominence[best] else best
 
 
 def _spectrum(series: F8) -> F8:
@@ -64,8 +85,8 @@ def _spectrum(series: F8) -> F8:
     return np.asarray(2.0 * np.abs(np.fft.rfft(rest * window, axis=1)) / window.sum())
 
 
-def _beside(spectrum: F8, lines: NDArray[np.intp]) -> F8:
-    """[m, l] median amplitude on both sides of each line, outside of the window's main lobe."""
-    away = np.arange(LOBE + 1, LOBE + BESIDE + 1)
-    places = lines[:, None] + np.concatenate([-away, away])
+def _beside(spectrum: F8, lines: NDArray[np.intp], width: int) -> F8:
+    """[m, l] Median amplitude of so many lines on each side of each line, outside of the window's main lobe."""
+    away = np.arange(LOBE + 1, LOBE + width + 1)
+    places = np.maximum(lines[:, None] + np.concatenate([-away, away]), 1)
     return np.asarray(np.median(spectrum[:, places], axis=2))

@@ -22,8 +22,8 @@ F8 = NDArray[np.float64]
 Span = tuple[float, float]
 
 JUMP = ((-0.40, -0.12), (0.06, 0.14))
-"""s around the onset. A jump of the angle: from a straight line through what went before, which ends where neither a filter
-of 100 ms nor an onset 60 ms late has a part, to behind the filter, before the rotors have moved far."""
+"""s around the onset. A jump of the angle: from a straight line through what went before, which ends where neither a
+filter of 100 ms nor an onset 60 ms late has a part, to behind the filter, before the rotors have moved far."""
 STEP = ((-0.50, -0.14), (0.08, 0.30))
 """A step of the voltage: between the means."""
 DIP = ((-0.50, -0.14), (-0.12, 0.28))
@@ -32,6 +32,8 @@ QUIET_SPACING = 0.5
 """s between the quiet instants."""
 FEWEST_QUIET = 6
 """Quiet instants a noise can be told from."""
+TINY = 1e-12
+"""Below all that any device resolves."""
 GAUSSIAN_MAD = 1.4826
 """Standard deviation of Gaussian noise over its median absolute deviation."""
 
@@ -47,6 +49,25 @@ class Response:
     """[m] standard deviation that it has without an event."""
     signed: F8
     """[m] the same with its sign"""
+
+    def of(self, devices: NDArray[np.bool_]) -> Response:
+        """Of some of the devices."""
+        return Response(self.name, self.size[devices], self.noise[devices], self.signed[devices])
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """[m] Whether it is known."""
+        return np.isfinite(self.size)
+
+    @property
+    def floor(self) -> F8:
+        """[m] Sizes below this say no more than that they are small."""
+        return np.maximum(self.noise, TINY)
+
+    @property
+    def logarithm(self) -> F8:
+        """[m] Of the size, or of the noise where that is larger."""
+        return np.log(np.maximum(self.size, self.floor))
 
 
 @dataclass(frozen=True)
