@@ -49,11 +49,11 @@ def differences(one: dict[str, Json], other: dict[str, Json]) -> list[Json]:
 
 
 def _differ(field: str, one: Json, other: Json) -> list[Any] | None:
-    pair = [one.get(field), other.get(field)]
-    if field in SAME and None not in pair:
-        allowed = SAME[field] * (max(abs(pair[0]), abs(pair[1])) if field == "score" else 1.0)
-        return pair if abs(pair[0] - pair[1]) > allowed else None
-    return pair if pair[0] != pair[1] else None
+    this, that = one.get(field), other.get(field)
+    same = this == that
+    if field in SAME and this is not None and that is not None:
+        same = abs(this - that) <= SAME[field] * (max(abs(this), abs(that)) if field == "score" else 1.0)
+    return None if same else [this, that]
 
 
 def table(found: list[Json], one: str, other: str) -> Table:

@@ -1,13 +1,13 @@
 """Folders of labelled scenarios: windows of several devices, with or without the truth.
 
 `labels.json` is a list of windows: `id`, `file` (an npz), `system`, `seed`, `devices` (identities); what else is there
-is the truth, and not read here. `devices.json` has the devices of each system with `id`, `lat`, `lon`, `v2_base`, `v0_base`. A
-window's samples are in the npz under `id/…`:
+is the truth, and not read here. `devices.json` has the devices of each system with `id`, `lat`,
+`lon`, `v2_base`, `v0_base`. A window's samples are in the npz under `id/…`:
 
 - `f`, `v`, `a`: [2, m, n] u1, low and high bytes of the differences along time, modulo 2^16, of i2 in units of
   0.1 mHz (from nominal), 1e-4 per unit and 2 pi / 65536 rad;
-- `v2`, `v0`: [m, k] in 1e-4 per unit, from sample `sq0` on: the sequence voltages of a fault, which are added (in square) to
-  the device's own level and its noise; the noise follows from the seed;
+- `v2`, `v0`: [m, k] in 1e-4 per unit, from sample `sq0` on: the sequence voltages of a fault, which are added (in
+  square) to the device's own level and its noise; the noise follows from the seed;
 - `gaps`: [g, 3] device, first sample, sample after the last of what is missing.
 """
 
@@ -99,7 +99,8 @@ class Folder:
                 x[device, start:stop] = np.nan
         place = [[known.get(device, {}).get(name) for device in scenario.devices] for name in ("lat", "lon")]
         latitude, longitude = np.array(place, dtype=np.float64)
-        return Observations(RATE, *series, latitude, longitude, NOMINAL)
+        frequency, voltage, angle, negative, zero = series
+        return Observations(RATE, frequency, voltage, angle, negative, zero, latitude, longitude, NOMINAL)
 
 
 def _integers(packed: NDArray[np.uint8]) -> F8:

@@ -23,6 +23,7 @@ ONE_THREAD = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 def predictions(folder: Folder, kept: Path, workers: int | None = None) -> Iterator[tuple[str, Json]]:
     """(id, prediction) of all scenarios, as they are ready: first those that `kept`, a file of lines, has already."""
     before = _kept(kept)
+    kept.write_text("".join(_line(name, said) for name, said in before.items()), encoding="utf-8")
     known = [scenario for scenario in folder.scenarios if scenario.id in before]
     yield from ((scenario.id, before[scenario.id]) for scenario in known)
     left = [scenario for scenario in folder.scenarios if scenario.id not in before]
@@ -38,12 +39,16 @@ def predictions(folder: Folder, kept: Path, workers: int | None = None) -> Itera
         try:
             for done in as_completed(doing):
                 name, prediction = done.result()
-                lines.write(json.dumps([name, prediction]) + "\n")
+                lines.write(_line(name, prediction))
                 lines.flush()
                 yield name, prediction
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _line(name: str, prediction: Json) -> str:
+    return json.dumps([name, prediction]) + "\n"
 
 
 def _kept(path: Path) -> dict[str, Json]:

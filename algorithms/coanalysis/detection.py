@@ -10,14 +10,15 @@ One device alone is never more than a suspicion.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import median_filter
 
 from algorithms.coanalysis.swings import FAST, SLOW, Lines, lines
-from algorithms.coanalysis.transients import LOOKS, VOLTAGE, bridged, excess, look, turned
+from algorithms.coanalysis.transients import FILTER, LOOKS, VOLTAGE, bridged, excess, kernel, look, sizes, turned
 from algorithms.observations import SERIES, Observations
 from algorithms.quality import Assessed
 
@@ -30,10 +31,16 @@ UNUSUAL = 0.5
 LATE = 3.0
 """Seconds after which swings may be more unusual than what made them."""
 PAUSE = 0.5
+CLEAR = 5.0
+"""Standard deviations that a device's step must be, to say when it reached it."""
+SPREADING = 2.0
+"""Seconds in which a wave reaches all devices (1000 km at 500 km/s)."""
 SHARP = 0.4
 """Seconds in which a step shows: from where it is seen coming to where it is."""
 LINE = {"slow": 4.0, "fast": 2.6}
 """Amplitude over the usual one of a bin."""
+AROUND = 15
+"""Bins among which a line at a single device stands out."""
 LONE_LINE = 4.0
 """The same of a line at a single device, in angle and voltage."""
 ENOUGH = 0.7
@@ -72,8 +79,6 @@ class Transient:
 
 def trusted(seen: Assessed) -> Observations:
     """The repaired observations, NaN where nothing measured stands behind them."""
-    from dataclasses import replace
-
     use = seen.usable[:, None] & ~seen.bad
     changed: dict[str, Any] = {name: np.where(use, getattr(seen.repaired, name), np.nan) for name in SERIES}
     return replace(seen.repaired, **changed)
@@ -92,10 +97,38 @@ def detect(seen: Assessed) -> Detection:
         "slow": slow[1],
         "fast": fast[1],
     }
-    onset = sudden.sample / clean.rate if sudden.score > 1.0 else float(fast[1].get("s", slow[1].get("s", np.nan)))
-    devices = clean.devices
-    nothing = np.full(devices, np.nan)
-    return Detection(score > 1.0, float(score), onset if score > 1.0 else np.nan, nothing, nothing, detail)
+    if not score > 1.0:
+        nothing = np.full(clean.devices, np.nan)
+        return Detection(False, float(score), np.nan, nothing, nothing, detail)
+    if sudden.score > 1.0:
+        arrivals, amplitude = reached(clean, sudden.sample)
+        return Detection(True, float(score), sudden.sample / clean.rate, arrivals, amplitude, detail)
+    leading = fast[1] if fast[0] > slow[0] else slow[1]
+    amplitude = np.full(clean.devices, np.nan)
+    amplitude[leading["devices"]] = leading["mhz"]
+    return Detection(True, float(score), leading["begins"], np.full(clean.devices, np.nan), amplitude, detail)
+
+
+def reached(clean: Observations, onset: int) -> tuple[F8, F8]:
+    """[m] When each device left its course [s], by its own voltage and angle; how far its frequency went [mHz]."""
+    rate = clean.rate
+    after = slice(max(onset - round(0.1 * rate), 0), onset + round(SPREADING * rate))
+    angle, _ = turned(clean)
+    half, gap = round(0.2 * rate), round(FILTER * rate)
+    z = []
+    for x, powers in ((angle, 3), (bridged(clean.magnitude)[0], 2)):
+        size = np.abs(sizes(x, kernel(half, gap, powers, kink=False)))
+        z.append(size[:, after] / np.maximum(1.4826 * np.median(size, axis=1, keepdims=True), 1e-9))
+    most = np.max(z, axis=0)
+    over = most > CLEAR
+    first = over.argmax(axis=1)
+    peak = np.array([row[k : k + half].argmax() for row, k in zip(most, first, strict=True)])
+    arrivals = np.where(over.any(axis=1), (after.start + first + peak) / rate, np.nan)
+    before = slice(max(onset - round(0.6 * rate), 0), max(onset - round(0.15 * rate), 1))
+    frequency = 1e3 * bridged(clean.frequency)[0]
+    went = frequency[:, onset : onset + round(rate)] - frequency[:, before].mean(axis=1, keepdims=True)
+    amplitude = np.where(np.isfinite(clean.frequency).any(axis=1), np.abs(went).max(axis=1), np.nan)
+    return arrivals, amplitude
 
 
 def transient(clean: Observations) -> Transient:
@@ -106,14 +139,19 @@ def transient(clean: Observations) -> Transient:
     others = np.array([excess(form.others, block, LIMIT) for form in forms])
     sharp = excess(look(clean, VOLTAGE).whole, block, LIMIT)
     by, at = (int(k) for k in np.unravel_index(int(np.argmax(others)), others.shape))
-    return Transient(float(others[by, at]), _began(np.vstack([sharp, whole]), by + 1, at, clean.rate), LOOKS[by].name, float(whole[:, at].max()))
+    return Transient(
+        float(others[by, at]),
+        _began(np.vstack([sharp, whole]), by + 1, at, clean.rate),
+        LOOKS[by].name,
+        float(whole[:, at].max()),
+    )
 
 
 def _began(whole: F8, by: int, at: int, rate: float) -> int:
     """The step, or else the kink, with which it began; `whole`: [looks, n], the sharpest first.
 
     A look sees a step coming from as far as it reaches. Before what is most unusual it is quiet for a pause at the
-    beginning. Raises nothing: where no step shows, it is where the look `by` sees most.
+    beginning. Where no step shows, it is where the look `by` sees most.
     """
     wide = round(SHARP * rate)
     first, stop = max(at - round(LATE * rate), 0), at + wide
@@ -141,30 +179,54 @@ def swing(clean: Observations) -> tuple[Swing, Swing]:
     voltage = None
     if fast is not None and fast.whole.max() > LONE_LINE**2:
         voltage = lines(bridged(clean.magnitude[part])[0], clean.rate, FAST)
-    return _strongest(slow, None), _strongest(fast, voltage)
+    return _strongest(slow, None, part), _strongest(fast, voltage, part)
 
 
-def _strongest(found: Lines | None, voltage: Lines | None) -> Swing:
+def _strongest(found: Lines | None, voltage: Lines | None, part: NDArray[np.intp]) -> Swing:
     if found is None:
         return 0.0, {}
     score = np.sqrt(found.others) / LINE[found.band.name]
     if voltage is not None:
-        score = np.maximum(score, np.sqrt(np.minimum(found.whole, voltage.whole)) / LONE_LINE)
+        both = np.minimum(prominent(found.whole), prominent(voltage.whole))
+        score = np.maximum(score, np.sqrt(both) / LONE_LINE)
     s, b = (int(k) for k in np.unravel_index(int(np.argmax(score)), score.shape))
+    top = float(score[s, b])
     power = np.abs(found.spectra[:, s]) ** 2
+    b = _fundamental(found, s, b)
     hertz = between(found.hertz, power.sum(axis=0), b)
-    double = int(np.argmin(np.abs(found.hertz - 2.0 * hertz)))
-    beside = (slice(max(s - 1, 0), s + 2), slice(max(double - 1, 0), double + 2))
     figures = {
         "hz": round(hertz, 4),
         "s": float(found.middle[s]),
         "whole": round(float(np.sqrt(found.whole[s, b])), 3),
         "others": round(float(np.sqrt(found.others[s, b])), 3),
-        "harmonic": round(float(np.sqrt(found.others[beside].max())), 3),
+        "harmonic": round(_near(found, s, 2.0 * hertz), 3),
+        "begins": float(found.middle[int(np.argmax(found.whole[:, b] > 0.25 * found.whole[s, b]))]),
         "share": round(float(np.mean(found.others[:, b] > 0.25 * found.others[s, b])), 3),
+        "devices": part.tolist(),
         "mhz": [round(float(size), 3) for size in np.sqrt(power[:, b])],
     }
-    return float(score[s, b]), figures
+    return top, figures
+
+
+def prominent(form: F8) -> F8:
+    """[s, b] Squared distances over the median of the bins around in the same spectrum: a step is in all of them."""
+    around = median_filter(form, size=(1, AROUND), mode="nearest")
+    return np.asarray(form / np.maximum(around, 1.0))
+
+
+def _fundamental(found: Lines, s: int, b: int) -> int:
+    """Bin of half the frequency, if there is a line, too: what is at b then is its harmonic."""
+    half = 0.5 * float(found.hertz[b])
+    if half < found.hertz[0] or _near(found, s, half) < LINE[found.band.name]:
+        return b
+    first = max(int(np.searchsorted(found.hertz, half)) - 1, 0)
+    return first + int(np.argmax(found.others[s, first : first + 3]))
+
+
+def _near(found: Lines, s: int, hertz: float) -> float:
+    """Amplitude over the usual one, at a frequency, about the time of spectrum s."""
+    at = int(np.argmin(np.abs(found.hertz - hertz)))
+    return float(np.sqrt(found.others[max(s - 1, 0) : s + 2, max(at - 1, 0) : at + 2].max()))
 
 
 def between(hertz: F8, power: F8, b: int) -> float:

@@ -22,6 +22,8 @@ CLEARED = (0.35, 0.70)
 LATER = (0.3, 2.5)
 """In which a lost power has moved the frequency, and its control has not yet brought it back."""
 SWINGING = (0.12, 2.0)
+AFTER = 8.0
+"""Seconds that tell how far it went."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class Features:
     turns_back: float
     """The same of the angle's steps."""
     turns_ahead: float
+    parted: float
+    """Radian that the angle of a device went away from the middle of all, in eight seconds."""
     extreme: float
     """mHz: farthest the middle frequency went in eight seconds, from before."""
 
@@ -77,7 +81,7 @@ def features(clean: Observations, angle: F8, onset: int) -> Features:
     frequency = 1e3 * (bridged(clean.frequency)[0] - clean.nominal)
     common = middle(np.where(np.isfinite(clean.frequency).any(axis=1, keepdims=True), frequency, np.nan))
     level = float(span(common[None], onset, rate, BEFORE).mean())
-    course = span(common[None], onset, rate, (LATER[0], 8.0))[0] - level
+    course = span(common[None], onset, rate, (LATER[0], AFTER))[0] - level
     moved, usual = _moved(common, onset, rate)
     far, apart = _apart(frequency - common, onset, rate)
     voltage = _steps(magnitude, kernel(round(0.2 * rate), round(0.05 * rate), 2, kink=False), onset)
@@ -98,6 +102,7 @@ def features(clean: Observations, angle: F8, onset: int) -> Features:
         rises=float(max(voltage.max(), 0.0)),
         turns_back=float(max(-turn.min(), 0.0)),
         turns_ahead=float(max(turn.max(), 0.0)),
+        parted=_parted(clean, angle, onset),
         extreme=float(smooth[int(np.argmax(np.abs(smooth)))]),
     )
 
@@ -134,6 +139,16 @@ def _apart(local: F8, onset: int, rate: float) -> tuple[float, float]:
     order = np.argsort(far)
     second = order[-2] if far.size > 1 else order[-1]
     return float(far[second]), float(far[second] / max(usual[second], 0.1))
+
+
+def _parted(clean: Observations, angle: F8, onset: int) -> float:
+    """Largest change [rad] of the angle of a device against the middle of all, of devices that are there throughout."""
+    there = np.isfinite(span(clean.frequency, onset, clean.rate, (BEFORE[0], AFTER))).all(axis=1)
+    if np.count_nonzero(there) < 2:
+        return 0.0
+    course = angle[there] - span(angle[there], onset, clean.rate, BEFORE).mean(axis=1, keepdims=True)
+    later = span(course - middle(course), onset, clean.rate, (0.0, AFTER))
+    return float(np.abs(later).max())
 
 
 def _steps(x: F8, weights: F8, onset: int) -> F8:

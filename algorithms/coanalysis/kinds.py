@@ -1,16 +1,17 @@
 """Of what kind is a disturbance, and how sure is that? Evidence from physics, added up as log-odds.
 
-- Fault: the voltage dips and is there again when it is cleared, within some 100 ms; what is tripped or lost stays away. Three
-  phases: no negative sequence. Two phases: as much negative sequence as the voltage dips (Z2 = Z1). Ground: zero
-  sequence, where no transformer keeps it away; or less negative sequence than dips, since the zero sequence carries
-  a part of the current ([Kundur1994] Power System Stability and Control, 13.4; [Anderson1973] Faulted Power Systems).
+- Fault: the voltage dips and is there again when it is cleared, within some 100 ms; what is tripped or lost stays
+  away. Three phases: no negative sequence. Two phases: as much negative sequence as the voltage dips (Z2 = Z1).
+  Ground: zero sequence, where no transformer keeps it away; or less negative sequence than dips, since the zero
+  sequence carries a part of the current ([Kundur1994] Power System Stability and Control, 13.4; [Anderson1973]
+  Analysis of Faulted Power Systems).
 - Generator trip: the frequency falls in all the grid, voltages and angles near by step back. Load loss: it rises, they
   step ahead. Line trip: the flow goes other ways; some places step ahead and others back, and what the frequency does
   all over is small, or against what the voltages say (loads that take less at a lower voltage let it rise).
 - Oscillation: a line that outlasts what set it off. Forced: with harmonics, for it is a machine's or a controller's own
   ([Ghorbaniparvar2017], "Survey on forced oscillations in power system", J. Mod. Power Syst. Clean Energy 5); with a
   constant amplitude. Inter-area: a free one, which a jolt began and damping ends. Sub-synchronous: 3 Hz and above.
-- Islanding: two groups of devices whose frequencies part and stay apart.
+- Islanding: the angle between devices goes beyond half a turn; no synchronous grid holds that.
 
 Each weight is a number of nats that a sign of full strength is worth. They are the same for all grids.
 """
@@ -36,6 +37,11 @@ STRONGEST = 4.0
 """Standard deviations that count."""
 STRONG_JOLT = 4.0
 """Log-odds of a trip, by the size of the jolt alone, at most."""
+PARTED = 25.0
+"""Log-odds of islands, at most: more than those of any trip."""
+MOST_LINE = 10.0
+UNKNOWN = -2.0
+"""Log-odds of what is none of these."""
 USUAL_FAULT = 0.5
 """Log-odds of ground faults before anything is known: they are three of four in overhead grids [Anderson1973]."""
 FLOOR = 0.01
@@ -88,7 +94,10 @@ def evidence(shown: Features, found: Detection, rules: list[str]) -> dict[str, f
     faults = _faults(shown, rules)
     cleared = max(0.0, *faults.values())
     trips = {kind: weight - cleared for kind, weight in _trips(shown, jolt, rules).items()}
-    return faults | trips | _swings(found, jolt, rules)
+    if shown.parted > np.pi:
+        rules.append(f"angles part by {shown.parted:.1f} rad: more than half a turn")
+    rest = {"islanding": float(np.clip(20.0 * (shown.parted / np.pi - 1.0), -9.0, PARTED)), "unknown": UNKNOWN}
+    return faults | trips | _swings(found, jolt, rules) | rest
 
 
 def _faults(shown: Features, rules: list[str]) -> dict[str, float]:
@@ -125,7 +134,7 @@ def _trips(shown: Features, jolt: float, rules: list[str]) -> dict[str, float]:
         f"devices by {shown.local:.1f}; voltages step {shown.rises:.1f} up, {shown.falls:.1f} down, angles "
         f"{shown.turns_ahead:.1f} ahead, {shown.turns_back:.1f} back"
     )
-    return {"gen_trip": base - power, "load_loss": base + power, "line_trip": base + line}
+    return {"gen_trip": base - power, "load_loss": base + power, "line_trip": base + min(line, MOST_LINE)}
 
 
 def _swings(found: Detection, jolt: float, rules: list[str]) -> dict[str, float]:
@@ -135,14 +144,18 @@ def _swings(found: Detection, jolt: float, rules: list[str]) -> dict[str, float]
     outlasts = {band: value if scores[band] > 1.0 else -9.0 for band, value in outlasts.items()}
     if scores["slow"] > 1.0:
         rules.append(
-            f"a line at {slow['hz']:.3f} Hz, {slow['others']:.1f} times the usual, in {100 * slow['share']:.0f} % of the "
-            f"window; at twice its frequency {slow['harmonic']:.1f} times; a jolt of {jolt:.1f} with it"
+            f"a line at {slow['hz']:.3f} Hz, {slow['others']:.1f} times the usual, in {100 * slow['share']:.0f} % "
+            f"of the window; at twice its frequency {slow['harmonic']:.1f} times; a jolt of {jolt:.1f} with it"
         )
     if scores["fast"] > 1.0:
         rules.append(f"a line at {fast['hz']:.2f} Hz, {fast['whole']:.1f} times the usual")
     forced = 0.0
     if slow:
-        forced = 2.0 * np.log(slow["harmonic"] / 2.0) + 3.0 * (min(slow["share"], 0.6) - 0.35) - (1.5 if jolt > 1.0 else -0.5)
+        forced = (
+            2.0 * np.log(slow["harmonic"] / 2.0)
+            + 3.0 * (min(slow["share"], 0.6) - 0.35)
+            - (1.5 if jolt > 1.0 else -0.5)
+        )
     return {
         "osc_inter_area": float(outlasts["slow"] - forced),
         "osc_forced": float(outlasts["slow"] + forced),

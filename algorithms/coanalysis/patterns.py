@@ -59,7 +59,7 @@ def distance(z: F8, there: Bools) -> Distance:
     for at, present in _patterns(there):
         if present.any():
             whole[at], others[at] = _forms(rows[:, at], cover, np.flatnonzero(present), part.size, quantities)
-    return Distance(whole, others, np.linalg.inv(cover), part)
+    return Distance(whole, others, np.asarray(np.linalg.inv(cover), dtype=np.float64), part)
 
 
 def taking_part(there: Bools) -> NDArray[np.intp]:

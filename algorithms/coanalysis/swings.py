@@ -6,19 +6,18 @@ from the pattern of its neighbours [Mahalanobis1936] is a periodogram test for a
 ([Follum2015], IEEE Trans. Power Syst. 31(1), "Detection of forced oscillations in power systems with multichannel
 methods"). An ambient mode is no line: its damping makes it as wide as the neighbours that it is compared with.
 
-Slow lines, 0.1 to 3 Hz, are electromechanical: windows of 41 s. Fast ones, 3 Hz to the Nyquist frequency of the devices, are not
-(converters; sub-synchronous torsion seen in phasors): windows of 20 s.
+Slow lines, 0.1 to 3 Hz, are electromechanical: windows of 41 s. Fast ones, 3 to 22 Hz, are not (converters;
+ sub-synchronous torsion seen in phasors): windows of 20 s.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-
-from algorithms.observations import Observations
 
 F8 = NDArray[np.float64]
 C16 = NDArray[np.complex128]
@@ -75,7 +74,7 @@ def lines(turning: F8, rate: float, band: Band) -> Lines | None:
     cuts = sliding_window_view(turning, length, axis=1)[:, ::hop]
     window = np.hanning(length + 1)[:-1]
     spectra = np.fft.rfft((cuts - cuts.mean(axis=2, keepdims=True)) * window, axis=2) * (2.0 / window.sum())
-    hertz = np.fft.rfftfreq(length, 1.0 / rate)
+    hertz: F8 = np.fft.rfftfreq(length, 1.0 / rate).astype(np.float64)
     wide = max(LEAST_BINS, round(BACKGROUND * length / rate))
     first = max(int(np.searchsorted(hertz, band.low)) - GUARD - wide, 1)
     stop = min(int(np.searchsorted(hertz, band.high)) + GUARD + wide + 1, hertz.size)
@@ -109,7 +108,7 @@ def _distances(spectra: C16, wide: int) -> tuple[F8, F8]:
     return (whole / usual[:, None]).T, (others / usual[:, None]).T * (m / max(m - 1, 1))
 
 
-def _beside(x: NDArray[np.generic], wide: int) -> NDArray[np.generic]:
+def _beside(x: Any, wide: int) -> Any:
     """Sum over the bins (first axis) from GUARD + 1 to GUARD + wide away, on both sides; at the ends as many inside."""
     total = np.concatenate([np.zeros_like(x[:1]), np.cumsum(x, axis=0)])
     n = x.shape[0]

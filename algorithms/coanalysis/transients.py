@@ -142,4 +142,5 @@ def excess(form: F8, block: int, times: float) -> F8:
     if peaks.size < FEWEST:
         return np.zeros_like(form)
     usual, seldom = np.quantile(peaks, (0.5, 0.9))
-    return np.maximum(form - usual, 0.0) / (times * max(seldom - usual, LEAST * usual))
+    over: F8 = np.maximum(form - usual, 0.0) / (times * max(seldom - usual, LEAST * usual))
+    return over
