@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import median_filter
+from scipy.ndimage import maximum_filter1d, median_filter
 
 from algorithms.coanalysis.swings import FAST, SLOW, Lines, lines
 from algorithms.coanalysis.transients import FILTER, LOOKS, VOLTAGE, bridged, excess, kernel, look, sizes, turned
@@ -30,7 +30,13 @@ UNUSUAL = 0.5
 """Of the limit, for all devices together: such as a window without events seldom has."""
 LATE = 3.0
 """Seconds after which swings may be more unusual than what made them."""
-PAUSE = 0.5
+STEPS = [way for way in LOOKS if not way.kink]
+EDGE = 0.08
+"""Seconds: a fault's beginning and its end are no nearer."""
+EDGE_HEIGHT = 0.7
+"""Of the other edge: what a look sees before a step is less."""
+HEIGHT = 0.4
+"""Of the highest peak."""
 CLEAR = 5.0
 """Standard deviations that a device's step must be, to say when it reached it."""
 SPREADING = 2.0
@@ -141,28 +147,34 @@ def transient(clean: Observations) -> Transient:
     by, at = (int(k) for k in np.unravel_index(int(np.argmax(others)), others.shape))
     return Transient(
         float(others[by, at]),
-        _began(np.vstack([sharp, whole]), by + 1, at, clean.rate),
+        _began(np.vstack([sharp, whole]), at, clean.rate),
         LOOKS[by].name,
         float(whole[:, at].max()),
     )
 
 
-def _began(whole: F8, by: int, at: int, rate: float) -> int:
+def _began(whole: F8, at: int, rate: float) -> int:
     """The step, or else the kink, with which it began; `whole`: [looks, n], the sharpest first.
 
-    A look sees a step coming from as far as it reaches. Before what is most unusual it is quiet for a pause at the
-    beginning. Where no step shows, it is where the look `by` sees most.
+    Swings may be more unusual than what made them: the first peak of some height counts. A look sees a step coming
+    from as far as it reaches, so the sharpest look that shows one there says when it was. Kinks, which are seen
+    coming from farther, tell only where no step shows.
     """
     wide = round(SHARP * rate)
-    first, stop = max(at - round(LATE * rate), 0), at + wide
-    high = first + np.flatnonzero(whole[:2, first:stop].max(axis=0) > UNUSUAL)
-    if not high.size:
-        near = slice(max(at - wide, 0), stop)
-        return near.start + int(np.argmax(whole[by, near]))
-    pauses = np.flatnonzero(np.diff(high) > round(PAUSE * rate))
-    start = int(high[pauses[-1] + 1] if pauses.size else high[0])
-    near = slice(start, start + wide)
-    return start + int(np.argmax(whole[0 if whole[0, near].max() > UNUSUAL else 1, near]))
+    first = max(at - round(LATE * rate), 0)
+    steps = whole[: 1 + len(STEPS), first : at + wide].max(axis=0)
+    course = steps if steps.max() > UNUSUAL else whole.max(axis=0)[first : at + wide]
+    peak = first + _first_peak(course, wide, HEIGHT)
+    near = slice(max(peak - wide // 2, 0), peak + wide // 2)
+    for sharp in whole[:2, near]:
+        if sharp.max() > UNUSUAL:
+            return near.start + _first_peak(sharp, round(EDGE * rate), EDGE_HEIGHT)
+    return peak
+
+
+def _first_peak(x: F8, wide: int, height: float) -> int:
+    """The first of the peaks over `wide` samples that are so high, as a share of the highest."""
+    return int(np.argmax((x == maximum_filter1d(x, wide | 1)) & (x >= height * x.max())))
 
 
 Swing = tuple[float, dict[str, Any]]
