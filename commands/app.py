@@ -14,7 +14,21 @@ import typer
 
 import commands
 
-ORDER = ("demo", "up", "down", "status", "check", "draw", "decode", "try_", "simulate", "replay", "export", "events")
+ORDER = (
+    "demo",
+    "up",
+    "down",
+    "status",
+    "check",
+    "draw",
+    "decode",
+    "try_",
+    "simulate",
+    "replay",
+    "export",
+    "events",
+    "study",
+)
 """How `syms --help` lists the verbs; others follow by name."""
 
 
