@@ -20,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 F8 = NDArray[np.float64]
-C16 = NDArray[np.complex128]
 Bools = NDArray[np.bool_]
 
 ROUNDS = 4
@@ -40,10 +39,6 @@ class Distance:
     whole: F8
     others: F8
     """Without the device that is farthest; 0 where only one is there."""
-    precision: F8
-    """[q * m, q * m] inverse covariance of the devices that took part."""
-    part: NDArray[np.intp]
-    """Devices that took part."""
 
 
 def distance(z: F8, there: Bools) -> Distance:
@@ -52,14 +47,14 @@ def distance(z: F8, there: Bools) -> Distance:
     part = taking_part(there)
     z, there = z[:, part], there[part]
     if not part.size:
-        return Distance(np.zeros(n), np.zeros(n), np.zeros((0, 0)), part)
+        return Distance(np.zeros(n), np.zeros(n))
     rows = z.reshape(quantities * part.size, n)
     cover = scatter(rows[:, there.all(axis=0)])
     whole, others = np.zeros(n), np.zeros(n)
     for at, present in _patterns(there):
         if present.any():
             whole[at], others[at] = _forms(rows[:, at], cover, np.flatnonzero(present), part.size, quantities)
-    return Distance(whole, others, np.asarray(np.linalg.inv(cover), dtype=np.float64), part)
+    return Distance(whole, others)
 
 
 def taking_part(there: Bools) -> NDArray[np.intp]:
