@@ -9,6 +9,9 @@ from algorithms.location import Place, locate
 from algorithms.observations import Observations
 from algorithms.quality import Assessed, assess
 
+VERSION = 1
+"""Of the chain: what another version said is not to be mixed with it."""
+
 
 @dataclass(frozen=True)
 class Judged:

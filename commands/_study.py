@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from algorithms.judgement import VERSION, judge
 from commands._scenarios import Folder, Scenario
 
 Json = dict[str, Any]
@@ -22,8 +23,9 @@ ONE_THREAD = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 
 def predictions(folder: Folder, kept: Path, workers: int | None = None) -> Iterator[tuple[str, Json]]:
     """(id, prediction) of all scenarios, as they are ready: first those that `kept`, a file of lines, has already."""
-    before = _kept(kept)
-    kept.write_text("".join(_line(name, said) for name, said in before.items()), encoding="utf-8")
+    head = _line("", {"folder": str(folder.path.resolve()), "judgement": VERSION})
+    before = _kept(kept, head)
+    kept.write_text(head + "".join(_line(name, said) for name, said in before.items()), encoding="utf-8")
     known = [scenario for scenario in folder.scenarios if scenario.id in before]
     yield from ((scenario.id, before[scenario.id]) for scenario in known)
     left = [scenario for scenario in folder.scenarios if scenario.id not in before]
@@ -51,12 +53,17 @@ def _line(name: str, prediction: Json) -> str:
     return json.dumps([name, prediction]) + "\n"
 
 
-def _kept(path: Path) -> dict[str, Json]:
-    """Predictions in a file of lines; a last line that was cut off does not count."""
+def _kept(path: Path, head: str) -> dict[str, Json]:
+    """Predictions in a file of lines; a last line that was cut off does not count.
+
+    None where its first line is another one: of other scenarios, or by another version.
+    """
     if not path.exists():
         return {}
     found = {}
     with open(path, encoding="utf-8") as lines:
+        if lines.readline() != head:
+            return {}
         for line in lines:
             if line.endswith("\n"):
                 name, prediction = json.loads(line)
@@ -80,8 +87,6 @@ def _predict(scenario: Scenario) -> tuple[str, Json]:
 
 def predict(folder: Folder, scenario: Scenario) -> Json:
     """What the chain says of a scenario, in the form that scores read; figures are rounded."""
-    from algorithms.judgement import judge
-
     judged = judge(folder.observations(scenario))
     found, place = judged.detection, judged.place
     said: Json = {

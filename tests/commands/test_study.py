@@ -10,6 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from algorithms.judgement import VERSION
 from commands import study
 from commands._comparison import Unreadable, differences, load
 from commands._scenarios import Folder, ScenarioError
@@ -86,13 +87,17 @@ def test_the_verb_judges_all(folder: Path) -> None:
 
 def test_what_is_judged_already_is_not_judged_again(folder: Path) -> None:
     kept = folder / "part"
-    kept.write_text('["A-1", {"disturbance": true}]\n["A-2", {"disturbance": false}]\n["A-3", {"dist')
+    head = json.dumps(["", {"folder": str(folder), "judgement": VERSION}]) + "\n"
+    lines = '["A-1", {"disturbance": true}]\n["A-2", {"disturbance": false}]\n["A-3", {"dist'
+    kept.write_text(head + lines)
     found = dict(predictions(Folder(folder), kept, workers=1))
     assert found["A-1"] == {"disturbance": True}
     assert found["A-2"] == {"disturbance": False}
     assert found["A-3"]["kind"] == "gen_trip"
     again = dict(predictions(Folder(folder), kept, workers=1))
     assert again == found
+    kept.write_text(head.replace(f": {VERSION}", ": 0") + lines)
+    assert not dict(predictions(Folder(folder), kept, workers=1))["A-1"]["disturbance"]
 
 
 def test_a_folder_without_scenarios_is_a_fault(tmp_path: Path) -> None:
