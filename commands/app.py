@@ -28,6 +28,7 @@ ORDER = (
     "replay",
     "export",
     "events",
+    "study",
 )
 """How `syms --help` lists the verbs; others follow by name."""
 

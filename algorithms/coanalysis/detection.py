@@ -1,0 +1,251 @@
+"""Was the grid disturbed, and when? What all devices show together, without what one of them says alone.
+
+1. `transients`: steps and kinks, of the devices without the one that shows most: a device that is wrong, or a load
+   switched at its bus, shows nothing elsewhere.
+2. `swings`: lines, slow ones by the same rule. A fast one may be felt at a single device (a converter's
+   neighbour); then it has to be in its voltage, too, which no fault of a device is known to do.
+
+One device alone is never more than a suspicion.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d, median_filter
+
+from algorithms.coanalysis.swings import FAST, SLOW, Lines, lines
+from algorithms.coanalysis.transients import FILTER, LOOKS, VOLTAGE, bridged, excess, kernel, look, sizes, turned
+from algorithms.observations import SERIES, Observations
+from algorithms.quality import Assessed
+
+F8 = NDArray[np.float64]
+
+LIMIT = 7.0
+"""How far above the usual peak of a second it is, in the distance that one in ten lies above it."""
+UNUSUAL = 0.5
+"""Of the limit, for all devices together: such as a window without events seldom has."""
+LATE = 3.0
+"""Seconds after which swings may be more unusual than what made them."""
+STEPS = [way for way in LOOKS if not way.kink]
+EDGE = 0.08
+"""Seconds: a fault's beginning and its end are no nearer."""
+EDGE_HEIGHT = 0.7
+"""Of the other edge: what a look sees before a step is less."""
+HEIGHT = 0.4
+"""Of the highest peak."""
+CLEAR = 5.0
+"""Standard deviations that a device's step must be, to say when it reached it."""
+SPREADING = 2.0
+"""Seconds in which a wave reaches all devices (1000 km at 500 km/s)."""
+SHARP = 0.4
+"""Seconds in which a step shows: from where it is seen coming to where it is."""
+LINE = {"slow": 4.0, "fast": 2.6}
+"""Amplitude over the usual one of a bin."""
+AROUND = 15
+"""Bins among which a line at a single device stands out."""
+LONE_LINE = 4.0
+"""The same of a line at a single device, in angle and voltage."""
+ENOUGH = 0.7
+"""Share of the window that a device has to be there for spectra."""
+
+
+@dataclass(frozen=True)
+class Detection:
+    """See the module; m devices."""
+
+    disturbance: bool
+    score: float
+    """1 = at the limit."""
+    onset: float
+    """Seconds in the window; NaN if there is nothing."""
+    arrivals: F8
+    """[m] seconds in the window at which each device left its course; NaN = not seen there."""
+    amplitude: F8
+    """[m] mHz: largest excursion of the frequency within a second, or the amplitude of the line; NaN = not known."""
+    detail: dict[str, Any] = field(default_factory=dict)
+    """Figures over their limits, by name, and what led to the onset."""
+
+
+@dataclass(frozen=True)
+class Transient:
+    """The most unusual instant."""
+
+    score: float
+    """Without the device that shows most."""
+    sample: int
+    by: str
+    """The look that shows it."""
+    whole: float
+    """What all devices show, over the limit."""
+
+
+def trusted(seen: Assessed) -> Observations:
+    """The repaired observations, NaN where nothing measured stands behind them."""
+    use = seen.usable[:, None] & ~seen.bad
+    changed: dict[str, Any] = {name: np.where(use, getattr(seen.repaired, name), np.nan) for name in SERIES}
+    return replace(seen.repaired, **changed)
+
+
+def detect(seen: Assessed) -> Detection:
+    """Judge a window of several devices."""
+    clean = trusted(seen)
+    sudden = transient(clean)
+    slow, fast = swing(clean)
+    scores = {"transient": sudden.score, "slow": slow[0], "fast": fast[0]}
+    score = max(scores.values())
+    detail: dict[str, Any] = {
+        "scores": {name: round(value, 3) for name, value in scores.items()},
+        "transient": {"s": sudden.sample / clean.rate, "by": sudden.by, "whole": round(sudden.whole, 3)},
+        "slow": slow[1],
+        "fast": fast[1],
+    }
+    if not score > 1.0:
+        nothing = np.full(clean.devices, np.nan)
+        return Detection(False, float(score), np.nan, nothing, nothing, detail)
+    if sudden.score > 1.0:
+        arrivals, amplitude = reached(clean, sudden.sample)
+        return Detection(True, float(score), sudden.sample / clean.rate, arrivals, amplitude, detail)
+    leading = fast[1] if fast[0] > slow[0] else slow[1]
+    amplitude = np.full(clean.devices, np.nan)
+    amplitude[leading["devices"]] = leading["mhz"]
+    return Detection(True, float(score), leading["begins"], np.full(clean.devices, np.nan), amplitude, detail)
+
+
+def reached(clean: Observations, onset: int) -> tuple[F8, F8]:
+    """[m] When each device left its course [s], by its own voltage and angle; how far its frequency went [mHz]."""
+    rate = clean.rate
+    after = slice(max(onset - round(0.1 * rate), 0), onset + round(SPREADING * rate))
+    angle, _ = turned(clean)
+    half, gap = round(0.2 * rate), round(FILTER * rate)
+    z = []
+    for x, powers in ((angle, 3), (bridged(clean.magnitude)[0], 2)):
+        size = np.abs(sizes(x, kernel(half, gap, powers, kink=False)))
+        z.append(size[:, after] / np.maximum(1.4826 * np.median(size, axis=1, keepdims=True), 1e-9))
+    most = np.max(z, axis=0)
+    over = most > CLEAR
+    first = over.argmax(axis=1)
+    peak = np.array([row[k : k + half].argmax() for row, k in zip(most, first, strict=True)])
+    arrivals = np.where(over.any(axis=1), (after.start + first + peak) / rate, np.nan)
+    before = slice(max(onset - round(0.6 * rate), 0), max(onset - round(0.15 * rate), 1))
+    frequency = 1e3 * bridged(clean.frequency)[0]
+    went = frequency[:, onset : onset + round(rate)] - frequency[:, before].mean(axis=1, keepdims=True)
+    amplitude = np.where(np.isfinite(clean.frequency).any(axis=1), np.abs(went).max(axis=1), np.nan)
+    return arrivals, amplitude
+
+
+def transient(clean: Observations) -> Transient:
+    """The most unusual instant of a window, and when what led there began."""
+    block = round(clean.rate)
+    forms = [look(clean, way) for way in LOOKS]
+    whole = np.array([excess(form.whole, block, LIMIT) for form in forms])
+    others = np.array([excess(form.others, block, LIMIT) for form in forms])
+    sharp = excess(look(clean, VOLTAGE).whole, block, LIMIT)
+    by, at = (int(k) for k in np.unravel_index(int(np.argmax(others)), others.shape))
+    return Transient(
+        float(others[by, at]),
+        _began(np.vstack([sharp, whole]), at, clean.rate),
+        LOOKS[by].name,
+        float(whole[:, at].max()),
+    )
+
+
+def _began(whole: F8, at: int, rate: float) -> int:
+    """The step, or else the kink, with which it began; `whole`: [looks, n], the sharpest first.
+
+    Swings may be more unusual than what made them: the first peak of some height counts. A look sees a step coming
+    from as far as it reaches, so the sharpest look that shows one there says when it was. Kinks, which are seen
+    coming from farther, tell only where no step shows.
+    """
+    wide = round(SHARP * rate)
+    first = max(at - round(LATE * rate), 0)
+    steps = whole[: 1 + len(STEPS), first : at + wide].max(axis=0)
+    course = steps if steps.max() > UNUSUAL else whole.max(axis=0)[first : at + wide]
+    peak = first + _first_peak(course, wide, HEIGHT)
+    near = slice(max(peak - wide // 2, 0), peak + wide // 2)
+    for sharp in whole[:2, near]:
+        if sharp.max() > UNUSUAL:
+            return near.start + _first_peak(sharp, round(EDGE * rate), EDGE_HEIGHT)
+    return peak
+
+
+def _first_peak(x: F8, wide: int, height: float) -> int:
+    """The first of the peaks over `wide` samples that are so high, as a share of the highest."""
+    return int(np.argmax((x == maximum_filter1d(x, wide | 1)) & (x >= height * x.max())))
+
+
+Swing = tuple[float, dict[str, Any]]
+
+
+def swing(clean: Observations) -> tuple[Swing, Swing]:
+    """Score and figures of the strongest slow and fast line."""
+    angle, known = turned(clean)
+    part = np.flatnonzero(known.mean(axis=1) >= ENOUGH)
+    if part.size < 2:
+        return (0.0, {}), (0.0, {})
+    turning = np.diff(angle[part], axis=1, prepend=angle[part, :1]) * clean.rate / (2 * np.pi) * 1e3
+    slow, fast = lines(turning, clean.rate, SLOW), lines(turning, clean.rate, FAST)
+    voltage = None
+    if fast is not None and fast.whole.max() > LONE_LINE**2:
+        voltage = lines(bridged(clean.magnitude[part])[0], clean.rate, FAST)
+    return _strongest(slow, None, part), _strongest(fast, voltage, part)
+
+
+def _strongest(found: Lines | None, voltage: Lines | None, part: NDArray[np.intp]) -> Swing:
+    if found is None:
+        return 0.0, {}
+    score = np.sqrt(found.others) / LINE[found.band.name]
+    if voltage is not None:
+        both = np.minimum(prominent(found.whole), prominent(voltage.whole))
+        score = np.maximum(score, np.sqrt(both) / LONE_LINE)
+    s, b = (int(k) for k in np.unravel_index(int(np.argmax(score)), score.shape))
+    top = float(score[s, b])
+    power = np.abs(found.spectra[:, s]) ** 2
+    b = _fundamental(found, s, b)
+    hertz = between(found.hertz, power.sum(axis=0), b)
+    figures = {
+        "hz": round(hertz, 4),
+        "s": float(found.middle[s]),
+        "whole": round(float(np.sqrt(found.whole[s, b])), 3),
+        "others": round(float(np.sqrt(found.others[s, b])), 3),
+        "harmonic": round(_near(found, s, 2.0 * hertz), 3),
+        "begins": float(found.middle[int(np.argmax(found.whole[:, b] > 0.25 * found.whole[s, b]))]),
+        "share": round(float(np.mean(found.others[:, b] > 0.25 * found.others[s, b])), 3),
+        "devices": part.tolist(),
+        "mhz": [round(float(size), 3) for size in np.sqrt(power[:, b])],
+    }
+    return top, figures
+
+
+def prominent(form: F8) -> F8:
+    """[s, b] Squared distances over the median of the bins around in the same spectrum: a step is in all of them."""
+    around = median_filter(form, size=(1, AROUND), mode="nearest")
+    return np.asarray(form / np.maximum(around, 1.0))
+
+
+def _fundamental(found: Lines, s: int, b: int) -> int:
+    """Bin of half the frequency, if there is a line, too: what is at b then is its harmonic."""
+    half = 0.5 * float(found.hertz[b])
+    if half < found.hertz[0] or _near(found, s, half) < LINE[found.band.name]:
+        return b
+    first = max(int(np.searchsorted(found.hertz, half)) - 1, 0)
+    return first + int(np.argmax(found.others[s, first : first + 3]))
+
+
+def _near(found: Lines, s: int, hertz: float) -> float:
+    """Amplitude over the usual one, at a frequency, about the time of spectrum s."""
+    at = int(np.argmin(np.abs(found.hertz - hertz)))
+    return float(np.sqrt(found.others[max(s - 1, 0) : s + 2, max(at - 1, 0) : at + 2].max()))
+
+
+def between(hertz: F8, power: F8, b: int) -> float:
+    """Frequency of a line at bin b: the top of the parabola through the logarithms of three bins."""
+    if not 0 < b < hertz.size - 1:
+        return float(hertz[b])
+    low, top, high = np.log(np.maximum(power[b - 1 : b + 2], 1e-30))
+    bend = low - 2.0 * top + high
+    shift = 0.5 * (low - high) / bend if bend < 0 else 0.0
+    return float(hertz[b] + np.clip(shift, -0.5, 0.5) * (hertz[1] - hertz[0]))

@@ -1,0 +1,92 @@
+"""How strongly each device feels an oscillation: amplitudes at its own frequency, against the spectrum beside it.
+
+The voltage is disturbed most where the oscillating source is; angles and frequencies near a mode of the grid swing
+together wherever the mode swings, which is why of slow oscillations the voltage alone is asked ([Maslennikov2017],
+"Dissipating energy flow method for locating the source of sustained oscillations", Int. J. Electr. Power Energy
+Syst. 88: amplitudes of swing mislead when a mode resonates).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from algorithms.observations import Observations
+from algorithms.responses import TINY, Response
+
+F8 = NDArray[np.float64]
+
+SLOW = (0.1, 3.0)
+"""Hz; oscillations of rotors and controls."""
+FAST = (3.0, 20.0)
+"""Hz; of inverters against the grid, as phasors show them."""
+LONGEST = {SLOW: 60.0, FAST: 20.0}
+"""s after the onset that are looked at, or what there is of them."""
+SHORTEST = 6.0
+"""s; with less nothing is told."""
+BUILD_UP = 1.0
+"""s after the onset that are left out."""
+LOBE = 2
+"""Lines of a Hann window's main lobe on each side."""
+BESIDE = {SLOW: 6, FAST: 12}
+"""Lines on each side beyond it that are the spectrum beside; fewer among modes of the grid."""
+HARMONIC = 0.5
+"""Share of a line's prominence that one at half its frequency must have to be the fundamental of both."""
+CLEAR = 6.0
+"""Times the spectrum beside, by which one device must show an oscillation."""
+
+
+def oscillate(seen: Observations, onset: int, band: tuple[float, float]) -> list[Response]:
+    """Amplitudes of voltage and, in the fast band, of frequency. Empty where none stands out or the time is short."""
+    start = onset + round(BUILD_UP * seen.rate)
+    stop = min(seen.samples, start + round(LONGEST[band] * seen.rate))
+    if stop - start < SHORTEST * seen.rate:
+        return []
+    names = {"voltage": "magnitude", "swing": "frequency"}
+    spectra = {name: _spectrum(getattr(seen, channel)[:, start:stop]) for name, channel in names.items()}
+    steps = seen.rate / (stop - start)
+    highest = min(int(band[1] / steps), (stop - start) // 2) - LOBE - BESIDE[band]
+    lines = np.arange(max(LOBE + 1, round(band[0] / steps)), highest + 1)
+    if not lines.size:
+        return []
+    beside = {name: _beside(spectrum, lines, BESIDE[band]) for name, spectrum in spectra.items()}
+    clear = {name: spectra[name][:, lines] / np.maximum(beside[name], TINY) for name in spectra}
+    best = _fundamental(lines, np.sum([_prominence(ratio) for ratio in clear.values()], axis=0))
+    asked = ["voltage", "swing"] if band == FAST else ["voltage"]
+    return [
+        Response(name, size, noise[:, best], size)
+        for name, noise in beside.items()
+        if name in asked and np.nanmax(clear[name][:, best], initial=0.0) >= CLEAR
+        for size in [spectra[name][:, lines[best]]]
+    ]
+
+
+def _prominence(clear: F8) -> F8:
+    """[l] How much each line stands out at the devices [m, l] where it does."""
+    return np.asarray(np.sum(np.where(clear >= CLEAR, np.log1p(clear**2), 0.0), axis=0))  # not at NaN
+
+
+def _fundamental(lines: NDArray[np.intp], prominence: F8) -> int:
+    """Place among `lines` of the one that stands out most, or of that at half its frequency if both do."""
+    best = int(np.argmax(prominence))
+    half = np.flatnonzero(np.abs(lines - lines[best] / 2) <= 1)
+    if not half.size:
+        return best
+    below = half[int(np.argmax(prominence[half]))]
+    return int(below) if prominence[below] > HARMONIC * prominence[best] else best
+
+
+def _spectrum(series: F8) -> F8:
+    """[m, b] amplitudes of [m, n] with a Hann window, a parabola taken off; NaN where a sample is missing."""
+    count = series.shape[1]
+    basis = np.polynomial.legendre.legvander(np.linspace(-1.0, 1.0, count), 2)
+    rest = series - (series @ np.linalg.pinv(basis).T) @ basis.T
+    window = np.hanning(count)
+    return np.asarray(2.0 * np.abs(np.fft.rfft(rest * window, axis=1)) / window.sum())
+
+
+def _beside(spectrum: F8, lines: NDArray[np.intp], width: int) -> F8:
+    """[m, l] Median amplitude of so many lines on each side of each line, outside of the window's main lobe."""
+    away = np.arange(LOBE + 1, LOBE + width + 1)
+    places = np.maximum(lines[:, None] + np.concatenate([-away, away]), 1)
+    return np.asarray(np.median(spectrum[:, places], axis=2))

@@ -1,0 +1,115 @@
+"""Folders of labelled scenarios: windows of several devices, with or without the truth.
+
+`labels.json` is a list of windows: `id`, `file` (an npz), `system`, `seed`, `devices` (identities); what else is there
+is the truth, and not read here. `devices.json` has the devices of each system with `id`, `lat`,
+`lon`, `v2_base`, `v0_base`. A window's samples are in the npz under `id/…`:
+
+- `f`, `v`, `a`: [2, m, n] u1, low and high bytes of the differences along time, modulo 2^16, of i2 in units of
+  0.1 mHz (from nominal), 1e-4 per unit and 2 pi / 65536 rad;
+- `v2`, `v0`: [m, k] in 1e-4 per unit, from sample `sq0` on: the sequence voltages of a fault, which are added (in
+  square) to the device's own level and its noise; the noise follows from the seed;
+- `gaps`: [g, 3] device, first sample, sample after the last of what is missing.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from algorithms.observations import Observations
+
+RATE = 50.0
+NOMINAL = 50.0
+FREQUENCY, VOLTAGE, ANGLE = 1e-4, 1e-4, 2 * np.pi / 65536
+"""Units of the packed samples."""
+SEQUENCE_NOISE = 2e-4
+SEQUENCE_LEVEL = 0.002
+"""Of a device that says none."""
+
+F8 = NDArray[np.float64]
+
+
+class ScenarioError(ValueError):
+    """A folder that holds no scenarios; says what is wrong and where."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A window."""
+
+    id: str
+    file: str
+    system: str
+    seed: int
+    devices: list[str]
+
+
+class Folder:
+    """See the module. Raises ScenarioError."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.scenarios = [self._scenario(entry) for entry in self._json("labels.json")]
+        self._known: dict[str, dict[str, dict[str, Any]]] = {
+            system: {device["id"]: device for device in devices}
+            for system, devices in self._json("devices.json").items()
+        }
+
+    def _json(self, name: str) -> Any:
+        try:
+            return json.loads((self.path / name).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ScenarioError(f"{self.path / name}: {error.strerror}; want a folder of scenarios") from None
+        except ValueError as error:
+            raise ScenarioError(f"{self.path / name}: not JSON: {error}") from None
+
+    def _scenario(self, entry: dict[str, Any]) -> Scenario:
+        try:
+            return Scenario(entry["id"], entry["file"], entry["system"], int(entry["seed"]), list(entry["devices"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ScenarioError(f"{self.path / 'labels.json'}: a window lacks {error}: {str(entry)[:80]}") from None
+
+    def observations(self, scenario: Scenario) -> Observations:
+        """What the devices measured."""
+        with np.load(self.path / scenario.file) as packed:
+            try:
+                return self._unpacked(packed, scenario)
+            except KeyError as error:
+                raise ScenarioError(f"{self.path / scenario.file}: {scenario.id}: no {error}") from None
+
+    def _unpacked(self, packed: Any, scenario: Scenario) -> Observations:
+        key, known = scenario.id, self._known.get(scenario.system, {})
+        frequency, voltage, angle = (_integers(packed[f"{key}/{name}"]) for name in ("f", "v", "a"))
+        noise = np.random.default_rng(abs(scenario.seed) % (1 << 32))
+        sequences = []
+        for name in ("v2", "v0"):
+            level = [known.get(device, {}).get(f"{name}_base", SEQUENCE_LEVEL) for device in scenario.devices]
+            x = np.array(level)[:, None] + SEQUENCE_NOISE * noise.standard_normal(frequency.shape)
+            if f"{key}/{name}" in packed:
+                _add(x, packed[f"{key}/{name}"] * VOLTAGE, int(packed[f"{key}/sq0"][0]))
+            sequences.append(np.abs(x))
+        series = [NOMINAL + FREQUENCY * frequency, VOLTAGE * voltage, ANGLE * angle, *sequences]
+        for device, start, stop in packed[f"{key}/gaps"]:
+            for x in series:
+                x[device, start:stop] = np.nan
+        place = [[known.get(device, {}).get(name) for device in scenario.devices] for name in ("lat", "lon")]
+        latitude, longitude = np.array(place, dtype=np.float64)
+        frequency, voltage, angle, negative, zero = series
+        return Observations(RATE, frequency, voltage, angle, negative, zero, latitude, longitude, NOMINAL)
+
+
+def _integers(packed: NDArray[np.uint8]) -> F8:
+    """[m, n] of [2, m, n] bytes of differences."""
+    differences = packed[0].astype(np.uint16) | (packed[1].astype(np.uint16) << 8)
+    return np.cumsum(differences, axis=1, dtype=np.uint16).view(np.int16).astype(np.float64)
+
+
+def _add(x: F8, more: F8, first: int) -> None:
+    """Add in square to x [m, n] from sample `first` on."""
+    stop = min(x.shape[1], first + more.shape[1])
+    x[:, first:stop] = np.hypot(x[:, first:stop], more[:, : stop - first])

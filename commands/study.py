@@ -1,0 +1,83 @@
+"""`syms study`: judge recorded scenarios as the station would."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from commands._output import AsJson, console, notes, print_json
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command()(study)
+
+
+def study(
+    scenarios: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of scenarios to judge.")] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(metavar="OUT.json", help="Where to write what was judged; broken off, it goes on.")
+    ] = None,
+    compare: Annotated[
+        tuple[Path, Path] | None, typer.Option(metavar="A B", help="Tell how two files of predictions differ.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; default one for each core.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge recorded scenarios with the station's own algorithms, as fast as the cores allow.
+
+    What was judged already stands in OUT.json.part until all is done: the same command goes on from there.
+    """
+    if compare is not None:
+        _compare(*compare, as_json)
+    elif scenarios is not None and predictions is not None:
+        _judge(scenarios, predictions, workers, as_json)
+    else:
+        raise typer.BadParameter("say --scenarios DIR and --predictions OUT.json, or --compare A B")
+
+
+def _judge(directory: Path, out: Path, workers: int | None, as_json: bool) -> None:
+    from commands._scenarios import Folder, ScenarioError
+    from commands._study import predictions
+
+    part = out.with_name(out.name + ".part")
+    try:
+        folder = Folder(directory)
+        made = {}
+        with notes.status("judging") as status:
+            for name, prediction in predictions(folder, part, workers):
+                made[name] = prediction
+                status.update(f"{len(made)} of {len(folder.scenarios)} windows judged")
+    except (ScenarioError, OSError) as error:
+        typer.echo(f"syms: {error}", err=True)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        notes.print(f"stopped; what was judged is in {part}, and the same command goes on from there")
+        raise typer.Exit(130) from None
+    ordered = {scenario.id: made[scenario.id] for scenario in folder.scenarios}
+    out.write_text(json.dumps(ordered, indent=1), encoding="utf-8")
+    part.unlink(missing_ok=True)
+    events = sum(bool(prediction["disturbance"]) for prediction in ordered.values())
+    if as_json:
+        print_json({"windows": len(ordered), "disturbances": events, "predictions": str(out)})
+    else:
+        console.print(f"{len(ordered)} windows, {events} with a disturbance: {out}", soft_wrap=True)
+
+
+def _compare(one: Path, other: Path, as_json: bool) -> None:
+    from commands._comparison import Unreadable, differences, load, table
+
+    try:
+        found = differences(load(one), load(other))
+    except Unreadable as error:
+        typer.echo(f"syms: {error}", err=True)
+        raise typer.Exit(2) from None
+    if as_json:
+        print_json(found)
+    elif found:
+        console.print(table(found, str(one), str(other)))
+    else:
+        console.print("no window is judged differently")

@@ -1,0 +1,117 @@
+"""Disturbances of a made-up grid: whether, when, of what kind."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from algorithms.coanalysis import KINDS, classify, detect
+from algorithms.coanalysis.kinds import softmax
+from tests.algorithms.coanalysis.grids import Grid, assessed
+
+AT = 70.1
+
+EVENTS = {
+    "gen_trip": lambda grid: grid.trip(AT, -30.0),
+    "load_loss": lambda grid: grid.trip(AT, 30.0),
+    "line_trip": lambda grid: grid.line(AT),
+    "fault_3ph": lambda grid: grid.fault(AT),
+    "fault_2ph": lambda grid: grid.fault(AT, negative=1.0),
+    "fault_ground": lambda grid: grid.fault(AT, negative=0.9, zero=0.5),
+    "osc_forced": lambda grid: grid.oscillation(AT, 0.5, 8.0, harmonic=0.4),
+    "osc_inter_area": lambda grid: grid.oscillation(AT, 0.5, 25.0, decay=0.05),
+    "osc_subsync": lambda grid: grid.oscillation(AT, 8.0, 8.0),
+}
+
+
+@pytest.mark.parametrize("kind", EVENTS)
+def test_an_event_is_detected_and_named(kind: str) -> None:
+    seen = EVENTS[kind](Grid(seed=3)).seen()
+    found = detect(seen)
+    assert found.disturbance
+    assert found.score > 1.0
+    said = classify(seen, found)
+    assert said.name == kind, said.rules
+    assert said.rules
+    assert said.confidence == max(said.probabilities.values())
+    if not kind.startswith("osc"):
+        assert found.onset == pytest.approx(AT, abs=0.07)
+        assert np.nanmin(np.abs(found.arrivals - AT)) < 0.1
+    if kind in ("gen_trip", "load_loss"):
+        assert said.size_mhz == pytest.approx(-30.0 if kind == "gen_trip" else 30.0, abs=12.0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_quiet_is_quiet_and_so_is_a_ramp(seed: int) -> None:
+    grid = Grid(seed=10 + seed)
+    grid.frequency += np.interp(grid.time, [30, 90], [0, 60.0 * (seed % 2)])
+    found = detect(grid.seen())
+    assert not found.disturbance
+    assert np.isnan(found.onset)
+    assert np.isnan(found.arrivals).all()
+    said = classify(grid.seen(), found)
+    assert (said.name, said.confidence) == ("none", 1.0)
+
+
+def test_what_one_device_shows_alone_is_no_disturbance() -> None:
+    grid = Grid(seed=5)
+    grid.voltage[2] += 0.05 * (grid.time > 50)
+    grid.angle[2] += 0.5 * (grid.time > 50)
+    assert not detect(grid.seen()).disturbance
+
+
+def test_one_device_is_never_more_than_a_suspicion() -> None:
+    seen = Grid(seed=6).fault(AT).seen()
+    alone = assessed(seen.repaired.of([0]))
+    assert not detect(alone).disturbance
+
+
+def test_the_level_of_the_ambient_does_not_matter() -> None:
+    """Ten times the walk, noise and event: the same judgement."""
+    seen = Grid(seed=7).line(AT).seen()
+    middle = seen.repaired
+    angle = np.unwrap(middle.angle, axis=1)
+    larger = replace(
+        middle,
+        frequency=50.0 + 3.0 * (middle.frequency - 50.0),
+        magnitude=1.0 + 3.0 * (middle.magnitude - 1.0),
+        angle=3.0 * angle,
+    )
+    one, other = detect(seen), detect(assessed(larger))
+    assert one.detail["transient"]["s"] == other.detail["transient"]["s"]
+    assert one.score == pytest.approx(other.score, rel=1e-6)
+
+
+def test_a_device_that_is_bad_meanwhile_changes_little() -> None:
+    seen = Grid(seed=8).trip(AT, -30.0).seen()
+    bad = np.zeros(seen.bad.shape, dtype=bool)
+    bad[4, 3000:4200] = True
+    found = detect(assessed(seen.repaired, bad=bad))
+    assert found.disturbance
+    assert found.onset == pytest.approx(AT, abs=0.07)
+    assert np.isnan(found.arrivals[4]) or abs(found.arrivals[4] - AT) < 2.5
+
+
+def test_without_sequence_voltages_a_fault_is_a_fault() -> None:
+    seen = Grid(seed=9).fault(AT, negative=1.0).seen()
+    none = np.full(seen.bad.shape, np.nan)
+    blind = assessed(replace(seen.repaired, negative=none, zero=none))
+    said = classify(blind, detect(blind))
+    assert said.name.startswith("fault")
+    assert sum(share for kind, share in said.probabilities.items() if kind.startswith("fault")) > 0.9
+
+
+def test_groups_that_part_are_islands() -> None:
+    grid = Grid(seed=11).line(AT)
+    grid.frequency[:3] += 150.0 * (grid.time > AT)
+    seen = grid.seen()
+    assert classify(seen, detect(seen)).name == "islanding"
+
+
+def test_probabilities_leave_something_to_every_kind() -> None:
+    shares = softmax({"one": 50.0, "other": -50.0, "third": 0.0})
+    assert sum(shares.values()) == pytest.approx(1.0, abs=2e-4)
+    assert min(shares.values()) > 0.003
+    assert "islanding" in KINDS

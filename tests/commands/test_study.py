@@ -1,0 +1,126 @@
+"""`syms study`: scenario folders, predictions, what is kept when it is broken off, and how two differ."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from algorithms.judgement import VERSION
+from commands import study
+from commands._comparison import Unreadable, differences, load
+from commands._scenarios import Folder, ScenarioError
+from commands._study import predictions
+from tests.algorithms.coanalysis.grids import Grid, M
+
+DEVICES = [f"D{k}" for k in range(M)]
+
+
+def packed(x: np.ndarray, unit: float) -> np.ndarray:
+    """[2, m, n] bytes of the differences."""
+    whole = np.round(x / unit).astype(np.int64).astype(np.int16).view(np.uint16)
+    steps = np.diff(whole, axis=1, prepend=np.zeros((len(x), 1), np.uint16))
+    return np.stack([steps & 255, steps >> 8]).astype(np.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three windows: quiet, a fault with zero sequence and a gap, a lost generator; without the truth."""
+    grids = {"A-1": Grid(1, 60.0), "A-2": Grid(2, 60.0).fault(30.0), "A-3": Grid(3, 60.0).trip(30.0, -40.0)}
+    content: dict[str, np.ndarray] = {}
+    for name, grid in grids.items():
+        seen = grid.seen().repaired
+        content |= {
+            f"{name}/f": packed(seen.frequency - 50.0, 1e-4),
+            f"{name}/v": packed(seen.magnitude, 1e-4),
+            f"{name}/a": packed(seen.angle, 2 * np.pi / 65536),
+            f"{name}/gaps": np.zeros((0, 3), np.int64),
+        }
+    content["A-2/v0"] = np.full((M, 5), 2000, np.int16)
+    content["A-2/v2"] = np.full((M, 5), 3000, np.int16)
+    content["A-2/sq0"] = np.array([1500])
+    content["A-2/gaps"] = np.array([[1, 100, 150]])
+    np.savez(tmp_path / "A.npz", **content)
+    labels = [{"id": name, "file": "A.npz", "system": "A", "seed": 7, "devices": DEVICES} for name in grids]
+    (tmp_path / "labels.json").write_text(json.dumps(labels))
+    devices = [{"id": name, "lat": 50.0, "lon": float(k), "v0_base": 0.001} for k, name in enumerate(DEVICES)]
+    (tmp_path / "devices.json").write_text(json.dumps({"A": devices}))
+    return tmp_path
+
+
+def test_what_was_packed_is_read(folder: Path) -> None:
+    opened = Folder(folder)
+    seen = opened.observations(opened.scenarios[1])
+    true = Grid(2, 60.0).fault(30.0).seen().repaired
+    there = np.isfinite(seen.frequency)
+    np.testing.assert_array_equal(np.argwhere(~there), [[1, k] for k in range(100, 150)])
+    np.testing.assert_allclose(seen.frequency[there], true.frequency[there], atol=6e-5)
+    turn = np.angle(np.exp(1j * (seen.angle - true.angle)))[there]
+    assert np.abs(turn).max() < 5e-5 * np.pi
+    np.testing.assert_allclose(seen.zero[:, 1500:1505], 0.2, atol=1e-3)
+    np.testing.assert_allclose(np.nanmedian(seen.zero, axis=1), 0.001, atol=1e-4)
+    np.testing.assert_allclose(np.nanmedian(seen.negative, axis=1), 0.002, atol=1e-4)
+    assert seen.longitude.tolist() == list(range(M))
+
+
+def test_the_verb_judges_all(folder: Path) -> None:
+    app = typer.Typer()
+    app.callback()(lambda: None)
+    study.register(app)
+    out = folder / "out.json"
+    words = ["study", "--scenarios", str(folder), "--predictions", str(out), "--workers", "2", "--json"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    said = json.loads(out.read_text())
+    assert [said[name]["disturbance"] for name in ("A-1", "A-2", "A-3")] == [False, True, True]
+    assert said["A-2"]["kind"] == "fault_ground"
+    assert said["A-2"]["t_event"] == pytest.approx(30.0, abs=0.1)
+    assert said["A-2"]["bad_devices"] == ["D1"]
+    assert said["A-3"]["kind"] == "gen_trip"
+    assert said["A-3"]["nearest"][0] == "D0"
+    assert not out.with_name("out.json.part").exists()
+
+
+def test_what_is_judged_already_is_not_judged_again(folder: Path) -> None:
+    kept = folder / "part"
+    head = json.dumps(["", {"folder": str(folder), "judgement": VERSION}]) + "\n"
+    lines = '["A-1", {"disturbance": true}]\n["A-2", {"disturbance": false}]\n["A-3", {"dist'
+    kept.write_text(head + lines)
+    found = dict(predictions(Folder(folder), kept, workers=1))
+    assert found["A-1"] == {"disturbance": True}
+    assert found["A-2"] == {"disturbance": False}
+    assert found["A-3"]["kind"] == "gen_trip"
+    again = dict(predictions(Folder(folder), kept, workers=1))
+    assert again == found
+    kept.write_text(head.replace(f": {VERSION}", ": 0") + lines)
+    assert not dict(predictions(Folder(folder), kept, workers=1))["A-1"]["disturbance"]
+
+
+def test_a_folder_without_scenarios_is_a_fault(tmp_path: Path) -> None:
+    with pytest.raises(ScenarioError, match=r"labels\.json"):
+        Folder(tmp_path)
+    (tmp_path / "labels.json").write_text('[{"id": "A-1"}]')
+    with pytest.raises(ScenarioError, match="lacks 'file'"):
+        Folder(tmp_path)
+
+
+def test_differences_are_told_and_small_ones_are_none() -> None:
+    one = {"a": {"disturbance": True, "score": 2.0, "t_event": 5.0, "nearest": ["x", "y"]}, "b": {"disturbance": False}}
+    other = {"a": {"disturbance": True, "score": 2.05, "t_event": 5.5, "nearest": ["y"]}, "c": {"disturbance": False}}
+    assert differences(one, one) == []
+    assert differences(one, other) == [
+        {"id": "a", "t_event": [5.0, 5.5], "nearest": ["x", "y"]},
+        {"id": "b", "window": [True, False]},
+        {"id": "c", "window": [False, True]},
+    ]
+
+
+def test_what_is_no_file_of_predictions_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "list.json").write_text("[1]")
+    for name in ("list.json", "nothing.json"):
+        with pytest.raises(Unreadable, match=name):
+            load(tmp_path / name)
