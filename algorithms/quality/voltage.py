@@ -24,8 +24,10 @@ AROUND = 5
 """Samples around a step in which the frequency must be still, and no neighbour move: 100 ms at 50 per second."""
 STILL = 3.0
 """Times its usual range that the frequency may have there."""
+USUALLY = 2.0
+"""Times its usual range that a neighbour moves anyway;"""
 SHARED = 0.05
-"""Of the step; a neighbour that moves by more saw the same."""
+"""one that moves by more than so much of the step besides saw the same."""
 
 
 def steps(seen: Observations) -> list[Flag]:
@@ -37,6 +39,7 @@ def steps(seen: Observations) -> list[Flag]:
         return []
     still = _still(seen.frequency)
     moved = moving_range(seen.magnitude, AROUND)
+    moved = moved - USUALLY * np.median(moved, axis=1, keepdims=True)
     flags = []
     for device in np.flatnonzero(large.any(axis=1)).tolist():
         others = np.delete(moved, device, axis=0).max(axis=0, initial=0.0)
