@@ -125,7 +125,7 @@ def test_every_frame_of_every_pipe_comes_once(tmp_path: Path) -> None:
 def test_killed_once_at_any_step(tmp_path: Path) -> None:
     count = Steps()
     run(tmp_path / "whole", count)
-    for at in range(1, count.count + 1, max(1, count.count // 40)):
+    for at in range(1, count.count + 1, max(1, count.count // 15)):
         deaths = Steps({at})
         wanted, rows, books, unknown = run(tmp_path / str(at), deaths)
         assert sum(deaths.where.values()) == 1

@@ -21,7 +21,7 @@ from commands._station import PrivateStation, free_port
 from protocol.clock import MILLISECOND, SECOND
 from protocol.messages import Measurements
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(240)]
 
 PATIENCE = 60.0
 DEVICES = 20

@@ -21,7 +21,7 @@ from commands._board import Board
 from commands._station import PrivateStation, free_port
 from protocol.messages import Snapshots, Table, device_number
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(240)]
 
 MAIN, SPARE, FARM = (device_number(link, 0) for link in (1, 2, 3))
 SITE = {

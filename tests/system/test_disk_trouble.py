@@ -25,7 +25,7 @@ from protocol.clock import MILLISECOND
 from protocol.messages import Snapshots
 from tests.chaos.shim import Shim
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(240)]
 
 PATIENCE = 60.0
 DEVICES = 5

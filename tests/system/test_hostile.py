@@ -22,7 +22,7 @@ from protocol.messages import Measurements
 from tests import attackers
 from tests.attackers import Attack
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(120)]
 
 SECONDS = 3.5
 """Each round of attacks lasts so long."""

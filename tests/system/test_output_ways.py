@@ -28,6 +28,7 @@ from tests.scenes import command
 
 pytestmark = [
     pytest.mark.system,
+    pytest.mark.slow,
     pytest.mark.timeout(180),
     pytest.mark.skipif(importlib.util.find_spec("synchrophasor") is None, reason="pyPMU (synchrophasor) not installed"),
 ]
