@@ -8,8 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from algorithms.observations import Observations
-from algorithms.responses import GAUSSIAN_MAD
+from algorithms.observations import GAUSSIAN_MAD, Observations
 
 F8 = NDArray[np.float64]
 

@@ -29,14 +29,13 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from algorithms import registry
+from algorithms.observations import GAUSSIAN_MAD
 from algorithms.registry import Hertz, Judgement, Seconds, WindowData, algorithm
 
 F8 = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Sifter = Literal["compiled", "pyemd"]
 
-MAD = 1.4826
-"""Standard deviation of a normal distribution over its median absolute deviation."""
 MAX_MODES = 12
 MAX_SIFTS = 100
 """Bounds on the work: 9000 samples take some 0.02 s, never more than 0.2 s (PyEMD: 0.2 s, never more than 2 s)."""
@@ -123,14 +122,14 @@ def without_spikes(x: F8) -> tuple[F8, int]:
     middle = np.median(np.stack([np.r_[x[:1], x[:-1]], x, np.r_[x[1:], x[-1:]]]), axis=0)
     out = np.abs(x - middle)
     neighbours = np.abs(np.diff(x))
-    spread = max(MAD * float(np.median(neighbours)), DITHER)
+    spread = max(GAUSSIAN_MAD * float(np.median(neighbours)), DITHER)
     lone = out > SPIKE * spread
     return np.where(lone, middle, x), int(lone.sum())
 
 
 def fast_part(x: F8, rate: float, period: float, sift: Sifter = "compiled") -> F8:
     """Sum [n] of the modes of x [n] whose mean period is below `period` [s]."""
-    if MAD * float(np.median(np.abs(np.diff(x)))) < DITHER:
+    if GAUSSIAN_MAD * float(np.median(np.abs(np.diff(x)))) < DITHER:
         x = x + DITHER * np.random.default_rng(0).standard_normal(x.size)
     modes = intrinsic_modes(x, sift=sift)[:-1]
     return np.asarray(modes[mean_period(modes, rate) < period].sum(axis=0))
@@ -207,7 +206,7 @@ def _onset(x: F8, energy: _Energy, limit: float, smooth: int) -> int:
     """
     crossed = ~np.isnan(energy.change) & (_change(x, smooth) > limit)
     first = int(np.argmax(crossed)) if crossed.any() else int(np.nanargmax(energy.change))
-    noise = max(MAD * float(np.median(np.abs(np.diff(x)))) / np.sqrt(2.0), DITHER)
+    noise = max(GAUSSIAN_MAD * float(np.median(np.abs(np.diff(x)))) / np.sqrt(2.0), DITHER)
     before = float(np.mean(x[first : first + smooth]))
     after = np.abs(x[first + smooth : first + energy.reach + 1] - before) > LEFT * noise
     both = np.flatnonzero(after[:-1] & after[1:])

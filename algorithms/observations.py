@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 F8 = NDArray[np.float64]
 
+GAUSSIAN_MAD = 1.4826
+"""Standard deviation of Gaussian noise over its median absolute deviation."""
+
 
 @dataclass(frozen=True)
 class Observations:

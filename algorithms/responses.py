@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from algorithms.observations import Observations
+from algorithms.observations import GAUSSIAN_MAD, Observations
 
 F8 = NDArray[np.float64]
 Span = tuple[float, float]
@@ -34,8 +34,6 @@ FEWEST_QUIET = 6
 """Quiet instants a noise can be told from."""
 TINY = 1e-12
 """Below all that any device resolves."""
-GAUSSIAN_MAD = 1.4826
-"""Standard deviation of Gaussian noise over its median absolute deviation."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any
 from nodes._dialing import Dial
 from nodes._site import Device
 from nodes._sitechange import same_way
-from nodes._siteforms import IP, plain
+from nodes._siteforms import IP, family_of, plain
 
 
 @dataclass(eq=False)
@@ -63,7 +63,7 @@ class Connection:
     @property
     def family(self) -> str:
         """Of protocols whose devices may call at one port."""
-        return "c37118" if self.protocol == "c37118" else "gbt26865"
+        return family_of(self.protocol)
 
     def close(self) -> None:
         """Close our duplicates: the connection ends with them if nobody else has it."""

@@ -30,6 +30,7 @@ from nodes._siteforms import (
     IPText,
     NetworkText,
     PortOrAddress,
+    family_of,
     plain,
 )
 from protocol import smd
@@ -185,7 +186,7 @@ class Device(Settings):
     @property
     def family(self) -> str:
         """Of protocols whose devices may call at one port."""
-        return "c37118" if self.protocol == "c37118" else "gbt26865"
+        return family_of(self.protocol)
 
     @property
     def code(self) -> int | None:

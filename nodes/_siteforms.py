@@ -86,6 +86,11 @@ DialsInOrAddress = Annotated[
 ]
 
 
+def family_of(protocol: str) -> str:
+    """Of protocols whose devices may call at one port."""
+    return "c37118" if protocol == "c37118" else "gbt26865"
+
+
 def plain(address: str | IP) -> IP:
     """An address without IPv6 around IPv4."""
     ip = ipaddress.ip_address(address)

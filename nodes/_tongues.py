@@ -39,11 +39,6 @@ class Tongue:
     edition = 0
     """Of GB/T 26865.2; 0: not of that family."""
 
-    @property
-    def family(self) -> str:
-        """Whose frames these are: devices of one family may call at one port."""
-        return "gbt26865" if self.edition else "c37118"
-
     def splitter(self) -> Splitter:
         """For a new connection."""
         return Splitter()

@@ -19,7 +19,7 @@ from scipy.ndimage import maximum_filter1d, median_filter
 
 from algorithms.coanalysis.swings import FAST, SLOW, Lines, lines
 from algorithms.coanalysis.transients import FILTER, LOOKS, VOLTAGE, bridged, excess, kernel, look, sizes, turned
-from algorithms.observations import SERIES, Observations
+from algorithms.observations import GAUSSIAN_MAD, SERIES, Observations
 from algorithms.quality import Assessed
 
 F8 = NDArray[np.float64]
@@ -124,7 +124,7 @@ def reached(clean: Observations, onset: int) -> tuple[F8, F8]:
     z = []
     for x, powers in ((angle, 3), (bridged(clean.magnitude)[0], 2)):
         size = np.abs(sizes(x, kernel(half, gap, powers, kink=False)))
-        z.append(size[:, after] / np.maximum(1.4826 * np.median(size, axis=1, keepdims=True), 1e-9))
+        z.append(size[:, after] / np.maximum(GAUSSIAN_MAD * np.median(size, axis=1, keepdims=True), 1e-9))
     most = np.max(z, axis=0)
     over = most > CLEAR
     first = over.argmax(axis=1)

@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 from scipy.ndimage import correlate1d
 
 from algorithms.coanalysis.transients import bridged, kernel, sizes
-from algorithms.observations import Observations
+from algorithms.observations import GAUSSIAN_MAD, Observations
 from algorithms.quality.flags import middle
 
 F8 = NDArray[np.float64]
 
-GAUSSIAN = 1.4826
 BEFORE = (-0.6, -0.15)
 DURING = (-0.08, 0.30)
 """Seconds around the onset in which a fault begins and is cleared."""
@@ -113,7 +112,7 @@ def _rise(x: F8, onset: int, rate: float) -> tuple[F8, F8]:
     near = span(x, onset, rate, DURING)
     for device in np.flatnonzero(np.isfinite(near).any(axis=1)):
         usual = np.nanmedian(x[device])
-        spread = GAUSSIAN * np.nanmedian(np.abs(x[device] - usual))
+        spread = GAUSSIAN_MAD * np.nanmedian(np.abs(x[device] - usual))
         rise[device] = np.nanmax(near[device]) - usual
         noise[device] = rise[device] / max(spread, 1e-5)
     return rise, noise
@@ -126,7 +125,7 @@ def _moved(common: F8, onset: int, rate: float) -> tuple[float, float]:
     at = np.arange(-a, max(common.size - d, -a + 1))
     at = np.append(at, min(max(onset, -a), common.size - d - 1))
     moves = (total[at + d] - total[at + c]) / (d - c) - (total[at + b] - total[at + a]) / (b - a)
-    return float(moves[-1]), max(GAUSSIAN * float(np.median(np.abs(moves[:-1]))), 0.5)
+    return float(moves[-1]), max(GAUSSIAN_MAD * float(np.median(np.abs(moves[:-1]))), 0.5)
 
 
 def _apart(local: F8, onset: int, rate: float) -> tuple[float, float]:
@@ -154,6 +153,6 @@ def _parted(clean: Observations, angle: F8, onset: int) -> float:
 def _steps(x: F8, weights: F8, onset: int) -> F8:
     """[m] Steps at the onset, in standard deviations of what is a step elsewhere."""
     size = sizes(x, weights)
-    usual = np.maximum(GAUSSIAN * np.median(np.abs(size), axis=1), 1e-9)
+    usual = np.maximum(GAUSSIAN_MAD * np.median(np.abs(size), axis=1), 1e-9)
     near = size[:, max(onset - 2, 0) : onset + 3]
     return np.asarray(np.take_along_axis(near, np.abs(near).argmax(axis=1)[:, None], axis=1)[:, 0] / usual)

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from algorithms.observations import GAUSSIAN_MAD
+
 F8 = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
@@ -103,8 +105,8 @@ def middle(x: F8) -> F8:
 
 
 def spread(x: F8) -> F8:
-    """[m] Robust standard deviation about zero of each row of [m, n] (1.4826 times the median size); 0 if empty."""
-    return np.nan_to_num(1.4826 * middle(np.abs(x).T))
+    """[m] Robust standard deviation about zero of each row of [m, n] (of the median size); 0 if empty."""
+    return np.nan_to_num(GAUSSIAN_MAD * middle(np.abs(x).T))
 
 
 def quiet_spread(x: F8, block: int) -> F8:
