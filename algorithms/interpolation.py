@@ -40,7 +40,7 @@ def interpolate(time: I8, values: NDArray[np.floating[Any]], angles: Bools, at: 
     with np.errstate(invalid="ignore"):  # of what is infinite
         way = np.where(angles, wrapped(high - low), high - low)
         found = low + share[:, None] * way
-    found = np.where(angles, wrapped(found), found)
+    found = np.where(angles & (way != 0), wrapped(found), found)  # what stands still stays the same bits
     found[exact] = low[exact]
     found[~(exact | between)] = np.nan
     return found

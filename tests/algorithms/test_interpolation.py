@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from algorithms.interpolation import interpolate, mean, nearest, previous
@@ -59,6 +59,7 @@ def test_any_samples_as_by_hand(time, at, gap, angle, data):
 
 
 @given(steps, instants, st.floats(-180, 180, width=32))
+@example(np.array([0, 1, 3]), np.array([2]), -180.0)
 def test_what_is_constant_stays_so_exactly(time, at, value):
     values = np.full((len(time), 2), value, np.float32)
     found = interpolate(time, values, np.array([False, True]), at, 10_000)
