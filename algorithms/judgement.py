@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from algorithms.coanalysis import Detection, Kind, classify, detect
+from algorithms.electrical import Network
 from algorithms.location import Place, locate
 from algorithms.observations import Observations
 from algorithms.quality import Assessed, assess
@@ -22,11 +24,20 @@ class Judged:
     kind: Kind
     place: Place | None
     """None: nothing happened, or it has no place."""
+    size_mw: float
+    """Signed; NaN where it is not known how the frequency answers a lost power."""
 
 
-def judge(seen: Observations) -> Judged:
-    """Bad data, disturbance, kind, place."""
+def judge(
+    seen: Observations, *, since: float = 0.0, network: Network | None = None, response: float = math.nan
+) -> Judged:
+    """Bad data, disturbance, kind, place.
+
+    A disturbance is looked for from `since` [s] on; what is before is the quiet past. `network` has the bus of each
+    device; `response` [MW/Hz] is how much power the grid lost for each Hz that its frequency went.
+    """
     assessed = assess(seen)
-    found = detect(assessed)
+    found = detect(assessed, since=since)
     kind = classify(assessed, found)
-    return Judged(assessed, found, kind, locate(assessed, found, kind.name) if found.disturbance else None)
+    place = locate(assessed, found, kind.name, network) if found.disturbance else None
+    return Judged(assessed, found, kind, place, 1e-3 * kind.size_mhz * response)

@@ -6,8 +6,9 @@ matter: a live window of many devices, an archive, or a set of recordings.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,10 @@ class Observations:
     """[m] degrees east"""
     nominal: float = 50.0
     """Hz"""
+    active: F8 | None = None
+    """Active power [MW] into the grid where the device stands, by voltage and current; None or NaN: not measured."""
+    reactive: F8 | None = None
+    """Reactive power [Mvar]"""
 
     @property
     def devices(self) -> int:
@@ -53,15 +58,20 @@ class Observations:
 
     def of(self, devices: Sequence[int] | NDArray[np.intp]) -> Observations:
         """Some of the devices, by place."""
-        chosen = {spec.name: getattr(self, spec.name)[devices] for spec in fields(self) if spec.name in ARRAYS}
-        return replace(self, **chosen)
+        return replace(self, **{name: array[devices] for name, array in self._arrays(ARRAYS)})
 
     def between(self, first: int, stop: int) -> Observations:
         """The samples [first, stop)."""
-        return replace(self, **{name: getattr(self, name)[:, first:stop] for name in SERIES})
+        return replace(self, **{name: array[:, first:stop] for name, array in self._arrays((*SERIES, *POWERS))})
+
+    def _arrays(self, names: Sequence[str]) -> Iterator[tuple[str, Any]]:
+        """Those that there are."""
+        return ((name, array) for name in names if (array := getattr(self, name)) is not None)
 
 
 SERIES = ("frequency", "magnitude", "angle", "negative", "zero")
 """Arrays [m, n]."""
-ARRAYS = (*SERIES, "latitude", "longitude")
+POWERS = ("active", "reactive")
+"""Arrays [m, n] that there need not be."""
+ARRAYS = (*SERIES, *POWERS, "latitude", "longitude")
 """Arrays with an entry for each device."""

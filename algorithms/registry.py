@@ -34,6 +34,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 from pydantic_core import PydanticUndefined
 
+from algorithms.electrical import Network
+
 UNITS: dict[str, dict[str, float]] = {
     "s": {"ms": 1e-3, "s": 1.0, "min": 60.0},
     "Hz": {"mHz": 1e-3, "Hz": 1.0},
@@ -71,7 +73,7 @@ class Settings(BaseModel):
 
 @dataclass(frozen=True)
 class WindowData:
-    """What an algorithm is given; never NaN."""
+    """What an algorithm is given; never NaN, but where it takes several devices."""
 
     device: NDArray[np.uint32]
     """[m]"""
@@ -85,6 +87,12 @@ class WindowData:
     """[m, q, n]"""
     filled: NDArray[np.uint8]
     """[m, n] 1 = interpolated: to be left out of the decision"""
+    context: dict[str, Any] = field(default_factory=dict)
+    """Of several devices: see `protocol.messages.Window.detail`"""
+    network: Network | None = None
+    """The grid's buses and lines, with the bus of each device [m]; None: not known"""
+    response: float = math.nan
+    """MW/Hz by which the grid answers a lost power; NaN = not known"""
 
 
 @dataclass(frozen=True)
@@ -110,6 +118,8 @@ class Algorithm:
     judge: Callable[[WindowData, Any], Judgement]
     where: str
     """module or file"""
+    together: bool = False
+    """judges several devices and several quantities at once, with NaN where nothing was measured"""
     warm: Callable[[Any], None] | None = None
     """given the settings: loads and compiles what its first window would wait for"""
 
@@ -123,7 +133,7 @@ class Algorithm:
 
         Raises ValueError if the window holds NaN, or the answer is none: another type, a score that is no number.
         """
-        if not np.isfinite(window.values).all():
+        if not self.together and not np.isfinite(window.values).all():
             raise ValueError("the window holds values that are not finite: fill its gaps first")
         answer = self.judge(window, settings)
         if not isinstance(answer, Judgement):
@@ -173,17 +183,17 @@ _REGISTRY: dict[str, list[Algorithm]] = {}
 
 
 def algorithm(
-    name: str, version: int, warm: Callable[[Any], None] | None = None
+    name: str, version: int, warm: Callable[[Any], None] | None = None, together: bool = False
 ) -> Callable[[Callable[[WindowData, Any], Judgement]], Any]:
     """Register `judge(window, settings)`; the type of its second argument is its settings model.
 
-    A detector calls `warm(settings)` once before its first window.
+    A detector calls `warm(settings)` once before its first window. `together`: of windows of several devices.
     """
 
     def register(judge: Callable[[WindowData, Any], Judgement]) -> Callable[[WindowData, Any], Judgement]:
         settings = list(typing.get_type_hints(judge).values())[1]
         where = judge.__module__
-        _REGISTRY.setdefault(where, []).append(Algorithm(name, version, settings, judge, where, warm))
+        _REGISTRY.setdefault(where, []).append(Algorithm(name, version, settings, judge, where, together, warm))
         return judge
 
     return register

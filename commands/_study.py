@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from algorithms.judgement import VERSION, judge
+from algorithms.report import Report, report
 from commands._scenarios import Folder, Scenario
 
 Json = dict[str, Any]
@@ -86,25 +85,22 @@ def _predict(scenario: Scenario) -> tuple[str, Json]:
 
 
 def predict(folder: Folder, scenario: Scenario) -> Json:
-    """What the chain says of a scenario, in the form that scores read; figures are rounded."""
-    judged = judge(folder.observations(scenario))
-    found, place = judged.detection, judged.place
-    said: Json = {
-        "disturbance": found.disturbance,
-        "score": round(found.score, 4),
-        "bad_devices": sorted({scenario.devices[flag.device] for flag in judged.assessed.flags}),
+    """What the chain says of a scenario, in the form that scores read."""
+    return prediction(report(judge(folder.observations(scenario))), scenario.devices)
+
+
+def prediction(said: Report, devices: Sequence[str]) -> Json:
+    """A report in the form that scores read, with the names of its devices."""
+    told: Json = {
+        "disturbance": said["disturbance"],
+        "score": said["score"],
+        "bad_devices": sorted({devices[flag["device"]] for flag in said["bad"]}),
     }
-    if found.disturbance:
-        kind = judged.kind
-        said |= {"t_event": _number(found.onset, 3), "kind": kind.name, "confidence": kind.confidence}
-        said |= {"probabilities": kind.probabilities, "size_mhz": _number(kind.size_mhz, 2), "rules": kind.rules}
-    if place is not None:
-        said["nearest"] = [scenario.devices[device] for device in place.nearest]
-        if np.isfinite(place.latitude):
-            said |= {"lat": _number(place.latitude, 4), "lon": _number(place.longitude, 4)}
-            said["ellipse95"] = [_number(size, 1) for size in place.ellipse]
-    return said | {"detail": found.detail}
-
-
-def _number(x: float, digits: int) -> float | None:
-    return round(float(x), digits) if np.isfinite(x) else None
+    if said["disturbance"]:
+        told |= {"t_event": said["onset"]}
+        told |= {name: said[name] for name in ("kind", "confidence", "probabilities", "size_mhz", "size_mw", "rules")}
+    if said["nearest"]:
+        told["nearest"] = [devices[device] for device in said["nearest"]]
+    if said["ellipse"]:
+        told |= {"lat": said["latitude"], "lon": said["longitude"], "ellipse95": said["ellipse"]}
+    return told | {"detail": said["detection"]}

@@ -172,4 +172,5 @@ def _data(window: Window) -> WindowData:
         window.quantities,
         np.asarray(window.values),
         np.asarray(window.filled),
+        dict(window.detail),
     )

@@ -329,11 +329,15 @@ class Window:
     quantities: Annotated[list[str], "q"]
     """[q] as `frequency`."""
     values: Annotated[F4, "m", "q", "n"]
-    """[m, q, n]; never NaN: gaps up to the limit are interpolated, and where no window can be filled none is sent."""
+    """[m, q, n]; of one quantity never NaN: gaps up to the limit are interpolated, and where no window can be filled
+    none is sent. A window of several devices has NaN where nothing was measured."""
     filled: Annotated[U1, "m", "n"]
     """[m, n] 1 = interpolated, to be left out of the decision."""
     completeness: float
     """Share of samples measured, 0..1, of the least complete device."""
+    detail: dict[str, Any] = field(default_factory=dict)
+    """Of a window of several devices: `latitude`, `longitude` [m] (degrees, NaN = not known), `nominal` (Hz), `since`
+    (sample from which on something is looked for; what is before is the quiet past), `event`, `answer`."""
 
 
 class Outcome(StrEnum):
@@ -352,6 +356,10 @@ class Cause(StrEnum):
     SCHEDULE = "schedule"
     ALARM = "alarm"
     """The pre-screen saw the device leave its quiet ways; its `start` is never that of a window of the schedule."""
+    SUSPICION = "suspicion"
+    """A device was suspected: it and its neighbours are judged together."""
+    SWEEP = "sweep"
+    """Devices are judged together without a suspicion, by the clock of the data."""
 
 
 @message(b"VER")
@@ -386,6 +394,67 @@ class Verdict(Numbered):
     """ns of work."""
     cause: str = "schedule"
     """A `Cause`: why there was this window."""
+
+
+@message(b"EVT")
+@dataclass(frozen=True)
+class Event(Numbered):
+    """What is known of a disturbance, or of what looked like one. Said again, whole, as more becomes known."""
+
+    id: str
+    """The same in every answer: the first suspected onset in UTC and the trigger, `20261201T040911.220Z_suspects`."""
+    answer: Count
+    """1, 2, …; the highest counts."""
+    final: bool
+    """Nothing follows."""
+    trigger: str
+    worker: str
+    algorithm: str
+    version: int
+    outcome: str
+    """An `Outcome`."""
+    error: str
+    device: Annotated[U4, "m"]
+    """[m] those that were looked at"""
+    start: int
+    """ns UTC of the window that was judged"""
+    stop: int
+    """ns UTC, half-open"""
+    suspicions: list[dict[str, Any]]
+    """What led here: `device`, `trigger`, `start`, `onset` (ns UTC), `score`."""
+    disturbance: bool
+    """False: bad data, or nothing that several devices saw."""
+    kind: str
+    """As `gen_trip`; `none` if it was no disturbance."""
+    confidence: float
+    """Probability of the kind."""
+    onset: int
+    """ns UTC; that of the first suspicion if nothing was found."""
+    score: float
+    """1.0 = at the limit"""
+    size_mhz: float
+    """Signed: how far the frequency of the grid went, or the largest amplitude of an oscillation; NaN = none."""
+    size_mw: float
+    """Signed power that the grid lost (< 0) or gained; NaN where the site does not say how the frequency responds."""
+    latitude: float
+    """Degrees north of where it was; NaN = not known."""
+    longitude: float
+    ellipse: list[float]
+    """Semi-major and semi-minor axis [km], direction of the major axis [degrees from north]: where it was with 95 %
+    probability; empty = not known."""
+    nearest: list[Number4]
+    """Devices, the nearest first."""
+    arrival: Annotated[I8, "m"]
+    """[m] ns UTC at which each device left its course; 0 = not seen there."""
+    amplitude: Annotated[F8, "m"]
+    """[m] mHz; NaN = not known"""
+    bad: list[dict[str, Any]]
+    """Bad data: `device`, `kind`, `start`, `stop` (ns UTC, half-open), `score`."""
+    detail: dict[str, Any]
+    """What led to each statement: `probabilities`, `rules`, figures of the detection and of the place."""
+    completeness: float
+    took: int
+    """ns of work"""
 
 
 @message(b"ANN")

@@ -90,11 +90,11 @@ def trusted(seen: Assessed) -> Observations:
     return replace(seen.repaired, **changed)
 
 
-def detect(seen: Assessed) -> Detection:
-    """Judge a window of several devices."""
+def detect(seen: Assessed, since: float = 0.0) -> Detection:
+    """Judge a window of several devices, from `since` [s] on: what is before tells what is usual."""
     clean = trusted(seen)
-    sudden = transient(clean)
-    slow, fast = swing(clean)
+    sudden = transient(clean, round(since * clean.rate))
+    slow, fast = swing(clean, since)
     scores = {"transient": sudden.score, "slow": slow[0], "fast": fast[0]}
     score = max(scores.values())
     detail: dict[str, Any] = {
@@ -137,13 +137,15 @@ def reached(clean: Observations, onset: int) -> tuple[F8, F8]:
     return arrivals, amplitude
 
 
-def transient(clean: Observations) -> Transient:
-    """The most unusual instant of a window, and when what led there began."""
+def transient(clean: Observations, since: int = 0) -> Transient:
+    """The most unusual instant of a window from the sample `since` on, and when what led there began."""
     block = round(clean.rate)
     forms = [look(clean, way) for way in LOOKS]
     whole = np.array([excess(form.whole, block, LIMIT) for form in forms])
     others = np.array([excess(form.others, block, LIMIT) for form in forms])
     sharp = excess(look(clean, VOLTAGE).whole, block, LIMIT)
+    for form in (whole, others, sharp):
+        form[..., :since] = 0.0
     by, at = (int(k) for k in np.unravel_index(int(np.argmax(others)), others.shape))
     return Transient(
         float(others[by, at]),
@@ -180,8 +182,8 @@ def _first_peak(x: F8, wide: int, height: float) -> int:
 Swing = tuple[float, dict[str, Any]]
 
 
-def swing(clean: Observations) -> tuple[Swing, Swing]:
-    """Score and figures of the strongest slow and fast line."""
+def swing(clean: Observations, since: float = 0.0) -> tuple[Swing, Swing]:
+    """Score and figures of the strongest slow and fast line in spectra whose middle is not before `since` [s]."""
     angle, known = turned(clean)
     part = np.flatnonzero(known.mean(axis=1) >= ENOUGH)
     if part.size < 2:
@@ -191,16 +193,17 @@ def swing(clean: Observations) -> tuple[Swing, Swing]:
     voltage = None
     if fast is not None and fast.whole.max() > LONE_LINE**2:
         voltage = lines(bridged(clean.magnitude[part])[0], clean.rate, FAST)
-    return _strongest(slow, None, part), _strongest(fast, voltage, part)
+    return _strongest(slow, None, part, since), _strongest(fast, voltage, part, since)
 
 
-def _strongest(found: Lines | None, voltage: Lines | None, part: NDArray[np.intp]) -> Swing:
-    if found is None:
+def _strongest(found: Lines | None, voltage: Lines | None, part: NDArray[np.intp], since: float) -> Swing:
+    if found is None or not (found.middle >= since).any():
         return 0.0, {}
     score = np.sqrt(found.others) / LINE[found.band.name]
     if voltage is not None:
         both = np.minimum(prominent(found.whole), prominent(voltage.whole))
         score = np.maximum(score, np.sqrt(both) / LONE_LINE)
+    score = np.where(found.middle[:, None] >= since, score, 0.0)
     s, b = (int(k) for k in np.unravel_index(int(np.argmax(score)), score.shape))
     top = float(score[s, b])
     power = np.abs(found.spectra[:, s]) ** 2

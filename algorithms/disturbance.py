@@ -1,0 +1,60 @@
+"""The second judgement as an algorithm of a detector: a suspected device and its neighbours, looked at together."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from algorithms.judgement import VERSION, judge
+from algorithms.observations import Observations
+from algorithms.registry import Judgement, Settings, WindowData, algorithm
+from algorithms.report import report
+
+QUANTITIES = (
+    *("frequency", "positive magnitude", "positive angle", "negative magnitude", "zero magnitude"),
+    *("active power", "reactive power"),
+)
+"""Of a window of several devices, in this order: Hz; voltage [V, degrees]; of the sequences [V]; MW, Mvar."""
+FREQUENCY, MAGNITUDE, ANGLE, NEGATIVE, ZERO, ACTIVE, REACTIVE = range(len(QUANTITIES))
+
+
+class Own(Settings):
+    """Nothing is to be set: limits come from each window's own quiet past."""
+
+
+@algorithm("disturbance", version=VERSION, together=True)
+def disturbance(window: WindowData, settings: Own) -> Judgement:
+    """Bad data or a disturbance, of what kind, how large and where: several devices looked at together."""
+    since = window.context.get("since", 0) / window.rate
+    judged = judge(observations(window), since=since, network=window.network, response=window.response)
+    found = judged.detection
+    onset = round(found.onset * window.rate) if np.isfinite(found.onset) else None
+    return Judgement(found.disturbance, found.score, onset, report(judged))
+
+
+def observations(window: WindowData) -> Observations:
+    """A window's series; voltages per unit of each device's own median."""
+    series: NDArray[np.float64] = np.moveaxis(window.values.astype(np.float64), 1, 0)
+    unknown = np.full(window.device.size, np.nan)
+    level = _level(series[MAGNITUDE])
+    return Observations(
+        window.rate,
+        series[FREQUENCY],
+        series[MAGNITUDE] / level,
+        np.radians(series[ANGLE]),
+        series[NEGATIVE] / level,
+        series[ZERO] / level,
+        np.array(window.context.get("latitude", unknown), np.float64),
+        np.array(window.context.get("longitude", unknown), np.float64),
+        float(window.context.get("nominal", 50.0)),
+        series[ACTIVE],
+        series[REACTIVE],
+    )
+
+
+def _level(magnitude: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[m, 1] Median of what was measured; 1 where nothing, or only zeros, was."""
+    level = np.ones((magnitude.shape[0], 1))
+    for device in np.flatnonzero((magnitude > 0.0).any(axis=1)):
+        level[device] = np.median(magnitude[device, magnitude[device] > 0.0])
+    return level
