@@ -69,8 +69,6 @@ def test_what_there_is_not(tmp_path: Path, name: str, fault: str):
     with pytest.raises(UnknownAlgorithmError, match=fault):
         registry.find(name, tmp_path)
 
-    ("name", "fault"), [("fft", "no algorithm is called .fft.; there are .*emd"), ("no.py", "no such")]
-
 
 def test_no_nan_reaches_an_algorithm():
     def never(window: WindowData, settings: Settings) -> Judgement:
