@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from archive.configurations import NUMBERING
 from archive.disk import Disk, make_folder
 from archive.folder import ArchiveError
 from archive.groups import write_root
-from archive.records import NUMBERS, attributes_of
+from archive.records import NUMBERS, Answer, Record, attributes_of, read_event
 from archive.sources import open_finished
 from archive.spans import FIRST, LAST, Moment, instant
 from protocol.clock import SECOND
@@ -187,7 +187,7 @@ def list_events(path: str | os.PathLike[str], kinds: Collection[str] = (), since
     written = [_read(file) for file in files]
     alone = [event for event in written if not event.id]
     known = {event.id: event for event in written if event.id}
-    for event in open_events(root):
+    for event in (_event(attributes_of(said[-1]), []) for said in _open_answers(root).values()):
         held = known.setdefault(event.id, event)
         if held.answer < event.answer:
             known[event.id] = replace(event, files=held.files)
@@ -197,19 +197,39 @@ def list_events(path: str | os.PathLike[str], kinds: Collection[str] = (), since
     return sorted(chosen, key=lambda event: event.onset)
 
 
+def find_event(path: str | os.PathLike[str], name: str) -> Record:
+    """The event whose id, or the name of whose file, begins so. Raises ArchiveError if that is none, or several."""
+    root = Path(path)
+    folder.check(root)
+    files = {file.stem: file for file in (root / "events").glob("*.h5")}
+    opened = {} if any(stem.startswith(name) for stem in files) else _open_answers(root)
+    found = sorted(each for each in (*files, *opened) if each.startswith(name))
+    found = [name] if name in found else found
+    if not found:
+        raise ArchiveError(f"{root}: no event {name!r}; `syms events {root}` lists them, with --rejected the others")
+    if len(found) > 1:
+        raise ArchiveError(
+            f"{root}: {len(found)} events begin with {name!r}: {', '.join(found[:5])} …; write more of it"
+        )
+    if found[0] in files:
+        return read_event(files[found[0]])
+    return Record(found[0], None, [Answer.of(said) for said in opened[found[0]]])
+
+
 def _is_near(path: Path, low: int, high: int) -> bool:
     """Whether an event file may have an onset in [low, high): its name is near; it is read if it tells none."""
     moment = layout.instant_from(path.name)
     return moment is None or low - NEAR <= moment <= high + NEAR
 
 
-def open_events(root: Path) -> Iterator[Event]:
-    """Events of event triggers in hours that are not finished, by their last answers: they may have no file yet."""
+def _open_answers(root: Path) -> dict[str, list[Said]]:
+    """Id to answers of the event triggers' events in hours that are not finished: they may have no file yet."""
+    found: dict[str, list[Said]] = {}
     for hour in layout.live_hours(root):
         rows = EVENTS.of_hour(root, hour)
-        last = dict(zip(rows["id"].tolist(), rows["record"].tolist(), strict=True))
-        for text in last.values():
-            yield _event(attributes_of(json.loads(text)), [])
+        for name, text in zip(rows["id"].tolist(), rows["record"].tolist(), strict=True):
+            found.setdefault(name, []).append(json.loads(text))
+    return found
 
 
 def _read(path: Path) -> Event:

@@ -190,7 +190,8 @@ class Record:
     """All that an event's file says, but for the raw data."""
 
     id: str
-    path: Path
+    path: Path | None
+    """None: it has no file yet."""
     answers: list[Answer] = field(default_factory=list)
     """In order; none where suspicious verdicts alone made the event."""
     verdicts: list[dict[str, Any]] = field(default_factory=list)

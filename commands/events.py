@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 from typer.core import TyperGroup
 
+from archive.folder import ArchiveError
 from commands._archive import ArchiveFolder, refusals
 from commands._output import AsJson, console, print_json
 
 if TYPE_CHECKING:
     from archive.events import Event
+    from archive.records import Record
 
 SHOWN = 6
 """Stations named in the table; the others are counted."""
@@ -35,6 +38,7 @@ def register(app: typer.Typer) -> None:
         cls=Listing, no_args_is_help=True, help="Events of an archive: list them (`syms events DIR`), show one."
     )
     verb.command(LIST)(show_all)
+    verb.command("show")(show)
     app.add_typer(verb, name="events")
 
 
@@ -64,9 +68,47 @@ def show_all(
         console.print(_table(found))
 
 
+def show(
+    name: Annotated[str, typer.Argument(metavar="ID", help="Id of the event, or how it begins: 20260506T0714.")],
+    directory: ArchiveFolder,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="Draw it into this PNG file (needs matplotlib).")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show an event with all that led to each statement: devices, arrivals, rules, suspicions, bad data, answers."""
+    from archive.events import find_event
+
+    with refusals():
+        record = find_event(directory, name)
+        if plot is not None:
+            _plot(record, plot)
+        if as_json:
+            print_json(asdict(record))
+            return
+        from commands._eventpage import page
+
+        console.print(page(record))
+
+
+def _plot(record: Record, target: Path) -> None:
+    """Raises ArchiveError, OSError."""
+    from archive.clips import traces
+
+    if not record.answers:
+        raise ArchiveError(f"{record.id}: no event trigger said anything of it; its raw data are in {record.path}")
+    try:
+        from commands import _eventplot
+
+        _eventplot.write(record, traces(record.path) if record.path else [], target)
+    except ImportError as fault:
+        raise ArchiveError(f"no picture without matplotlib ({fault}): pip install 'syms-station[plots]'") from fault
+
+
 def _table(found: list[Event]) -> Table:
     table = Table("onset (UTC)", "what", "score", "size", "where", "stations", "answers", "file in events/")
     table.columns[0].no_wrap = True
+    table.columns[-1].overflow = "fold"
     for event in found:
         table.add_row(event.time, _what(event), f"{event.score:.1f}", _size(event), _where(event), _stations(event),
                       _answers(event), "\n".join(name.rpartition("/")[2] for name in event.files))  # fmt: skip
