@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -104,4 +105,4 @@ def verdict(link: int, onset: float, at: int = 0, stop: float | None = None, **m
 def pieces(stop: int, cuts: list[int]) -> Iterator[tuple[int, int]]:
     """[0, stop) in pieces."""
     edges = sorted({0, stop, *(cut for cut in cuts if 0 < cut < stop)})
-    yield from zip(edges, edges[1:], strict=False)
+    yield from pairwise(edges)

@@ -30,22 +30,47 @@ def place(run: Path, journal: Path | None = None) -> Place:
 def judge(window: Window, **more: Any) -> Verdict:
     """A detector's answer, which follows from the window: its report has the mean of each device's frequency."""
     values = np.asarray(window.values)
+    count = len(window.device)
     report = {
-        "disturbance": True, "kind": "gen_trip", "confidence": 0.9, "onset": 9.0, "size_mhz": -50.0, "size_mw": None,
-        "probabilities": {"gen_trip": 0.9, "unknown": 0.1}, "rules": ["fell everywhere"],
-        "arrival": [9.0 + k / 10 for k in range(len(window.device))], "amplitude": [5.0, None, 7.0][: len(window.device)],
-        "nearest": [1, 0], "latitude": 50.0, "longitude": None, "ellipse": [1.0, 2.0, 3.0],
+        "disturbance": True,
+        "kind": "gen_trip",
+        "confidence": 0.9,
+        "onset": 9.0,
+        "size_mhz": -50.0,
+        "size_mw": None,
+        "probabilities": {"gen_trip": 0.9, "unknown": 0.1},
+        "rules": ["fell everywhere"],
+        "arrival": [9.0 + k / 10 for k in range(count)],
+        "amplitude": [5.0, None, 7.0][:count],
+        "nearest": [1, 0],
+        "latitude": 50.0,
+        "longitude": None,
+        "ellipse": [1.0, 2.0, 3.0],
         "bad": [{"device": 1, "kind": "spikes", "start": 50, "stop": 100, "score": 2.0, "detail": {}}],
-        "detection": {"means": np.nanmean(values[:, 0], axis=1).tolist()}, "location": {}, "score": 3.0,
-    }  # fmt: skip
+        "detection": {"means": np.nanmean(values[:, 0], axis=1).tolist()},
+        "location": {},
+        "score": 3.0,
+    }
     return Verdict(
         **{
-            "trigger": window.trigger, "lease": window.lease, "attempt": window.attempt, "worker": "identify.1",
-            "algorithm": "disturbance", "version": 1, "device": window.device, "start": window.start,
-            "stop": window.start + values.shape[-1] * SECOND // window.rate, "outcome": "ok",
-            "suspicious": window.detail["event"].endswith("suspects"), "onset": window.start + 9 * SECOND, "score": 3.0, "detail": report, "completeness": window.completeness,
-        } | more
-    )  # fmt: skip
+            "trigger": window.trigger,
+            "lease": window.lease,
+            "attempt": window.attempt,
+            "worker": "identify.1",
+            "algorithm": "disturbance",
+            "version": 1,
+            "device": window.device,
+            "start": window.start,
+            "stop": window.start + values.shape[-1] * SECOND // window.rate,
+            "outcome": "ok",
+            "suspicious": window.detail["event"].endswith("suspects"),
+            "onset": window.start + 9 * SECOND,
+            "score": 3.0,
+            "detail": report,
+            "completeness": window.completeness,
+        }
+        | more
+    )
 
 
 class Bench:
