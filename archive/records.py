@@ -106,7 +106,7 @@ def _onset(said: Said) -> int:
 
 def _shown(said: Said, small: bool) -> set[int]:
     """Numbers of the devices whose raw data are worth keeping."""
-    found = {int(each["device"]) for key in ("suspicions", "bad") for each in said.get(key, []) if "device" in each}
+    found = {each["device"] for key in ("suspicions", "bad") for each in said.get(key, [])}
     return found if small else found | set(said.get("devices", {}).get("device", ()))
 
 
