@@ -121,8 +121,12 @@ def _keys_in(path: Path) -> set[str]:
         return set()
 
 
-def write_event(root: Path, verdicts: Sequence[Said], before: int, after: int, disk: Disk | None = None) -> Path:
-    """Write one event with the data of [onset - before, onset + after) ns of all devices of the tables concerned."""
+def write_event(root: Path, verdicts: Sequence[Said], before: int, after: int, disk: Disk | None = None,
+                data: Path | None = None) -> Path:  # fmt: skip
+    """Write one event with the data of [onset - before, onset + after) ns of all devices of the tables concerned.
+
+    `data` is the archive that has these, if it is another one.
+    """
     onset = min(said["onset"] for said in verdicts)
     mark = hashlib.sha256("".join(sorted(key_of(said) for said in verdicts)).encode()).hexdigest()[:8]
     moment = layout.moment(onset)
@@ -135,7 +139,7 @@ def write_event(root: Path, verdicts: Sequence[Said], before: int, after: int, d
         details = json.dumps(list(verdicts), ensure_ascii=False)
         out.create_dataset("verdicts", data=details, dtype=h5py.string_dtype())
         _write_clip(
-            out, root, {device for said in verdicts for device in said["device"]}, onset - before, onset + after
+            out, data or root, {device for said in verdicts for device in said["device"]}, onset - before, onset + after
         )
     (disk or Disk()).replace(temporary, path)
     return path

@@ -42,9 +42,12 @@ class Archive:
     """An archive folder, open for writing. Raises folder.ArchiveError if another process has it."""
 
     def __init__(self, path: str | os.PathLike[str], site: str = "", *, limit: int = layout.PART_LIMIT,
-                 reserve: int = RESERVE, disk: Disk | None = None) -> None:  # fmt: skip
-        """`site` is the text of the site file; `limit` bounds a part [bytes], `reserve` stays free [bytes]."""
-        self.root = Path(path)
+                 reserve: int = RESERVE, disk: Disk | None = None,
+                 data: Path | None = None) -> None:  # fmt: skip
+        """`site` is the text of the site file; `limit` bounds a part [bytes], `reserve` stays free [bytes]; `data` is
+        the archive that holds the rows of events, if this one does not.
+        """
+        self.root, self._data = Path(path), data
         self._disk, self._limit, self._reserve = disk or Disk(), limit, reserve
         folder.prepare(self.root, self._disk)
         self._lock = folder.writer_lock(self.root)
@@ -282,7 +285,7 @@ class Archive:
         for verdicts in self.pending.due(now.monotonic, 0 if everything else settle):
             there = newest >= max(said["onset"] for said in verdicts) + after
             if everything or there or self.pending.quiet(verdicts, now.monotonic) >= settle + after:
-                files.append(write_event(self.root, verdicts, before, after, self._disk))
+                files.append(write_event(self.root, verdicts, before, after, self._disk, self._data))
                 self.pending.forget(verdicts)
                 self._changed = True
         return files
