@@ -34,7 +34,7 @@ EPOCH = 1
 """Of the streams of the archive's rows."""
 ARCHIVE = "archive"
 """Writer of these."""
-ENDLESS = 1 << 60
+ENDLESS = 1 << 62
 LANES = 1024
 """Workers that a trigger believes to have: its windows never wait for one."""
 QUEUE = 256 << 20

@@ -12,7 +12,7 @@ from typing import Any
 
 from algorithms.judgement import VERSION, judge
 from algorithms.report import Report, report
-from commands._scenarios import Folder, Scenario
+from archive.scenarios import Folder, Scenario
 
 Json = dict[str, Any]
 

@@ -91,7 +91,7 @@ def _archive(
 
 
 def _judge(directory: Path, out: Path, workers: int | None, as_json: bool) -> None:
-    from commands._scenarios import Folder, ScenarioError
+    from archive.scenarios import Folder, ScenarioError
     from commands._study import predictions
 
     part = out.with_name(out.name + ".part")

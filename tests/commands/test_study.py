@@ -11,9 +11,9 @@ import typer
 from typer.testing import CliRunner
 
 from algorithms.judgement import VERSION
+from archive.scenarios import Folder, ScenarioError
 from commands import study
 from commands._comparison import Unreadable, differences, load
-from commands._scenarios import Folder, ScenarioError
 from commands._study import predictions
 from tests.algorithms.coanalysis.grids import Grid, M
 
