@@ -16,40 +16,22 @@ from commands import study
 from commands._comparison import Unreadable, differences, load
 from commands._study import predictions
 from tests.algorithms.coanalysis.grids import Grid, M
+from tests.recordings import write_folder
 
 DEVICES = [f"D{k}" for k in range(M)]
-
-
-def packed(x: np.ndarray, unit: float) -> np.ndarray:
-    """[2, m, n] bytes of the differences."""
-    whole = np.round(x / unit).astype(np.int64).astype(np.int16).view(np.uint16)
-    steps = np.diff(whole, axis=1, prepend=np.zeros((len(x), 1), np.uint16))
-    return np.stack([steps & 255, steps >> 8]).astype(np.uint8)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Three windows: quiet, a fault with zero sequence and a gap, a lost generator; without the truth."""
     grids = {"A-1": Grid(1, 60.0), "A-2": Grid(2, 60.0).fault(30.0), "A-3": Grid(3, 60.0).trip(30.0, -40.0)}
-    content: dict[str, np.ndarray] = {}
-    for name, grid in grids.items():
-        seen = grid.seen().repaired
-        content |= {
-            f"{name}/f": packed(seen.frequency - 50.0, 1e-4),
-            f"{name}/v": packed(seen.magnitude, 1e-4),
-            f"{name}/a": packed(seen.angle, 2 * np.pi / 65536),
-            f"{name}/gaps": np.zeros((0, 3), np.int64),
-        }
-    content["A-2/v0"] = np.full((M, 5), 2000, np.int16)
-    content["A-2/v2"] = np.full((M, 5), 3000, np.int16)
-    content["A-2/sq0"] = np.array([1500])
-    content["A-2/gaps"] = np.array([[1, 100, 150]])
-    np.savez(tmp_path / "A.npz", **content)
-    labels = [{"id": name, "file": "A.npz", "system": "A", "seed": 7, "devices": DEVICES} for name in grids]
-    (tmp_path / "labels.json").write_text(json.dumps(labels))
-    devices = [{"id": name, "lat": 50.0, "lon": float(k), "v0_base": 0.001} for k, name in enumerate(DEVICES)]
-    (tmp_path / "devices.json").write_text(json.dumps({"A": devices}))
-    return tmp_path
+    more = {
+        "A-2/v0": np.full((M, 5), 2000, np.int16),
+        "A-2/v2": np.full((M, 5), 3000, np.int16),
+        "A-2/sq0": np.array([1500]),
+        "A-2/gaps": np.array([[1, 100, 150]]),
+    }
+    return write_folder(tmp_path, {name: grid.seen().repaired for name, grid in grids.items()}, DEVICES, more)
 
 
 def test_what_was_packed_is_read(folder: Path) -> None:
