@@ -7,7 +7,6 @@ that of one that was not.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -26,7 +25,7 @@ from archive.spans import FIRST, LAST
 from archive.writer import Archive
 from commands._answers import Answers, Workers
 from commands._chain import LATENCY, STEP, Chain, detector_of
-from nodes import archiver
+from nodes import archiver, detector
 from nodes._pipeline import Pipeline
 from nodes._wiring import NodeSpec
 from protocol.clock import SECOND, Now
@@ -82,25 +81,32 @@ def chain_of(pipeline: Pipeline) -> list[NodeSpec]:
     triggers = [spec for spec in specs if spec.kind == "trigger"]
     if not triggers:
         raise StudyError(f"{pipeline.path}: no trigger in it: nothing is judged; add kind: trigger, and a detector")
-    judged = [(spec, detector) for spec in triggers if (detector := detector_of(pipeline, spec.name))]
+    judged = [(spec, judge) for spec in triggers if (judge := detector_of(pipeline, spec.name))]
     if not judged:
         raise StudyError(f"{pipeline.path}: no detector reads {triggers[0].name}; add kind: detector")
     sources = {source for spec, _ in judged for source in spec.sources}
     concentrators = [spec for spec in specs if spec.kind == "concentrator" and spec.name in sources]
-    return [*concentrators, *(spec for spec, _ in judged), *(detector for _, detector in judged)]
+    return [*concentrators, *(spec for spec, _ in judged), *(judge for _, judge in judged)]
 
 
 def _told(spec: NodeSpec) -> dict[str, Any]:
     """Settings of a node, and what judges."""
     told: dict[str, Any] = {"kind": spec.kind, "from": list(spec.sources)}
-    if spec.settings is not None:
+    if isinstance(spec.settings, detector.Settings):
+        told |= spec.settings.told
+    elif spec.settings is not None:
         told["settings"] = json.loads(spec.settings.model_dump_json())
-    if spec.kind == "detector":
-        name = getattr(spec.settings, "algorithm", "")
-        told["version"] = spec.settings.load()[0].version  # type: ignore[union-attr]
-        if name.endswith(".py"):
-            told["file"] = hashlib.sha256(Path(name).read_bytes()).hexdigest()
     return told
+
+
+def together_of(pipeline: Pipeline) -> detector.Settings:
+    """The detector that judges several devices. Raises StudyError if there is none."""
+    for spec in pipeline.nodes.values():
+        if isinstance(spec.settings, detector.Settings) and spec.settings.load()[0].together:
+            return spec.settings
+    raise StudyError(
+        f"{pipeline.path}: no detector in it judges several devices together; add one with algorithm: disturbance"
+    )
 
 
 def task_of(archive: Path, pipeline: Pipeline, start: str | None, stop: str | None, out: Path | None) -> Task:

@@ -48,7 +48,7 @@ def study(
     elif archive is not None and pipeline is not None:
         _archive(archive, pipeline, (start, stop), out, workers, as_json)
     elif scenarios is not None and predictions is not None:
-        _judge(scenarios, predictions, workers, as_json)
+        _judge(scenarios, predictions, pipeline, workers, as_json)
     else:
         raise typer.BadParameter("say ARCHIVE and --pipeline, --scenarios and --predictions, or --compare A B")
 
@@ -92,17 +92,20 @@ def _archive(
 
 def _judge(directory: Path, out: Path, workers: int | None, as_json: bool) -> None:
     from archive.scenarios import Folder, ScenarioError
-    from commands._study import predictions
+    from commands._archivestudy import StudyError, together_of
+    from commands._predictions import predictions
+    from nodes._pipeline import load
 
     part = out.with_name(out.name + ".part")
     try:
         folder = Folder(directory)
+        detector = None if pipeline is None else together_of(load(pipeline))
         made = {}
         with notes.status("judging") as status:
-            for name, prediction in predictions(folder, part, workers):
+            for name, prediction in predictions(folder, part, workers, detector):
                 made[name] = prediction
                 status.update(f"{len(made)} of {len(folder.scenarios)} windows judged")
-    except (ScenarioError, OSError) as error:
+    except (ScenarioError, StudyError, OSError) as error:
         typer.echo(f"syms: {error}", err=True)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:

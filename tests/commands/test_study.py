@@ -14,7 +14,7 @@ from algorithms.judgement import VERSION
 from archive.scenarios import Folder, ScenarioError
 from commands import study
 from commands._comparison import Unreadable, differences, load
-from commands._study import predictions
+from commands._predictions import predictions
 from tests.algorithms.coanalysis.grids import Grid, M
 from tests.recordings import write_folder
 
