@@ -24,7 +24,7 @@ from archive.reading import Extract, open_archive
 from archive.spans import FIRST, LAST
 from archive.writer import Archive
 from commands._answers import Answers, Workers
-from commands._chain import LATENCY, STEP, Chain, detector_of
+from commands._chain import LATENCY, STEP, Chain, detector_of, follows
 from nodes import archiver, detector
 from nodes._pipeline import Pipeline
 from nodes._wiring import NodeSpec
@@ -186,7 +186,7 @@ class Found:
 
     def __init__(self, task: Task) -> None:
         site = folder.site_text(task.archive)
-        self._archive = Archive(task.part / "archive", site, data=task.archive)
+        self._archive = Archive(task.part / "archive", site, judged=_judged(task.pipeline), data=task.archive)
         self._settings = _archiver(task)
         self._keep_at = task.start
         self.windows = self.suspicious = self.events = 0
@@ -227,6 +227,13 @@ def _archiver(task: Task) -> archiver.Settings:
         if isinstance(spec.settings, archiver.Settings) and triggers & set(spec.sources):
             return spec.settings
     return archiver.Settings(path=task.part)
+
+
+def _judged(pipeline: Pipeline) -> set[str]:
+    """Event triggers, and the triggers that they read."""
+    followers = [spec for spec in chain_of(pipeline) if spec.kind == "trigger" and follows(spec)]
+    read = {name for spec in followers for name in spec.sources if pipeline.nodes[name].kind == "trigger"}
+    return read.union(spec.name for spec in followers)
 
 
 def _settled(task: Task, found: Found, took: float) -> dict[str, Any]:

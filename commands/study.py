@@ -90,7 +90,7 @@ def _archive(
     console.print(f"syms events {task.out}", soft_wrap=True)
 
 
-def _judge(directory: Path, out: Path, workers: int | None, as_json: bool) -> None:
+def _judge(directory: Path, out: Path, pipeline: Path | None, workers: int | None, as_json: bool) -> None:
     from archive.scenarios import Folder, ScenarioError
     from commands._archivestudy import StudyError, together_of
     from commands._predictions import predictions
