@@ -76,8 +76,8 @@ def write_record(root: Path, name: str, hour: int, before: int, after: int, disk
         write_root(out, onset - before, stop, folder.site_text(root), [])
         out.attrs.update(attributes_of(last))
         record = json.dumps(said, ensure_ascii=False)
-        data = out.create_dataset("record", data=record, dtype=h5py.string_dtype())
-        data.attrs["long_name"] = "all answers, in order (JSON)"
+        text = out.create_dataset("record", data=record, dtype=h5py.string_dtype())
+        text.attrs["long_name"] = "all answers, in order (JSON)"
         write_clip(out, data or root, _shown(last), onset - before, stop, alone=True)
     (disk or Disk()).replace(temporary, path)
     return path
