@@ -33,7 +33,8 @@ def study(
         Path | None, typer.Option(metavar="OUT.json", help="Where to write what was judged; broken off, it goes on.")
     ] = None,
     compare: Annotated[
-        tuple[Path, Path] | None, typer.Option(metavar="A B", help="Tell how two files of predictions differ.")
+        tuple[Path, Path] | None,
+        typer.Option(metavar="A B", help="Tell how two files of predictions, or two studies, differ."),
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; default one for each core.")] = None,
     as_json: AsJson = False,
@@ -122,10 +123,10 @@ def _judge(directory: Path, out: Path, pipeline: Path | None, workers: int | Non
 
 
 def _compare(one: Path, other: Path, as_json: bool) -> None:
-    from commands._comparison import Unreadable, differences, load, table
+    from commands._comparison import Unreadable, compared, table
 
     try:
-        found = differences(load(one), load(other))
+        found = compared(one, other)
     except Unreadable as error:
         typer.echo(f"syms: {error}", err=True)
         raise typer.Exit(2) from None
@@ -134,4 +135,4 @@ def _compare(one: Path, other: Path, as_json: bool) -> None:
     elif found:
         console.print(table(found, str(one), str(other)))
     else:
-        console.print("no window is judged differently")
+        console.print("nothing is judged differently")
