@@ -7,13 +7,14 @@ that of one that was not.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,7 @@ class Task:
             "step": STEP,
             "latency": LATENCY,
             "nodes": {spec.name: _told(spec) for spec in chain_of(self.pipeline)},
+            "site": hashlib.sha256(self.pipeline.site.text.encode()).hexdigest(),
         }
 
 
@@ -102,7 +104,7 @@ def _told(spec: NodeSpec) -> dict[str, Any]:
 def together_of(pipeline: Pipeline) -> detector.Settings:
     """The detector that judges several devices. Raises StudyError if there is none."""
     for spec in pipeline.nodes.values():
-        if isinstance(spec.settings, detector.Settings) and spec.settings.load()[0].together:
+        if isinstance(spec.settings, detector.Settings) and spec.settings.together:
             return spec.settings
     raise StudyError(
         f"{pipeline.path}: no detector in it judges several devices together; add one with algorithm: disturbance"
@@ -150,7 +152,7 @@ def run(task: Task, workers: int | None, progress: Progress) -> dict[str, Any]:
     with ExitStack() as stack:
         _prepare(task, stack)
         judges = {
-            spec.name: (spec.settings, task.pipeline.place(spec.processes[0]))
+            spec.name: (spec.settings, replace(task.pipeline.place(spec.processes[0]), site_file=None))
             for spec in chain_of(task.pipeline) if spec.kind == "detector"
         }  # fmt: skip
         pool = stack.enter_context(closing(Workers(judges, workers)))  # type: ignore[arg-type]
