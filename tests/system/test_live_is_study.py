@@ -122,10 +122,9 @@ def live(case: Case, folder: Path) -> tuple[Pipeline, int]:
 
 
 def over(board: Any) -> bool:
-    """The simulator is done: its process speaks no more, or all rows are there."""
-    return bool(board.total("receiver", "received")) and not board.total("balancer", "connections.receivers.1") + (
-        board.total("balancer", "connections.receivers.2")
-    )
+    """All devices came, and all have gone."""
+    came, went = (board.total("balancer", name) for name in ("handed_over", "ended"))
+    return bool(came and went >= came)
 
 
 def idle(board: Any) -> bool:
