@@ -56,6 +56,8 @@ class Task:
     """ns UTC; half-open."""
     stop: int
     out: Path
+    asked: tuple[int, int] = (FIRST, LAST)
+    """The span as it was asked for; where it has no end, `start` and `stop` are those of the rows at the first try."""
 
     @property
     def part(self) -> Path:
@@ -68,6 +70,7 @@ class Task:
         return {
             "format": FORMAT,
             "archive": str(self.archive.resolve()),
+            "asked": list(self.asked),
             "start": self.start,
             "stop": self.stop,
             "step": STEP,
@@ -116,29 +119,28 @@ def task_of(archive: Path, pipeline: Pipeline, start: str | None, stop: str | No
     ArchiveError."""
     chain_of(pipeline)
     with open_archive(archive, start, stop) as extract:
-        whole = (extract.start, extract.end)
         first = next(iter(extract.hours), 0) if extract.start == FIRST else extract.start
-        out = out or archive.with_name(
-            f"{archive.name}-study-{pipeline.path.stem}-{layout.moment(first):%Y%m%dT%H%M%SZ}"
-        )
+        name = f"{archive.name}-study-{pipeline.path.stem}-{layout.moment(first):%Y%m%dT%H%M%SZ}"
+        out = out or archive.with_name(name)
         if out.exists():
             raise StudyError(f"{out} is there already; delete it, or name another folder with --out")
-        low, high = _before(out) or _span(extract, start, stop)
-    if not (whole[0] <= low <= high <= whole[1]):
-        raise StudyError(f"{out}{PART} is of another time; delete it, or name another folder with --out")
-    return Task(archive, pipeline, low, high, out)
+        asked = extract.start, extract.end
+        low, high = _before(out, asked) or _span(extract)
+    return Task(archive, pipeline, low, high, out, asked)
 
 
-def _before(out: Path) -> tuple[int, int] | None:
-    """The span of a study that was broken off."""
+def _before(out: Path, asked: tuple[int, int]) -> tuple[int, int] | None:
+    """The span of a study that was broken off, None if there is none. Raises StudyError if it is not what is asked."""
     path = out.with_name(out.name + PART) / HEAD
     if not path.exists():
         return None
     told = json.loads(path.read_text(encoding="utf-8"))
+    if told.get("asked") != list(asked):
+        raise StudyError(f"{path.parent} is of another time; delete it, or name another folder with --out")
     return told["start"], told["stop"]
 
 
-def _span(extract: Extract, start: str | None, stop: str | None) -> tuple[int, int]:
+def _span(extract: Extract) -> tuple[int, int]:
     """What is asked for, ends that are not told being those of the rows."""
     found = Playback(extract, STEP).span()
     if found is None:

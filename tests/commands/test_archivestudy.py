@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from archive.events import find_event, list_events
 from archive.playback import Playback
 from archive.reading import open_archive
 from commands import _answers
-from commands._answers import Answers, Asked, OtherStudy, Workers
+from commands._answers import Answers, Asked, OtherStudy, WorkerDied, Workers
 from commands._archivestudy import StudyError, Task, run, task_of
 from commands._chain import STEP
 from commands._comparison import compared
@@ -260,6 +261,8 @@ def test_kept_verdicts_of_another_study_are_a_fault(
     other = pipeline(tmp_path, NODES.replace("every: 5 s", "every: 4 s"))
     with pytest.raises(StudyError, match="other settings"):
         run(Task(recorded, other, task.start, task.stop, task.out), 1, quiet)
+    with pytest.raises(StudyError, match="of another time"):
+        task_of(recorded, task.pipeline, "2026-05-03T09:20:10Z", None, task.out)
     kept = task.part / "first"
     kept.write_bytes(msgpack.packb([["prejudge", "windows", 1, 1, 0, [1]], [b""]]))
     with pytest.raises(OtherStudy, match="another study"):
@@ -334,3 +337,24 @@ def test_two_studies_are_compared(recorded: Path, tmp_path: Path) -> None:
     assert windows == {"id": "windows", "judged": [len(verdicts(one))] * 2, "suspicious here only": [count, 0]}
     [event] = list_events(one)
     assert {"id": event.id, "there": [True, False]} in events
+
+
+class Gone(Workers):
+    """Its process ends when it is to judge."""
+
+    def __init__(self, judges: Any, workers: int | None = None) -> None:
+        self.count = 1
+
+    def submit(self, asked: Asked) -> Future[list[bytes]]:
+        future: Future[list[bytes]] = Future()
+        future.set_exception(BrokenProcessPool("gone"))
+        return future
+
+    def close(self) -> None:
+        """Nothing is left."""
+
+
+def test_a_worker_that_dies_is_told(recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("commands._archivestudy.Workers", Gone)
+    with pytest.raises(WorkerDied, match="prejudge died"):
+        study(recorded, tmp_path)
