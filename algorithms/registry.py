@@ -217,13 +217,13 @@ def find(name: str, beside: Path = Path()) -> Algorithm:
 
 
 def available() -> list[Algorithm]:
-    """All algorithms of the package, by name. Imports every module of the package."""
+    """All algorithms of the package, by name. Imports every module of the package, and what its rooms import."""
     import algorithms
 
-    modules = [f"algorithms.{module.name}" for module in pkgutil.iter_modules(algorithms.__path__)]
-    for module in modules:
-        importlib.import_module(module)
-    return sorted((one for module in modules for one in _REGISTRY.get(module, [])), key=lambda one: one.name)
+    for module in pkgutil.iter_modules(algorithms.__path__):
+        importlib.import_module(f"algorithms.{module.name}")
+    own = [one for where, made in _REGISTRY.items() if where.startswith("algorithms.") for one in made]
+    return sorted(own, key=lambda one: one.name)
 
 
 def _from_file(path: Path) -> Algorithm:
