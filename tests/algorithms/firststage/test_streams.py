@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.signal import lfilter
 
-from algorithms.firststage import phase_jump, rocof, sequence, sta_lta, voltage_step, wavelet
+from algorithms.firststage import oscillation, phase_jump, rocof, sequence, sta_lta, voltage_step, wavelet
 from algorithms.firststage.streams import Chain, Recursive, Stream, difference, lagged, mean, median
 
 STREAMS: dict[str, Callable[[], Stream]] = {
@@ -21,6 +21,7 @@ STREAMS: dict[str, Callable[[], Stream]] = {
     "voltage_step": lambda: voltage_step.statistic(50, voltage_step.Settings()),
     "phase_jump": lambda: phase_jump.statistic(50, phase_jump.Settings()),
     "sequence": lambda: sequence.statistic(50, sequence.Settings()),
+    "oscillation": lambda: oscillation.statistic(50, "local", oscillation.Settings(span="1 s")),
     "recursive": lambda: Recursive(7.5),
     "lagged": lambda: lagged([0.1, 0.0, -0.7, 3.0]),
 }
@@ -57,7 +58,7 @@ def test_a_value_follows_from_its_reach(name: str):
     a, b = STREAMS[name]().push(x), STREAMS[name]().push(changed)
     at = 300 - (600 - a.shape[1])
     assert np.array_equal(a[:, :at], b[:, :at])
-    if name not in ("recursive", "sta_lta"):
+    if name not in ("recursive", "sta_lta", "oscillation"):
         assert np.array_equal(a[:, at + stream.reach :], b[:, at + stream.reach :])
         assert a.shape[1] == 600 - stream.reach + 1
 

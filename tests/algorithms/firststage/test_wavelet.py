@@ -12,9 +12,9 @@ from tests.algorithms.firststage.windows import ambient, window
 def test_the_filters_are_those_of_daubechies():
     """Orthonormal (up to the root of two), and two vanishing moments."""
     assert LOW.sum() == pytest.approx(1.0)
-    assert 2 * LOW @ LOW == pytest.approx(1.0)
+    assert pytest.approx(1.0) == 2 * LOW @ LOW
     assert LOW[:2] @ LOW[2:] == pytest.approx(0.0)
-    assert HIGH @ LOW == pytest.approx(0.0)
+    assert pytest.approx(0.0) == HIGH @ LOW
     assert HIGH @ np.ones(4) == pytest.approx(0.0)
     assert HIGH @ np.arange(4) == pytest.approx(0.0)
 
