@@ -80,10 +80,10 @@ def test_a_band_is_the_filtered_series_in_the_quieter_span():
     assert np.allclose(found[-3000:], expected, rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.parametrize("hertz", [0.3, 0.8, 6.0])
-def test_a_forced_line_below_the_ambient_is_found(hertz: float):
-    """A line of 4 mHz against an ambient of 12 mHz."""
-    judged = said("coherence", ambient(4) + forced(hertz, 0.004))
+@pytest.mark.parametrize(("hertz", "size"), [(0.3, 0.006), (0.8, 0.004), (6.0, 0.002)])
+def test_a_forced_line_below_the_ambient_is_found(hertz: float, size: float):
+    """Against an ambient of 12 mHz."""
+    judged = said("coherence", ambient(4) + forced(hertz, size))
     assert judged.suspicious
     assert judged.detail["hz"] == pytest.approx(hertz, abs=0.11)
     assert judged.onset == pytest.approx(60 * RATE, abs=10 * RATE)
