@@ -63,7 +63,7 @@ def test_a_file_that_is_none_says_why(tmp_path: Path, text: str, fault: str):
 
 
 @pytest.mark.parametrize(
-    ("name", "fault"), [("fft", "no algorithm is called 'fft'; there are disturbance, emd"), ("no.py", "no such")]
+    ("name", "fault"), [("fft", "no algorithm is called 'fft'; there are .*emd"), ("no.py", "no such")]
 )
 def test_what_there_is_not(tmp_path: Path, name: str, fault: str):
     with pytest.raises(UnknownAlgorithmError, match=fault):

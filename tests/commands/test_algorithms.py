@@ -26,9 +26,8 @@ def test_a_person_sees_every_algorithm_with_its_settings(app: typer.Typer):
 
 
 def test_json_says_the_same(app: typer.Typer):
-    known = {one["name"]: one for one in json.loads(CliRunner().invoke(app, ["algorithms", "--json"]).output)}
-    emd = known["emd"]
-    assert {"disturbance", "rocof", "sta_lta"} < known.keys()
+    found = json.loads(CliRunner().invoke(app, ["algorithms", "--json"]).output)
+    [emd] = [one for one in found if one["name"] == "emd"]
     assert (emd["name"], emd["version"], emd["where"]) == ("emd", 1, "algorithms.emd")
     settings = {setting["name"]: setting for setting in emd["settings"]}
     assert settings["smooth"] == {
