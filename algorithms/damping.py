@@ -64,6 +64,16 @@ def damping(seen: Observations, hertz: float, since: float) -> Mode | None:
 
 
 @dataclass(frozen=True)
+class Oscillation:
+    """Of a disturbance."""
+
+    mode: Mode | None
+    """None: the disturbance is no oscillation, or its damping can't be told."""
+    energy: dict[str, Energy]
+    """By band."""
+
+
+@dataclass(frozen=True)
 class Energy:
     """Of a band, at the device where it is largest."""
 
@@ -89,3 +99,9 @@ def energies(seen: Observations, since: float) -> dict[str, Energy]:
         before = float(np.sqrt(np.mean(swing[one, : first - room] ** 2))) if first > 2 * room else np.nan
         found[name] = Energy(float(after[one]), float(after[one] / max(before, 1e-6)))
     return found
+
+
+def oscillation(seen: Observations, since: float, hertz: float | None) -> Oscillation:
+    """What swings from `since` [s] on; `hertz`: of the line, if the disturbance is one."""
+    mode = damping(seen, hertz, since) if hertz is not None else None
+    return Oscillation(mode, energies(seen, since))

@@ -8,7 +8,7 @@ own (Prony's method does the same by linear prediction, and is far more sensitiv
 singular values as rise above noise ([Gavish2014], IEEE Trans. Inf. Theory 60, 5040).
 
 Standard errors are the Cramér-Rao bound of the fitted sum, with the noise that the rest has around the mode's own
-frequency.
+frequency, and that all devices have in common.
 """
 
 from __future__ import annotations
@@ -125,13 +125,16 @@ def _noise(rest: F8, rate: float, hertz: float) -> F8:
 
 
 def _error(s: complex, weights: C16, courses: C16, noise: F8) -> float:
-    """Standard error of the damping ratio of a pole s (per sample) with weights [m], among all courses [p, n]."""
+    """Standard error of the damping ratio of a pole s (per sample) with weights [m], among all courses [p, n].
+
+    Devices count as one together: the ambient, which is most of the noise, is common to them.
+    """
     t = np.arange(courses.shape[1])
     own = weights[:, None] * np.exp(s * t)  # [m, n]
     both = np.stack([2 * (t * own).real, 2 * (1j * t * own).real], axis=2)  # [m, n, 2]: by growth, by frequency
     others = np.linalg.qr(np.concatenate([courses.real, courses.imag]).T)[0]
     both = both - others @ (others.T @ both)
-    information = np.einsum("mni,mnj,m->ij", both, both, 1 / noise)
+    information = np.einsum("mni,mnj,m->ij", both, both, 1 / noise) / weights.size
     gradient = np.array([-(s.imag**2), s.real * s.imag]) / abs(s) ** 3
     try:
         return float(np.sqrt(gradient @ np.linalg.solve(information, gradient)))
