@@ -44,7 +44,7 @@ def statistic(rate: float, settings: Settings) -> Chain:
     return Chain(difference(1), each(wrapped), lagged(of_steps), size())
 
 
-@algorithm("phase_jump", version=1)
+@algorithm("phase_jump", version=1, of=("angle",))
 def judge(window: WindowData, settings: Settings) -> Judgement:
     """Jump of an angle (`of: angle 1`), beside frequency and its change, against the window's own quiet part."""
     x = decision.series(window)

@@ -1,4 +1,4 @@
-"""pipelines/first-stage.yaml by hand: three triggers and their detectors beside each other, behind derived sequences."""
+"""pipelines/first-stage.yaml by hand: three triggers and their detectors side by side, behind derived sequences."""
 
 from __future__ import annotations
 
