@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from algorithms.coanalysis import Detection, Kind, classify, detect
+from algorithms.damping import Oscillation, oscillation
 from algorithms.electrical import Network
 from algorithms.imbalance import lost_power
 from algorithms.location import Place, locate, trusted
@@ -27,6 +28,8 @@ class Judged:
     """None: nothing happened, or it has no place."""
     size_mw: float
     """Signed, < 0 = lost generation; NaN where it is not known how the frequency answers, and of other kinds."""
+    oscillation: Oscillation | None = None
+    """How it swings, and how well that is damped; None: nothing happened."""
 
 
 def judge(
@@ -46,5 +49,13 @@ def judge(
     found = detect(assessed, since=since)
     kind = classify(assessed, found)
     place = locate(assessed, found, kind.name, network) if found.disturbance else None
-    lost = lost_power(trusted(assessed), found.onset, kind.name, kind.size_mhz, response, inertia)
-    return Judged(assessed, found, kind, place, lost)
+    clean = trusted(assessed)
+    lost = lost_power(clean, found.onset, kind.name, kind.size_mhz, response, inertia)
+    swing = oscillation(clean, found.onset, _hertz(found, kind)) if found.disturbance else None
+    return Judged(assessed, found, kind, place, lost, swing)
+
+
+def _hertz(found: Detection, kind: Kind) -> float | None:
+    """Of the line, where the kind is an oscillation."""
+    band = {"osc_subsync": "fast", "osc_forced": "slow", "osc_inter_area": "slow"}.get(kind.name)
+    return found.detail[band].get("hz") if band else None

@@ -32,7 +32,7 @@ ORDER = (
     "balancer",
     "balancer_spread",
     "startup",
-    "emd_scenarios",
+    "first_stage",
 )
 """As the data go."""
 SECTION = re.compile(r"<!-- (\w+) -->\n(.*?)<!-- end -->\n", re.DOTALL)

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from algorithms.emd import Settings
+from algorithms import registry
 from algorithms.prescreen import Limits, Prescreen
-from benchmarks.emd_scenarios import group, judged, reader
+from benchmarks.first_stage import group, judged, reader
 from nodes import trigger
 
 F4 = NDArray[np.float32]
@@ -103,5 +103,5 @@ def _disturbed(label: dict[str, Any], values: F4) -> list[Seen]:
 
 
 def _suspicious(values: F4) -> bool:
-    judgement = judged(values, Settings())
+    judgement = judged(values, registry.find("emd"))
     return judgement is not None and judgement.suspicious

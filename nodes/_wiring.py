@@ -211,11 +211,16 @@ def check_triggers(nodes: Nodes, lines: Lines) -> None:
 
 
 def _check_algorithm(node: NodeSpec, nodes: Nodes, lines: Lines) -> None:
-    """Windows of several devices are for algorithms that take them, and the other way round."""
+    """Windows of several devices, and of a quantity, are for algorithms that take them."""
     algorithm = getattr(node.settings, "algorithm", "")
     together = bool(getattr(node.settings, "together", False))
+    wants = getattr(node.settings, "wants", ())
     for source in (nodes[name] for name in node.sources if name in nodes):
-        on = getattr(source.settings, "on", None)
+        on, of = getattr(source.settings, "on", None), getattr(source.settings, "of", None)
+        if on == "schedule" and of is not None and wants and not of.startswith(wants):
+            what = f"{node.name}: {algorithm} can't judge {of}, and {source.name} cuts windows of that"
+            remedy = f"let it read a trigger with of: {' or '.join(wants)} …, or choose another algorithm"
+            lines.fault(("nodes", node.name, "algorithm"), what, remedy)
         if on is not None and (on == "suspicion") != together:
             many = "several devices" if together else "one device"
             wanted = "suspicion" if together else "schedule"

@@ -72,6 +72,11 @@ class Settings(Base):
         """Whether the algorithm judges several devices at a time."""
         return registry.find(self.algorithm).together
 
+    @property
+    def wants(self) -> tuple[str, ...]:
+        """Beginnings of the quantities that the algorithm judges; none: any."""
+        return registry.find(self.algorithm).of
+
     def load(self) -> tuple[Algorithm, registry.Settings]:
         """The algorithm and its checked settings."""
         found = registry.find(self.algorithm)
