@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from archive import folder
+from archive import flags, folder
 from archive.asking import Asked, Picker, Piece, asked, picks
 from archive.folder import ArchiveError
 from archive.glances import Choose, Chosen, joined
@@ -208,6 +208,13 @@ class Extract(Holdings):
     def each_statistics(self, devices: Sequence[str] | None = None) -> Iterator[Columns]:
         """The same, hour by hour."""
         yield from self._of(minutes(self.root, self.start, self.end), devices)
+
+    def flags(self, devices: Sequence[str] | None = None) -> Columns:
+        """Spans of bad data that touch [start, end), as concentrators and triggers found them: column of
+        `archive.flags.FIELDS` to [n], in order of their begin. `devices` as for `verdicts`. Raises ArchiveError.
+        """
+        [found] = self._of(iter([flags.spans(self.root, self.start, self.end)]), devices)
+        return found
 
     def _of(self, found: Iterator[Columns], devices: Sequence[str] | None) -> Iterator[Columns]:
         """The rows of some devices."""

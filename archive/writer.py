@@ -1,7 +1,7 @@
 """The archive's writer: takes the words of numbered streams, commits them about once a second.
 
     archive = Archive("data")
-    archive.take(message)            # Configuration, Measurements, Tally, Verdict, Minutes; in the order of each stream
+    archive.take(message)            # Configuration, Measurements, Tally, Verdict, Minutes, Flags; in order
     archive.commit(now)              # rows -> undo -> presence -> watermark, see archive/watermark.py
     archive.standing()               # what is durable: where readers go on, what writers may forget
 
@@ -23,6 +23,8 @@ from archive.books import Books
 from archive.configurations import Register
 from archive.disk import Disk, sync_folder
 from archive.events import Pending, Said, key_of, matters, plain, unwritten, write_event
+from archive.flags import FLAGS
+from archive.flags import rows_of as rows_of_flags
 from archive.judgements import Taken
 from archive.placing import Index, Marks, by_hour, lot_of, place, strayed, without_copies
 from archive.shelves import Shelf, seal_part
@@ -30,7 +32,7 @@ from archive.statistics import STATISTICS, statistics_of
 from archive.verdicts import VERDICTS, rows_of
 from archive.watermark import Change, Watermark
 from protocol.clock import Now
-from protocol.messages import Configuration, Measurements, Minutes, Numbered, Table, Tally, Verdict
+from protocol.messages import Configuration, Flags, Measurements, Minutes, Numbered, Table, Tally, Verdict
 
 RESERVE = 64 << 20
 """Bytes that stay free on the disk."""
@@ -69,6 +71,7 @@ class Archive:
         self.verdicts = Taken(VERDICTS, self.root, self._disk)
         """All verdicts, suspicious or not."""
         self.statistics = Taken(STATISTICS, self.root, self._disk)
+        self.flags = Taken(FLAGS, self.root, self._disk)
         self._failed = False
         self._clear()
         self.touched: dict[int, int] = {}
@@ -101,6 +104,8 @@ class Archive:
             return self.tally(message)
         if isinstance(message, Minutes):
             return self.minutes(message)
+        if isinstance(message, Flags):
+            return self.flag(message)
         self._is_new(message)
         return False
 
@@ -147,9 +152,17 @@ class Archive:
             return True
         return False
 
+    def flag(self, message: Flags) -> bool:
+        """Spans of bad data."""
+        if self._is_new(message):
+            for time, row in rows_of_flags(message, self.register.name):
+                self.flags.take(time, [row])
+            return True
+        return False
+
     @property
     def _ledgers(self) -> tuple[Taken, ...]:
-        return self.verdicts, self.statistics
+        return self.verdicts, self.statistics, self.flags
 
     def _is_new(self, message: Numbered) -> bool:
         """Words without a writer's name (offline use) are always new."""

@@ -45,6 +45,8 @@ COLUMNS = {
     "windows": ("windows",),
     "suspicious": ("suspicious",),
     "score": ("score",),
+    "bad": ("bad",),
+    "flags": ("concentrator_flags", "flags"),
 }
 """Heading -> names in `Board.devices`, the first that there is. The books are the archiver's, where there is one:
 its columns fit each other exactly."""
