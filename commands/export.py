@@ -1,4 +1,4 @@
-"""`syms export`: an archive's rows as text, as `syms decode` prints a capture; its verdicts; its statistics."""
+"""`syms export`: an archive's rows as text, as `syms decode` prints a capture; its verdicts, statistics, answers."""
 
 from __future__ import annotations
 
@@ -40,23 +40,32 @@ def export(
     statistics: Annotated[
         bool, typer.Option("--statistics", help="How devices were in each minute that begins in that time.")
     ] = False,
+    events: Annotated[
+        bool, typer.Option("--events", help="Every answer of event triggers with an onset in that time.")
+    ] = False,
     form: Annotated[Format, typer.Option("--format", help="csv: one line per quantity of a row.")] = Format.CSV,
 ) -> None:
     """Print the rows of an archive: by hour, table and minute. Also of a live one.
 
-    Rows that were set aside are printed too; if there are any, a column `aside` has the reason. Of verdicts
-    and statistics all columns of docs/open-an-archive.md are printed, one line for each device; times are ns UTC.
+    Rows that were set aside are printed too; if there are any, a column `aside` has the reason. Of verdicts,
+    statistics and events all columns of docs/open-an-archive.md are printed, of the first two one line for each device;
+    times are ns UTC.
     """
+    from archive.answers import FIELDS as EVENT_FIELDS
     from archive.reading import open_archive
     from archive.statistics import FIELDS
 
-    if verdicts and statistics:
-        raise typer.BadParameter("--verdicts and --statistics are two tables: ask for one", param_hint="--statistics")
+    tables = {"--verdicts": verdicts, "--statistics": statistics, "--events": events}
+    wanted = [option for option, asked in tables.items() if asked]
+    if len(wanted) > 1:
+        raise typer.BadParameter(f"{' and '.join(wanted)} are two tables: ask for one", param_hint=wanted[-1])
     with refusals(), open_archive(directory, start, end) as found:
         if verdicts:
             return _write(VERDICT_FIELDS, found.each_verdicts(device))
         if statistics:
             return _write(FIELDS, found.each_statistics(device))
+        if events:
+            return _write(EVENT_FIELDS, found.each_answers())
         found.check_devices(device or [])
         aside = found.has_aside(device)
         longrows.write_header(sys.stdout, aside)

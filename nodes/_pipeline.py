@@ -131,7 +131,17 @@ class Pipeline:
             network=self.network,
             raw=tuple(each.raw for each in self.nodes.values() if each.raw and node.name in each.sources),
             site_file=self.site_file,
+            triggers_of=self._triggers_of(node),
         )
+
+    def _triggers_of(self, reader: NodeSpec) -> dict[str, list[str]]:
+        """See `Place.triggers_of`."""
+        found: dict[str, list[str]] = {}
+        for trigger in (self.nodes[source] for source in reader.sources if self.nodes[source].kind == "trigger"):
+            theirs = _by_kind([self.nodes[source] for source in trigger.sources]).get("trigger")
+            if theirs:
+                found |= dict.fromkeys(trigger.processes, theirs)
+        return found
 
 
 def _by_kind(nodes: list[NodeSpec]) -> dict[str, list[str]]:
