@@ -45,7 +45,7 @@ COLUMNS = {
     "windows": ("windows",),
     "suspicious": ("suspicious",),
     "score": ("score",),
-    "bad": ("bad",),
+    "bad now": ("concentrator_bad_now", "bad_now"),
     "flags": ("concentrator_flags", "flags"),
 }
 """Heading -> names in `Board.devices`, the first that there is. The books are the archiver's, where there is one:

@@ -178,7 +178,7 @@ class Flagging:
         return np.array([(now.get(each, 0), self.told.get(each, 0)) for each in devices], np.float64).reshape(-1, 2)
 
 
-COLUMNS = ["bad", "flags"]
+COLUMNS = ["bad_now", "flags"]
 """Of `Flagging.columns`."""
 
 

@@ -106,7 +106,7 @@ def test_bad_rows_are_flagged_by_kind_and_span(change: Change, kind: str, first:
     assert len(spans(made)) == 2
     assert {word.node for word in flags(made)} == {"align/minutes"}
     assert made.columns(3)["flags"] == 1
-    assert made.columns(3)["bad"] == 0
+    assert made.columns(3)["bad_now"] == 0
     assert made.columns(1)["flags"] == 0
 
 
@@ -119,7 +119,7 @@ def test_spikes_are_told_when_it_is_known_what_is_usual():
 def test_who_is_bad_now_is_an_alarm():
     made = played(lambda slot, values: [50.001, 0.0, 1.0, 2.0], 16)
     health = made.node.health(later(16 * SECOND))
-    assert made.columns(3)["bad"] == 1
+    assert made.columns(3)["bad_now"] == 1
     [alarm] = [each for each in health["alarms"] if "bad data" in each]
     assert alarm.startswith(f"Station 3 (device {BAD}): bad data, frozen since")
 
