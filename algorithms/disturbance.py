@@ -7,15 +7,9 @@ from numpy.typing import NDArray
 
 from algorithms.judgement import VERSION, judge
 from algorithms.observations import Observations
+from algorithms.quantities import ACTIVE, ANGLE, FREQUENCY, MAGNITUDE, NEGATIVE, REACTIVE, ZERO
 from algorithms.registry import Judgement, Settings, WindowData, algorithm
 from algorithms.report import report
-
-QUANTITIES = (
-    *("frequency", "positive magnitude", "positive angle", "negative magnitude", "zero magnitude"),
-    *("active power", "reactive power"),
-)
-"""Of a window of several devices, in this order: Hz; voltage [V, degrees]; of the sequences [V]; MW, Mvar."""
-FREQUENCY, MAGNITUDE, ANGLE, NEGATIVE, ZERO, ACTIVE, REACTIVE = range(len(QUANTITIES))
 
 
 class Own(Settings):

@@ -71,6 +71,8 @@ def _carried(source: NodeSpec, reader: NodeSpec) -> str:
     special = {("trigger", "detector"): "windows", ("concentrator", "archiver"): "minutes, flags"}
     if (source.kind, reader.kind) in special:
         return special[source.kind, reader.kind]
+    if getattr(source.settings, "on", "") == "suspicion":
+        return "events"
     rows = "frames" if reader.raw else "rows"
     return {"balancer": "connections", "receiver": rows, "concentrator": "slots"}.get(source.kind, "verdicts")
 

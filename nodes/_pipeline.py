@@ -39,6 +39,7 @@ from nodes._wiring import (
     check_run,
     check_shared,
     check_statistics,
+    check_triggers,
     check_wires,
     dialled,
 )
@@ -170,6 +171,7 @@ def load(path: Path, only: str | None = None, here: str | None = None, standing:
     check_shared(nodes, lines)
     check_raw(nodes, lines)
     check_statistics(nodes, lines)
+    check_triggers(nodes, lines)
     _hosts.check(nodes, hosts, lines)
     journal = _folder(path.resolve(), data, "journal", f"../data/journal/{path.stem}", lines)
     keys = _folder(path.resolve(), data, "keys", "../config/keys", lines)

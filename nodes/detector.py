@@ -55,6 +55,11 @@ class Settings(Base):
             raise fault(what, "see `syms algorithms` for its settings") from None
         return self
 
+    @property
+    def together(self) -> bool:
+        """Whether the algorithm judges several devices at a time."""
+        return registry.find(self.algorithm).together
+
     def load(self) -> tuple[Algorithm, registry.Settings]:
         """The algorithm and its checked settings."""
         found = registry.find(self.algorithm)
