@@ -53,11 +53,13 @@ def is_filed(root: Path, name: str, hour: int, answer: int, final: bool) -> bool
     return held >= answer and (finished or not final)
 
 
-def write_record(root: Path, name: str, hour: int, before: int, after: int, disk: Disk | None = None) -> Path | None:
+def write_record(root: Path, name: str, hour: int, before: int, after: int, disk: Disk | None = None,
+                 data: Path | None = None) -> Path | None:  # fmt: skip
     """Write an event from its answers in the ledger; None if these are gone. Raises OSError, ArchiveError.
 
     The clip is that of `Record.devices` from `before` ns before the onset to the end of what was judged, at least
     `after` ns after the onset. Of what was no disturbance it has only the devices that were suspected or are bad.
+    `data` is the archive that has these, if it is another one.
     """
     said = [json.loads(text) for text in answers(root, hour, name)["record"]]
     if not said:
@@ -74,9 +76,9 @@ def write_record(root: Path, name: str, hour: int, before: int, after: int, disk
         write_root(out, onset - before, stop, folder.site_text(root), [])
         out.attrs.update(attributes_of(last))
         record = json.dumps(said, ensure_ascii=False)
-        data = out.create_dataset("record", data=record, dtype=h5py.string_dtype())
-        data.attrs["long_name"] = "all answers, in order (JSON)"
-        write_clip(out, root, _shown(last), onset - before, stop, alone=True)
+        text = out.create_dataset("record", data=record, dtype=h5py.string_dtype())
+        text.attrs["long_name"] = "all answers, in order (JSON)"
+        write_clip(out, data or root, _shown(last), onset - before, stop, alone=True)
     (disk or Disk()).replace(temporary, path)
     return path
 

@@ -46,9 +46,11 @@ class Archive:
     """An archive folder, open for writing. Raises folder.ArchiveError if another process has it."""
 
     def __init__(self, path: str | os.PathLike[str], site: str = "", *, limit: int = layout.PART_LIMIT,
-                 reserve: int = RESERVE, disk: Disk | None = None, judged: Collection[str] = ()) -> None:  # fmt: skip
+                 reserve: int = RESERVE, disk: Disk | None = None, judged: Collection[str] = (),
+                 data: Path | None = None) -> None:  # fmt: skip
         """`site` is the text of the site file; `limit` bounds a part [bytes], `reserve` stays free [bytes]; of the
-        suspicious verdicts of the triggers `judged` an event trigger makes events (see `OpenEvents`)."""
+        suspicious verdicts of the triggers `judged` an event trigger makes events (see `OpenEvents`); `data` is the
+        archive that has the raw data of events, if that is another one."""
         self.root = Path(path)
         self._disk, self._limit, self._reserve = disk or Disk(), limit, reserve
         folder.prepare(self.root, self._disk)
@@ -67,7 +69,7 @@ class Archive:
             raise
         self.books = Books.from_json(self._watermark.state.get("books", {}))
         self._last: dict[int, int] = {int(k): v for k, v in self._watermark.state.get("last", {}).items()}
-        self.open_events = OpenEvents(self.root, self.register, self._disk, self._watermark.state, judged)
+        self.open_events = OpenEvents(self.root, self.register, self._disk, self._watermark.state, judged, data)
         self._next = {key: stream.next for key, stream in self.books.streams.items()}
         self._shelves: dict[tuple[int, Table], Shelf] = {}
         self.verdicts = Taken(VERDICTS, self.root, self._disk)
