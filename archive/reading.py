@@ -46,6 +46,7 @@ from protocol.messages import Configuration
 
 if TYPE_CHECKING:
     from archive.events import Event
+    from archive.repaired import Repaired
 
 MINUTE = 60
 HOUR = 3600
@@ -123,6 +124,14 @@ class Extract(Holdings):
                     for time, block in self._blocks(rows, [column], pick):
                         pieces.append(Piece(rows.configurations[column], time[0], block[pick.field][0]))
         return found
+
+    def repaired(self, devices: Sequence[str] | None = None) -> Repaired:
+        """Frequency and first voltage of some devices of one rate (all, if none is named), as measured and without bad
+        data, with what was found bad. `devices` are called as for `get`. Raises ArchiveError.
+        """
+        from archive.repaired import repaired
+
+        return repaired(self, devices)
 
     def overview(self, device: str, quantity: str, name: str | None = None) -> Overview:
         """Minimum, mean and maximum of every second that begins in the interval and has valid values.

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from algorithms.disturbance import QUANTITIES
 from algorithms.judgement import VERSION, judge
 from algorithms.observations import Observations
+from algorithms.quantities import QUANTITIES
 from algorithms.registry import WindowData
 from algorithms.report import Report, report
 from archive.scenarios import Folder, Scenario
