@@ -20,7 +20,13 @@ class Own(Settings):
 def disturbance(window: WindowData, settings: Own) -> Judgement:
     """Bad data or a disturbance, of what kind, how large and where: several devices looked at together."""
     since = window.context.get("since", 0) / window.rate
-    judged = judge(observations(window), since=since, network=window.network, response=window.response)
+    judged = judge(
+        observations(window),
+        since=since,
+        network=window.network,
+        response=window.response,
+        inertia=window.inertia,
+    )
     found = judged.detection
     onset = round(found.onset * window.rate) if np.isfinite(found.onset) else None
     return Judgement(found.disturbance, found.score, onset, report(judged))

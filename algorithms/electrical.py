@@ -34,10 +34,14 @@ class Network:
     """[n] degrees north; NaN = not known"""
     longitude: F8
     """[n] degrees east"""
+    names: tuple[str, ...] = ()
+    """[l] what each line is called; none: by its ends"""
 
     def __post_init__(self) -> None:
         count = len(self.buses)
         ends = np.concatenate([self.start, self.stop])
+        if self.names and len(self.names) != len(self.start):
+            raise ValueError(f"{len(self.names)} names for {len(self.start)} lines: give one each, or none")
         if ends.size and not (ends.min() >= 0 and ends.max() < count):
             raise ValueError(f"a line ends at bus {ends.max()} of {count}: give the places 0..{count - 1}")
         if np.any(self.devices >= count):
@@ -48,7 +52,9 @@ class Network:
             raise ValueError(f"{self.line(k)} has the reactance {self.reactance[k]}: give one above 0")
 
     def line(self, place: int) -> str:
-        """A line by the names of its ends."""
+        """What a line is called."""
+        if self.names:
+            return self.names[place]
         return f"line {self.buses[self.start[place]]} - {self.buses[self.stop[place]]}"
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from algorithms.coanalysis import Detection, Kind, classify, detect
 from algorithms.electrical import Network
-from algorithms.location import Place, locate
+from algorithms.imbalance import lost_power
+from algorithms.location import Place, locate, trusted
 from algorithms.observations import Observations
 from algorithms.quality import Assessed, assess
 
@@ -25,19 +26,25 @@ class Judged:
     place: Place | None
     """None: nothing happened, or it has no place."""
     size_mw: float
-    """Signed; NaN where it is not known how the frequency answers a lost power."""
+    """Signed, < 0 = lost generation; NaN where it is not known how the frequency answers, and of other kinds."""
 
 
 def judge(
-    seen: Observations, *, since: float = 0.0, network: Network | None = None, response: float = math.nan
+    seen: Observations,
+    *,
+    since: float = 0.0,
+    network: Network | None = None,
+    response: float = math.nan,
+    inertia: float = math.nan,
 ) -> Judged:
     """Bad data, disturbance, kind, place.
 
     A disturbance is looked for from `since` [s] on; what is before is the quiet past. `network` has the bus of each
-    device; `response` [MW/Hz] is how much power the grid lost for each Hz that its frequency went.
+    device; `response` [MW/Hz] and `inertia` [MW·s] tell how much power the grid lost (`imbalance`).
     """
     assessed = assess(seen)
     found = detect(assessed, since=since)
     kind = classify(assessed, found)
     place = locate(assessed, found, kind.name, network) if found.disturbance else None
-    return Judged(assessed, found, kind, place, 1e-3 * kind.size_mhz * response)
+    lost = lost_power(trusted(assessed), found.onset, kind.name, kind.size_mhz, response, inertia)
+    return Judged(assessed, found, kind, place, lost)

@@ -93,6 +93,8 @@ class WindowData:
     """The grid's buses and lines, with the bus of each device [m]; None: not known"""
     response: float = math.nan
     """MW/Hz by which the grid answers a lost power; NaN = not known"""
+    inertia: float = math.nan
+    """MW·s that rotate with the grid; NaN = not known"""
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """Which channels of a device tell the quantities that several devices are judged by (`algorithms/quantities.py`).
 
 The positive sequence of the voltage: the phasor that CFG-3 calls so, or whose name does (V1, VPOS, U+); else the three
-phases of the first set of voltages (`nodes/_phases.py`); else the first voltage, whatever it is. V1 is no sequence where a
-V3 stands beside it; V0 and V2 are where all three are there. Power: of the first set of currents with its voltages, or
-of the positive sequences.
+phases of the first set of voltages (`nodes/_phases.py`); else the first voltage, whatever it is. V1 is no sequence
+where a V3 stands beside it; V0 and V2 are where all three are there. Power: of the first set of currents with its
+voltages, or of the positive sequences.
 """
 
 from __future__ import annotations
