@@ -83,9 +83,8 @@ def repaired(extract: Extract, devices: Sequence[str] | None) -> Repaired:
     told = [_configuration(extract, name) for name in names]
     rates = {Table(*each.table).rate for each in told}
     if len(rates) != 1 or min(rates, default=0) < 1:
-        raise ArchiveError(
-            f"{len(rates)} rates ({', '.join(map(str, sorted(rates)))}): name devices of one, at least 1/s"
-        )
+        there = ", ".join(map(str, sorted(rates))) or "no rows in that time"
+        raise ArchiveError(f"rows are repaired of devices of one rate, of 1/s or more; there are: {there}")
     [rate] = rates
     phasors = [next((name for name, unit in zip(each.phasors, each.phasor_units, strict=True) if unit == "V"), "")
                for each in told]  # fmt: skip

@@ -125,5 +125,8 @@ def test_what_can_not_be_repaired_is_said(folder: Path):
         found.repaired()
     with open_archive(folder, T0, T0 + SECOND) as found, pytest.raises(ArchiveError, match="no station 'PMU 9'"):
         found.repaired(["PMU 9"])
-    with open_archive(folder, T0 - 7200 * SECOND, T0 - 3600 * SECOND) as found, pytest.raises(ArchiveError, match="no rows in that time"):
+    with (
+        open_archive(folder, T0 - 7200 * SECOND, T0 - 3600 * SECOND) as found,
+        pytest.raises(ArchiveError, match="no rows in that time"),
+    ):
         found.repaired()
