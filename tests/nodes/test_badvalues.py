@@ -47,7 +47,9 @@ def test_it_is_found_by_its_kind_in_its_span(kind: FaultKind):
     values = sent(BadValues([fault(kind)], 0.02, 50.0, 3, np.random.default_rng(1)))
     found = assess(seen(values)).flags
     assert {(flag.device, flag.kind) for flag in found} == {(BAD, NAMES.get(kind) or Kind(str(kind)))}
-    assert min(flag.start for flag in found) == pytest.approx(EVERY * 50, abs=60 if kind is FaultKind.DRIFT else 5)
+    assert min(flag.start for flag in found) == pytest.approx(
+        EVERY * 50, abs={FaultKind.DRIFT: 60, FaultKind.STEP: 30}.get(kind, 5)
+    )
     assert max(flag.stop for flag in found) == pytest.approx((EVERY + LENGTH) * 50, abs=30)
 
 
