@@ -10,6 +10,7 @@ import os
 import signal
 from collections.abc import Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -34,6 +35,10 @@ Parts = list[bytes]
 
 class OtherStudy(Exception):
     """What is kept is not of this study; says where it is."""
+
+
+class WorkerDied(Exception):
+    """A process that judges is gone; says what to do."""
 
 
 class Asked(NamedTuple):
@@ -138,14 +143,21 @@ class Answers:
         return self._kept.left > 0 or (question.doing is not None and question.doing.done())
 
     def take(self, question: Question) -> Verdict:
-        """The verdict; waits for it. Raises OtherStudy."""
+        """The verdict; waits for it. Raises OtherStudy, WorkerDied."""
         self._open -= 1
         parts = self._kept.take(question.asked)
         if parts is None:
-            parts = (question.doing or self._workers.submit(question.asked)).result()
+            parts = self._judged(question)
             self._kept.add(question.asked, parts)
         verdict: Verdict = wire.unpack(parts)
         return verdict
+
+    def _judged(self, question: Question) -> Parts:
+        try:
+            return (question.doing or self._workers.submit(question.asked)).result()
+        except BrokenProcessPool as broken:
+            what = f"a process that judges for {question.asked.detector} died (no memory?)"
+            raise WorkerDied(f"{what}; the same command goes on, with --workers 1 it needs less") from broken
 
     def close(self) -> None:
         self._kept.close()

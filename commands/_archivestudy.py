@@ -7,13 +7,14 @@ that of one that was not.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,8 @@ class Task:
     """ns UTC; half-open."""
     stop: int
     out: Path
+    asked: tuple[int, int] = (FIRST, LAST)
+    """The span as it was asked for; where it has no end, `start` and `stop` are those of the rows at the first try."""
 
     @property
     def part(self) -> Path:
@@ -67,11 +70,13 @@ class Task:
         return {
             "format": FORMAT,
             "archive": str(self.archive.resolve()),
+            "asked": list(self.asked),
             "start": self.start,
             "stop": self.stop,
             "step": STEP,
             "latency": LATENCY,
             "nodes": {spec.name: _told(spec) for spec in chain_of(self.pipeline)},
+            "site": hashlib.sha256(self.pipeline.site.text.encode()).hexdigest(),
         }
 
 
@@ -102,7 +107,7 @@ def _told(spec: NodeSpec) -> dict[str, Any]:
 def together_of(pipeline: Pipeline) -> detector.Settings:
     """The detector that judges several devices. Raises StudyError if there is none."""
     for spec in pipeline.nodes.values():
-        if isinstance(spec.settings, detector.Settings) and spec.settings.load()[0].together:
+        if isinstance(spec.settings, detector.Settings) and spec.settings.together:
             return spec.settings
     raise StudyError(
         f"{pipeline.path}: no detector in it judges several devices together; add one with algorithm: disturbance"
@@ -114,29 +119,28 @@ def task_of(archive: Path, pipeline: Pipeline, start: str | None, stop: str | No
     ArchiveError."""
     chain_of(pipeline)
     with open_archive(archive, start, stop) as extract:
-        whole = (extract.start, extract.end)
         first = next(iter(extract.hours), 0) if extract.start == FIRST else extract.start
-        out = out or archive.with_name(
-            f"{archive.name}-study-{pipeline.path.stem}-{layout.moment(first):%Y%m%dT%H%M%SZ}"
-        )
+        name = f"{archive.name}-study-{pipeline.path.stem}-{layout.moment(first):%Y%m%dT%H%M%SZ}"
+        out = out or archive.with_name(name)
         if out.exists():
             raise StudyError(f"{out} is there already; delete it, or name another folder with --out")
-        low, high = _before(out) or _span(extract, start, stop)
-    if not (whole[0] <= low <= high <= whole[1]):
-        raise StudyError(f"{out}{PART} is of another time; delete it, or name another folder with --out")
-    return Task(archive, pipeline, low, high, out)
+        asked = extract.start, extract.end
+        low, high = _before(out, asked) or _span(extract)
+    return Task(archive, pipeline, low, high, out, asked)
 
 
-def _before(out: Path) -> tuple[int, int] | None:
-    """The span of a study that was broken off."""
+def _before(out: Path, asked: tuple[int, int]) -> tuple[int, int] | None:
+    """The span of a study that was broken off, None if there is none. Raises StudyError if it is not what is asked."""
     path = out.with_name(out.name + PART) / HEAD
     if not path.exists():
         return None
     told = json.loads(path.read_text(encoding="utf-8"))
+    if told.get("asked") != list(asked):
+        raise StudyError(f"{path.parent} is of another time; delete it, or name another folder with --out")
     return told["start"], told["stop"]
 
 
-def _span(extract: Extract, start: str | None, stop: str | None) -> tuple[int, int]:
+def _span(extract: Extract) -> tuple[int, int]:
     """What is asked for, ends that are not told being those of the rows."""
     found = Playback(extract, STEP).span()
     if found is None:
@@ -150,7 +154,7 @@ def run(task: Task, workers: int | None, progress: Progress) -> dict[str, Any]:
     with ExitStack() as stack:
         _prepare(task, stack)
         judges = {
-            spec.name: (spec.settings, task.pipeline.place(spec.processes[0]))
+            spec.name: (spec.settings, replace(task.pipeline.place(spec.processes[0]), site_file=None))
             for spec in chain_of(task.pipeline) if spec.kind == "detector"
         }  # fmt: skip
         pool = stack.enter_context(closing(Workers(judges, workers)))  # type: ignore[arg-type]

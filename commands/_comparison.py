@@ -57,7 +57,7 @@ def _said(event: Event) -> Json:
                "size_mhz": event.size_mhz, "size_mw": event.size_mw}  # fmt: skip
     return {
         "onset": event.onset, "disturbance": event.disturbance, "kind": event.kind, "score": event.score,
-        "devices": event.devices, "bad_devices": sorted(event.bad), "nearest": event.nearest,
+        "devices": sorted(event.devices), "bad_devices": sorted(event.bad), "nearest": event.nearest,
         **{name: value for name, value in numbers.items() if math.isfinite(value)},
     }  # fmt: skip
 

@@ -63,7 +63,7 @@ def _archive(
     as_json: bool,
 ) -> None:
     from archive.folder import ArchiveError
-    from commands._answers import OtherStudy
+    from commands._answers import OtherStudy, WorkerDied
     from commands._archivestudy import StudyError, run, task_of
     from nodes._pipeline import load
 
@@ -77,7 +77,7 @@ def _archive(
                 )
 
             result = run(task, workers, show)
-    except (StudyError, OtherStudy, ArchiveError, OSError) as error:
+    except (StudyError, OtherStudy, WorkerDied, ArchiveError, OSError) as error:
         typer.echo(f"syms: {error}", err=True)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:

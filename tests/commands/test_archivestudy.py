@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,14 @@ import pytest
 from typer.testing import CliRunner
 
 from algorithms.simulation import Kind, Scenario
-from archive.events import list_events
+from archive.events import find_event, list_events
 from archive.playback import Playback
 from archive.reading import open_archive
 from commands import _answers
-from commands._answers import Answers, Asked, OtherStudy, Workers
+from commands._answers import Answers, Asked, OtherStudy, WorkerDied, Workers
 from commands._archivestudy import StudyError, Task, run, task_of
 from commands._chain import STEP
+from commands._comparison import compared
 from commands.app import make_app
 from nodes._node import Letter, News, Place
 from nodes._pipeline import Pipeline, load
@@ -43,6 +45,14 @@ nodes:
   windows:    {kind: trigger,      from: align, window: 10 s, every: 5 s, alarm: true}
   prejudge:   {kind: detector,     from: windows, algorithm: emd}
 """
+EVENTS = (
+    NODES.replace("windows]", "windows, suspects]")
+    + """
+  suspects:   {kind: trigger,      from: [align, windows], on: suspicion, window: [-40 s, +6 s], answers: [2 s, 6 s],
+               neighbours: all, sweep: 20 s}
+  identify:   {kind: detector,     from: suspects, algorithm: disturbance}
+"""
+)
 Row = tuple[Any, ...]
 
 
@@ -90,8 +100,8 @@ def quiet(*_: int) -> None:
     """No progress."""
 
 
-def study(recorded: Path, folder: Path, out: str = "out", workers: int = 1) -> Path:
-    task = task_of(recorded, pipeline(folder), None, None, folder / out)
+def study(recorded: Path, folder: Path, out: str = "out", workers: int = 1, nodes: str = NODES) -> Path:
+    task = task_of(recorded, pipeline(folder, nodes), None, None, folder / out)
     run(task, workers, quiet)
     return task.out
 
@@ -102,6 +112,15 @@ def verdicts(path: Path) -> dict[tuple[int, int], Row]:
         rows = found.verdicts()
     names = ("device", "start", "stop", "outcome", "suspicious", "onset", "score", "completeness", "detail", "number")
     return {row[:2]: row[2:] for row in zip(*(rows[name].tolist() for name in names), strict=True)}
+
+
+def answers(path: Path) -> list[Row]:
+    """All that event triggers said, but for when it was kept."""
+    with open_archive(path) as found:
+        rows = found.answers()
+    names = [name for name in rows if name not in ("kept", "took")]
+    plain = ([None if each != each else each for each in rows[name].tolist()] for name in names)
+    return list(zip(*plain, strict=True))
 
 
 def by_hand(recorded: Path, folder: Path) -> Iterator[Verdict]:
@@ -242,6 +261,8 @@ def test_kept_verdicts_of_another_study_are_a_fault(
     other = pipeline(tmp_path, NODES.replace("every: 5 s", "every: 4 s"))
     with pytest.raises(StudyError, match="other settings"):
         run(Task(recorded, other, task.start, task.stop, task.out), 1, quiet)
+    with pytest.raises(StudyError, match="of another time"):
+        task_of(recorded, task.pipeline, "2026-05-03T09:20:10Z", None, task.out)
     kept = task.part / "first"
     kept.write_bytes(msgpack.packb([["prejudge", "windows", 1, 1, 0, [1]], [b""]]))
     with pytest.raises(OtherStudy, match="another study"):
@@ -270,3 +291,70 @@ def test_what_can_not_be_studied_is_said(
     )
     assert result.exit_code == 2
     assert what in result.output
+
+
+@pytest.mark.usefixtures("in_line")
+def test_event_triggers_follow(recorded: Path, tmp_path: Path) -> None:
+    made = study(recorded, tmp_path, nodes=EVENTS)
+    assert verdicts(made) == verdicts(study(recorded, tmp_path, "alone"))
+    [event] = list_events(made)
+    assert (event.final, event.disturbance, event.kind) == (True, True, "gen_trip")
+    assert abs(event.onset - (T0 + 80 * SECOND)) < 2 * SECOND
+    assert [answer.answer for answer in find_event(made, event.id).answers] == [1, 2]
+    assert {each["trigger"] for each in find_event(made, event.id).last.suspicions} == {"windows"}
+
+
+@pytest.mark.usefixtures("in_line")
+def test_their_answers_do_not_depend_on_the_way_of_work(
+    recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = answers(study(recorded, tmp_path, "whole", nodes=EVENTS))
+    assert whole
+    monkeypatch.setattr(Answers, "ready", lambda self, question: False)
+    assert answers(study(recorded, tmp_path, "late", nodes=EVENTS)) == whole
+    monkeypatch.setattr("commands._chain.QUEUE", 0)
+    assert answers(study(recorded, tmp_path, "at once", nodes=EVENTS)) == whole
+    monkeypatch.undo()
+    monkeypatch.setattr("commands._archivestudy.Workers", InLine)
+    stop_after(30, monkeypatch)
+    task = task_of(recorded, pipeline(tmp_path, EVENTS), None, None, tmp_path / "out")
+    with pytest.raises(KeyboardInterrupt):
+        run(task, 1, quiet)
+    monkeypatch.undo()
+    monkeypatch.setattr("commands._archivestudy.Workers", InLine)
+    run(task, 1, quiet)
+    assert answers(task.out) == whole
+
+
+@pytest.mark.usefixtures("in_line")
+def test_two_studies_are_compared(recorded: Path, tmp_path: Path) -> None:
+    one = study(recorded, tmp_path, "one", nodes=EVENTS)
+    assert compared(one, one) == []
+    dull = EVENTS.replace("algorithm: emd}", "algorithm: emd, settings: {limit: 9999.0}}").replace(", sweep: 20 s", "")
+    other = study(recorded, tmp_path, "other", nodes=dull)
+    windows, *events = compared(one, other)
+    count = sum(bool(row[2]) for row in verdicts(one).values())
+    assert windows == {"id": "windows", "judged": [len(verdicts(one))] * 2, "suspicious here only": [count, 0]}
+    [event] = list_events(one)
+    assert {"id": event.id, "there": [True, False]} in events
+
+
+class Gone(Workers):
+    """Its process ends when it is to judge."""
+
+    def __init__(self, judges: Any, workers: int | None = None) -> None:
+        self.count = 1
+
+    def submit(self, asked: Asked) -> Future[list[bytes]]:
+        future: Future[list[bytes]] = Future()
+        future.set_exception(BrokenProcessPool("gone"))
+        return future
+
+    def close(self) -> None:
+        """Nothing is left."""
+
+
+def test_a_worker_that_dies_is_told(recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("commands._archivestudy.Workers", Gone)
+    with pytest.raises(WorkerDied, match="prejudge died"):
+        study(recorded, tmp_path)

@@ -100,9 +100,8 @@ def spans(path: Path) -> list[Span]:
             rows = found.flags()
     except ArchiveError:
         return []
-    names = ("device", "kind", "start", "stop", "by", "going")
-    return [Span(device >> 16, kind, start, stop, by, bool(going))
-            for device, kind, start, stop, by, going in zip(*(rows[name].tolist() for name in names), strict=True)]  # fmt: skip
+    columns = (rows[name].tolist() for name in ("device", "kind", "start", "stop", "by", "going"))
+    return [Span(device >> 16, *more, bool(going)) for device, *more, going in zip(*columns, strict=True)]
 
 
 def ended(found: list[Span], by: str) -> set[tuple[int, str]]:
