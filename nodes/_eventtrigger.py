@@ -158,8 +158,12 @@ class EventTrigger(Leasing[EventTask]):
 
     def _answered(self, work: EventTask, verdict: Verdict, now: Now) -> Iterator[Action]:
         self.counters[verdict.outcome] += 1
+        yield from self._concluded(work, verdict, now)
         if verdict.outcome == Outcome.OK:
             yield from self._flag(work.due, verdict)
+
+    def _concluded(self, work: EventTask, verdict: Verdict, now: Now) -> Iterator[Action]:
+        """What follows for events."""
         if work.due.cause == Cause.SWEEP:
             yield from self._swept(work.due, verdict, now)
             return
