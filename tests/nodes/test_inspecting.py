@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,8 @@ from nodes._node import Place
 from nodes.archiver import Archiver
 from nodes.archiver import Settings as ArchiverSettings
 from protocol.clock import SECOND
-from protocol.messages import Announce, Flags, device_number
-from tests.aligning import PERIOD, START, Bench, Row, later, meaning
+from protocol.messages import Announce, Flags, Measurements, Snapshots, Table, device_number
+from tests.aligning import PERIOD, START, Bench, Row, later, meaning, rows_word
 
 LINKS = (1, 2, 3, 4)
 BAD = device_number(3, 0)
@@ -176,3 +177,41 @@ def test_the_archive_keeps_what_is_told(tmp_path: Path):
     assert rows["kind"].tolist() == ["frozen"]
     assert rows["start"].tolist() == [START.utc + FIRST * PERIOD]
     assert rows["going"].tolist() == [0]
+
+
+def test_what_is_replaced_is_marked_and_not_archived(tmp_path: Path):
+    """Held and rejected values are told with STAT bit 9; the archive, which hears all words, keeps what was sent."""
+    made = Bench(*(meaning(link, ["VA"]) for link in LINKS), missing="last", validate={"frequency": [49, 51]})
+    sent: list[Measurements] = []
+    table = Table(50, 1, 0, 0)
+    for slot in range(20):
+        values = {link: [60.0 if (link, slot) == (1, 5) else 50.0, 0.0, 1.0, 2.0] for link in LINKS}
+        rows = {device_number(link, 0): Row(values[link]) for link in LINKS if (link, slot) != (2, 7)}
+        sent.append(rows_word(table, rows, START.utc + slot * PERIOD, START.utc + slot * PERIOD))
+        made.send(slot * PERIOD, rows)
+        made.wait(slot * PERIOD + 150_000_000)
+    told = [word for word in made.said if isinstance(word, Snapshots)]
+    marked = {
+        (int(word.slot[k]), int(word.device[m]) >> 16)
+        for word in told
+        for k, m in np.argwhere(word.status & 0x0200).tolist()
+    }
+    first = int(told[0].slot[0])
+    assert marked == {(first + 5, 1), (first + 7, 2)}
+    place = Place(
+        "archive", "archive", 1, {}, {"receiver": ["receivers.1"], "concentrator": ["align"]}, "/run", {}, "p", None
+    )
+    node = Archiver(ArchiverSettings.model_validate({"path": tmp_path / "data"}), place)
+    list(node.start(START))
+    configurations = [meaning(link, ["VA"]) for link in LINKS]
+    words = [replace(word, node="receivers.1", epoch=1, number=k) for k, word in enumerate([*configurations, *sent])]
+    for word in (Announce("receivers.1", 1, len(words), 0), *words, Announce("align", 1, len(told), 0), *made.said):
+        list(node.receive(word, later(SECOND)))
+    list(node.stop(later(2 * SECOND)))
+    with open_archive(tmp_path / "data") as found:
+        _, hertz = found.get("Station 1", "frequency")
+        time, _ = found.get("Station 2", "frequency")
+        _, status = found.get("Station 1", "status")
+    assert hertz.tolist() == [60.0 if slot == 5 else 50.0 for slot in range(20)]
+    assert ((time - START.utc) // PERIOD).tolist() == [slot for slot in range(20) if slot != 7]
+    assert not status.any()

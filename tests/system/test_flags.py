@@ -65,6 +65,7 @@ def wiring(folder: Path) -> dict[str, Any]:
         "archive": {"kind": "archiver", "from": ["receivers", "align", "suspects"], "path": str(folder / "north")},
         "align": {"kind": "concentrator", "from": "receivers", "wait": "200 ms", "flags": True},
         "windows": {"kind": "trigger", "from": "align", "dead_letters": str(folder / "letters")},
+        "prejudge": {"kind": "detector", "from": "windows"},
         "suspects": {
             "kind": "trigger",
             "from": ["align", "windows"],
