@@ -1,7 +1,7 @@
 """The archive's writer: takes the words of numbered streams, commits them about once a second.
 
     archive = Archive("data")
-    archive.take(message)            # Configuration, Measurements, Tally, Verdict, Event, Minutes; in order
+    archive.take(message)            # Configuration, Measurements, Tally, Verdict, Event, Minutes, Flags; in order
     archive.commit(now)              # rows -> undo -> presence -> watermark, see archive/watermark.py
     archive.standing()               # what is durable: where readers go on, what writers may forget
 
@@ -24,6 +24,8 @@ from archive.answers import EVENTS, hour_of
 from archive.books import Books
 from archive.configurations import Register
 from archive.disk import Disk, sync_folder
+from archive.flags import FLAGS
+from archive.flags import rows_of as rows_of_flags
 from archive.judgements import Taken
 from archive.openevents import OpenEvents
 from archive.placing import Index, Marks, by_hour, lot_of, place, strayed, without_copies
@@ -32,7 +34,7 @@ from archive.statistics import STATISTICS, statistics_of
 from archive.verdicts import VERDICTS, rows_of
 from archive.watermark import Change, Watermark
 from protocol.clock import Now
-from protocol.messages import Configuration, Event, Measurements, Minutes, Numbered, Table, Tally, Verdict
+from protocol.messages import Configuration, Event, Flags, Measurements, Minutes, Numbered, Table, Tally, Verdict
 
 RESERVE = 64 << 20
 """Bytes that stay free on the disk."""
@@ -75,6 +77,7 @@ class Archive:
         self.statistics = Taken(STATISTICS, self.root, self._disk)
         self.answers = Taken(EVENTS, self.root, self._disk, "event_answers")
         """All answers of event triggers."""
+        self.flags = Taken(FLAGS, self.root, self._disk)
         self._failed = False
         self._clear()
         self.touched: dict[int, int] = {}
@@ -108,6 +111,8 @@ class Archive:
             return self.tally(message)
         if isinstance(message, Minutes):
             return self.minutes(message)
+        if isinstance(message, Flags):
+            return self.flag(message)
         self._is_new(message)
         return False
 
@@ -159,9 +164,17 @@ class Archive:
             return True
         return False
 
+    def flag(self, message: Flags) -> bool:
+        """Spans of bad data."""
+        if self._is_new(message):
+            for time, row in rows_of_flags(message, self.register.name):
+                self.flags.take(time, [row])
+            return True
+        return False
+
     @property
     def _ledgers(self) -> tuple[Taken, ...]:
-        return self.verdicts, self.statistics, self.answers
+        return self.verdicts, self.statistics, self.answers, self.flags
 
     def _is_new(self, message: Numbered) -> bool:
         """Words without a writer's name (offline use) are always new."""

@@ -22,7 +22,7 @@ from nodes._node import Action, Letter, News, Node
 from nodes._pipeline import Pipeline
 from nodes._wiring import NodeSpec
 from protocol.clock import MILLISECOND, SECOND, Now
-from protocol.messages import Announce, Configuration, Event, Fetch, Numbered, Snapshots, Verdict, Window
+from protocol.messages import Announce, Configuration, Event, Fetch, Flags, Numbered, Snapshots, Verdict, Window
 
 STEP = SECOND
 """Rows are taken in steps of so much time."""
@@ -89,7 +89,7 @@ class Chain:
         triggers = {spec.name: spec for spec in specs if spec.kind == "trigger" and detector_of(pipeline, spec.name)}
         sources = {source for spec in triggers.values() for source in spec.sources}
         self._concentrators = {
-            spec.name: self._made(spec, {"statistics": False})
+            spec.name: self._made(spec, {"statistics": False, "flags": False})
             for spec in specs if spec.kind == "concentrator" and spec.name in sources
         }  # fmt: skip
         self._head = {name: self._stage(spec, answers[0]) for name, spec in triggers.items() if not follows(spec)}
@@ -184,7 +184,7 @@ class Chain:
                 self._asked += stage.name in self._head
                 key = (stage.name, message.lease, message.attempt)
                 heapq.heappush(self._queue, _Entry(at + LATENCY, 2, key, awaited))
-            elif isinstance(message, Verdict | Event):
+            elif isinstance(message, Verdict | Event | Flags):
                 self._push(at, 1, message)
             elif isinstance(message, Fetch):
                 raise RuntimeError(f"{stage.name} misses words of {action.to}: {message}")  # type: ignore[union-attr]
@@ -234,7 +234,7 @@ class Chain:
 
     def _pass(self, word: Any, at: int) -> None:
         """A word to those of the tail that read its writer, and to the archive."""
-        if isinstance(word, Verdict | Event):
+        if isinstance(word, Verdict | Event | Flags):
             number = self._said.get(word.node, 0)
             self._said[word.node] = number + 1
             word = replace(word, number=number)  # in the order of their time, which is not that of the head

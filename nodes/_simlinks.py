@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from algorithms.spectra import Oscillation
 from nodes import _dialing, _simgbt, _simsmd, _simulated, _tally
+from nodes._badvalues import BadValues
 from nodes._devicelink import Answers, Datagrams, DeviceAnswers, Link, SocketAddress, Spontaneous
 from nodes._devicestream import Dialled, Listening
 from nodes._settings import Address
@@ -34,6 +35,7 @@ class Simulated:
     device: AnyDevice
     link: Link | Substation
     troubles: Troubles
+    bad: BadValues
     announce_at: int = 0
     """Monotonic ns of the next unasked configuration."""
     fds: set[int] = field(default_factory=set)

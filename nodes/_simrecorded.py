@@ -36,7 +36,7 @@ class Instant:
 
     def rows(self, status: NDArray[np.uint16], digitals: int) -> list[StationRows]:
         """Of the one station that each device has."""
-        return [StationRows(status, self.values, np.zeros((len(status), digitals), np.uint16))]
+        return [StationRows(status, self.values.copy(), np.zeros((len(status), digitals), np.uint16))]
 
 
 class Recorded:

@@ -59,6 +59,11 @@ class Settings(Base):
         return self
 
     @property
+    def together(self) -> bool:
+        """Whether the algorithm judges several devices at a time."""
+        return registry.find(self.algorithm).together
+
+    @property
     def told(self) -> dict[str, Any]:
         """What judges, so that two judgements can be told apart: as JSON has it."""
         found, settings = self.load()
@@ -66,11 +71,6 @@ class Settings(Base):
         if self.algorithm.endswith(".py"):
             told["file"] = hashlib.sha256(Path(self.algorithm).read_bytes()).hexdigest()
         return told
-
-    @property
-    def together(self) -> bool:
-        """Whether the algorithm judges several devices at a time."""
-        return registry.find(self.algorithm).together
 
     @property
     def wants(self) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from algorithms.simulation import Samples, Scenario, Simulation
 from archive.scenarios import ScenarioError
 from nodes import _simlinks, _simulated, _tally
+from nodes._badvalues import BadValues
 from nodes._devicelink import STOP_PATIENCE, Spontaneous
 from nodes._node import Actions, Done, Node, Place, StartError
 from nodes._simlinks import Maker, Simulated
@@ -108,7 +109,7 @@ class Simulator(Node):
                 name = self.recorded.names[number] if self.recorded else ""
                 device = _simlinks.device(self.settings, self._first + number, position[number], name)
                 link = maker.link(before + number, device, now.monotonic + number * STAGGER)
-                self.devices.append(Simulated(device, link, self._troubles(number)))
+                self.devices.append(Simulated(device, link, self._troubles(number), self._bad(number)))
                 yield from self._tracked(self.devices[-1], link.start(now))
         except OSError as error:
             raise StartError(f"device {len(self.devices)}: {error}; see `to` and `listen`") from error
@@ -122,6 +123,10 @@ class Simulator(Node):
         each = [_simlinks.streams(self.settings, each.device) for each in self.devices]
         rates = {Spectrum.NONE: self._rate} | self._spectra
         return {spectrum: Streams(rate, [one[spectrum] for one in each]) for spectrum, rate in rates.items()}
+
+    def _bad(self, number: int) -> BadValues:
+        faults = [one for one in self.settings.faults if one.concerns(number)]
+        return BadValues(faults, self._interval, self.settings.nominal, self.shape.phasors, self._chance)
 
     def _troubles(self, number: int) -> Troubles:
         own = [each for each in self.settings.faults if each.concerns(number)]
@@ -214,10 +219,10 @@ class Simulator(Node):
     def _batches(self, samples: Samples | Instant, slot: int, count: int) -> list[Batch]:
         """The frames of a slot: the fundamental's, and those of spectra whose instant it is."""
         status = np.array([each.troubles.status(count) for each in self.devices], np.uint16)
-        shift = np.array([each.troubles.clock_error for each in self.devices], np.int64)
+        shift = np.array([each.troubles.clock_error + each.bad.clock_error(count) for each in self.devices], np.int64)
         if isinstance(samples, Instant):
-            return [self._played(samples, slot, status, shift)]
-        rows = _simulated.rows(self.shape, samples, 0, slot, status)
+            return [self._played(samples, slot, count, status, shift)]
+        rows = self._spoiled(_simulated.rows(self.shape, samples, 0, slot, status), count)
         found = [(Spectrum.NONE, rows, slot)]
         if self._spectral:
             second = round(count * self._interval)
@@ -228,9 +233,18 @@ class Simulator(Node):
             for spectrum, rows, slot in found
         ]
 
-    def _played(self, instant: Instant, slot: int, status: NDArray[np.uint16], shift: NDArray[np.int64]) -> Batch:
+    def _spoiled(self, rows: list[StationRows], count: int) -> list[StationRows]:
+        """What the devices measured, as those send it that send bad data."""
+        for number, each in enumerate(self.devices):
+            if each.bad:
+                each.bad.spoil(rows, number, count)
+        return rows
+
+    def _played(
+        self, instant: Instant, slot: int, count: int, status: NDArray[np.uint16], shift: NDArray[np.int64]
+    ) -> Batch:
         """The frames of a recorded instant."""
-        rows, streams = instant.rows(status, self.shape.digitals), self._streams[Spectrum.NONE]
+        rows, streams = self._spoiled(instant.rows(status, self.shape.digitals), count), self._streams[Spectrum.NONE]
         frames = streams.encode(rows, slot, shift)
         there = [frame if sent else b"" for frame, sent in zip(frames, instant.there.tolist(), strict=True)]
         return Batch(Spectrum.NONE, streams, rows, slot, there)
