@@ -13,7 +13,7 @@ from algorithms.location import Place, locate, trusted
 from algorithms.observations import Observations
 from algorithms.quality import Assessed, assess
 
-VERSION = 1
+VERSION = 2
 """Of the chain: what another version said is not to be mixed with it."""
 
 
@@ -25,7 +25,7 @@ class Judged:
     detection: Detection
     kind: Kind
     place: Place | None
-    """None: nothing happened, or it has no place."""
+    """None: nothing happened, or nothing tells it."""
     size_mw: float
     """Signed, < 0 = lost generation; NaN where it is not known how the frequency answers, and of other kinds."""
     oscillation: Oscillation | None = None

@@ -37,6 +37,10 @@ MENDED = 0.1
 """s; a span of bad samples that is no longer than this counts as repaired."""
 POSITIONED = 0.9
 """Probability of the buses whose position must be known, for a place that follows from the network."""
+AT_ITS_BUS = 0.01
+"""Of the typical electrical distance, that a device has from its own bus: no logarithm of nothing."""
+ANOTHER_ISLAND = 1e3
+"""Times the typical distance."""
 NAMED = 3
 """Buses or lines that are named."""
 NOT_A_PLACE = ("slow_ramp", "none")
@@ -201,10 +205,10 @@ def _swung(seen: Observations, onset: int, band: tuple[float, float]) -> _Told:
 def _strength(felt: list[Response]) -> F8:
     """[m] Mean logarithm of the devices' responses, of those that they have; NaN = none.
 
-    A measure counts by how far all devices together are above their noise. Below the noise that is usual among them,
-    one size is as good as another: a noisy device is no near one.
+    A measure counts by how far all devices together are above their noise, and a device's size by how far it is above
+    its own: a noisy device is no near one.
     """
-    logs = np.array([np.log(np.maximum(answer.size, max(_median(answer.noise), TINY))) for answer in felt])
+    logs = np.array([_sure(answer) for answer in felt])
     weight = np.array([_clearness(answer) for answer in felt])[:, None]
     known = np.isfinite(logs)
     logs = np.where(known, logs, 0.0)
@@ -212,6 +216,13 @@ def _strength(felt: list[Response]) -> F8:
     answers = np.sum(known * weight, axis=0)
     sums = np.sum(np.where(known, logs - middle, 0.0) * weight, axis=0)
     return np.where(answers > 0, sums / np.where(answers > 0, answers, 1.0), np.nan)
+
+
+def _sure(answer: Response) -> F8:
+    """[m] Logarithm of the sizes; the less they are above their own noise, the nearer to what noise usually makes."""
+    usual = max(_median(answer.noise), TINY)
+    counts = answer.size**2 / (answer.size**2 + answer.noise**2 + TINY**2)
+    return np.asarray(np.log(usual) + counts * np.log(np.maximum(answer.size, usual) / usual))
 
 
 def _median(values: F8) -> float:
@@ -261,9 +272,9 @@ def _weights(logs: F8) -> F8:
 
 def _by_network(some: Candidates, closeness: F8) -> F8:
     """[m] By expected electrical distance; the devices at no known bus after all others, as they were."""
-    distance = np.where(np.isfinite(some.distance), some.distance, np.nan)
-    least = np.nanmin(distance[distance > 0.0], initial=np.inf)
-    far = some.weight @ np.log(distance + least)
+    typical = _median(some.distance)
+    distance = np.minimum(some.distance, ANOTHER_ISLAND * typical)
+    far = some.weight @ np.log(distance + AT_ITS_BUS * typical)
     known = np.isfinite(far) & np.isfinite(closeness)
     after = np.nanmax(closeness, initial=0.0) + np.max(far[known], initial=0.0) + 1.0
     return np.asarray(np.where(known, -far, closeness - after))

@@ -91,13 +91,22 @@ def check(tables: Tables | None, devices: Sequence[Any], lines: Lines) -> None:
     try:
         names = load(tables, ()).network.buses
     except Faulty as faulty:
-        lines.faults.extend(faulty.faults)
+        lines.faults.extend(replace(fault, file=_shown(Path(fault.file), lines)) for fault in faulty.faults)
         return
     known = set(names)
     for position, device in enumerate(devices):
         if device.bus is not None and device.bus not in known:
-            what = f"{device.name}: no bus {device.bus!r} in {tables.buses}"
+            what = f"{device.name}: no bus {device.bus!r} in {_shown(tables.buses, lines)}"
             lines.fault(("devices", position, "bus"), what, suggestion(device.bus, known))
+
+
+def _shown(path: Path, lines: Lines) -> str:
+    """A table as the site file is shown."""
+    site = Path(lines.file)
+    try:
+        return str(site.parent / path.relative_to(site.resolve().parent))
+    except ValueError:
+        return str(path)
 
 
 def load(tables: Tables, devices: Sequence[Any]) -> Grid:

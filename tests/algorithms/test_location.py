@@ -207,6 +207,38 @@ def test_a_network_names_the_bus_and_orders_by_reactance() -> None:
     assert sorted(away.nearest) == [0, 1, 2, 3, 4]
 
 
+def test_a_network_of_two_islands_orders_each() -> None:
+    case = event(1, devices=5, scatter=0.0)
+    felt = np.array([0.0001, 0.0001, 0.018, 0.03, 0.06])
+    voltage = 1.0 - (np.arange(SAMPLES) >= ONSET) * felt[:, None]
+    seen = replace(case.seen, repaired=replace(case.seen.repaired, magnitude=voltage, angle=1.0 - voltage))
+    ends = np.array([[0, 1], [2, 3], [3, 4]])
+    nowhere = np.full(5, np.nan)
+    network = Network(tuple("ABCDE"), ends[:, 0], ends[:, 1], np.full(3, 0.1), np.arange(5), nowhere, nowhere)
+    found = locate(seen, Found(), "fault_3ph", network)
+    assert found is not None
+    assert found.nearest[:3] == [4, 3, 2]
+
+
+def test_a_noisy_device_is_no_near_one() -> None:
+    """One that shows nothing but its noise, which is larger than the event: its size alone would often name it."""
+    named, largest = [], []
+    for seed in range(20):
+        case = event(seed, scatter=0.1, size=0.01)
+        loud = int(np.argmin(case.felt))
+        noise = 0.01 * np.random.default_rng(seed).standard_normal((2, SAMPLES))
+        angle, magnitude = case.seen.repaired.angle.copy(), case.seen.repaired.magnitude.copy()
+        angle[loud] += noise[0]
+        magnitude[loud] += noise[1]
+        repaired = replace(case.seen.repaired, angle=angle, magnitude=magnitude)
+        found = locate(replace(case.seen, repaired=repaired), Found(), "gen_trip")
+        assert found is not None
+        named.append(found.nearest[0] == loud)
+        sizes = np.log(np.abs([found.detail["jump"], found.detail["step"]])).sum(axis=0)
+        largest.append(int(np.argmax(sizes)) == loud)
+    assert np.sum(named) < 0.5 * np.sum(largest)
+
+
 def test_labelled_events(shared: Path) -> None:
     """A few clear events of the labelled scenarios, with their true onset and kind."""
     from archive.scenarios import Folder
