@@ -14,6 +14,12 @@ from numpy.typing import NDArray
 
 F8 = NDArray[np.float64]
 Places = NDArray[np.intp]
+Bools = NDArray[np.bool_]
+
+HOLD = 0.03
+"""Of the typical line's susceptance, by which each bus holds its angle while rotors stand: tables say nothing of it."""
+ALONE = 1e-6
+"""Share of a line's reactance that another way would take off at least."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,20 @@ def potentials(network: Network) -> F8:
     # scaled so that what is added is as large as what it is added to
     scale = float(np.median(weight)) if weight.size else 1.0
     return np.asarray(np.linalg.inv(laplacian + scale * flat) - flat / scale)
+
+
+def held(network: Network) -> F8:
+    """[n, n] Angle at each bus when power goes in at another one, and what is at the buses holds them a little."""
+    laplacian, weight = _laplacian(network)
+    typical = float(np.median(weight)) if weight.size else 1.0
+    return np.asarray(np.linalg.inv(laplacian + HOLD * typical * np.eye(len(laplacian))))
+
+
+def bridges(network: Network, potential: F8) -> Bools:
+    """[l] Lines without which an island would fall apart: all that is between their ends is their own reactance."""
+    a, b = network.start, network.stop
+    between_ends = potential[a, a] + potential[b, b] - 2.0 * potential[a, b]
+    return np.asarray(between_ends > (1.0 - ALONE) * network.reactance)
 
 
 def _laplacian(network: Network) -> tuple[F8, F8]:

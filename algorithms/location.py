@@ -19,7 +19,7 @@ from algorithms.observations import POWERS, SERIES, Observations
 from algorithms.onnetwork import Candidates, candidates
 from algorithms.oscillating import CLEAR, FAST, SLOW, find, oscillate
 from algorithms.participation import energy, shape
-from algorithms.responses import Response, measures, respond
+from algorithms.responses import TINY, Response, measures, respond
 from algorithms.whereabouts import Map, centre, chart, delays, ellipse, evidence, neighbours
 
 F8 = NDArray[np.float64]
@@ -31,6 +31,8 @@ FEWEST = 3
 """Devices with a position and a response, for a place on the map."""
 DISTANCE_COUNTS = 1.0
 """What the logarithm of the expected distance counts against that of the response, in the order of the devices."""
+SURE = 4.0
+"""Times its noise, at which a measure counts half."""
 MENDED = 0.1
 """s; a span of bad samples that is no longer than this counts as repaired."""
 POSITIONED = 0.9
@@ -197,14 +199,32 @@ def _swung(seen: Observations, onset: int, band: tuple[float, float]) -> _Told:
 
 
 def _strength(felt: list[Response]) -> F8:
-    """[m] Mean logarithm of the devices' responses, of those that they have; NaN = none."""
-    logs = np.array([answer.logarithm for answer in felt])
+    """[m] Mean logarithm of the devices' responses, of those that they have; NaN = none.
+
+    A measure counts by how far all devices together are above their noise. Below the noise that is usual among them,
+    one size is as good as another: a noisy device is no near one.
+    """
+    logs = np.array([np.log(np.maximum(answer.size, max(_median(answer.noise), TINY))) for answer in felt])
+    weight = np.array([_clearness(answer) for answer in felt])[:, None]
     known = np.isfinite(logs)
     logs = np.where(known, logs, 0.0)
     middle = np.sum(logs, axis=1, keepdims=True) / np.maximum(np.sum(known, axis=1, keepdims=True), 1)
-    answers = np.sum(known, axis=0)
-    sums = np.sum(np.where(known, logs - middle, 0.0), axis=0)
-    return np.where(answers > 0, sums / np.maximum(answers, 1), np.nan)
+    answers = np.sum(known * weight, axis=0)
+    sums = np.sum(np.where(known, logs - middle, 0.0) * weight, axis=0)
+    return np.where(answers > 0, sums / np.where(answers > 0, answers, 1.0), np.nan)
+
+
+def _median(values: F8) -> float:
+    """Of those that are known; 0 of none."""
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if known.size else 0.0
+
+
+def _clearness(answer: Response) -> float:
+    """0..1: a half where the sizes are SURE times the noise."""
+    known = answer.known
+    power, noise = (float(np.mean(part[known] ** 2)) if known.any() else 0.0 for part in (answer.size, answer.noise))
+    return (power + TINY**2) / (power + SURE**2 * noise + TINY**2)
 
 
 def _sources_first(closeness: F8, fed: Response) -> F8:

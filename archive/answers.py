@@ -101,7 +101,8 @@ def plain(event: Event, of: Callable[[int], Configuration | None]) -> Said:
         held = of(device)
         return held.name if held is not None else str(device)
 
-    said = {key: getattr(event, key) for key in (*NUMBERS, *TEXTS, "ellipse", "detail")}
+    said = {key: getattr(event, key) for key in (*NUMBERS, "detail")} | _texts(event)
+    said["ellipse"] = event.ellipse if len(event.ellipse) == len(ELLIPSE) else []
     held = [of(device) for device in event.device.tolist()]
     said["nearest"] = [{"device": device, "name": name(device)} for device in event.nearest]
     said["devices"] = {
@@ -114,9 +115,15 @@ def plain(event: Event, of: Callable[[int], Configuration | None]) -> Said:
         "amplitude": event.amplitude.tolist(),
     }
     for key in ("suspicions", "bad"):
-        said[key] = [each | {"name": name(int(each.get("device", 0)))} for each in getattr(event, key)]
+        known = [each for each in getattr(event, key) if type(each.get("device")) is int]
+        said[key] = [each | {"name": name(each["device"])} for each in known]
     whole: Said = without_nan(said)
     return whole
+
+
+def _texts(event: Event) -> dict[str, str]:
+    """Texts of an answer, cut to what the ledger takes."""
+    return {key: EVENTS.fitting(str(getattr(event, key)), key) for key in ("id", *TEXTS)}
 
 
 def record_text(said: Said) -> str:
@@ -141,7 +148,7 @@ def record_text(said: Said) -> str:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)
 
 
 def _size(value: Any) -> int:
@@ -151,12 +158,11 @@ def _size(value: Any) -> int:
 def row_of(event: Event, said: Said) -> dict[str, Any]:
     """An answer as a row of `FIELDS`, without `kept`; `said` is its `plain` form."""
     row = {key: getattr(event, key) for key in (*NUMBERS, "epoch", "number")}
-    row |= {key: EVENTS.fitting(str(getattr(event, key)), key) for key in TEXTS}
-    row["id"] = EVENTS.fitting(event.id, "id")
-    ellipse = event.ellipse if len(event.ellipse) == len(ELLIPSE) else [math.nan] * len(ELLIPSE)
+    row |= _texts(event)
+    ellipse = said["ellipse"] or [math.nan] * len(ELLIPSE)
     row |= dict(zip(ELLIPSE, ellipse, strict=True))
-    row |= {"devices": event.device.size, "bad": len({each.get("device") for each in event.bad})}
-    row["suspicions"] = len(event.suspicions)
+    row |= {"devices": event.device.size, "bad": len({each["device"] for each in said["bad"]})}
+    row["suspicions"] = len(said["suspicions"])
     row["nearest"] = EVENTS.fitting(said["nearest"][0]["name"] if said["nearest"] else "", "nearest")
     return row | {"record": record_text(said)}
 

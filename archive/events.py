@@ -113,8 +113,12 @@ def _keys_in(path: Path) -> set[str]:
         return set()
 
 
-def write_event(root: Path, verdicts: Sequence[Said], before: int, after: int, disk: Disk | None = None) -> Path:
-    """Write one event with the data of [onset - before, onset + after) ns of all devices of the tables concerned."""
+def write_event(root: Path, verdicts: Sequence[Said], before: int, after: int, disk: Disk | None = None,
+                data: Path | None = None) -> Path:  # fmt: skip
+    """Write one event with the data of [onset - before, onset + after) ns of all devices of the tables concerned.
+
+    `data` is the archive that has these, if it is another one.
+    """
     onset = min(said["onset"] for said in verdicts)
     mark = hashlib.sha256("".join(sorted(key_of(said) for said in verdicts)).encode()).hexdigest()[:8]
     path = root / "events" / f"{layout.event_name(onset, mark)}.h5"
@@ -126,7 +130,7 @@ def write_event(root: Path, verdicts: Sequence[Said], before: int, after: int, d
         details = json.dumps(list(verdicts), ensure_ascii=False)
         out.create_dataset("verdicts", data=details, dtype=h5py.string_dtype())
         devices = {device for said in verdicts for device in said["device"]}
-        write_clip(out, root, devices, onset - before, onset + after)
+        write_clip(out, data or root, devices, onset - before, onset + after)
     (disk or Disk()).replace(temporary, path)
     return path
 

@@ -24,9 +24,11 @@ class OpenEvents:
     """Of one archive, which commits them with its rows."""
 
     def __init__(self, root: Path, register: Register, disk: Disk, state: dict[str, Any],
-                 judged: Collection[str] = ()) -> None:  # fmt: skip
-        """`state` is that of the watermark. `judged` are the event triggers, and the triggers that they read."""
+                 judged: Collection[str] = (), data: Path | None = None) -> None:  # fmt: skip
+        """`state` is that of the watermark. `judged` are the event triggers, and the triggers that they read. `data` is
+        the archive that has the raw data, if that is another one."""
         self._root, self._register, self._disk, self._judged = root, register, disk, set(judged)
+        self._data = data
         self.pending = Pending({key_of(said): said for said in state.get("events", [])})
         """Suspicious verdicts that are not in an event file yet."""
         self.waiting = Waiting(dict(state.get("waiting", {})))
@@ -69,7 +71,7 @@ class OpenEvents:
         for verdicts in self.pending.due(now.monotonic, settle):
             there = newest >= max(said["onset"] for said in verdicts) + after
             if everything or there or self.pending.quiet(verdicts, now.monotonic) >= settle + after:
-                path = write_event(self._root, verdicts, before, after, self._disk)
+                path = write_event(self._root, verdicts, before, after, self._disk, self._data)
                 self.pending.forget(verdicts)
                 self.counters["events"] += 1
                 yield path
@@ -80,8 +82,8 @@ class OpenEvents:
                 yield written
 
     def _write_record(self, name: str, before: int, after: int) -> Path | None:
-        hour = self.waiting.events[name]["hour"]
-        written = write_record(self._root, name, hour, before, after, self._disk)
+        entry = self.waiting.events[name]
+        written = write_record(self._root, name, entry["hour"], before, after, self._disk, self._data)
         self.waiting.forget(name)
         if written is None:  # somebody removed files of that hour
             self.counters["events_lost"] += 1

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from archive import folder
+from archive import flags, folder
 from archive.answers import EVENTS
 from archive.answers import between as answers_between
 from archive.asking import Asked, Picker, Piece, asked, picks
@@ -46,6 +46,7 @@ from protocol.messages import Configuration
 
 if TYPE_CHECKING:
     from archive.events import Event
+    from archive.repaired import Repaired
 
 MINUTE = 60
 HOUR = 3600
@@ -123,6 +124,14 @@ class Extract(Holdings):
                     for time, block in self._blocks(rows, [column], pick):
                         pieces.append(Piece(rows.configurations[column], time[0], block[pick.field][0]))
         return found
+
+    def repaired(self, devices: Sequence[str] | None = None) -> Repaired:
+        """Frequency and first voltage of some devices of one rate (all, if none is named), as measured and without bad
+        data, with what was found bad. `devices` are called as for `get`. Raises ArchiveError.
+        """
+        from archive.repaired import repaired
+
+        return repaired(self, devices)
 
     def overview(self, device: str, quantity: str, name: str | None = None) -> Overview:
         """Minimum, mean and maximum of every second that begins in the interval and has valid values.
@@ -233,6 +242,13 @@ class Extract(Holdings):
     def each_answers(self) -> Iterator[Columns]:
         """The same, hour by hour."""
         yield from answers_between(self.root, self.start, self.end)
+
+    def flags(self, devices: Sequence[str] | None = None) -> Columns:
+        """Spans of bad data that touch [start, end), as concentrators and triggers found them: column of
+        `archive.flags.FIELDS` to [n], in order of their begin. `devices` as for `verdicts`. Raises ArchiveError.
+        """
+        [found] = self._of(iter([flags.spans(self.root, self.start, self.end)]), devices)
+        return found
 
     def _of(self, found: Iterator[Columns], devices: Sequence[str] | None) -> Iterator[Columns]:
         """The rows of some devices."""

@@ -74,11 +74,14 @@ def is_rejected(outcome: str, disturbance: bool) -> bool:
     return outcome == Outcome.OK and not disturbance
 
 
-def write_record(root: Path, name: str, hour: int, before: int, after: int, disk: Disk | None = None) -> Written | None:
+def write_record(
+    root: Path, name: str, hour: int, before: int, after: int, disk: Disk | None = None, data: Path | None = None
+) -> Written | None:
     """Write an event from its answers in the ledger; None if these are gone. Raises OSError, ArchiveError.
 
     The clip is that of all devices looked at, from `before` ns before the onset to the end of what was judged, at least
     `after` ns after the onset. Of what was rejected it has only the devices that were suspected or are bad.
+    `data` is the archive that has these, if it is another one.
     """
     said = [json.loads(text) for text in answers(root, hour, name)["record"]]
     if not said:
@@ -93,9 +96,9 @@ def write_record(root: Path, name: str, hour: int, before: int, after: int, disk
         write_root(out, onset - before, stop, folder.site_text(root), [])
         out.attrs.update(attributes_of(last))
         record = json.dumps(said, ensure_ascii=False)
-        data = out.create_dataset("record", data=record, dtype=h5py.string_dtype())
-        data.attrs["long_name"] = "all answers, in order (JSON)"
-        write_clip(out, root, _shown(last, small), onset - before, stop, alone=True)
+        text = out.create_dataset("record", data=record, dtype=h5py.string_dtype())
+        text.attrs["long_name"] = "all answers, in order (JSON)"
+        write_clip(out, data or root, _shown(last, small), onset - before, stop, alone=True)
     (disk or Disk()).replace(temporary, path)
     return Written(path, last["final"], small)
 
@@ -106,7 +109,7 @@ def _onset(said: Said) -> int:
 
 def _shown(said: Said, small: bool) -> set[int]:
     """Numbers of the devices whose raw data are worth keeping."""
-    found = {int(each["device"]) for key in ("suspicions", "bad") for each in said.get(key, []) if "device" in each}
+    found = {each["device"] for key in ("suspicions", "bad") for each in said.get(key, [])}
     return found if small else found | set(said.get("devices", {}).get("device", ()))
 
 

@@ -1,7 +1,7 @@
 """The archive's writer: takes the words of numbered streams, commits them about once a second.
 
     archive = Archive("data")
-    archive.take(message)            # Configuration, Measurements, Tally, Verdict, Event, Minutes; in order
+    archive.take(message)            # Configuration, Measurements, Tally, Verdict, Event, Minutes, Flags; in order
     archive.commit(now)              # rows -> undo -> presence -> watermark, see archive/watermark.py
     archive.standing()               # what is durable: where readers go on, what writers may forget
 
@@ -24,6 +24,8 @@ from archive.answers import EVENTS, hour_of
 from archive.books import Books
 from archive.configurations import Register
 from archive.disk import Disk, sync_folder
+from archive.flags import FLAGS
+from archive.flags import rows_of as rows_of_flags
 from archive.judgements import Taken
 from archive.openevents import OpenEvents
 from archive.placing import Index, Marks, by_hour, lot_of, place, strayed, without_copies
@@ -32,7 +34,7 @@ from archive.statistics import STATISTICS, statistics_of
 from archive.verdicts import VERDICTS, rows_of
 from archive.watermark import Change, Watermark
 from protocol.clock import Now
-from protocol.messages import Configuration, Event, Measurements, Minutes, Numbered, Table, Tally, Verdict
+from protocol.messages import Configuration, Event, Flags, Measurements, Minutes, Numbered, Table, Tally, Verdict
 
 RESERVE = 64 << 20
 """Bytes that stay free on the disk."""
@@ -44,9 +46,11 @@ class Archive:
     """An archive folder, open for writing. Raises folder.ArchiveError if another process has it."""
 
     def __init__(self, path: str | os.PathLike[str], site: str = "", *, limit: int = layout.PART_LIMIT,
-                 reserve: int = RESERVE, disk: Disk | None = None, judged: Collection[str] = ()) -> None:  # fmt: skip
+                 reserve: int = RESERVE, disk: Disk | None = None, judged: Collection[str] = (),
+                 data: Path | None = None) -> None:  # fmt: skip
         """`site` is the text of the site file; `limit` bounds a part [bytes], `reserve` stays free [bytes]; of the
-        suspicious verdicts of the triggers `judged` an event trigger makes events (see `OpenEvents`)."""
+        suspicious verdicts of the triggers `judged` an event trigger makes events (see `OpenEvents`); `data` is the
+        archive that has the raw data of events, if that is another one."""
         self.root = Path(path)
         self._disk, self._limit, self._reserve = disk or Disk(), limit, reserve
         folder.prepare(self.root, self._disk)
@@ -65,7 +69,7 @@ class Archive:
             raise
         self.books = Books.from_json(self._watermark.state.get("books", {}))
         self._last: dict[int, int] = {int(k): v for k, v in self._watermark.state.get("last", {}).items()}
-        self.open_events = OpenEvents(self.root, self.register, self._disk, self._watermark.state, judged)
+        self.open_events = OpenEvents(self.root, self.register, self._disk, self._watermark.state, judged, data)
         self._next = {key: stream.next for key, stream in self.books.streams.items()}
         self._shelves: dict[tuple[int, Table], Shelf] = {}
         self.verdicts = Taken(VERDICTS, self.root, self._disk)
@@ -73,6 +77,7 @@ class Archive:
         self.statistics = Taken(STATISTICS, self.root, self._disk)
         self.answers = Taken(EVENTS, self.root, self._disk, "event_answers")
         """All answers of event triggers."""
+        self.flags = Taken(FLAGS, self.root, self._disk)
         self._failed = False
         self._clear()
         self.touched: dict[int, int] = {}
@@ -106,6 +111,8 @@ class Archive:
             return self.tally(message)
         if isinstance(message, Minutes):
             return self.minutes(message)
+        if isinstance(message, Flags):
+            return self.flag(message)
         self._is_new(message)
         return False
 
@@ -157,9 +164,17 @@ class Archive:
             return True
         return False
 
+    def flag(self, message: Flags) -> bool:
+        """Spans of bad data."""
+        if self._is_new(message):
+            for time, row in rows_of_flags(message, self.register.name):
+                self.flags.take(time, [row])
+            return True
+        return False
+
     @property
     def _ledgers(self) -> tuple[Taken, ...]:
-        return self.verdicts, self.statistics, self.answers
+        return self.verdicts, self.statistics, self.answers, self.flags
 
     def _is_new(self, message: Numbered) -> bool:
         """Words without a writer's name (offline use) are always new."""

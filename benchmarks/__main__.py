@@ -28,6 +28,7 @@ ORDER = (
     "first_test",
     "early_alarm",
     "archive",
+    "study",
     "balancer",
     "balancer_spread",
     "startup",

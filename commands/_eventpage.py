@@ -44,9 +44,8 @@ def _of_answers(record: Record) -> Iterator[RenderableType]:
     yield from _heading("why", [*map(str, last.detail.get("rules", [])), *_evidence(last.detail)])
     yield _devices(last)
     yield "[bold]suspicions[/]"
-    yield _table(("station", "trigger", "onset (UTC)", "score"), (
-        (each["name"], each.get("trigger", ""), when(each.get("onset", 0)), _number(each.get("score"), 1))
-        for each in last.suspicions))  # fmt: skip
+    head = ("station", "trigger", "first onset (UTC)", "verdicts", "highest score")
+    yield _table(head, _suspicions(last.suspicions))
     if last.bad:
         yield "[bold]bad data[/]"
         yield _table(("station", "what", "from (UTC)", "s", "score"), (
@@ -151,6 +150,17 @@ def _devices(said: Answer) -> Table:
         (each.name, each.region, f"{(each.arrival - said.onset) / SECOND:+.3f}" if each.arrival else "",
          _number(each.amplitude, 1), _position(each.latitude, each.longitude), "bad data" if each.name in bad else "")
         for each in order))  # fmt: skip
+
+
+def _suspicions(told: Iterable[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
+    """By station and trigger, in order of onset: windows overlap, so that each says it several times."""
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for each in told:
+        found.setdefault((str(each["name"]), str(each.get("trigger", ""))), []).append(each)
+    first = {key: min(int(each.get("onset", 0)) for each in some) for key, some in found.items()}
+    for key in sorted(found, key=lambda key: (first[key], key)):
+        highest = max(each.get("score") or 0.0 for each in found[key])
+        yield *key, when(first[key]), str(len(found[key])), f"{highest:.1f}"
 
 
 def _position(latitude: float, longitude: float) -> str:

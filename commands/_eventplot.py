@@ -111,16 +111,19 @@ def _draw_traces(axes: list[Axes], said: Answer, traces: list[Trace], colours: d
 
 
 def _shade(axes: list[Axes], said: Answer, traces: list[Trace], colours: dict[int, Any]) -> None:
-    """Spans of bad data, as far as they are in the clip."""
+    """Spans of bad data, as far as they are in the clip; devices lie one above the other."""
     if not traces:
         return
     low, high = min(int(each.time[0]) for each in traces), max(int(each.time[-1]) for each in traces)
+    bad = sorted({int(each.get("device", 0)) for each in said.bad})
     for each in said.bad:
         start, stop = max(int(each.get("start", 0)), low), min(int(each.get("stop", 0)), high)
+        device = int(each.get("device", 0))
+        band = bad.index(device) / len(bad)
         if start < stop:
             for axis in axes:
-                axis.axvspan((start - said.onset) / SECOND, (stop - said.onset) / SECOND, alpha=0.15,
-                             color=colours.get(each.get("device", 0), "grey"))  # fmt: skip
+                axis.axvspan((start - said.onset) / SECOND, (stop - said.onset) / SECOND, band, band + 1 / len(bad),
+                             alpha=0.15, color=colours.get(device, "grey"))  # fmt: skip
     axes[0].set_xlim((low - said.onset) / SECOND, (high - said.onset) / SECOND)
 
 

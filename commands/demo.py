@@ -168,7 +168,8 @@ def _tell(result: dict[str, Any]) -> None:
     console.print(f"{windows['ok']} windows judged, {windows['suspicious']} suspicious")
     for event in result["events"]:
         devices = len(event["devices"])
-        console.print(f"[bold red]event[/] {event['time']}: {devices} devices, score {event['score']:.1f}")
+        what = f"{event['kind']} ({event['confidence']:.0%}), " if event["kind"] else ""
+        console.print(f"[bold red]event[/] {event['time']}: {what}{devices} devices, score {event['score']:.1f}")
     if not result["events"]:
         console.print("[bold]no event was found[/]")
     for trouble in result["troubles"]:
@@ -179,7 +180,14 @@ def _tell(result: dict[str, Any]) -> None:
     folder = result["archive"]
     syms, python = _typed("syms"), _typed("python")
     look = f"{python} -c \"import archive; print(archive.open('{folder}').devices)\""
-    for line in ("Open it:", f"  {syms} events {folder}", f"  {syms} export {folder} --format csv", f"  {look}"):
+    shown = [f"  {syms} events show {event['id']} {folder}" for event in result["events"] if event["id"]]
+    for line in (
+        "Open it:",
+        f"  {syms} events {folder}",
+        *shown[:1],
+        f"  {syms} export {folder} --format csv",
+        f"  {look}",
+    ):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 

@@ -68,7 +68,7 @@ def _id(name: str) -> str:
 
 def _carried(source: NodeSpec, reader: NodeSpec) -> str:
     """What a node tells another."""
-    special = {("trigger", "detector"): "windows", ("concentrator", "archiver"): "statistics"}
+    special = {("trigger", "detector"): "windows", ("concentrator", "archiver"): "minutes, flags"}
     if (source.kind, reader.kind) in special:
         return special[source.kind, reader.kind]
     if getattr(source.settings, "on", "") == "suspicion":

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from archive.events import Event
     from archive.records import Record
 
-SHOWN = 6
+SHOWN = 4
 """Stations named in the table; the others are counted."""
 LIST = "list"
 

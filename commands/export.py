@@ -6,13 +6,17 @@ import csv
 import sys
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from archive import longrows
 from archive.layout import VERDICT_FIELDS
 from commands._archive import ArchiveFolder, refusals
+
+if TYPE_CHECKING:
+    from archive.repaired import Repaired
 
 
 class Format(StrEnum):
@@ -43,6 +47,15 @@ def export(
     events: Annotated[
         bool, typer.Option("--events", help="Every answer of event triggers with an onset in that time.")
     ] = False,
+    repaired: Annotated[
+        Path | None,
+        typer.Option(
+            "--repaired",
+            metavar="FILE",
+            help="Write frequencies and voltages to this HDF5 file instead, as "
+            "measured, and beside them without bad data.",
+        ),
+    ] = None,
     form: Annotated[Format, typer.Option("--format", help="csv: one line per quantity of a row.")] = Format.CSV,
 ) -> None:
     """Print the rows of an archive: by hour, table and minute. Also of a live one.
@@ -55,7 +68,8 @@ def export(
     from archive.reading import open_archive
     from archive.statistics import FIELDS
 
-    tables = {"--verdicts": verdicts, "--statistics": statistics, "--events": events}
+    tables = {"--verdicts": verdicts, "--statistics": statistics, "--events": events,
+              "--repaired": repaired is not None}  # fmt: skip
     wanted = [option for option, asked in tables.items() if asked]
     if len(wanted) > 1:
         raise typer.BadParameter(f"{' and '.join(wanted)} are two tables: ask for one", param_hint=wanted[-1])
@@ -66,10 +80,19 @@ def export(
             return _write(FIELDS, found.each_statistics(device))
         if events:
             return _write(EVENT_FIELDS, found.each_answers())
+        if repaired is not None:
+            return _write_repaired(found.repaired(device), repaired)
         found.check_devices(device or [])
         aside = found.has_aside(device)
         longrows.write_header(sys.stdout, aside)
         longrows.write_rows(sys.stdout, found.rows(device), aside)
+
+
+def _write_repaired(found: Repaired, path: Path) -> None:
+    """A new file, never one that is there: an archive's files are not to be written over."""
+    data = found.to_xarray()
+    with path.open("xb"):
+        data.to_netcdf(path, mode="w", engine="h5netcdf")
 
 
 def _write(fields: Iterable[str], found: Iterable[dict[str, Any]]) -> None:

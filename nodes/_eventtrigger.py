@@ -6,6 +6,8 @@ as `answers` say, leased to a detector, and what that says of it is said as an `
 last one final. With `sweep` all devices of each region are judged together now and then as well; a sweep that finds a
 disturbance is a suspicion.
 
+Bad data that a report tells are said as `Flags` (`nodes/_flagging.py`), whatever the window was cut for.
+
 Each answer of each event is said once, in order, whatever becomes of its window: one that nobody could judge is said
 with its outcome and error.
 """
@@ -22,6 +24,8 @@ from nodes._case import Case, Due, Suspicion
 from nodes._eventbook import Book, Known
 from nodes._eventjournal import closed, known, read, state, suspected, swept, took
 from nodes._eventwords import EventTask, Key, key, make, said, unjudged
+from nodes._flagging import COLUMNS as FLAGGED
+from nodes._flagging import Flagging, of_report
 from nodes._leasing import Leasing
 from nodes._node import Action, Place
 from nodes._triggersettings import Settings
@@ -46,6 +50,7 @@ class EventTrigger(Leasing[EventTask]):
         """Answers that came before an earlier one of their event."""
         self.heard: dict[tuple[str, int], int] = {}
         """(writer, rate), or (event, 0) -> when data of it came, or were waited for first [monotonic ns]."""
+        self.flagging = Flagging()
         self.tallies: dict[int, list[int]] = {}
         """Device -> [suspicions, final answers that call it bad]"""
         self._inherited: list[Due] = []
@@ -153,6 +158,12 @@ class EventTrigger(Leasing[EventTask]):
 
     def _answered(self, work: EventTask, verdict: Verdict, now: Now) -> Iterator[Action]:
         self.counters[verdict.outcome] += 1
+        yield from self._concluded(work, verdict, now)
+        if verdict.outcome == Outcome.OK:
+            yield from self._flag(work.due, verdict)
+
+    def _concluded(self, work: EventTask, verdict: Verdict, now: Now) -> Iterator[Action]:
+        """What follows for events."""
         if work.due.cause == Cause.SWEEP:
             yield from self._swept(work.due, verdict, now)
             return
@@ -160,6 +171,14 @@ class EventTrigger(Leasing[EventTask]):
         self.held[work.due.key] = said(work.due, case, verdict)
         while (event := self.held.pop((case.id, case.said + 1), None)) is not None:
             yield self._say(event, case)
+
+    def _flag(self, due: Due, verdict: Verdict) -> Iterator[Action]:
+        """Bad data of the devices of a window."""
+        devices, start, stop = verdict.device.tolist(), verdict.start, verdict.stop
+        found = of_report(verdict.detail, devices, start, stop, due.rate)
+        word = self.flagging.take(found, devices, start, stop)
+        if word is not None:
+            yield self.writer.say(word)
 
     def _say(self, event: Event, case: Case) -> Action:
         """An answer, after all before it."""
@@ -172,8 +191,7 @@ class EventTrigger(Leasing[EventTask]):
         return self.writer.say(event)
 
     def _swept(self, due: Due, verdict: Verdict, now: Now) -> Iterator[Action]:
-        """A sweep that found a disturbance is a suspicion of the device that felt it most; else nothing is said.
-        (Its report tells bad data, too: `verdict.detail["bad"]`.)"""
+        """A sweep that found a disturbance is a suspicion of the device that felt it most; else nothing is said."""
         self.counters["sweeps"] += 1
         self.writer.note(swept(due))
         if verdict.suspicious:
@@ -188,16 +206,18 @@ class EventTrigger(Leasing[EventTask]):
         told["counters"] |= self.book.counts
         told["queues"]["open"] = len(self.book.open)
         names = self.book.known
-        devices = sorted(self.tallies)
+        devices = sorted(self.tallies.keys() | self.flagging.told.keys())
+        tallies = np.array([self.tallies.get(device, [0, 0]) for device in devices], np.float64).reshape(-1, 2)
         return told | {
-            "columns": ["suspicions", "bad"],
+            "columns": ["suspicions", "bad", *FLAGGED],
             "devices": np.array(devices, dtype=np.uint32),
             "labels": [names[device].name if device in names else "" for device in devices],
-            "counts": np.array([self.tallies[device] for device in devices], np.float64).reshape(-1, 2),
+            "counts": np.concatenate([tallies, self.flagging.columns(devices)], axis=1),
         }
 
     def _alarms(self) -> Iterator[str]:
         yield from super()._alarms()
+        yield from self.flagging.alarms({device: each.name for device, each in self.book.known.items()})
         for (writer, rate), grid in self.book.grids.items():
             if grid.recent.size < grid.recent.wanted:
                 yield (

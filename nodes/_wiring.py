@@ -177,16 +177,17 @@ def check_links(nodes: Nodes, site: Site, lines: Lines) -> None:
 
 
 def check_statistics(nodes: Nodes, lines: Lines) -> None:
-    """Statistics go from a concentrator that makes them to an archiver that names it."""
+    """Statistics and flags go from a concentrator that makes them to an archiver that names it."""
     for node in nodes.values():
         wanted = getattr(node.settings, "statistics", None)
         readers = [other for other in nodes.values() if other.kind == "archiver" and node.name in other.sources]
         if wanted and not readers:
             what = f"{node.name}: nobody archives its statistics"
             lines.fault(("nodes", node.name, "statistics"), what, f"add {node.name} to the from of an archiver")
-        for reader in readers if wanted is False else ():
+        for reader in readers if wanted is False and not getattr(node.settings, "flags", False) else ():
             what = f"{reader.name}: {node.name} says nothing to an archiver"
-            lines.fault(("nodes", reader.name, "from"), what, f"add statistics: true to {node.name}, or take it out")
+            remedy = f"add statistics: true or flags: true to {node.name}, or take it out"
+            lines.fault(("nodes", reader.name, "from"), what, remedy)
 
 
 def check_triggers(nodes: Nodes, lines: Lines) -> None:

@@ -1,4 +1,4 @@
-"""Archiver: keeps rows of receivers, verdicts and events of triggers, statistics of concentrators in HDF5, and counts.
+"""Archiver: keeps rows of receivers, verdicts and events of triggers, statistics of concentrators, flags of both.
 
 Reads the numbered streams in order (`nodes/_stream.py` fetches what was missed), commits them about once a
 second, and tells their writers with Durable how far they may forget. Suspicious verdicts, or what an event trigger says
@@ -34,7 +34,7 @@ from nodes._site import Site
 from nodes._sitewatch import SiteWatch
 from nodes._stream import Reader, size_in_memory
 from protocol.clock import SECOND, Now
-from protocol.messages import Announce, Configuration, Event, Gone, Measurements, Numbered, Tally, Verdict
+from protocol.messages import Announce, Configuration, Event, Flags, Gone, Measurements, Numbered, Tally, Verdict
 
 TIDY_EVERY = 5 * SECOND
 MEASURE_EVERY = 60 * SECOND
@@ -92,7 +92,9 @@ def judged(place: Place) -> set[str]:
 class Archiver(Node):
     """See the module."""
 
-    TAGS = (Configuration.TAG, Measurements.TAG, Tally.TAG, Verdict.TAG, Event.TAG)  # type: ignore[attr-defined]
+    TAGS = (
+        Configuration.TAG, Measurements.TAG, Tally.TAG, Verdict.TAG, Event.TAG, Flags.TAG,  # type: ignore[attr-defined]
+    )  # fmt: skip
     NICE = 5
 
     def __init__(self, settings: Settings, place: Place) -> None:
@@ -103,7 +105,7 @@ class Archiver(Node):
         self.changed: Site | None = None
         """A changed site file that the disk has not taken yet."""
         self._snapshots = set(place.sources.get("concentrator", ()))
-        """Streams that say nothing to us: those of concentrators but for their statistics."""
+        """Streams that say nothing to us: those of concentrators but for their statistics and flags."""
         self.archive: Archive | None = None
         self.counters: dict[str, float] = {"commits": 0, "files": 0, "bytes": 0}
         self.trouble = ""
@@ -322,7 +324,7 @@ class Archiver(Node):
         return {
             "counters": {**self.counters, **archive.verdicts.counters,
                          **archive.statistics.counters, **archive.answers.counters, **archive.open_events.counters,
-                         **totals,
+                         **archive.flags.counters, **totals,
                          "messages_fetched": self.reader.fetched, "messages_lost": self.reader.lost},
             "queues": {"rows": archive.held, "messages_behind": self.reader.behind,
                        "verdicts": len(archive.open_events.pending.verdicts),

@@ -6,6 +6,7 @@ Any number of copies share the windows of a trigger. Whatever an algorithm raise
 
 from __future__ import annotations
 
+import hashlib
 import traceback
 from collections import deque
 from collections.abc import Iterator
@@ -61,6 +62,15 @@ class Settings(Base):
     def together(self) -> bool:
         """Whether the algorithm judges several devices at a time."""
         return registry.find(self.algorithm).together
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What judges, so that two judgements can be told apart: as JSON has it."""
+        found, settings = self.load()
+        told = {"algorithm": found.name, "version": found.version, "settings": settings.model_dump(mode="json")}
+        if self.algorithm.endswith(".py"):
+            told["file"] = hashlib.sha256(Path(self.algorithm).read_bytes()).hexdigest()
+        return told
 
     @property
     def wants(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from protocol.messages import (
     SPECTRUM_NAMES,
     Configuration,
     Event,
+    Flags,
     Measurements,
     Minutes,
     Table,
@@ -185,3 +186,16 @@ def minute(at: int, *links: int, number: int = 0, epoch: int = 7, node: str = "a
     device = np.array([device_number(link, 0) for link in links], np.uint32)
     return Minutes(start=T0 + at * 60 * SECOND, covered=60.0 - at, device=device, node=node, epoch=epoch, number=number,
                    **figures)  # fmt: skip
+
+
+def flags(*spans: tuple[int, str, float, float, int], number: int = 0, epoch: int = 7, node: str = "align/minutes",
+          score: float = 2.0) -> Flags:  # fmt: skip
+    """(link, kind, start, stop [s after T0], going) of each span."""
+    links, kinds, starts, stops, going = zip(*spans, strict=True)
+    return Flags(
+        device=np.array([device_number(link, 0) for link in links], np.uint32), kind=list(kinds),
+        start=np.array([T0 + round(at * SECOND) for at in starts], np.int64),
+        stop=np.array([T0 + round(at * SECOND) for at in stops], np.int64), going=np.array(going, np.uint8),
+        score=np.full(len(links), score), detail=[{"samples": k} for k in range(len(links))],
+        node=node, epoch=epoch, number=number,
+    )  # fmt: skip

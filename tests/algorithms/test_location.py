@@ -209,7 +209,7 @@ def test_a_network_names_the_bus_and_orders_by_reactance() -> None:
 
 def test_labelled_events(shared: Path) -> None:
     """A few clear events of the labelled scenarios, with their true onset and kind."""
-    from commands._scenarios import Folder
+    from archive.scenarios import Folder
 
     folder = Folder(shared / "data" / "scenarios")
     truth = {label["id"]: label for label in json.loads((folder.path / "labels.json").read_text())}

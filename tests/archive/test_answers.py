@@ -102,6 +102,23 @@ def test_what_is_too_large_is_left_out_and_named() -> None:
     assert json.loads(record_text(plain(many, configuration_of)))["left_out"] == ["nearest", "devices"]
 
 
+def test_texts_without_end_leave_a_record_that_is_read() -> None:
+    endless = event(T0, id="x" * 200_000, error="号" * 100_000, worker="w" * 200_000, ellipse=[1.0] * 100_000)
+    row = row_of(endless, plain(endless, lambda device: None))
+    kept = json.loads(row["record"])
+    assert (kept["id"], kept["error"]) == (row["id"], row["error"]) == ("x" * 128, "号" * 85)
+    assert kept["ellipse"] == []
+    assert np.isnan(row["major"])
+
+
+def test_what_no_trigger_should_say_is_survived() -> None:
+    strange = event(
+        T0, bad=[{"device": "x"}, {}], suspicions=[{"device": None}], detail={"raw": b"\x00", "nan": [np.nan]}
+    )
+    kept = json.loads(row_of(strange, plain(strange, lambda device: None))["record"])
+    assert (kept["bad"], kept["suspicions"], kept["detail"]["nan"]) == ([], [], [None])
+
+
 def configuration_of(device: int) -> object:
     return configuration(device >> 16, name="a long name of a station " * 4)
 

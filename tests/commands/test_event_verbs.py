@@ -90,6 +90,23 @@ def test_show_has_each_statement_and_what_led_to_it(root: Path) -> None:
         assert told in shown.stdout, told
 
 
+def test_suspicions_are_told_by_station(tmp_path: Path) -> None:
+    told = [{"device": 65536 * link, "trigger": "windows", "start": 0, "onset": ONSET + late, "score": score}
+            for link, late, score in ((2, 0, 1.5), (1, 40_000_000, 2.0), (2, 20_000_000, 9.5))]  # fmt: skip
+    with closing(Archive(tmp_path)) as archive:
+        for link in (1, 2):
+            archive.take(makers.configuration(link))
+        archive.take(makers.event(ONSET, answer=3, suspicions=told))
+        archive.commit(makers.NONE)
+    shown = syms("events", "show", "2026", tmp_path).stdout
+    table = shown.partition("suspicions")[2].partition("bad data")[0]
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in table.splitlines() if line.startswith("│")]
+    assert rows == [
+        ["站 2", "windows", "2026-05-03 09:20:20.000", "2", "9.5"],
+        ["站 1", "windows", "2026-05-03 09:20:20.040", "1", "2.0"],
+    ]
+
+
 def test_show_as_json_has_everything(root: Path) -> None:
     said = json.loads(syms("events", "show", ID, root, "--json").stdout)
     assert [each["answer"] for each in said["answers"]] == [1, 2, 3]
@@ -164,6 +181,16 @@ def test_the_picture_has_what_devices_showed(record: Record, drawn: Any) -> None
     assert len(frequency.patches) == len(voltage.patches) == 1  # the span of bad data
     assert frequency.patches[0].get_x() == pytest.approx(-9.02)
     assert frequency.patches[0].get_width() == pytest.approx(1.0)
+
+
+def test_bad_data_of_several_devices_lie_one_above_the_other(record: Record) -> None:
+    one, *_ = record.counting.bad
+    bad = [one, one | {"device": 65536}, one | {"device": 65536, "start": ONSET, "stop": ONSET + SECOND}]
+    held = replace(record, answers=[replace(record.counting, bad=bad)])
+    assert record.path is not None
+    frequency = _eventplot.figure(held, traces(record.path)).axes[0]
+    spans = [(each.get_y(), each.get_height()) for each in frequency.patches]
+    assert spans == [(0.5, 0.5), (0.0, 0.5), (0.0, 0.5)]
 
 
 def test_the_picture_has_places_probabilities_and_words(drawn: Any) -> None:

@@ -15,7 +15,7 @@ from nodes._node import Letter, News, Place
 from nodes.trigger import Settings, Trigger, trigger
 from protocol import wire
 from protocol.clock import SECOND, Now
-from protocol.messages import Announce, Cause, Event, Fetch, Numbered, Verdict, Window
+from protocol.messages import Announce, Cause, Event, Fetch, Flags, Numbered, Verdict, Window
 from tests.suspicions import START, configuration, later, moment, number, snapshots, verdict
 
 CHOSEN = {"on": "suspicion", "window": ["-10 s", "+6 s"], "answers": ["1 s", "3 s", "6 s"], "late": "8 s"}
@@ -80,6 +80,7 @@ class Bench:
         chosen = CHOSEN | {"dead_letters": str(run)} | settings
         self.node = EventTrigger(Settings.model_validate(chosen), place(run, journal))
         self.events: list[Event] = []
+        self.flags: list[Flags] = []
         self.windows: list[Window] = []
         self.now = later(0)
         self.hear(self.node.start(self.now))
@@ -91,6 +92,8 @@ class Bench:
         for action in actions:
             if isinstance(action, News) and isinstance(action.message, Event):
                 self.events.append(wire.unpack(wire.pack(action.message)))
+            elif isinstance(action, News) and isinstance(action.message, Flags):
+                self.flags.append(wire.unpack(wire.pack(action.message)))
             elif isinstance(action, Letter) and isinstance(action.message, Window):
                 self.windows.append(wire.unpack(wire.pack(action.message)))
 
@@ -137,11 +140,12 @@ def test_an_event_is_said_three_times(bench: Bench):
     bench.answer()
     assert bench.told == [(1, False, "ok", "gen_trip"), (2, False, "ok", "gen_trip"), (3, True, "ok", "gen_trip")]
     assert {event.id for event in bench.events} == {"20231114T221339.100Z_suspects"}
-    assert [(event.node, event.number) for event in bench.events] == [("suspects", k) for k in range(3)]
+    assert {event.node for event in bench.events} == {"suspects"}
+    assert sorted(word.number for word in [*bench.events, *bench.flags]) == list(range(3 + len(bench.flags)))
     health = bench.node.health(bench.now)
     wanted = {"suspicions": 1, "opened": 1, "answered": 3, "disturbances": 1, "rejected": 0, "sweeps": 0, "dead": 0}
     assert {name: health["counters"][name] for name in wanted} == wanted
-    assert (health["labels"], health["counts"].tolist()) == (["PMU 1", "PMU 2"], [[0, 1], [1, 0]])
+    assert (health["labels"], health["counts"][:, :2].tolist()) == (["PMU 1", "PMU 2"], [[0, 1], [1, 0]])
     assert health["queues"] == {"waiting": 0, "in_flight": 0, "behind": 0, "open": 0}
 
 
@@ -247,6 +251,42 @@ def test_a_sweep_that_finds_something_is_a_suspicion(tmp_path: Path):
     [event] = bench.events
     assert event.suspicions[0]["trigger"] == "suspects"
     assert bench.node.counters["sweeps"] == 4
+
+
+def test_bad_data_of_sweeps_and_events_are_told_once(tmp_path: Path):
+    """Each report tells the same second of the second device bad; windows overlap, and so do suspicion and sweep."""
+    bench = Bench(tmp_path, sweep="5 s")
+    bench.begin()
+    bench.say(verdict(2, 18.0))
+    bench.feed(20, 32)
+    begin, device = moment(15.0), number(2)
+    while bench.windows:
+        window = bench.windows.pop(0)
+        place, first = window.device.tolist().index(device), round((begin - window.start) * 50 / SECOND)
+        inside = 0 <= first < window.values.shape[-1]
+        bad = {"device": place, "kind": "frozen", "start": first, "stop": first + 50, "score": 2.0, "detail": {}}
+        report = {"bad": [bad] if inside else [], "disturbance": False}
+        bench.hear(bench.node.receive(judge(window, suspicious=False, detail=report), bench.now))
+    spans = [(word.device.tolist(), word.kind, word.start.tolist(), word.stop.tolist()) for word in bench.flags]
+    assert {word.node for word in bench.flags} == {"suspects"}
+    assert spans[-1] == ([device], ["frozen"], [begin], [begin + SECOND])
+    assert {(start, kind) for _, [kind], [start], _ in spans} == {(begin, "frozen")}
+    assert [word.going.tolist() for word in bench.flags].count([0]) == 1
+    health = bench.node.health(bench.now)
+    at = health["labels"].index("PMU 2")
+    assert dict(zip(health["columns"], health["counts"][at].tolist(), strict=True))["flags"] == 1
+
+
+def test_what_is_bad_now_is_an_alarm(tmp_path: Path):
+    bench = Bench(tmp_path, sweep="5 s")
+    bench.begin()
+    window = bench.windows[-1]
+    count = window.values.shape[-1]
+    bad = {"device": 0, "kind": "drift", "start": count - 100, "stop": count, "score": 2.0, "detail": {}}
+    bench.hear(bench.node.receive(judge(window, suspicious=False, detail={"bad": [bad]}), bench.now))
+    [alarm] = [each for each in bench.node.health(bench.now)["alarms"] if "bad data" in each]
+    assert f"device {window.device[0]}" in alarm
+    assert "drift since" in alarm
 
 
 def test_events_may_be_fetched(bench: Bench):
