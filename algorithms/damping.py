@@ -21,7 +21,9 @@ ORDER = 2
 SETTLED = 0.5
 """Seconds after the onset: what made it swing is over."""
 PERIODS = 12.0
-"""That are fitted, if the window has them."""
+"""That are fitted, if the window has them …"""
+SHORTEST = 4.0
+"""… and no fewer seconds."""
 FEWEST = 2.0
 """Periods that tell anything."""
 AROUND = (0.6, 1.6)
@@ -46,7 +48,7 @@ def damping(seen: Observations, hertz: float, since: float) -> Mode | None:
     of the window is left. An oscillation that is forced, or growing, has a damping of 0, or less.
     """
     first = round((since + SETTLED) * seen.rate)
-    stop = min(seen.samples, first + round(PERIODS / hertz * seen.rate))
+    stop = min(seen.samples, first + round(max(PERIODS / hertz, SHORTEST) * seen.rate))
     if stop - first < FEWEST / hertz * seen.rate:
         return None
     part = seen.frequency[:, first:stop]

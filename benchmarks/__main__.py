@@ -33,6 +33,7 @@ ORDER = (
     "balancer_spread",
     "startup",
     "first_stage",
+    "damping",
 )
 """As the data go."""
 SECTION = re.compile(r"<!-- (\w+) -->\n(.*?)<!-- end -->\n", re.DOTALL)

@@ -31,8 +31,8 @@ def forced(hertz: float, size: float, first: float = 60.0, last: float = 140.0) 
 
 @pytest.mark.parametrize("name", ["oscillation", "coherence"])
 def test_quiet_windows_are_seldom_suspicious(name: str):
-    """One window in fifty at most, each of three minutes."""
-    assert sum(said(name, ambient(seed)).suspicious for seed in range(50)) <= 1
+    """One window in thirty at most, each of three minutes."""
+    assert sum(said(name, ambient(seed)).suspicious for seed in range(30)) <= 1
 
 
 @pytest.mark.parametrize(

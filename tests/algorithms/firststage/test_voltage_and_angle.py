@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
@@ -122,3 +124,13 @@ def test_a_rise_is_that_of_medians():
     near, far = (np.median(sliding_window_view(x, k), axis=1) for k in (5, 50))
     expected = np.maximum(near[50:] - far[: near.size - 50], 0)
     assert np.array_equal(sequence.statistic(50, sequence.Settings()).push(x[None])[0], expected[: 3000 - 54])
+
+
+@pytest.mark.parametrize(
+    ("name", "of", "made"), [("voltage_step", "magnitude 1", voltage), ("phase_jump", "angle 1", angle),
+                             ("sequence", "magnitude 9", other)]
+)  # fmt: skip
+def test_quiet_windows_are_seldom_suspicious(name: str, of: str, made: Callable[[int], np.ndarray]):
+    """One in a hundred at most, each of a minute."""
+    found = find(name)
+    assert sum(found.run(window(made(seed), of=of), found.settings()).suspicious for seed in range(100)) <= 1
