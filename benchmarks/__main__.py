@@ -27,6 +27,7 @@ ORDER = (
     "emd",
     "first_test",
     "early_alarm",
+    "answers",
     "archive",
     "balancer",
     "balancer_spread",
