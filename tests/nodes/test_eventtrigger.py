@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from nodes._case import Case, Due
 from nodes._eventtrigger import EventTrigger
+from nodes._eventwords import make, said
 from nodes._node import Letter, News, Place
 from nodes.trigger import Settings, Trigger, trigger
 from protocol import wire
@@ -414,3 +416,18 @@ def test_settings_that_fit():
     assert chosen.model_dump(mode="json")["neighbours"] == "300 km"
     assert Settings(on="suspicion").event_shape.neighbours == "region"
     assert Now(0, START).utc == START
+
+
+def test_words_of_hundreds_of_devices_are_messages():
+    m, n = 300, 500
+    devices = tuple(number(link) for link in range(1, m + 1))
+    values = np.zeros((m, 7, n), np.float32)
+    due = Due("x_suspects", 1, True, Cause.SUSPICION, RATE, devices, FIRST, 0, values, 0, n)
+    window = wire.unpack(wire.pack(make(due, "suspects", {}).window))
+    assert window.values.shape == (m, 7, n)
+    flags = [{"device": k, "kind": "spikes", "start": 1, "stop": 9, "score": 1.0, "detail": {}} for k in range(m)] * 10
+    report = {"bad": flags, "arrival": [1.5] * m, "amplitude": [1.0] * m, "nearest": list(range(m))}
+    verdict = wire.unpack(wire.pack(judge(window, detail=report)))
+    event = wire.unpack(wire.pack(said(due, Case("x_suspects", 0, 0, 0), verdict)))
+    assert (len(event.bad), event.bad[-1]["device"], event.nearest[-1]) == (10 * m, devices[-1], devices[-1])
+    assert event.arrival.tolist() == [moment(1.5)] * m
