@@ -7,7 +7,7 @@ structure of the North American electric power infrastructure", IEEE Syst. J. 6(
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,8 @@ class Network:
     """[n] degrees east"""
     names: tuple[str, ...] = ()
     """[l] what each line is called; none: by its ends"""
+    solved: tuple[F8, F8] | None = None
+    """`potentials` and `held`, reckoned ahead (`prepared`); None: when they are asked for"""
 
     def __post_init__(self) -> None:
         count = len(self.buses)
@@ -69,6 +71,8 @@ def potentials(network: Network) -> F8:
 
     The pseudo-inverse of the Laplacian of the lines' susceptances.
     """
+    if network.solved is not None:
+        return network.solved[0]
     laplacian, weight = _laplacian(network)
     island = islands(network)
     same = island[:, None] == island
@@ -80,9 +84,16 @@ def potentials(network: Network) -> F8:
 
 def held(network: Network) -> F8:
     """[n, n] Angle at each bus when power goes in at another one, and what is at the buses holds them a little."""
+    if network.solved is not None:
+        return network.solved[1]
     laplacian, weight = _laplacian(network)
     typical = float(np.median(weight)) if weight.size else 1.0
     return np.asarray(np.linalg.inv(laplacian + HOLD * typical * np.eye(len(laplacian))))
+
+
+def prepared(network: Network) -> Network:
+    """The same for many windows: what takes seconds in a large network is reckoned once."""
+    return replace(network, solved=(potentials(network), held(network)))
 
 
 def bridges(network: Network, potential: F8) -> Bools:

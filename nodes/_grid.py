@@ -13,7 +13,7 @@ side by side) and `transformer` (yes, no).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -29,7 +29,7 @@ from protocol.messages import split_device
 Row = TypeVar("Row", bound=Settings)
 
 MOST_BUSES = 5000
-"""What is reckoned with all pairs of buses: 200 MB, and seconds a window."""
+"""All pairs of buses are reckoned with: 200 MB twice, and a minute when a detector starts."""
 
 
 class Tables(Settings):
@@ -68,16 +68,11 @@ class Grid:
     """Without devices."""
     bus: dict[int, int]
     """Number of a link -> place of its bus."""
-    _made: dict[tuple[int, ...], Network] = field(default_factory=dict)
 
     def of(self, devices: Iterable[int]) -> Network:
         """The network with the buses of the devices (`protocol.messages.device_number`) of a window."""
-        key = tuple(int(device) for device in devices)
-        if key not in self._made:
-            at = [self.bus.get(split_device(device)[0], -1) for device in key]
-            self._made.clear()  # the next window has mostly the same devices; what is reckoned stays with the network
-            self._made[key] = replace(self.network, devices=np.array(at, np.intp))
-        return self._made[key]
+        at = [self.bus.get(split_device(device)[0], -1) for device in devices]
+        return replace(self.network, devices=np.array(at, np.intp))
 
 
 def check(tables: Tables | None, devices: Sequence[Any], lines: Lines) -> None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 
-from algorithms.electrical import Network
+from algorithms.electrical import Network, prepared
 from nodes import _grid
 from nodes._faults import Faulty
 from nodes._node import Place
@@ -40,7 +41,8 @@ class GridWatch:
         site, self._grid, self._faults = self.watch.site, None, []
         if site.network is not None:
             try:
-                self._grid = _grid.load(site.network, site.devices)
+                grid = _grid.load(site.network, site.devices)
+                self._grid = replace(grid, network=prepared(grid.network))
             except Faulty as faulty:
                 self._faults = [f"places without the network: {fault}" for fault in faulty.faults[:1]]
 

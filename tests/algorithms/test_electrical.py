@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algorithms.electrical import Network, bridges, electrical_distances, held, islands, potentials
+from algorithms.electrical import Network, bridges, electrical_distances, held, islands, potentials, prepared
 
 
 def network(buses: int, lines: list[tuple[int, int, float]], devices: list[int] | None = None) -> Network:
@@ -108,3 +108,12 @@ def test_held_buses_turn_as_the_equations_say() -> None:
     turn = held(grid)
     typical = np.median(1.0 / grid.reactance)
     assert (laplacian(grid) + 0.03 * typical * np.eye(8)) @ turn == pytest.approx(np.eye(8), abs=1e-9)
+
+
+def test_what_is_reckoned_ahead_is_the_same() -> None:
+    grid = connected(9, 7)
+    ahead = prepared(grid)
+    assert ahead.solved is not None
+    assert potentials(ahead) is ahead.solved[0]
+    assert potentials(ahead) == pytest.approx(potentials(grid))
+    assert held(ahead) == pytest.approx(held(grid))
