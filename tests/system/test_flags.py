@@ -41,7 +41,7 @@ FAULTS = {
     9: {"kind": "gap", "every": "2 s", "length": "40 ms"},
     10: {"kind": "wrong_clock", "offset": "-5 s"},
 }
-DEVICES = 30
+DEVICES = 20
 LIVE = {1: "frozen", 2: "zero_fill", 3: "gap", 4: "spikes", 9: "packet_loss", 10: "clock_offset"}
 """Link -> what the concentrator says."""
 SWEPT = {**LIVE, 5: "noise_burst", 6: "step_offset", 7: "drift", 8: "clock_offset"}
