@@ -236,15 +236,17 @@ def test_a_suspicion_whose_samples_are_gone_is_said_as_incomplete(tmp_path: Path
 
 def test_a_sweep_that_finds_something_is_a_suspicion(tmp_path: Path):
     bench = Bench(tmp_path, sweep="5 s")
-    bench.begin()
-    first, *others = bench.windows
-    assert len(others) == 3
-    assert first.detail["event"] == "align 50 north 0"
-    bench.windows = []
-    for window in others:
-        bench.hear(bench.node.receive(judge(window, suspicious=False), bench.now))
+    for link in (1, 2, 3):
+        bench.say(configuration(link, latitude=50.0 + link**1.5, longitude=8.0, region="north"))
+    for second in (0, 5, 10):
+        bench.feed(second, second + 5)
+        bench.answer(suspicious=False)
     assert bench.events == []
-    bench.hear(bench.node.receive(judge(first, onset=moment(18.5), suspicious=True), bench.now))
+    bench.feed(15, 20)
+    [last] = bench.windows
+    assert last.detail["event"] == "align 50 north 0"
+    bench.windows = []
+    bench.hear(bench.node.receive(judge(last, onset=moment(18.5), suspicious=True), bench.now))
     [window] = bench.windows
     assert window.device.tolist() == [number(3), number(2), number(1)], "the device that felt it most, the nearest"
     bench.answer()
@@ -258,15 +260,19 @@ def test_bad_data_of_sweeps_and_events_are_told_once(tmp_path: Path):
     bench = Bench(tmp_path, sweep="5 s")
     bench.begin()
     bench.say(verdict(2, 18.0))
-    bench.feed(20, 32)
     begin, device = moment(15.0), number(2)
-    while bench.windows:
-        window = bench.windows.pop(0)
+
+    def answer(window: Window) -> None:
         place, first = window.device.tolist().index(device), round((begin - window.start) * 50 / SECOND)
         inside = 0 <= first < window.values.shape[-1]
         bad = {"device": place, "kind": "frozen", "start": first, "stop": first + 50, "score": 2.0, "detail": {}}
         report = {"bad": [bad] if inside else [], "disturbance": False}
         bench.hear(bench.node.receive(judge(window, suspicious=False, detail=report), bench.now))
+
+    for at in range(20, 34):
+        bench.feed(at, at + 1)
+        while bench.windows:
+            answer(bench.windows.pop(0))
     spans = [(word.device.tolist(), word.kind, word.start.tolist(), word.stop.tolist()) for word in bench.flags]
     assert {word.node for word in bench.flags} == {"suspects"}
     assert spans[-1] == ([device], ["frozen"], [begin], [begin + SECOND])
@@ -287,6 +293,18 @@ def test_what_is_bad_now_is_an_alarm(tmp_path: Path):
     [alarm] = [each for each in bench.node.health(bench.now)["alarms"] if "bad data" in each]
     assert f"device {window.device[0]}" in alarm
     assert "drift since" in alarm
+
+
+def test_a_sweep_is_skipped_while_the_last_one_waits(tmp_path: Path):
+    bench = Bench(tmp_path, sweep="5 s")
+    bench.begin()
+    bench.windows = bench.windows[:1]
+    bench.answer()
+    counters = bench.node.health(bench.now)["counters"]
+    assert (counters["sweeps"], counters["sweeps_skipped"]) == (1, 3)
+    bench.feed(20, 25)
+    bench.answer()
+    assert bench.node.counters["sweeps"] == 2
 
 
 def test_events_may_be_fetched(bench: Bench):
