@@ -38,8 +38,6 @@ AGREE = 0.3
 """Of its size by which a jump back may differ from the jump."""
 NAMED = 10
 """Spans with an alarm of their own; beyond, only how many there are."""
-MOST_SAMPLES = 16
-"""Places that a flag's figures tell one by one."""
 REMEDIES: dict[str, str] = {
     Fault.SPIKES: "check its inputs and its firmware",
     Fault.FROZEN: "it sends the same over and over: restart it",
@@ -88,18 +86,26 @@ def of_report(report: Mapping[str, Any], device: Sequence[int], start: int, stop
     """What a report of the second judgement (`algorithms/report.py`) says of a window; `rate` as in `Window`."""
     first = int(clock.slot_of(start, rate))
     for bad in report.get("bad", ()):
-        begin, end = (int(clock.slot_time(first + bad[name], rate)) for name in ("start", "stop"))
-        detail = {name: figure for name, figure in bad["detail"].items() if name != "samples" or _few(figure)}
-        lasting = end >= stop and detail.get("channel") in ("angle", "magnitude") and bad["kind"] in _SET
-        score = bad["score"] if bad["score"] is not None else 1.0
-        yield Found(int(device[bad["device"]]), bad["kind"], begin, end, float(score), detail, lasting)
+        lasting = bad["detail"].get("channel") in ("angle", "magnitude") and bad["kind"] in _SET
+        score = float(bad["score"]) if bad["score"] is not None else 1.0
+        for begin, end, detail in _parts(bad, rate):
+            since, until = (int(clock.slot_time(first + at, rate)) for at in (begin, end))
+            yield Found(int(device[bad["device"]]), bad["kind"], since, until, score, detail, lasting and until >= stop)
+
+
+def _parts(bad: Mapping[str, Any], rate: int) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    """(first sample, sample after the last, figures) of what a report tells as one; lone samples by their pauses."""
+    places = bad["detail"].get("samples")
+    if not isinstance(places, list) or not places:
+        yield bad["start"], bad["stop"], dict(bad["detail"])
+        return
+    at = np.array(places, np.int64)
+    apart = np.flatnonzero(np.diff(at) * clock.period(rate) > PAUSES.get(bad["kind"], PAUSE))
+    for some in np.split(at, apart + 1):
+        yield int(some[0]), int(some[-1]) + 1, {**bad["detail"], "samples": int(some.size)}
 
 
 _SET = (Fault.CLOCK_OFFSET, Fault.STEP_OFFSET)
-
-
-def _few(samples: Any) -> bool:
-    return not isinstance(samples, list) or len(samples) <= MOST_SAMPLES
 
 
 class Flagging:

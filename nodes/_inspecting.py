@@ -8,6 +8,7 @@ and inter-harmonics, are not looked at.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,20 @@ SLOWEST = 10
 """Rows a second."""
 UNITS = {Fault.GAP: "missing", Fault.PACKET_LOSS: "missing"}
 """What a flag's figure of samples is called, if not `samples`."""
+PLANS = 64
+"""Sets of devices of which it is kept what is looked at."""
+
+
+class _Who(NamedTuple):
+    """What is looked at of m of the devices of some slots."""
+
+    at: NDArray[np.intp]
+    device: NDArray[np.uint32]
+    nominal: NDArray[np.float64]
+    volts: NDArray[np.intp]
+    """Channel of the first voltage's magnitude."""
+    blind: NDArray[np.bool_]
+    """It has none."""
 
 
 class Inspecting:
@@ -37,6 +52,8 @@ class Inspecting:
         self._voltage: dict[int, int] = {}
         """Device -> channel of its first voltage's magnitude; -1: it has none."""
         self._nominal: dict[int, float] = {}
+        self._who: dict[bytes, _Who] = {}
+        """Devices of some slots -> what is looked at of them."""
         self._off_since: dict[int, int] = {}
         """Device whose clock is off -> since when [ns UTC]."""
         self._looked = 0
@@ -47,6 +64,7 @@ class Inspecting:
         volts = [at for at, unit in enumerate(known.phasor_units) if unit == "V"]
         self._voltage[known.device] = FIXED_CHANNELS + 2 * volts[0] if volts else -1
         self._nominal[known.device] = float(known.nominal)
+        self._who.clear()
         if former in self._inspectors:
             self._inspectors[former].dismiss(known.device)
 
@@ -54,9 +72,8 @@ class Inspecting:
         """Slots as they were released, or rows that came `late` for them; `marked` devices are kept away from them."""
         if table.rate < SLOWEST or table.spectrum:
             return
-        at = np.flatnonzero([device in self._nominal for device in part.device.tolist()])  # shadows are nobody's rows
         inspector = self._inspectors.setdefault(table, Inspector(table.rate))
-        self._note(table, inspector.push(self._rows(part, at), late))
+        self._note(table, inspector.push(self._rows(part), late))
         inspector.excuse(np.array(sorted(marked), np.uint32))
         if late:
             return
@@ -65,17 +82,25 @@ class Inspecting:
             if other != table:
                 self._note(other, each.advance(int(clock.slot_of(time, other.rate))))
 
-    def _rows(self, part: Released, at: NDArray[np.intp]) -> Rows:
-        device = part.device[at]
-        numbers = device.tolist()
-        volts = np.array([self._voltage[number] for number in numbers], np.intp)
+    def _rows(self, part: Released) -> Rows:
+        key = part.device.tobytes()
+        if key not in self._who:
+            if len(self._who) >= PLANS:
+                self._who.clear()
+            self._who[key] = self._looked_at(part.device)
+        at, device, nominal, volts, blind = self._who[key]
         values = np.where(part.present[:, at, None] == 1, part.values[:, at], np.float32(np.nan))
-        magnitude, angle = (
-            np.where(volts >= 0, values[:, np.arange(at.size), np.maximum(volts, 0) + more], np.float32(np.nan))
-            for more in (0, 1)
-        )
-        nominal = np.array([self._nominal[number] for number in numbers])
+        columns = np.arange(at.size)
+        magnitude, angle = (np.where(blind, np.float32(np.nan), values[:, columns, volts + more]) for more in (0, 1))
         return Rows(part.slot, device, nominal, values[..., 0], magnitude, angle)
+
+    def _looked_at(self, device: NDArray[np.uint32]) -> _Who:
+        """Shadows are nobody's rows."""
+        at = np.flatnonzero([number in self._nominal for number in device.tolist()])
+        numbers = device[at].tolist()
+        volts = np.array([self._voltage[number] for number in numbers], np.intp)
+        nominal = np.array([self._nominal[number] for number in numbers])
+        return _Who(at, device[at], nominal, np.maximum(volts, 0), volts < 0)
 
     def _note(self, table: Table, bad: Iterator[Bad]) -> None:
         for each in bad:

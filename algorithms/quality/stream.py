@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from algorithms.columns import Columns
 from algorithms.observations import Observations
-from algorithms.quality.flags import F8, Bools, Fault, middle, spread, widened
-from algorithms.quality.physics import ACCURACY, FLOOR, LONE, alone, compare, stray, turns
+from algorithms.quality.flags import F8, Bools, Fault, middle, moving_mean, spread, widened
+from algorithms.quality.frequency import NOISE, OFTEN, odd
+from algorithms.quality.physics import ACCURACY, FLOOR, LONE, Physics, alone, compare, stray, turns
 from algorithms.quality.samples import frozen, zero_filled
 
 I8 = NDArray[np.int64]
@@ -30,7 +31,7 @@ HOLD = 0.5
 SETTLE = 4.0
 """Seconds after a second in which its late samples, and what is known of its devices' clocks, may come."""
 BESIDE = 12
-"""Samples at each side that the test of spikes looks at."""
+"""Samples at each side that the test of spikes looks at, at least."""
 LEAP = 60
 """Seconds without any sample, after which nothing is looked at in between: all of it is a gap."""
 LEARN, FIRST_LEARN = 0.02, 0.5
@@ -255,11 +256,18 @@ class Inspector:
             none, place = np.full((some.size, frequency.shape[1]), np.nan), np.full(some.size, np.nan)
             seen = Observations(self._rate, frequency[some], none, angle[some], none, none, place, place, 0.0)
             physics = replace(compare(seen), usual=np.exp(self._usual[some]))
-            found[some] = stray(physics)
+            found[some] = stray(physics) & ~self._noisy(physics)
             found = alone(found)
             score[some] = np.where(found[some], np.abs(physics.lone_off), 0.0).max(axis=1) / limit[some]
         self._learn(far)
         return found, score
+
+    def _noisy(self, physics: Physics) -> Bools:
+        """[m, n] where so much is off that no sample is alone."""
+        off = np.abs(physics.lone_off) > NOISE * physics.usual[:, None]
+        half = self._rate // 2
+        often = np.nan_to_num(moving_mean(off.astype(np.float64), odd(half))) > OFTEN
+        return widened(often, half, half)
 
     def _far(self, frequency: F8, angle: F8) -> F8:
         """[m, k] Hz, of the second: how far what frequency and angle differ by is from its median.

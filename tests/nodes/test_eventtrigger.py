@@ -262,15 +262,19 @@ def test_bad_data_of_sweeps_and_events_are_told_once(tmp_path: Path):
     bench = Bench(tmp_path, sweep="5 s")
     bench.begin()
     bench.say(verdict(2, 18.0))
-    bench.feed(20, 32)
     begin, device = moment(15.0), number(2)
-    while bench.windows:
-        window = bench.windows.pop(0)
+
+    def answer(window: Window) -> None:
         place, first = window.device.tolist().index(device), round((begin - window.start) * 50 / SECOND)
         inside = 0 <= first < window.values.shape[-1]
         bad = {"device": place, "kind": "frozen", "start": first, "stop": first + 50, "score": 2.0, "detail": {}}
         report = {"bad": [bad] if inside else [], "disturbance": False}
         bench.hear(bench.node.receive(judge(window, suspicious=False, detail=report), bench.now))
+
+    for at in range(20, 34):
+        bench.feed(at, at + 1)
+        while bench.windows:
+            answer(bench.windows.pop(0))
     spans = [(word.device.tolist(), word.kind, word.start.tolist(), word.stop.tolist()) for word in bench.flags]
     assert {word.node for word in bench.flags} == {"suspects"}
     assert spans[-1] == ([device], ["frozen"], [begin], [begin + SECOND])

@@ -161,16 +161,17 @@ def test_of_many_spans_some_are_named():
 
 
 def test_a_report_tells_devices_and_times():
-    samples = list(range(40))
     report = {"bad": [
-        {"device": 1, "kind": "spikes", "start": 10, "stop": 11, "score": 2.5, "detail": {"samples": samples, "x": 1}},
+        {"device": 1, "kind": "spikes", "start": 10, "stop": 3011, "score": 2.5,
+         "detail": {"samples": [10, 20, 3010], "x": 1}},
         {"device": 0, "kind": "clock_offset", "start": 100, "stop": 9000, "score": None,
          "detail": {"channel": "angle", "size_rad": 1.0, "offset_s": 0.08}},
         {"device": 0, "kind": "drift", "start": 100, "stop": 9000, "score": 3.0, "detail": {"channel": "frequency"}},
     ]}  # fmt: skip
     device = np.array([A, B], np.uint32)
-    spikes, clock, drift = of_report(report, device.tolist(), T0, T0 + WINDOW, 50)
-    assert (spikes.device, spikes.start - T0, spikes.stop - T0) == (B, SECOND // 5, SECOND * 11 // 50)
-    assert (spikes.score, spikes.detail, spikes.lasting) == (2.5, {"x": 1}, False)
+    spikes, more, clock, drift = of_report(report, device.tolist(), T0, T0 + WINDOW, 50)
+    assert (spikes.device, spikes.start - T0, spikes.stop - T0) == (B, SECOND // 5, SECOND * 21 // 50)
+    assert (spikes.score, spikes.detail, spikes.lasting) == (2.5, {"samples": 2, "x": 1}, False)
+    assert (more.start - T0, more.stop - T0, more.detail["samples"]) == (SECOND * 3010 // 50, SECOND * 3011 // 50, 1)
     assert (clock.device, clock.stop, clock.score, clock.lasting) == (A, T0 + WINDOW, 1.0, True)
     assert not drift.lasting

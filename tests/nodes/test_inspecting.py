@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from archive.reading import open_archive
 from nodes._node import Place
 from nodes.archiver import Archiver
 from nodes.archiver import Settings as ArchiverSettings
+from nodes.concentrator import Settings
 from protocol.clock import SECOND
 from protocol.messages import Announce, Flags, Measurements, Snapshots, Table, device_number
 from tests.aligning import PERIOD, START, Bench, Row, later, meaning, rows_word
@@ -215,3 +217,8 @@ def test_what_is_replaced_is_marked_and_not_archived(tmp_path: Path):
     assert hertz.tolist() == [60.0 if slot == 5 else 50.0 for slot in range(20)]
     assert ((time - START.utc) // PERIOD).tolist() == [slot for slot in range(20) if slot != 7]
     assert not status.any()
+
+
+def test_it_wants_slots():
+    with pytest.raises(ValidationError, match="flags needs slots"):
+        Settings.model_validate({"flags": True, "aligned": False})

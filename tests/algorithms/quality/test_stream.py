@@ -190,6 +190,13 @@ def test_a_device_without_phasors_is_frozen_by_nothing_and_has_spikes(grid: Grid
     assert {(each.device, each.kind) for each in found} == {(DEVICE * 65536 + 7, Fault.SPIKES)}
 
 
+def test_noise_is_no_spikes(grid: Grid):
+    draw = np.random.default_rng(5)
+    for size in (0.01, 0.05):
+        seen = changed(grid(seconds=60.0), frequency=lambda x, size=size: x + size * draw.standard_normal(x.size))
+        assert fed(rows_of(seen)) == []
+
+
 def test_what_many_show_at_a_time_is_the_grid(grid: Grid):
     seen = grid(seconds=60.0)
     frequency = seen.frequency.copy()
