@@ -26,6 +26,7 @@ from archive.spans import FIRST, LAST
 from archive.writer import Archive
 from commands._answers import Answers, Workers
 from commands._chain import LATENCY, STEP, Chain, detector_of, follows
+from commands._predictions import Judge
 from nodes import archiver, detector
 from nodes._pipeline import Pipeline
 from nodes._wiring import NodeSpec
@@ -104,11 +105,12 @@ def _told(spec: NodeSpec) -> dict[str, Any]:
     return told
 
 
-def together_of(pipeline: Pipeline) -> detector.Settings:
-    """The detector that judges several devices. Raises StudyError if there is none."""
+def together_of(pipeline: Pipeline) -> Judge:
+    """The first detector that judges several devices. Raises StudyError if there is none."""
     for spec in pipeline.nodes.values():
         if isinstance(spec.settings, detector.Settings) and spec.settings.together:
-            return spec.settings
+            place = replace(pipeline.place(spec.processes[0]), site_file=None)
+            return Judge(spec.settings, place, {device.name: device.number for device in pipeline.site.devices})
     raise StudyError(
         f"{pipeline.path}: no detector in it judges several devices together; add one with algorithm: disturbance"
     )

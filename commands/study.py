@@ -100,10 +100,10 @@ def _judge(directory: Path, out: Path, pipeline: Path | None, workers: int | Non
     part = out.with_name(out.name + ".part")
     try:
         folder = Folder(directory)
-        detector = None if pipeline is None else together_of(load(pipeline))
+        judge = None if pipeline is None else together_of(load(pipeline))
         made = {}
         with notes.status("judging") as status:
-            for name, prediction in predictions(folder, part, workers, detector):
+            for name, prediction in predictions(folder, part, workers, judge):
                 made[name] = prediction
                 status.update(f"{len(made)} of {len(folder.scenarios)} windows judged")
     except (ScenarioError, StudyError, OSError) as error:
