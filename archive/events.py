@@ -25,7 +25,7 @@ from archive.configurations import NUMBERING
 from archive.disk import Disk, make_folder
 from archive.folder import ArchiveError
 from archive.groups import write_root
-from archive.records import NUMBERS, Answer, Record, attributes_of, read_event
+from archive.records import NUMBERS, Answer, Record, attributes_of, counting, is_rejected, read_event
 from archive.sources import open_finished
 from archive.spans import FIRST, LAST, Moment, instant
 from protocol.clock import SECOND
@@ -165,6 +165,9 @@ class Event:
     answer: int = 0
     final: bool = True
     disturbance: bool = True
+    outcome: str = Outcome.OK
+    """`incomplete`, `failed`: nobody could judge it, `error` says why."""
+    error: str = ""
     kind: str = ""
     confidence: float = math.nan
     size_mhz: float = math.nan
@@ -176,6 +179,11 @@ class Event:
     nearest: list[str] = field(default_factory=list)
     bad: list[str] = field(default_factory=list)
     """Devices with bad data."""
+
+    @property
+    def rejected(self) -> bool:
+        """Whether it was judged, and was no disturbance."""
+        return is_rejected(self.outcome, self.disturbance)
 
 
 def list_events(path: str | os.PathLike[str], kinds: Collection[str] = (), since: Moment = None, until: Moment = None,
@@ -189,14 +197,14 @@ def list_events(path: str | os.PathLike[str], kinds: Collection[str] = (), since
     low, high = instant(since, FIRST), instant(until, LAST)
     files = (file for file in sorted((root / "events").glob("*.h5")) if _is_near(file, low, high))
     written = [_read(file) for file in files]
-    alone = [event for event in written if not event.id]
+    alone = [] if rejected else [event for event in written if not event.id]
     known = {event.id: event for event in written if event.id}
-    for event in (_event(attributes_of(said[-1]), []) for said in _open_answers(root).values()):
+    for event in (_event(attributes_of(counting(said)), []) for said in _open_answers(root).values()):
         held = known.setdefault(event.id, event)
         if held.answer < event.answer:
             known[event.id] = replace(event, files=held.files)
     found = [_merged([alone[at] for at in each]) for each in group([event.onset for event in alone], WITHIN)]
-    found += [event for event in known.values() if event.disturbance != rejected]
+    found += [event for event in known.values() if event.rejected == rejected]
     chosen = (event for event in found if low <= event.onset < high and (not kinds or event.kind in kinds))
     return sorted(chosen, key=lambda event: event.onset)
 
@@ -253,6 +261,7 @@ def _event(said: dict[str, Any], files: list[str]) -> Event:
     numbers: dict[str, Any] = {name: float(said[name]) for name in NUMBERS}
     return replace(
         event, id=str(said["id"]), answer=int(said["answer"]), final=bool(said["final"]),
+        outcome=str(said["outcome"]), error=str(said["error"]),
         disturbance=bool(said["disturbance"]), kind=str(said["kind"]), nearest=json.loads(said["nearest"]),
         ellipse=[float(each) for each in said["ellipse"]], bad=json.loads(said["bad"]),
         **numbers,

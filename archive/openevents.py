@@ -82,13 +82,13 @@ class OpenEvents:
                 yield written
 
     def _write_record(self, name: str, before: int, after: int) -> Path | None:
-        entry = self.waiting.events[name]
-        path = write_record(self._root, name, entry["hour"], before, after, self._disk, self._data)
+        hour = self.waiting.events[name]["hour"]
+        written = write_record(self._root, name, hour, before, after, self._disk, self._data)
         self.waiting.forget(name)
-        if path is None:  # somebody removed files of that hour
+        if written is None:  # somebody removed files of that hour
             self.counters["events_lost"] += 1
             return None
         self.counters["events"] += 1
-        self.counters["events_unfinished"] += not entry["final"]
-        self.counters["events_rejected"] += not entry["disturbance"]
-        return path
+        self.counters["events_unfinished"] += not written.final
+        self.counters["events_rejected"] += written.rejected
+        return written.path

@@ -14,9 +14,10 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import h5py
 
@@ -28,6 +29,7 @@ from archive.folder import ArchiveError
 from archive.groups import write_root
 from archive.sources import open_finished
 from protocol.clock import SECOND
+from protocol.messages import Outcome
 
 NAME = re.compile(r"\d{8}T\d{6}\.\d{3}Z_[\w.-]{1,60}")
 """Ids that are the name of their file."""
@@ -53,22 +55,39 @@ def is_filed(root: Path, name: str, hour: int, answer: int, final: bool) -> bool
     return held >= answer and (finished or not final)
 
 
+class Written(NamedTuple):
+    """A file that was made."""
+
+    path: Path
+    final: bool
+    rejected: bool
+
+
+def counting(said: Sequence[Said]) -> Said:
+    """Of all answers of an event, in order, the one that counts: the last that was judged, if any was."""
+    judged = next((each for each in reversed(said) if each["outcome"] == Outcome.OK), said[-1])
+    return judged | {key: said[-1][key] for key in ("answer", "final")}
+
+
+def is_rejected(outcome: str, disturbance: bool) -> bool:
+    """Whether it was judged, and was no disturbance."""
+    return outcome == Outcome.OK and not disturbance
+
+
 def write_record(root: Path, name: str, hour: int, before: int, after: int, disk: Disk | None = None,
-                 data: Path | None = None) -> Path | None:  # fmt: skip
+                 data: Path | None = None) -> Written | None:  # fmt: skip
     """Write an event from its answers in the ledger; None if these are gone. Raises OSError, ArchiveError.
 
-    The clip is that of `Record.devices` from `before` ns before the onset to the end of what was judged, at least
-    `after` ns after the onset. Of what was no disturbance it has only the devices that were suspected or are bad.
+    The clip is that of all devices looked at, from `before` ns before the onset to the end of what was judged, at least
+    `after` ns after the onset. Of what was rejected it has only the devices that were suspected or are bad.
     `data` is the archive that has these, if it is another one.
     """
     said = [json.loads(text) for text in answers(root, hour, name)["record"]]
     if not said:
         return None
-    last = said[-1]
-    onset = _onset(last)
-    stop = onset + after
-    if last["disturbance"]:
-        stop = max(stop, min(last["stop"], onset + LONGEST))
+    last = counting(said)
+    onset, small = _onset(last), is_rejected(last["outcome"], last["disturbance"])
+    stop = onset + after if small else max(onset + after, min(last["stop"], onset + LONGEST))
     path = path_of(root, name, hour)
     make_folder(path.parent)
     temporary = path.with_suffix(".tmp")
@@ -78,25 +97,25 @@ def write_record(root: Path, name: str, hour: int, before: int, after: int, disk
         record = json.dumps(said, ensure_ascii=False)
         text = out.create_dataset("record", data=record, dtype=h5py.string_dtype())
         text.attrs["long_name"] = "all answers, in order (JSON)"
-        write_clip(out, data or root, _shown(last), onset - before, stop, alone=True)
+        write_clip(out, data or root, _shown(last, small), onset - before, stop, alone=True)
     (disk or Disk()).replace(temporary, path)
-    return path
+    return Written(path, last["final"], small)
 
 
 def _onset(said: Said) -> int:
     return int(said["onset"] or said["start"])
 
 
-def _shown(said: Said) -> set[int]:
+def _shown(said: Said, small: bool) -> set[int]:
     """Numbers of the devices whose raw data are worth keeping."""
     found = {int(each["device"]) for key in ("suspicions", "bad") for each in said.get(key, []) if "device" in each}
-    return found | set(said.get("devices", {}).get("device", ()) if said["disturbance"] else ())
+    return found if small else found | set(said.get("devices", {}).get("device", ()))
 
 
 def attributes_of(said: Said) -> dict[str, Any]:
     """What stands at the root of an event's file."""
     onset = _onset(said)
-    plain = ("id", "answer", "kind", "algorithm", "version", "trigger", "outcome")
+    plain = ("id", "answer", "kind", "algorithm", "version", "trigger", "outcome", "error")
     devices = said.get("devices", {}).get("name", [])
     return {
         "title": "SYMS event", "onset": onset, "onset_text": f"{layout.moment(onset):%Y-%m-%dT%H:%M:%S.%fZ}",
@@ -200,9 +219,14 @@ class Record:
     """Of an event that suspicious verdicts alone made."""
 
     @property
-    def last(self) -> Answer:
-        """The answer that counts. Raises IndexError if there is none."""
-        return self.answers[-1]
+    def counting(self) -> Answer:
+        """The answer that counts: the last that was judged, if any was. Raises IndexError if there is none."""
+        return next((each for each in reversed(self.answers) if each.outcome == Outcome.OK), self.answers[-1])
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more is to come."""
+        return not self.answers or self.answers[-1].final
 
 
 def read_event(path: Path) -> Record:

@@ -13,12 +13,12 @@ UNFINISHED = 60 * SECOND
 """An event of which no final answer comes is written when nothing was heard of it for so long [ns] beyond `settle`:
 longer than a trigger pauses between two answers, or takes to be started anew."""
 Entry = dict[str, Any]
-"""`answer`, `final`, `disturbance`, `onset`, `stop` [ns UTC] of the last answer; `hour` [ns UTC] of its rows."""
+"""`answer`, `final`, `onset`, `stop` [ns UTC] of the last answer; `hour` [ns UTC] of its rows."""
 
 
 def entry_of(said: Said) -> Entry:
     """What is to be remembered of an answer until its event's file is made; all else is in the ledger."""
-    keys = ("answer", "final", "disturbance", "onset", "stop")
+    keys = ("answer", "final", "onset", "stop")
     return {key: said[key] for key in keys} | {"hour": answers.hour_of(said["id"], said["start"])}
 
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from archive.layout import moment
 from archive.records import Answer, Record
 from protocol.clock import SECOND
+from protocol.messages import Outcome
 
 FIGURES = 200
 """Letters of one of the algorithm's figures."""
@@ -33,9 +34,11 @@ def _of_verdicts(record: Record) -> Iterator[RenderableType]:
 
 
 def _of_answers(record: Record) -> Iterator[RenderableType]:
-    last = record.last
-    state = "final" if last.final else "not final"
-    yield f"[bold]{escape(record.id)}[/]  answer {last.answer}, {state}"
+    last, newest = record.counting, record.answers[-1]
+    state = "final" if record.final else "not final"
+    yield f"[bold]{escape(record.id)}[/]  answer {newest.answer}, {state}"
+    if newest is not last:
+        yield f"nobody could judge it again ({newest.outcome}: {escape(newest.error)}); this is answer {last.answer}"
     for name, text in statements(last):
         yield f"{name:<12}{escape(text)}"
     yield from _heading("why", [*map(str, last.detail.get("rules", [])), *_evidence(last.detail)])
@@ -74,12 +77,14 @@ def statements(said: Answer) -> Iterator[tuple[str, str]]:
             f"by {said.algorithm} {said.version} in {said.took / 1e6:.0f} ms ({said.worker})"
         ),
     )
-    if said.error or said.outcome != "ok":
+    if said.outcome != Outcome.OK:
         yield "outcome", f"{said.outcome}: {said.error}"
 
 
 def what(said: Answer) -> str:
     """Kind with its probability, and the next likely ones."""
+    if said.outcome != Outcome.OK:
+        return "not judged"
     if not said.disturbance:
         return "no disturbance: " + (f"bad data of {', '.join(_names(said.bad))}" if said.bad else "nothing found")
     others = sorted(probabilities(said).items(), key=lambda item: -item[1])
@@ -154,6 +159,7 @@ def _position(latitude: float, longitude: float) -> str:
 
 def _row(said: Answer) -> tuple[str, ...]:
     kind = f"{said.kind} {said.confidence:.0%}" if said.disturbance else "no disturbance"
+    kind = kind if said.outcome == Outcome.OK else f"{said.outcome}: {said.error}"
     place = _position(said.latitude, said.longitude) + (f" ± {said.ellipse[0]:.0f} km" if said.ellipse else "")
     answer, nearest = f"{said.answer}{' final' if said.final else ''}", said.nearest[0] if said.nearest else ""
     return answer, when(said.stop), kind, when(said.onset), size(said), place, nearest, f"{said.score:.2f}"

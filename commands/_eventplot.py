@@ -55,7 +55,7 @@ def figure(record: Record, traces: list[Trace]) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    said = record.last
+    said = record.counting
     drawing = Figure(figsize=INCHES, layout="constrained")
     FigureCanvasAgg(drawing)
     grid = drawing.add_gridspec(3, 2, width_ratios=(3, 2))
@@ -66,7 +66,7 @@ def figure(record: Record, traces: list[Trace]) -> Figure:
     _draw_map(drawing.add_subplot(grid[0, 1]), said, colours)
     _draw_probabilities(drawing.add_subplot(grid[1, 1]), said)
     _draw_words(drawing.add_subplot(grid[2, 1]), said)
-    drawing.suptitle(f"{record.id}  ({'final' if said.final else 'not final'})")
+    drawing.suptitle(f"{record.id}  ({'final' if record.final else 'not final'})")
     return drawing
 
 

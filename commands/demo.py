@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from archive.finish import finish_all
-from commands._account import accounted, drained, frames, summary
+from commands._account import accounted, drained, frames, summary, windows
 from commands._board import Board
 from commands._output import AsJson, console, notes, print_json
 from commands._station import PrivateStation, free_port, read_wiring
@@ -76,7 +76,7 @@ def wiring(seconds: int, devices: int, seed: int, archive: Path) -> dict[str, An
             node |= {"devices": devices, "seed": seed, "at": f"{seconds // 2} s"}
         elif node["kind"] == "archiver":
             node["path"] = str(archive)
-        elif node["kind"] == "trigger" and seconds < WHOLE:
+        elif node["kind"] == "trigger" and "on" not in node and seconds < WHOLE:
             node |= {"window": f"{max(10, seconds * 4 // 9)} s", "every": f"{seconds * 2 // 9} s"}
         elif node["kind"] == "balancer":
             node["listen"] = f"127.0.0.1:{free_port()}"
@@ -135,10 +135,12 @@ class Display:
         table.add_row("frames sent / received / archived", " / ".join(str(counts[k]) for k in _FLOW))
         table.add_row("late, duplicate, corrupt, refused", ", ".join(str(counts[k]) for k in _TROUBLE))
         table.add_row("slots aligned, release after last arrival", self._alignment(board))
-        table.add_row("windows judged by EMD", f"{int(board.total('trigger', 'ok'))}")
-        suspicious = int(board.total("trigger", "suspicious"))
+        judged = windows(board)
+        table.add_row("windows judged by EMD", f"{judged['ok']}")
+        suspicious = judged["suspicious"]
         style = "bold red" if suspicious else ""
         table.add_row("suspicious windows", Text(str(suspicious), style=style))
+        table.add_row("answers to suspicions", f"{int(board.total('trigger', 'answered'))}")
         table.add_row("events in the archive", Text(f"{int(board.total('archiver', 'events'))}", style=style))
         return table
 

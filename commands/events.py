@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from archive.folder import ArchiveError
 from commands._archive import ArchiveFolder, refusals
 from commands._output import AsJson, console, print_json
+from protocol.messages import Outcome
 
 if TYPE_CHECKING:
     from archive.events import Event
@@ -119,7 +120,9 @@ def _what(event: Event) -> str:
     """Kind and confidence; the algorithm where verdicts alone made the event."""
     if not event.id:
         return event.algorithm
-    if not event.disturbance:
+    if event.outcome != Outcome.OK:
+        return f"not judged ({event.outcome})"
+    if event.rejected:
         return f"bad data: {', '.join(event.bad)}" if event.bad else "nothing"
     return f"{event.kind} ({event.confidence:.0%})"
 

@@ -87,7 +87,7 @@ class Settings(Base):
     """Devices in a window at most: those that were suspected, then the nearest to them."""
     sweep: Duration = 0
     """Judge the devices of each region together so often without a suspicion, by the time of the data; 0 s = never."""
-    join: Duration = 30 * SECOND
+    join: Duration = 40 * SECOND
     """A suspicion whose onset lies within so much of an event's belongs to that event."""
     late: Duration = 120 * SECOND
     """A suspicion that comes so long after its onset still has all samples of its window."""

@@ -120,11 +120,12 @@ def _archive(root: Path) -> dict[str, Any]:
         names = sorted(each.name for held in found.configurations.values() for each in held)
     minutes = zip(*(statistics[name].tolist() for name in ("start", "device", "received")), strict=True)
     said = zip(*(answers[name].tolist() for name in ("id", "answer", "onset", "record")), strict=True)
+    events = [*list_events(root), *list_events(root, rejected=True)]
     return {
         **({"statistics": [list(each) for each in minutes]} if len(statistics["start"]) else {}),
         **({"answers": [list(each) for each in said]} if len(answers["id"]) else {}),
         "rows": len(rows), "digest": hashlib.sha256(json.dumps(rows).encode()).hexdigest(), "names": names,
-        "verdicts": sorted(int(start) for start in verdicts["start"]), "events": len(list_events(root)) + len(list_events(root, rejected=True)),
+        "verdicts": sorted(int(start) for start in verdicts["start"]), "events": len(events),
     }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from algorithms.electrical import Network
-from algorithms.location import Place, locate, trusted
+from algorithms.location import SWINGS, Place, locate, trusted
 from algorithms.observations import Observations
 
 RATE, SAMPLES, ONSET = 50.0, 4000, 3000
@@ -162,8 +162,24 @@ def test_an_oscillation_is_told_by_its_amplitude() -> None:
     seen = replace(case.seen, repaired=replace(case.seen.repaired, magnitude=voltage, frequency=49.0 + voltage))
     found = locate(seen, Found(5.0), "osc_subsync")
     assert found is not None
-    assert set(found.detail) == {"voltage", "swing", "arrival"}
+    assert set(found.detail) == {"voltage", "swing", "shape"}
     assert found.nearest[0] == int(np.argmax(case.felt))
+
+
+def test_an_oscillation_of_the_whole_grid_has_a_shape_and_no_place() -> None:
+    case = event(9)
+    t = np.arange(SAMPLES) / RATE
+    side = np.where(np.arange(10) < 4, -0.5, 1.0)[:, None]
+    swing = case.seen.repaired.frequency + 0.02 * side * np.sin(2 * np.pi * 0.42 * t)
+    found = locate(replace(case.seen, repaired=replace(case.seen.repaired, frequency=swing)), Found(5.0), SWINGS)
+    assert found is not None
+    assert np.isnan(found.latitude)
+    assert found.nearest == []
+    shape = found.detail["shape"]
+    assert shape["hz"] == pytest.approx(0.42, abs=0.002)
+    assert np.abs(shape["phase"][:4]) == pytest.approx(180.0, abs=1.0)
+    assert shape["phase"][4:] == pytest.approx([0.0] * 6, abs=1.0)
+    assert np.array(shape["swing"][:4]) / shape["swing"][9] == pytest.approx(0.5, rel=0.01)
 
 
 def test_a_network_names_the_bus_and_orders_by_reactance() -> None:

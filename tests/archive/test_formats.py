@@ -46,7 +46,7 @@ def test_what_a_release_left_is_read(packed: Path, tmp_path: Path) -> None:
 
 
 def test_the_last_one_has_what_came_last(last: Path) -> None:
-    """Answers of event triggers, statistics, spectra, a substation; else nobody would see that a later release reads them no more."""
+    """Events, statistics, spectra, a substation; else nobody would see that a later release reads them no more."""
     found = golden.read(last)
     assert found["data"]["statistics"]
     assert found["minutes"]["words"]

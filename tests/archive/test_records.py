@@ -79,12 +79,12 @@ def test_the_final_answer_makes_one_file_with_all_answers_and_a_clip_of_who_was_
         assert file[SMALL.name]["device"].asstr()[:].tolist() == ["站 1", "站 2"]
     record = read_event(path)
     assert [each.answer for each in record.answers] == [1, 2, 3]
-    assert record.last.final
-    assert record.last.devices[1] == Looked(device_number(2, 0), "站 2", "", 31.5, 120.25, ONSET + 40_000_000, 39.0)
-    assert np.isnan(record.last.size_mw)
+    assert record.final
+    assert record.counting.devices[1] == Looked(device_number(2, 0), "站 2", "", 31.5, 120.25, ONSET + 40_000_000, 39.0)
+    assert np.isnan(record.counting.size_mw)
     assert record.answers[0].size_mhz == -41.0
-    assert record.last.suspicions[0]["name"] == "站 1"
-    assert record.last.detail["rules"] == ["frequency falls"]
+    assert record.counting.suspicions[0]["name"] == "站 1"
+    assert record.counting.detail["rules"] == ["frequency falls"]
 
 
 def test_the_clip_reaches_from_before_the_onset_to_the_end_of_what_was_judged(archive: Archive) -> None:
@@ -145,6 +145,22 @@ def test_what_was_no_disturbance_has_a_small_file_and_is_listed_apart(archive: A
         assert file[SMALL.name]["device"].asstr()[:].tolist() == ["站 1"]  # the suspected one
 
 
+def test_what_nobody_could_judge_is_no_rejection_and_says_nothing_against_an_answer_before(archive: Archive) -> None:
+    failed: dict[str, Any] = {"outcome": "failed", "error": "it raised", "disturbance": False, "kind": "unknown"}
+    say(archive, 0, 1)
+    say(archive, 0, 3, **failed)
+    archive.take(event(ONSET + 9 * SECOND, answer=3, **failed))
+    archive.commit(at(0))
+    paths = write(archive, 0, everything=True)
+    assert archive.open_events.counters["events_rejected"] == 0
+    assert list_events(archive.root, rejected=True) == []
+    known, unknown = list_events(archive.root)
+    assert (known.kind, known.confidence, known.answer, known.final) == ("gen_trip", 0.625, 3, True)
+    assert (unknown.outcome, unknown.error, unknown.rejected) == ("failed", "it raised", False)
+    record = read_event(paths[0])
+    assert (record.counting.answer, record.final) == (1, True)
+
+
 def test_suspicious_verdicts_of_a_trigger_that_an_event_trigger_reads_make_no_event(archive: Archive) -> None:
     archive.take(verdict(1, ONSET))
     archive.take(verdict(1, ONSET, trigger="suspects"))
@@ -164,6 +180,7 @@ def test_old_and_new_ones_are_listed_together_in_order_and_chosen(archive: Archi
     assert [each.kind for each in list_events(archive.root, kinds=["load_loss", "fault"])] == ["load_loss"]
     assert [each.kind for each in list_events(archive.root, since="2026-05-03T09:20:10Z")] == ["gen_trip", "load_loss"]
     assert [each.kind for each in list_events(archive.root, until=T0 + 60 * SECOND)] == ["", "gen_trip"]
+    assert list_events(archive.root, rejected=True) == []
 
 
 def test_an_event_is_listed_as_soon_as_its_first_answer_is_on_the_disk(archive: Archive) -> None:

@@ -107,6 +107,19 @@ def test_show_an_open_event_and_a_rejected_one(root: Path) -> None:
     assert "no disturbance: bad data of 站 2" in syms("events", "show", "20260503T092040", root).stdout
 
 
+def test_show_what_nobody_could_judge(root: Path) -> None:
+    failed: dict[str, Any] = {"outcome": "failed", "error": "it raised", "disturbance": False, "kind": "unknown"}
+    with closing(Archive(root)) as archive:
+        archive.take(makers.event(T0 + 50 * SECOND, answer=3, **failed))
+        archive.take(makers.event(T0 + 55 * SECOND, answer=3, **failed))
+        archive.commit(makers.NONE)
+    again = syms("events", "show", "20260503T092050", root).stdout
+    assert "nobody could judge it again (failed: it raised); this is answer 1" in again
+    assert "load_loss 62%" in again
+    assert "not judged" in syms("events", "show", "20260503T092055", root).stdout
+    assert "not judged (failed)" in syms("events", root).stdout
+
+
 @pytest.mark.parametrize(
     ("name", "told"),
     [("2027", "no event '2027'"), ("20260503", "2 events begin with '20260503'"), ("", "events begin with ''")],
@@ -144,7 +157,7 @@ def test_the_picture_has_what_devices_showed(record: Record, drawn: Any) -> None
     assert {"站 1", "站 2", "站 3"} <= set(lines)
     assert record.path is not None
     held = next(trace for trace in traces(record.path) if trace.name == "站 2")
-    np.testing.assert_array_equal(lines["站 2"].get_xdata(), (held.time - record.last.onset) / SECOND)
+    np.testing.assert_array_equal(lines["站 2"].get_xdata(), (held.time - record.counting.onset) / SECOND)
     np.testing.assert_array_equal(lines["站 2"].get_ydata(), held.frequency)
     marks = [line for line in frequency.lines if line.get_marker() == "v"]
     assert [round(float(line.get_xdata()[0]), 3) for line in marks] == [-0.02, 0.02, 0.06]
@@ -165,7 +178,7 @@ def test_the_picture_has_places_probabilities_and_words(drawn: Any) -> None:
 
 
 def test_the_ellipse_is_as_long_and_turned_as_told(record: Record) -> None:
-    said = replace(record.last, latitude=60.0, longitude=0.0, ellipse=[100.0, 10.0, 90.0])
+    said = replace(record.counting, latitude=60.0, longitude=0.0, ellipse=[100.0, 10.0, 90.0])
     east, north = _eventplot.outline(said)
     assert np.ptp(east) * 111.2 * 0.5 == pytest.approx(200.0, rel=1e-3)
     assert np.ptp(north) * 111.2 == pytest.approx(20.0, rel=1e-3)
@@ -204,4 +217,4 @@ def test_without_matplotlib_the_remedy_is_told(root: Path, tmp_path: Path, monke
     result = syms("events", "show", ID, root, "--plot", tmp_path / "out.png")
     assert result.exit_code == 1
     assert "pip install 'syms-station[plots]'" in result.stderr
-    assert read_event(root / "events" / f"{ID}.h5").last.final
+    assert read_event(root / "events" / f"{ID}.h5").final
