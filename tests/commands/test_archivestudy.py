@@ -301,7 +301,7 @@ def test_event_triggers_follow(recorded: Path, tmp_path: Path) -> None:
     assert (event.final, event.disturbance, event.kind) == (True, True, "gen_trip")
     assert abs(event.onset - (T0 + 80 * SECOND)) < 2 * SECOND
     assert [answer.answer for answer in find_event(made, event.id).answers] == [1, 2]
-    assert {each["trigger"] for each in find_event(made, event.id).last.suspicions} == {"windows"}
+    assert {each["trigger"] for each in find_event(made, event.id).answers[-1].suspicions} == {"windows"}
 
 
 @pytest.mark.usefixtures("in_line")
