@@ -27,6 +27,7 @@ ORDER = (
     "emd",
     "first_test",
     "early_alarm",
+    "answers",
     "archive",
     "study",
     "balancer",

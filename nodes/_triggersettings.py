@@ -83,8 +83,9 @@ class Settings(Base):
     """So long after the onset an event is judged, by the time of the data; ascending, the last answer is final."""
     neighbours: Reach = "region"
     """Who is looked at with a suspected device: its region, all, or who is not further away, as 300 km."""
-    most: Annotated[int, Field(ge=2, le=1000)] = 50
-    """Devices in a window at most: those that were suspected, then the nearest to them."""
+    most: Annotated[int, Field(ge=2, le=1000)] = 20
+    """Devices in a window at most: those that were suspected, then the nearest to them. The time of a judgement grows
+    with the square of it: 20 devices take about two seconds."""
     sweep: Duration = 0
     """Judge the devices of each region together so often without a suspicion, by the time of the data; 0 s = never."""
     join: Duration = 40 * SECOND

@@ -232,21 +232,35 @@ def test_a_suspicion_whose_samples_are_gone_is_said_as_incomplete(tmp_path: Path
 
 def test_a_sweep_that_finds_something_is_a_suspicion(tmp_path: Path):
     bench = Bench(tmp_path, sweep="5 s")
-    bench.begin()
-    first, *others = bench.windows
-    assert len(others) == 3
-    assert first.detail["event"] == "align 50 north 0"
-    bench.windows = []
-    for window in others:
-        bench.hear(bench.node.receive(judge(window, suspicious=False), bench.now))
+    for link in (1, 2, 3):
+        bench.say(configuration(link, latitude=50.0 + link**1.5, longitude=8.0, region="north"))
+    for second in (0, 5, 10):
+        bench.feed(second, second + 5)
+        bench.answer(suspicious=False)
     assert bench.events == []
-    bench.hear(bench.node.receive(judge(first, onset=moment(18.5), suspicious=True), bench.now))
+    bench.feed(15, 20)
+    [last] = bench.windows
+    assert last.detail["event"] == "align 50 north 0"
+    bench.windows = []
+    bench.hear(bench.node.receive(judge(last, onset=moment(18.5), suspicious=True), bench.now))
     [window] = bench.windows
     assert window.device.tolist() == [number(3), number(2), number(1)], "the device that felt it most, the nearest"
     bench.answer()
     [event] = bench.events
     assert event.suspicions[0]["trigger"] == "suspects"
     assert bench.node.counters["sweeps"] == 4
+
+
+def test_a_sweep_is_skipped_while_the_last_one_waits(tmp_path: Path):
+    bench = Bench(tmp_path, sweep="5 s")
+    bench.begin()
+    bench.windows = bench.windows[:1]
+    bench.answer()
+    counters = bench.node.health(bench.now)["counters"]
+    assert (counters["sweeps"], counters["sweeps_skipped"]) == (1, 3)
+    bench.feed(20, 25)
+    bench.answer()
+    assert bench.node.counters["sweeps"] == 2
 
 
 def test_events_may_be_fetched(bench: Bench):
