@@ -21,6 +21,7 @@ import numpy as np
 
 from archive.playback import Step
 from commands._answers import Answers, Asked, Question
+from commands._studied import detector_of, follows
 from nodes._kinds import node_of
 from nodes._node import Action, Letter, News, Node
 from nodes._pipeline import Pipeline
@@ -277,17 +278,6 @@ class Chain:
         self._go_on(ENDLESS)
         self._wait(max(self.now, at) + GRACE)
         self._go_on(ENDLESS)
-
-
-def detector_of(pipeline: Pipeline, trigger: str) -> NodeSpec | None:
-    """The detectors of a trigger; of several kinds the first in the file."""
-    readers = (spec for spec in pipeline.nodes.values() if trigger in spec.sources and spec.kind == "detector")
-    return next(readers, None)
-
-
-def follows(spec: NodeSpec) -> bool:
-    """Whether a trigger cuts its windows on suspicion, not by schedule."""
-    return getattr(spec.settings, "on", "schedule") == "suspicion"
 
 
 def _split(word: Configuration | Snapshots, until: int) -> tuple[Any, Any]:

@@ -20,9 +20,10 @@ from archive.playback import Playback
 from archive.reading import open_archive
 from commands import _answers
 from commands._answers import Answers, Asked, OtherStudy, WorkerDied, Workers
-from commands._archivestudy import StudyError, Task, run, task_of
+from commands._archivestudy import Task, run, task_of
 from commands._chain import STEP
 from commands._comparison import compared
+from commands._studied import StudyError
 from commands.app import make_app
 from nodes._node import Letter, News, Place
 from nodes._pipeline import Pipeline, load
