@@ -26,7 +26,7 @@ from algorithms.simulation import Kind, Scenario, Simulation
 from archive.finish import finish_all
 from archive.writer import Archive
 from benchmarks._report import progress, section, table
-from nodes import _simulated
+from nodes import _simulated, _yaml
 from nodes._simulated import Shape
 from nodes._told import told
 from nodes._tongues import Tongue
@@ -76,11 +76,11 @@ def _rows(simulation: Simulation, second: int, number: np.ndarray[Any, Any], key
 
 def pipelines(folder: Path) -> dict[str, Path]:
     """The station's pipeline as it is, and without what follows its trigger of windows."""
-    whole = yaml.safe_load((CHECKOUT / "pipelines" / "station.yaml").read_text())
+    whole, *_ = _yaml.read(CHECKOUT / "pipelines" / "station.yaml")  # not PyYAML's, to which `on` is true
     (folder / "site.yaml").write_text("station: benchmark\nunknown: admit\n")
     nodes = whole["nodes"]
     second = {name for name, node in nodes.items() if node.get("on") == "suspicion"}
-    second |= {name for name, node in nodes.items() if node.get("from") in second}
+    second |= {name for name, node in nodes.items() if str(node.get("from")) in second}
     first = {
         name: {**node, "from": _without(node["from"], second)} if "from" in node else node
         for name, node in nodes.items() if name not in second

@@ -175,12 +175,16 @@ def _begin(judges: Judges) -> None:
 
 
 def _judge(detector: str, parts: Parts) -> Parts:
-    """A window's verdict."""
-    node = _detectors[detector]
-    list(node.receive(wire.unpack(parts), NO_TIME))
-    [said] = [action for _ in range(2) for action in node.wake(NO_TIME)]
+    return _bytes(verdict_of(_detectors[detector], wire.unpack(parts)))
+
+
+def verdict_of(detector: Detector, window: Window) -> Verdict:
+    """What a detector says of a window."""
+    list(detector.receive(window, NO_TIME))
+    [said] = [action for _ in range(2) for action in detector.wake(NO_TIME)]
     assert isinstance(said, Letter)
-    return _bytes(said.message)
+    verdict: Verdict = said.message
+    return verdict
 
 
 def _bytes(message: Any) -> Parts:

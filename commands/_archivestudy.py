@@ -25,10 +25,10 @@ from archive.reading import Extract, open_archive
 from archive.spans import FIRST, LAST
 from archive.writer import Archive
 from commands._answers import Answers, Workers
-from commands._chain import LATENCY, STEP, Chain, detector_of, follows
-from nodes import archiver, detector
+from commands._chain import LATENCY, STEP, Chain
+from commands._studied import StudyError, chain_of, judged_of, told_of
+from nodes import archiver
 from nodes._pipeline import Pipeline
-from nodes._wiring import NodeSpec
 from protocol.clock import SECOND, Now
 from protocol.messages import Configuration, Event, Numbered, Verdict
 
@@ -40,10 +40,6 @@ PART = ".part"
 HEAD = "study.json"
 Progress = Callable[[int, int, int], None]
 """Told (ns done, ns in all, windows judged)."""
-
-
-class StudyError(Exception):
-    """A study can't be made; says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -75,43 +71,9 @@ class Task:
             "stop": self.stop,
             "step": STEP,
             "latency": LATENCY,
-            "nodes": {spec.name: _told(spec) for spec in chain_of(self.pipeline)},
+            "nodes": {spec.name: told_of(spec) for spec in chain_of(self.pipeline)},
             "site": hashlib.sha256(self.pipeline.site.text.encode()).hexdigest(),
         }
-
-
-def chain_of(pipeline: Pipeline) -> list[NodeSpec]:
-    """The nodes that a study is made with. Raises StudyError if no windows are cut and judged."""
-    specs = pipeline.nodes.values()
-    triggers = [spec for spec in specs if spec.kind == "trigger"]
-    if not triggers:
-        raise StudyError(f"{pipeline.path}: no trigger in it: nothing is judged; add kind: trigger, and a detector")
-    judged = [(spec, judge) for spec in triggers if (judge := detector_of(pipeline, spec.name))]
-    if not judged:
-        raise StudyError(f"{pipeline.path}: no detector reads {triggers[0].name}; add kind: detector")
-    sources = {source for spec, _ in judged for source in spec.sources}
-    concentrators = [spec for spec in specs if spec.kind == "concentrator" and spec.name in sources]
-    return [*concentrators, *(spec for spec, _ in judged), *(judge for _, judge in judged)]
-
-
-def _told(spec: NodeSpec) -> dict[str, Any]:
-    """Settings of a node, and what judges."""
-    told: dict[str, Any] = {"kind": spec.kind, "from": list(spec.sources)}
-    if isinstance(spec.settings, detector.Settings):
-        told |= spec.settings.told
-    elif spec.settings is not None:
-        told["settings"] = json.loads(spec.settings.model_dump_json())
-    return told
-
-
-def together_of(pipeline: Pipeline) -> detector.Settings:
-    """The detector that judges several devices. Raises StudyError if there is none."""
-    for spec in pipeline.nodes.values():
-        if isinstance(spec.settings, detector.Settings) and spec.settings.together:
-            return spec.settings
-    raise StudyError(
-        f"{pipeline.path}: no detector in it judges several devices together; add one with algorithm: disturbance"
-    )
 
 
 def task_of(archive: Path, pipeline: Pipeline, start: str | None, stop: str | None, out: Path | None) -> Task:
@@ -190,7 +152,7 @@ class Found:
 
     def __init__(self, task: Task) -> None:
         site = folder.site_text(task.archive)
-        self._archive = Archive(task.part / "archive", site, judged=_judged(task.pipeline), data=task.archive)
+        self._archive = Archive(task.part / "archive", site, judged=judged_of(task.pipeline), data=task.archive)
         self._settings = _archiver(task)
         self._keep_at = task.start
         self.windows = self.suspicious = self.events = 0
@@ -231,13 +193,6 @@ def _archiver(task: Task) -> archiver.Settings:
         if isinstance(spec.settings, archiver.Settings) and triggers & set(spec.sources):
             return spec.settings
     return archiver.Settings(path=task.part)
-
-
-def _judged(pipeline: Pipeline) -> set[str]:
-    """Event triggers, and the triggers that they read."""
-    followers = [spec for spec in chain_of(pipeline) if spec.kind == "trigger" and follows(spec)]
-    read = {name for spec in followers for name in spec.sources if pipeline.nodes[name].kind == "trigger"}
-    return read.union(spec.name for spec in followers)
 
 
 def _settled(task: Task, found: Found, took: float) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,13 @@ import numpy as np
 from algorithms.judgement import VERSION, judge
 from algorithms.observations import Observations
 from algorithms.quantities import QUANTITIES
-from algorithms.registry import WindowData
 from algorithms.report import Report, report
 from archive.scenarios import Folder, Scenario
-from commands._answers import ONE_THREAD
-from nodes.detector import Settings as Detector
+from commands._answers import NO_TIME, ONE_THREAD, verdict_of
+from nodes._node import Place
+from nodes.detector import Detector, Settings
+from protocol.clock import SECOND
+from protocol.messages import Verdict, Window, device_number
 
 Json = dict[str, Any]
 UNKNOWN: Report = {
@@ -28,16 +31,30 @@ UNKNOWN: Report = {
     "bad": [], "nearest": [], "ellipse": [], "detection": {},
 }  # fmt: skip
 """What an algorithm need not say."""
+START = SECOND
+"""Of a scenario's window: they have no date."""
+UNLISTED = 60_000
+"""Number of the first device that the site file does not name."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """The detector of a pipeline that judges several devices."""
+
+    settings: Settings
+    place: Place
+    numbers: dict[str, int]
+    """Of devices, by their names in the site file: where in its network they are."""
 
 
 def predictions(
-    folder: Folder, kept: Path, workers: int | None = None, detector: Detector | None = None
+    folder: Folder, kept: Path, workers: int | None = None, pipeline: Judge | None = None
 ) -> Iterator[tuple[str, Json]]:
     """(id, prediction) of all scenarios, as they are ready: first those that `kept`, a file of lines, has already.
 
-    They are judged as `detector` is set to, which takes several devices; None: by the second judgement.
+    They are judged as the detector of a pipeline is set to; None: by the second judgement.
     """
-    told = {} if detector is None else {"detector": detector.told}
+    told = {} if pipeline is None else {"detector": pipeline.settings.told, "site": pipeline.place.site}
     head = _line("", {"folder": str(folder.path.resolve()), "judgement": VERSION} | told)
     before = _kept(kept, head)
     kept.write_text(head + "".join(_line(name, said) for name, said in before.items()), encoding="utf-8")
@@ -50,7 +67,7 @@ def predictions(
         os.environ.setdefault(name, "1")
     with (
         open(kept, "a", encoding="utf-8") as lines,
-        ProcessPoolExecutor(workers or os.cpu_count(), get_context("spawn"), _begin, (folder, detector)) as pool,
+        ProcessPoolExecutor(workers or os.cpu_count(), get_context("spawn"), _begin, (folder, pipeline)) as pool,
     ):
         doing = [pool.submit(_predict, scenario) for scenario in left]
         try:
@@ -87,46 +104,63 @@ def _kept(path: Path, head: str) -> dict[str, Json]:
 
 
 _folder: Folder | None = None
-_detector: Detector | None = None
+_judge: Callable[[Observations, Sequence[str]], Report]
 """Of this worker."""
 
 
-def _begin(folder: Folder, detector: Detector | None) -> None:
-    global _folder, _detector
+def _begin(folder: Folder, pipeline: Judge | None) -> None:
+    global _folder, _judge
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who asked for it
-    _folder, _detector = folder, detector
+    _folder, _judge = folder, judge_of(pipeline)
 
 
 def _predict(scenario: Scenario) -> tuple[str, Json]:
     assert _folder is not None
-    return scenario.id, predict(_folder, scenario, _detector)
+    said = _judge(_folder.observations(scenario), scenario.devices)
+    return scenario.id, prediction(said, scenario.devices)
 
 
-def predict(folder: Folder, scenario: Scenario, detector: Detector | None = None) -> Json:
-    """What is said of a scenario, in the form that scores read."""
-    seen = folder.observations(scenario)
-    said = report(judge(seen)) if detector is None else answered(seen, detector)
-    return prediction(said, scenario.devices)
+def judge_of(pipeline: Judge | None) -> Callable[[Observations, Sequence[str]], Report]:
+    """What makes a report of what named devices measured: a pipeline's detector, else the second judgement."""
+    if pipeline is None:
+        return lambda seen, _: report(judge(seen))
+    detector = Detector(pipeline.settings, pipeline.place)
+    list(detector.start(NO_TIME))
+
+    def answered(seen: Observations, names: Sequence[str]) -> Report:
+        numbers = [pipeline.numbers.get(name, UNLISTED + place) for place, name in enumerate(names)]
+        return _report(verdict_of(detector, window_of(seen, numbers)))
+
+    return answered
 
 
-def answered(seen: Observations, detector: Detector) -> Report:
-    """What a detector's algorithm says, as a report; of one of your own with as much of that as its detail has."""
-    algorithm, settings = detector.load()
-    judgement = algorithm.run(window_of(seen), settings)
-    onset = None if judgement.onset is None else judgement.onset / seen.rate
-    own = {"disturbance": judgement.suspicious, "score": judgement.score, "onset": onset}
-    return UNKNOWN | own | judgement.detail
+def _report(verdict: Verdict) -> Report:
+    """A verdict as a report; of an algorithm of one's own with as much of that as its detail has."""
+    onset = (verdict.onset - START) / SECOND if verdict.onset else None
+    own = {"disturbance": verdict.suspicious, "score": verdict.score, "onset": onset}
+    error = {"detection": {"error": verdict.error}} if verdict.error else {}
+    return UNKNOWN | own | verdict.detail | error
 
 
-def window_of(seen: Observations) -> WindowData:
-    """Observations as a window of an event trigger has them, voltages per unit."""
+def window_of(seen: Observations, links: Sequence[int]) -> Window:
+    """Observations as an event trigger cuts a window, voltages per unit. `links` are numbers of a site file [m]."""
     unknown = np.full(seen.frequency.shape, np.nan)
     series = [seen.frequency, seen.magnitude, np.degrees(seen.angle), seen.negative, seen.zero]
     series += [unknown if power is None else power for power in (seen.active, seen.reactive)]
     values = np.stack(series, axis=1).astype(np.float32)
-    context = {"latitude": seen.latitude.tolist(), "longitude": seen.longitude.tolist(), "nominal": seen.nominal}
-    device = np.arange(seen.devices, dtype=np.uint32)
-    return WindowData(device, 0, seen.rate, list(QUANTITIES), values, np.zeros(seen.frequency.shape, np.uint8), context)
+    return Window(
+        trigger="",
+        lease=0,
+        attempt=1,
+        device=np.array([device_number(link, 0) for link in links], np.uint32),
+        start=START,
+        rate=round(seen.rate),
+        quantities=list(QUANTITIES),
+        values=values,
+        filled=np.zeros(seen.frequency.shape, np.uint8),
+        completeness=float((~np.isnan(values).all(axis=1)).mean(axis=1).min()),
+        detail={"latitude": seen.latitude.tolist(), "longitude": seen.longitude.tolist(), "nominal": seen.nominal},
+    )
 
 
 def prediction(said: Report, devices: Sequence[str]) -> Json:

@@ -64,7 +64,8 @@ def _archive(
 ) -> None:
     from archive.folder import ArchiveError
     from commands._answers import OtherStudy, WorkerDied
-    from commands._archivestudy import StudyError, run, task_of
+    from commands._archivestudy import run, task_of
+    from commands._studied import StudyError
     from nodes._pipeline import load
 
     try:
@@ -93,17 +94,17 @@ def _archive(
 
 def _judge(directory: Path, out: Path, pipeline: Path | None, workers: int | None, as_json: bool) -> None:
     from archive.scenarios import Folder, ScenarioError
-    from commands._archivestudy import StudyError, together_of
     from commands._predictions import predictions
+    from commands._studied import StudyError, together_of
     from nodes._pipeline import load
 
     part = out.with_name(out.name + ".part")
     try:
         folder = Folder(directory)
-        detector = None if pipeline is None else together_of(load(pipeline))
+        judge = None if pipeline is None else together_of(load(pipeline))
         made = {}
         with notes.status("judging") as status:
-            for name, prediction in predictions(folder, part, workers, detector):
+            for name, prediction in predictions(folder, part, workers, judge):
                 made[name] = prediction
                 status.update(f"{len(made)} of {len(folder.scenarios)} windows judged")
     except (ScenarioError, StudyError, OSError) as error:

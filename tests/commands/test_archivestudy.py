@@ -20,9 +20,10 @@ from archive.playback import Playback
 from archive.reading import open_archive
 from commands import _answers
 from commands._answers import Answers, Asked, OtherStudy, WorkerDied, Workers
-from commands._archivestudy import StudyError, Task, run, task_of
+from commands._archivestudy import Task, run, task_of
 from commands._chain import STEP
 from commands._comparison import compared
+from commands._studied import StudyError
 from commands.app import make_app
 from nodes._node import Letter, News, Place
 from nodes._pipeline import Pipeline, load
@@ -301,7 +302,7 @@ def test_event_triggers_follow(recorded: Path, tmp_path: Path) -> None:
     assert (event.final, event.disturbance, event.kind) == (True, True, "gen_trip")
     assert abs(event.onset - (T0 + 80 * SECOND)) < 2 * SECOND
     assert [answer.answer for answer in find_event(made, event.id).answers] == [1, 2]
-    assert {each["trigger"] for each in find_event(made, event.id).last.suspicions} == {"windows"}
+    assert {each["trigger"] for each in find_event(made, event.id).answers[-1].suspicions} == {"windows"}
 
 
 @pytest.mark.usefixtures("in_line")

@@ -14,8 +14,11 @@ from algorithms.judgement import VERSION
 from archive.scenarios import Folder, ScenarioError
 from commands import study
 from commands._comparison import Unreadable, compared, differences, load, paired
-from commands._predictions import predict, predictions
+from commands._predictions import Judge, judge_of, prediction, predictions, window_of
+from nodes._node import Place
 from nodes.detector import Settings
+from protocol import wire
+from protocol.messages import device_number
 from tests.algorithms.coanalysis.grids import Grid, M
 from tests.recordings import write_folder
 
@@ -177,10 +180,23 @@ def test_a_pipeline_says_what_judges(folder: Path) -> None:
 
 def test_the_pipelines_own_judgement_is_that_without_one(folder: Path) -> None:
     opened = Folder(folder)
-    detector = Settings.model_validate({"algorithm": "disturbance"})
+    place = Place(name="d", node="d", copy=1, readers_of={}, sources={}, run="", site={}, pipeline="")
+    judge = judge_of(Judge(Settings.model_validate({"algorithm": "disturbance"}), place, {"D0": 1}))
+    alone = judge_of(None)
     for scenario in opened.scenarios[1:]:
-        alone, told = predict(opened, scenario), predict(opened, scenario, detector)
-        assert told["kind"] == alone["kind"]
-        assert told["t_event"] == pytest.approx(alone["t_event"], abs=0.02)
-        assert told["bad_devices"] == alone["bad_devices"]
-        assert told["nearest"][0] == alone["nearest"][0]
+        seen = opened.observations(scenario)
+        one, other = (prediction(each(seen, DEVICES), DEVICES) for each in (alone, judge))
+        assert other["kind"] == one["kind"]
+        assert other["t_event"] == pytest.approx(one["t_event"], abs=0.02)
+        assert other["bad_devices"] == one["bad_devices"]
+        assert other["nearest"][0] == one["nearest"][0]
+
+
+def test_devices_have_the_numbers_of_the_site_file(folder: Path) -> None:
+    opened = Folder(folder)
+    seen = opened.observations(opened.scenarios[0])
+    window = window_of(seen, [7, *range(60_001, 60_000 + M)])
+    assert window.device[0] == device_number(7, 0)
+    np.testing.assert_array_equal(window.values[:, 0], seen.frequency.astype(np.float32))
+    np.testing.assert_allclose(window.values[:, 2], np.degrees(seen.angle), rtol=1e-6)
+    assert wire.unpack(wire.pack(window)).detail["longitude"] == list(range(M))

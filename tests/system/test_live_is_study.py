@@ -26,7 +26,7 @@ from protocol.clock import SECOND
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 SHARED = Path(os.environ.get("SYMS_SHARED", Path(__file__).parents[3] / "shared")) / "data" / "scenarios"
-STARTING, DRAINING = 60.0, 90.0
+STARTING, DRAINING = 180.0, 90.0
 CLOSE = 1e-6
 """Share of a score: float32 of the archive, and no more."""
 ROUNDED = {"score": 1e-3, "confidence": 1e-3, "size_mhz": 0.02, "latitude": 1e-3, "longitude": 1e-3}
