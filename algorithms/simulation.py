@@ -161,29 +161,32 @@ def disturbance(scenario: Scenario, seconds: F8, position: F8, origin: F8) -> Ef
     since = seconds[:, None] - scenario.at - delay * np.ones_like(distance)
     after = np.where(since >= 0.0, 1.0, 0.0)
     since = np.maximum(since, 0.0)
+    at_once = seconds[:, None] - scenario.at + np.zeros_like(distance)
     near = np.exp(-distance / REACH)
     size = scenario.magnitude
     if scenario.kind is Kind.GENERATION_TRIP:
-        return _generation_trip(size, since, after, near)
+        return _generation_trip(size, since, after, at_once, near)
     if scenario.kind is Kind.FAULT:
-        return _fault(size, since, after, near)
+        return _fault(size, since, after, at_once, near)
     if scenario.kind is Kind.OSCILLATION:
         return _oscillation(size, since, after, position[:, 0])
     return Effect(np.zeros_like(since), np.zeros_like(since), np.ones_like(since))
 
 
-def _generation_trip(size: float, since: F8, after: F8, near: F8) -> Effect:
-    """A fall with inertia, an undershoot that governors catch, and a swing of the near machines."""
+def _generation_trip(size: float, since: F8, after: F8, at_once: F8, near: F8) -> Effect:
+    """A fall with inertia, an undershoot that governors catch, and a swing of the near machines. Voltages and angles
+    step at once, as the network's flows do; the frequency follows when the wave arrives."""
     fall = 1.0 - np.exp(-since / 3.0) * (np.cos(0.5 * since) - 0.4 * np.sin(0.5 * since))
     swing = 0.5 * near * np.exp(-since / 2.0) * np.sin(2.0 * np.pi * 0.8 * since)
     jump = 0.15 * near * np.exp(-since / 0.3)
     frequency = -size * after * (fall + swing + jump)
-    return Effect(frequency, -30.0 * size * near * after, 1.0 - 0.2 * abs(size) * near * after)
+    stepped = near * (at_once >= 0.0)
+    return Effect(frequency, -30.0 * size * stepped, 1.0 - 0.2 * abs(size) * stepped)
 
 
-def _fault(size: float, since: F8, after: F8, near: F8) -> Effect:
-    """A dip of 100 ms with a jump of the angles, then a damped swing."""
-    during = after * (since < 0.1)
+def _fault(size: float, since: F8, after: F8, at_once: F8, near: F8) -> Effect:
+    """A dip of 100 ms with a jump of the angles, everywhere at once, then a damped swing when the wave arrives."""
+    during = np.where((at_once >= 0.0) & (at_once < 0.1), 1.0, 0.0)
     swing = 0.1 * size * near * np.exp(-since / 1.5) * np.sin(2.0 * np.pi * 1.1 * since)
     return Effect(after * swing, -40.0 * size * near * during, 1.0 - size * (0.2 + 0.8 * near) * during)
 

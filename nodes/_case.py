@@ -110,9 +110,9 @@ class Case:
         return self.kind.startswith(OSCILLATION) and self.earliest - join <= moment <= self.latest + join
 
     def join(self, suspicion: Suspicion) -> None:
-        """One more device suspects it, or the same one again."""
-        self.suspicions.append(suspicion.plain)
+        """One more device is suspected, or the same one again. What comes after the last window is not told."""
         if self.open:
+            self.suspicions.append(suspicion.plain)
             self.earliest = min(self.earliest, suspicion.moment)
         self.latest = max(self.latest, suspicion.moment)
 

@@ -27,6 +27,8 @@ from protocol.messages import Cause, Configuration, Event, Snapshots, Table
 
 LEAD = 5 * SECOND
 """So long before the first suspected moment something is looked for already."""
+LARGEST = 48 << 20
+"""Bytes of a window's values; a message holds 64 MiB (`protocol/wire.py`)."""
 REMEMBERED = 3600 * SECOND
 """So long an event is known after its end."""
 
@@ -285,8 +287,13 @@ class Book:
         devices = recent.devices[heard].tolist()
         region, latitude, longitude = self._where(devices)
         places = [devices.index(each) for each in suspected]
-        found = chosen(places, region, latitude, longitude, self.shape.neighbours, self.shape.most)
+        found = chosen(places, region, latitude, longitude, self.shape.neighbours, self._most(grid))
         return [devices[place] for place in found.tolist()]
+
+    def _most(self, grid: Grid) -> int:
+        """Devices of a window, so that it is a message."""
+        samples = (self.shape.after - self.shape.before) // clock.period(grid.rate)
+        return min(self.shape.most, max(2, LARGEST // (4 * len(QUANTITIES) * max(1, samples))))
 
     def _where(self, devices: list[int]) -> tuple[Any, Any, Any]:
         """Regions, latitudes and longitudes [m]."""
@@ -321,7 +328,7 @@ class Book:
         devices = recent.devices[recent.heard >= max(first, recent.oldest)]
         region, *_ = self._where(devices.tolist())
         for each in sorted(set(region.tolist())):
-            for part, members in enumerate(parts(np.flatnonzero(region == each), self.shape.most)):
+            for part, members in enumerate(parts(np.flatnonzero(region == each), self._most(grid))):
                 if members.size > 1:
                     due = self._window(grid, devices[members].tolist(), first, stop, since)
                     swept = f"{writer} {grid.rate} {each} {part}"

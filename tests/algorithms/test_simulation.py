@@ -61,6 +61,15 @@ def test_a_fault_dips_the_voltage_and_recovers() -> None:
     assert samples.voltage[200:].min() > 0.99
 
 
+@pytest.mark.parametrize("kind", [Kind.FAULT, Kind.GENERATION_TRIP])
+def test_voltages_and_angles_step_everywhere_at_once(kind: Kind) -> None:
+    disturbed, quiet = (grid(Scenario(each, 1.0), points=30).next(60) for each in (kind, Kind.NONE))
+    for name in ("voltage", "angle"):
+        change = np.abs(getattr(disturbed, name) - getattr(quiet, name))
+        assert change[:50].max() < 1e-9
+        assert (change[50] > 1e-4).all()
+
+
 def test_an_oscillation_swings_west_against_east() -> None:
     scenario = Scenario(Kind.OSCILLATION, 1.0, 0.05)
     simulation = grid(scenario, points=60)

@@ -18,9 +18,9 @@ from protocol.messages import Event
 
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(400)]
 
-DEVICES, AT = 6, 20
-PATIENCE = 120.0
-ANSWERS = [3, 8, 15]
+DEVICES, AT = 6, 45
+PATIENCE = 160.0
+ANSWERS = [3, 10, 25]
 
 
 def wiring(folder: Path, scenario: str, liar: bool = False) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def wiring(folder: Path, scenario: str, liar: bool = False) -> dict[str, Any]:
         "windows": {"kind": "trigger", "from": "align", "window": "12 s", "every": "3 s"},
         "prejudge": {"kind": "detector", "from": "windows"},
         "suspects": {
-            "kind": "trigger", "from": ["align", "windows"], "on": "suspicion", "window": ["-60 s", "+15 s"],
+            "kind": "trigger", "from": ["align", "windows"], "on": "suspicion", "window": ["-60 s", "+25 s"],
             "answers": [f"{each} s" for each in ANSWERS], "timeout": "20 s", "attempts": 10, "join": "60 s",
         },
         "identify": {"kind": "detector", "from": "suspects", "algorithm": "disturbance"},
