@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter1d, median_filter
+from scipy.ndimage import maximum_filter1d, median_filter, uniform_filter1d
 
+from algorithms.coanalysis.patterns import Distance
+from algorithms.coanalysis.signs import agreement
 from algorithms.coanalysis.swings import FAST, SLOW, Lines, lines
 from algorithms.coanalysis.transients import FILTER, LOOKS, VOLTAGE, bridged, excess, kernel, look, sizes, turned
 from algorithms.observations import GAUSSIAN_MAD, SERIES, Observations
@@ -28,6 +30,10 @@ LIMIT = 7.0
 """How far above the usual peak of a second it is, in the distance that one in ten lies above it."""
 UNUSUAL = 0.5
 """Of the limit, for all devices together: such as a window without events seldom has."""
+WHOLE, FEWER = 0.5, 0.25
+"""Of the limit that all devices, and all but two, must reach besides: of a chance coincidence at two they show less."""
+NEAR = 7
+"""Samples in which they do."""
 LATE = 3.0
 """Seconds after which swings may be more unusual than what made them."""
 STEPS = [way for way in LOOKS if not way.kink]
@@ -47,6 +53,8 @@ LINE = {"slow": 4.0, "fast": 2.6}
 """Amplitude over the usual one of a bin."""
 AROUND = 15
 """Bins among which a line at a single device stands out."""
+BESIDE = 3
+"""Bins that a line is spread over."""
 LONE_LINE = 4.0
 """The same of a line at a single device, in angle and voltage."""
 ENOUGH = 0.7
@@ -142,17 +150,29 @@ def transient(clean: Observations, since: int = 0) -> Transient:
     block = round(clean.rate)
     forms = [look(clean, way) for way in LOOKS]
     whole = np.array([excess(form.whole, block, LIMIT) for form in forms])
-    others = np.array([excess(form.others, block, LIMIT) for form in forms])
+    others = np.array([felt(form, block) for form in forms])
     sharp = excess(look(clean, VOLTAGE).whole, block, LIMIT)
+    others = np.vstack([others, agreement(clean)])
     for form in (whole, others, sharp):
         form[..., :since] = 0.0
     by, at = (int(k) for k in np.unravel_index(int(np.argmax(others)), others.shape))
+    if by == len(LOOKS):
+        return Transient(float(others[by, at]), at, "two_signs", float(whole[:, at].max()))
     return Transient(
         float(others[by, at]),
         _began(np.vstack([sharp, whole]), at, clean.rate),
         LOOKS[by].name,
         float(whole[:, at].max()),
     )
+
+
+def felt(form: Distance, block: int) -> F8:
+    """[n] How unusual it is for several devices: for all but one, and less so for all, and for all but two."""
+    others, whole = excess(form.others, block, LIMIT), excess(form.whole, block, LIMIT)
+    both = np.minimum(others, maximum_filter1d(whole, NEAR) / WHOLE)
+    if not form.fewer.any():
+        return both
+    return np.asarray(np.minimum(both, excess(form.fewer, block, LIMIT) / FEWER))
 
 
 def _began(whole: F8, at: int, rate: float) -> int:
@@ -203,6 +223,7 @@ def _strongest(found: Lines | None, voltage: Lines | None, part: NDArray[np.intp
     if voltage is not None:
         both = np.minimum(prominent(found.whole), prominent(voltage.whole))
         score = np.maximum(score, np.sqrt(both) / LONE_LINE)
+    score = np.minimum(score, changed(found) / LINE[found.band.name])
     score = np.where(found.middle[:, None] >= since, score, 0.0)
     s, b = (int(k) for k in np.unravel_index(int(np.argmax(score)), score.shape))
     top = float(score[s, b])
@@ -221,6 +242,13 @@ def _strongest(found: Lines | None, voltage: Lines | None, part: NDArray[np.intp
         "mhz": [round(float(size), 3) for size in np.sqrt(power[:, b])],
     }
     return top, figures
+
+
+def changed(found: Lines) -> F8:
+    """[s, b] Amplitude, of all devices, over the least that is seen there: a mode that always rings is no event."""
+    power = np.sum(np.abs(found.spectra) ** 2, axis=0)
+    power = uniform_filter1d(power, BESIDE, axis=1, mode="nearest")
+    return np.asarray(np.sqrt(power / np.maximum(power.min(axis=0), 1e-30)))
 
 
 def prominent(form: F8) -> F8:
