@@ -53,6 +53,8 @@ LINE = {"slow": 4.0, "fast": 2.6}
 """Amplitude over the usual one of a bin."""
 AROUND = 15
 """Bins among which a line at a single device stands out."""
+SMALLEST = 2.0
+"""mHz: amplitude at the device that shows most; modes of a quiet grid ring as loudly."""
 BESIDE = 3
 """Bins that a line is spread over."""
 LONE_LINE = 4.0
@@ -223,7 +225,8 @@ def _strongest(found: Lines | None, voltage: Lines | None, part: NDArray[np.intp
     if voltage is not None:
         both = np.minimum(prominent(found.whole), prominent(voltage.whole))
         score = np.maximum(score, np.sqrt(both) / LONE_LINE)
-    score = np.minimum(score, changed(found) / LINE[found.band.name])
+    largest = np.abs(found.spectra).max(axis=0)
+    score = np.minimum(score, np.minimum(changed(found) / LINE[found.band.name], largest / SMALLEST))
     score = np.where(found.middle[:, None] >= since, score, 0.0)
     s, b = (int(k) for k in np.unravel_index(int(np.argmax(score)), score.shape))
     top = float(score[s, b])

@@ -44,6 +44,8 @@ UNKNOWN = -2.0
 """Log-odds of what is none of these."""
 USUAL_FAULT = 0.5
 """Log-odds of ground faults before anything is known: they are three of four in overhead grids [Anderson1973]."""
+GOES_ON, ONE_SPECTRUM = 2.0, 0.2
+"""Log-odds for each e-fold of the time that a line is there, over the share of a window that any jolt is seen in."""
 FLOOR = 0.01
 """Probability that all kinds together keep: of what no sign tells."""
 
@@ -142,6 +144,8 @@ def _swings(found: Detection, jolt: float, rules: list[str]) -> dict[str, float]
     scores = found.detail["scores"]
     outlasts = {band: 4.0 * np.log(max(2.5 * scores[band], 1e-3) / max(jolt, 1.0)) for band in ("slow", "fast")}
     outlasts = {band: value if scores[band] > 1.0 else -9.0 for band, value in outlasts.items()}
+    if slow:
+        outlasts["slow"] += GOES_ON * float(np.log(max(slow["share"], 0.05) / ONE_SPECTRUM))
     if scores["slow"] > 1.0:
         rules.append(
             f"a line at {slow['hz']:.3f} Hz, {slow['others']:.1f} times the usual, in {100 * slow['share']:.0f} % "

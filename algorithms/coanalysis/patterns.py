@@ -118,7 +118,7 @@ class _Forms:
 
     def of(self, rows: F8) -> tuple[F8, F8]:
         """[n] The distances of all, and without the device that is farthest."""
-        whole, y, alone = self._parts(rows)
+        whole, _, alone = self._parts(rows)
         if self.devices == 1:
             return whole / self.quantities, np.zeros_like(whole)
         others = np.maximum(whole - alone.max(axis=0), 0.0)
