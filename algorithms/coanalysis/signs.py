@@ -53,8 +53,8 @@ def agreement(seen: Observations) -> F8:
     if seen.samples < block:
         return np.zeros(seen.samples)
     reach = round(REACH * seen.rate)
-    shape = _step(seen.rate, reach)
     trust = trusted(known & there, reach, short)
+    shape = _step(seen.rate, reach)
     voltage = matched(np.diff(magnitude, axis=1, prepend=magnitude[:, :1]), shape)
     turn = matched(np.diff(angle, n=2, axis=1, prepend=angle[:, :1], append=angle[:, -1:]), np.gradient(shape))
     size = np.where(trust, np.hypot(voltage, turn), 0.0)
