@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d, median_filter, uniform_filter1d
 
+from algorithms.coanalysis.parts import parts
 from algorithms.coanalysis.patterns import Distance
 from algorithms.coanalysis.signs import agreement
 from algorithms.coanalysis.swings import FAST, SLOW, Lines, lines
@@ -80,6 +81,10 @@ class Detection:
     """Figures over their limits, by name, and what led to the onset."""
 
 
+Swing = tuple[float, dict[str, Any]]
+"""Score and figures."""
+
+
 @dataclass(frozen=True)
 class Transient:
     """The most unusual instant."""
@@ -103,8 +108,7 @@ def trusted(seen: Assessed) -> Observations:
 def detect(seen: Assessed, since: float = 0.0) -> Detection:
     """Judge a window of several devices, from `since` [s] on: what is before tells what is usual."""
     clean = trusted(seen)
-    sudden = transient(clean, round(since * clean.rate))
-    slow, fast = swing(clean, since)
+    sudden, slow, fast = _strongest_part(clean, since)
     scores = {"transient": sudden.score, "slow": slow[0], "fast": fast[0]}
     score = max(scores.values())
     detail: dict[str, Any] = {
@@ -123,6 +127,23 @@ def detect(seen: Assessed, since: float = 0.0) -> Detection:
     amplitude = np.full(clean.devices, np.nan)
     amplitude[leading["devices"]] = leading["mhz"]
     return Detection(True, float(score), leading["begins"], np.full(clean.devices, np.nan), amplitude, detail)
+
+
+def _strongest_part(clean: Observations, since: float) -> tuple[Transient, Swing, Swing]:
+    """Of all parts of the devices; places of devices are those among all."""
+    sudden, slow, fast = [], [], []
+    for part in parts(clean.latitude, clean.longitude):
+        some = clean.of(part)
+        sudden.append(transient(some, round(since * clean.rate)))
+        for band, (score, figures) in zip((slow, fast), swing(some, since), strict=True):
+            if figures:
+                figures["devices"] = part[figures["devices"]].tolist()
+            band.append((score, figures))
+    return (
+        max(sudden, key=lambda one: one.score),
+        max(slow, key=lambda one: one[0]),
+        max(fast, key=lambda one: one[0]),
+    )
 
 
 def reached(clean: Observations, onset: int) -> tuple[F8, F8]:
@@ -199,9 +220,6 @@ def _began(whole: F8, at: int, rate: float) -> int:
 def _first_peak(x: F8, wide: int, height: float) -> int:
     """The first of the peaks over `wide` samples that are so high, as a share of the highest."""
     return int(np.argmax((x == maximum_filter1d(x, wide | 1)) & (x >= height * x.max())))
-
-
-Swing = tuple[float, dict[str, Any]]
 
 
 def swing(clean: Observations, since: float = 0.0) -> tuple[Swing, Swing]:
