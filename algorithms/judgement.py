@@ -11,7 +11,7 @@ from algorithms.location import Place, locate
 from algorithms.observations import Observations
 from algorithms.quality import Assessed, assess
 
-VERSION = 1
+VERSION = 2
 """Of the chain: what another version said is not to be mixed with it."""
 
 

@@ -48,6 +48,8 @@ USUAL_MOVE = 1.0
 """Standard deviations that the frequency moves anyway; an oscillation does not move its middle."""
 GOES_ON, ONE_SPECTRUM = 2.0, 0.2
 """Log-odds for each e-fold of the time that a line is there, over the share of a window that any jolt is seen in."""
+TEMPERATURE = 1.3
+"""By which log-odds are divided, as signs are not independent: likeliest on grids that no weight was set by."""
 FLOOR = 0.01
 """Probability that all kinds together keep: of what no sign tells."""
 
@@ -86,7 +88,7 @@ def classify(seen: Assessed, found: Detection) -> Kind:
 def softmax(weights: dict[str, float]) -> dict[str, float]:
     """Probabilities of log-odds; none is ruled out."""
     values = np.array(list(weights.values()))
-    shares = np.exp(values - values.max())
+    shares = np.exp((values - values.max()) / TEMPERATURE)
     shares = (1.0 - FLOOR) * shares / shares.sum() + FLOOR / shares.size
     return {kind: round(float(share), 4) for kind, share in zip(weights, shares, strict=True)}
 

@@ -137,7 +137,7 @@ class _Forms:
             y_pair = y[pair, at[:, None]]
             blocks = self.precision[pair[:, :, None], pair[:, None, :]]
             with_it[second, at] = np.sum(y_pair * np.linalg.solve(blocks, y_pair[..., None])[..., 0], axis=1)
-        return np.maximum(whole - with_it.max(axis=0), 0.0) / (self.quantities * (self.devices - 2))
+        return np.asarray(np.maximum(whole - with_it.max(axis=0), 0.0) / (self.quantities * (self.devices - 2)))
 
     def _parts(self, rows: F8) -> tuple[F8, F8, F8]:
         """[n] the whole form, [k, n] precision times the rows, [m, n] what each device explains."""
