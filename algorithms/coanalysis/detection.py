@@ -115,7 +115,9 @@ def detect(seen: Assessed, since: float = 0.0) -> Detection:
 
 def _strongest_part(clean: Observations, since: float) -> tuple[Transient, Swing, Swing]:
     """Of all parts of the devices; places of devices are those among all."""
-    sudden, slow, fast = [], [], []
+    sudden: list[Transient] = []
+    slow: list[Swing] = []
+    fast: list[Swing] = []
     for part in parts(clean.latitude, clean.longitude):
         some = clean.of(part)
         sudden.append(transient(some, round(since * clean.rate)))
