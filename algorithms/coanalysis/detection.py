@@ -2,8 +2,8 @@
 
 1. `transients`: steps and kinks, of the devices without the one that shows most: a device that is wrong, or a load
    switched at its bus, shows nothing elsewhere.
-2. `swings`: lines, slow ones by the same rule. A fast one may be felt at a single device (a converter's
-   neighbour); then it has to be in its voltage, too, which no fault of a device is known to do.
+2. `signs`: a step at one device that agrees with a kink of all.
+3. `outlasting`: lines.
 
 One device alone is never more than a suspicion.
 """
@@ -15,9 +15,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter1d, median_filter
+from scipy.ndimage import maximum_filter1d
 
-from algorithms.coanalysis.swings import FAST, SLOW, Lines, lines
+from algorithms.coanalysis.outlasting import Swing, swing
+from algorithms.coanalysis.parts import parts
+from algorithms.coanalysis.patterns import Distance
+from algorithms.coanalysis.signs import agreement
 from algorithms.coanalysis.transients import FILTER, LOOKS, VOLTAGE, bridged, excess, kernel, look, sizes, turned
 from algorithms.observations import GAUSSIAN_MAD, SERIES, Observations
 from algorithms.quality import Assessed
@@ -28,6 +31,10 @@ LIMIT = 7.0
 """How far above the usual peak of a second it is, in the distance that one in ten lies above it."""
 UNUSUAL = 0.5
 """Of the limit, for all devices together: such as a window without events seldom has."""
+WHOLE, FEWER = 0.5, 0.25
+"""Of the limit that all devices, and all but two, must reach besides: of a chance coincidence at two they show less."""
+NEAR = 7
+"""Samples in which they do."""
 LATE = 3.0
 """Seconds after which swings may be more unusual than what made them."""
 STEPS = [way for way in LOOKS if not way.kink]
@@ -43,14 +50,6 @@ SPREADING = 2.0
 """Seconds in which a wave reaches all devices (1000 km at 500 km/s)."""
 SHARP = 0.4
 """Seconds in which a step shows: from where it is seen coming to where it is."""
-LINE = {"slow": 4.0, "fast": 2.6}
-"""Amplitude over the usual one of a bin."""
-AROUND = 15
-"""Bins among which a line at a single device stands out."""
-LONE_LINE = 4.0
-"""The same of a line at a single device, in angle and voltage."""
-ENOUGH = 0.7
-"""Share of the window that a device has to be there for spectra."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +92,7 @@ def trusted(seen: Assessed) -> Observations:
 def detect(seen: Assessed, since: float = 0.0) -> Detection:
     """Judge a window of several devices, from `since` [s] on: what is before tells what is usual."""
     clean = trusted(seen)
-    sudden = transient(clean, round(since * clean.rate))
-    slow, fast = swing(clean, since)
+    sudden, slow, fast = _strongest_part(clean, since)
     scores = {"transient": sudden.score, "slow": slow[0], "fast": fast[0]}
     score = max(scores.values())
     detail: dict[str, Any] = {
@@ -113,6 +111,25 @@ def detect(seen: Assessed, since: float = 0.0) -> Detection:
     amplitude = np.full(clean.devices, np.nan)
     amplitude[leading["devices"]] = leading["mhz"]
     return Detection(True, float(score), leading["begins"], np.full(clean.devices, np.nan), amplitude, detail)
+
+
+def _strongest_part(clean: Observations, since: float) -> tuple[Transient, Swing, Swing]:
+    """Of all parts of the devices; places of devices are those among all."""
+    sudden: list[Transient] = []
+    slow: list[Swing] = []
+    fast: list[Swing] = []
+    for part in parts(clean.latitude, clean.longitude):
+        some = clean.of(part)
+        sudden.append(transient(some, round(since * clean.rate)))
+        for band, (score, figures) in zip((slow, fast), swing(some, since), strict=True):
+            if figures:
+                figures["devices"] = part[figures["devices"]].tolist()
+            band.append((score, figures))
+    return (
+        max(sudden, key=lambda one: one.score),
+        max(slow, key=lambda one: one[0]),
+        max(fast, key=lambda one: one[0]),
+    )
 
 
 def reached(clean: Observations, onset: int) -> tuple[F8, F8]:
@@ -142,17 +159,29 @@ def transient(clean: Observations, since: int = 0) -> Transient:
     block = round(clean.rate)
     forms = [look(clean, way) for way in LOOKS]
     whole = np.array([excess(form.whole, block, LIMIT) for form in forms])
-    others = np.array([excess(form.others, block, LIMIT) for form in forms])
+    others = np.array([felt(form, block) for form in forms])
     sharp = excess(look(clean, VOLTAGE).whole, block, LIMIT)
+    others = np.vstack([others, agreement(clean)])
     for form in (whole, others, sharp):
         form[..., :since] = 0.0
     by, at = (int(k) for k in np.unravel_index(int(np.argmax(others)), others.shape))
+    if by == len(LOOKS):
+        return Transient(float(others[by, at]), at, "two_signs", float(whole[:, at].max()))
     return Transient(
         float(others[by, at]),
         _began(np.vstack([sharp, whole]), at, clean.rate),
         LOOKS[by].name,
         float(whole[:, at].max()),
     )
+
+
+def felt(form: Distance, block: int) -> F8:
+    """[n] How unusual it is for several devices: for all but one, and less so for all, and for all but two."""
+    others, whole = excess(form.others, block, LIMIT), excess(form.whole, block, LIMIT)
+    both = np.minimum(others, maximum_filter1d(whole, NEAR) / WHOLE)
+    if not form.fewer.any():
+        return both
+    return np.asarray(np.minimum(both, excess(form.fewer, block, LIMIT) / FEWER))
 
 
 def _began(whole: F8, at: int, rate: float) -> int:
@@ -177,78 +206,3 @@ def _began(whole: F8, at: int, rate: float) -> int:
 def _first_peak(x: F8, wide: int, height: float) -> int:
     """The first of the peaks over `wide` samples that are so high, as a share of the highest."""
     return int(np.argmax((x == maximum_filter1d(x, wide | 1)) & (x >= height * x.max())))
-
-
-Swing = tuple[float, dict[str, Any]]
-
-
-def swing(clean: Observations, since: float = 0.0) -> tuple[Swing, Swing]:
-    """Score and figures of the strongest slow and fast line in spectra whose middle is not before `since` [s]."""
-    angle, known = turned(clean)
-    part = np.flatnonzero(known.mean(axis=1) >= ENOUGH)
-    if part.size < 2:
-        return (0.0, {}), (0.0, {})
-    turning = np.diff(angle[part], axis=1, prepend=angle[part, :1]) * clean.rate / (2 * np.pi) * 1e3
-    slow, fast = lines(turning, clean.rate, SLOW), lines(turning, clean.rate, FAST)
-    voltage = None
-    if fast is not None and fast.whole.max() > LONE_LINE**2:
-        voltage = lines(bridged(clean.magnitude[part])[0], clean.rate, FAST)
-    return _strongest(slow, None, part, since), _strongest(fast, voltage, part, since)
-
-
-def _strongest(found: Lines | None, voltage: Lines | None, part: NDArray[np.intp], since: float) -> Swing:
-    if found is None or not (found.middle >= since).any():
-        return 0.0, {}
-    score = np.sqrt(found.others) / LINE[found.band.name]
-    if voltage is not None:
-        both = np.minimum(prominent(found.whole), prominent(voltage.whole))
-        score = np.maximum(score, np.sqrt(both) / LONE_LINE)
-    score = np.where(found.middle[:, None] >= since, score, 0.0)
-    s, b = (int(k) for k in np.unravel_index(int(np.argmax(score)), score.shape))
-    top = float(score[s, b])
-    power = np.abs(found.spectra[:, s]) ** 2
-    b = _fundamental(found, s, b)
-    hertz = between(found.hertz, power.sum(axis=0), b)
-    figures = {
-        "hz": round(hertz, 4),
-        "s": float(found.middle[s]),
-        "whole": round(float(np.sqrt(found.whole[s, b])), 3),
-        "others": round(float(np.sqrt(found.others[s, b])), 3),
-        "harmonic": round(_near(found, s, 2.0 * hertz), 3),
-        "begins": float(found.middle[int(np.argmax(found.whole[:, b] > 0.25 * found.whole[s, b]))]),
-        "share": round(float(np.mean(found.others[:, b] > 0.25 * found.others[s, b])), 3),
-        "devices": part.tolist(),
-        "mhz": [round(float(size), 3) for size in np.sqrt(power[:, b])],
-    }
-    return top, figures
-
-
-def prominent(form: F8) -> F8:
-    """[s, b] Squared distances over the median of the bins around in the same spectrum: a step is in all of them."""
-    around = median_filter(form, size=(1, AROUND), mode="nearest")
-    return np.asarray(form / np.maximum(around, 1.0))
-
-
-def _fundamental(found: Lines, s: int, b: int) -> int:
-    """Bin of half the frequency, if there is a line, too: what is at b then is its harmonic."""
-    half = 0.5 * float(found.hertz[b])
-    if half < found.hertz[0] or _near(found, s, half) < LINE[found.band.name]:
-        return b
-    first = max(int(np.searchsorted(found.hertz, half)) - 1, 0)
-    return first + int(np.argmax(found.others[s, first : first + 3]))
-
-
-def _near(found: Lines, s: int, hertz: float) -> float:
-    """Amplitude over the usual one, at a frequency, about the time of spectrum s."""
-    at = int(np.argmin(np.abs(found.hertz - hertz)))
-    return float(np.sqrt(found.others[max(s - 1, 0) : s + 2, max(at - 1, 0) : at + 2].max()))
-
-
-def between(hertz: F8, power: F8, b: int) -> float:
-    """Frequency of a line at bin b: the top of the parabola through the logarithms of three bins."""
-    if not 0 < b < hertz.size - 1:
-        return float(hertz[b])
-    low, top, high = np.log(np.maximum(power[b - 1 : b + 2], 1e-30))
-    bend = low - 2.0 * top + high
-    shift = 0.5 * (low - high) / bend if bend < 0 else 0.0
-    return float(hertz[b] + np.clip(shift, -0.5, 0.5) * (hertz[1] - hertz[0]))

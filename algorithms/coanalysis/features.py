@@ -21,6 +21,8 @@ CLEARED = (0.35, 0.70)
 LATER = (0.3, 2.5)
 """In which a lost power has moved the frequency, and its control has not yet brought it back."""
 SWINGING = (0.12, 2.0)
+ABOUT = 0.08
+"""Seconds beside the onset in which a step may be."""
 AFTER = 8.0
 """Seconds that tell how far it went."""
 
@@ -83,8 +85,9 @@ def features(clean: Observations, angle: F8, onset: int) -> Features:
     course = span(common[None], onset, rate, (LATER[0], AFTER))[0] - level
     moved, usual = _moved(common, onset, rate)
     far, apart = _apart(frequency - common, onset, rate)
-    voltage = _steps(magnitude, kernel(round(0.2 * rate), round(0.05 * rate), 2, kink=False), onset)
-    turn = _steps(angle, kernel(round(0.2 * rate), round(0.05 * rate), 3, kink=False), onset)
+    about = round(ABOUT * rate)
+    voltage = _steps(magnitude, kernel(round(0.2 * rate), round(0.05 * rate), 2, kink=False), onset, about)
+    turn = _steps(angle, kernel(round(0.2 * rate), round(0.05 * rate), 3, kink=False), onset, about)
     smooth = correlate1d(course, np.full(round(0.2 * rate) | 1, 1.0 / (round(0.2 * rate) | 1)), mode="nearest")
     return Features(
         dip=dip,
@@ -150,9 +153,9 @@ def _parted(clean: Observations, angle: F8, onset: int) -> float:
     return float(np.abs(later).max())
 
 
-def _steps(x: F8, weights: F8, onset: int) -> F8:
+def _steps(x: F8, weights: F8, onset: int, about: int) -> F8:
     """[m] Steps at the onset, in standard deviations of what is a step elsewhere."""
     size = sizes(x, weights)
     usual = np.maximum(GAUSSIAN_MAD * np.median(np.abs(size), axis=1), 1e-9)
-    near = size[:, max(onset - 2, 0) : onset + 3]
+    near = size[:, max(onset - about, 0) : onset + about + 1]
     return np.asarray(np.take_along_axis(near, np.abs(near).argmax(axis=1)[:, None], axis=1)[:, 0] / usual)

@@ -44,6 +44,12 @@ UNKNOWN = -2.0
 """Log-odds of what is none of these."""
 USUAL_FAULT = 0.5
 """Log-odds of ground faults before anything is known: they are three of four in overhead grids [Anderson1973]."""
+USUAL_MOVE = 1.0
+"""Standard deviations that the frequency moves anyway; an oscillation does not move its middle."""
+GOES_ON, ONE_SPECTRUM = 2.0, 0.2
+"""Log-odds for each e-fold of the time that a line is there, over the share of a window that any jolt is seen in."""
+TEMPERATURE = 1.3
+"""By which log-odds are divided, as signs are not independent: likeliest on grids that no weight was set by."""
 FLOOR = 0.01
 """Probability that all kinds together keep: of what no sign tells."""
 
@@ -82,7 +88,7 @@ def classify(seen: Assessed, found: Detection) -> Kind:
 def softmax(weights: dict[str, float]) -> dict[str, float]:
     """Probabilities of log-odds; none is ruled out."""
     values = np.array(list(weights.values()))
-    shares = np.exp(values - values.max())
+    shares = np.exp((values - values.max()) / TEMPERATURE)
     shares = (1.0 - FLOOR) * shares / shares.sum() + FLOOR / shares.size
     return {kind: round(float(share), 4) for kind, share in zip(weights, shares, strict=True)}
 
@@ -97,7 +103,7 @@ def evidence(shown: Features, found: Detection, rules: list[str]) -> dict[str, f
     if shown.parted > np.pi:
         rules.append(f"angles part by {shown.parted:.1f} rad: more than half a turn")
     rest = {"islanding": float(np.clip(20.0 * (shown.parted / np.pi - 1.0), -9.0, PARTED)), "unknown": UNKNOWN}
-    return faults | trips | _swings(found, jolt, rules) | rest
+    return faults | trips | _swings(found, jolt, abs(shown.moved), rules) | rest
 
 
 def _faults(shown: Features, rules: list[str]) -> dict[str, float]:
@@ -137,11 +143,14 @@ def _trips(shown: Features, jolt: float, rules: list[str]) -> dict[str, float]:
     return {"gen_trip": base - power, "load_loss": base + power, "line_trip": base + min(line, MOST_LINE)}
 
 
-def _swings(found: Detection, jolt: float, rules: list[str]) -> dict[str, float]:
+def _swings(found: Detection, jolt: float, moved: float, rules: list[str]) -> dict[str, float]:
     slow, fast = found.detail["slow"], found.detail["fast"]
     scores = found.detail["scores"]
     outlasts = {band: 4.0 * np.log(max(2.5 * scores[band], 1e-3) / max(jolt, 1.0)) for band in ("slow", "fast")}
     outlasts = {band: value if scores[band] > 1.0 else -9.0 for band, value in outlasts.items()}
+    outlasts["slow"] -= float(np.clip(moved - USUAL_MOVE, 0.0, STRONGEST - USUAL_MOVE))
+    if slow:
+        outlasts["slow"] += GOES_ON * float(np.log(max(slow["share"], 0.05) / ONE_SPECTRUM))
     if scores["slow"] > 1.0:
         rules.append(
             f"a line at {slow['hz']:.3f} Hz, {slow['others']:.1f} times the usual, in {100 * slow['share']:.0f} % "

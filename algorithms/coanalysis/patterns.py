@@ -9,6 +9,9 @@ What one device says alone is its own affair, bad data or a load switched next d
 out, at every instant, the device that explains most: the quadratic form of the marginal distribution of the others is
 the whole one less y_i' P_ii^-1 y_i, with P the inverse covariance and y = P z.
 
+A third one leaves out two, and is told where the second one is highest only: what is switched at two places at a
+time, by chance, shows nothing at a third.
+
 [Mahalanobis1936] Proc. Natl. Inst. Sci. India 2, 49. [Tyler1987] Ann. Stat. 15(1), 234.
 """
 
@@ -32,6 +35,10 @@ WHOLE = 0.25
 """Share of the instants at which all devices must be there; who is mostly absent is left out."""
 
 
+FEWEST = 4
+"""Devices of which two may be left out."""
+
+
 @dataclass(frozen=True)
 class Distance:
     """How far [n] from the usual, per quantity."""
@@ -39,22 +46,30 @@ class Distance:
     whole: F8
     others: F8
     """Without the device that is farthest; 0 where only one is there."""
+    fewer: F8
+    """Without two, where the others' is the highest of its block; 0 elsewhere, and where fewer than four are there."""
 
 
-def distance(z: F8, there: Bools) -> Distance:
-    """Of q quantities of m devices at n instants: z [q, m, n], `there` [m, n]."""
+def distance(z: F8, there: Bools, block: int) -> Distance:
+    """Of q quantities of m devices at n instants: z [q, m, n], `there` [m, n]; `block` instants."""
     quantities, _, n = z.shape
     part = taking_part(there)
     z, there = z[:, part], there[part]
+    whole, others, fewer = np.zeros(n), np.zeros(n), np.zeros(n)
     if not part.size:
-        return Distance(np.zeros(n), np.zeros(n))
+        return Distance(whole, others, fewer)
     rows = z.reshape(quantities * part.size, n)
     cover = scatter(rows[:, there.all(axis=0)])
-    whole, others = np.zeros(n), np.zeros(n)
     for at, present in _patterns(there):
         if present.any():
-            whole[at], others[at] = _forms(rows[:, at], cover, np.flatnonzero(present), part.size, quantities)
-    return Distance(whole, others)
+            forms = _Forms(cover, np.flatnonzero(present), part.size, quantities)
+            whole[at], others[at] = forms.of(rows[:, at])
+    highest = others[: n // block * block].reshape(-1, block).argmax(axis=1) + np.arange(n // block) * block
+    for at, present in _patterns(there[:, highest]):
+        if np.count_nonzero(present) >= FEWEST:
+            forms = _Forms(cover, np.flatnonzero(present), part.size, quantities)
+            fewer[highest[at]] = forms.without_two(rows[:, highest[at]])
+    return Distance(whole, others, fewer)
 
 
 def taking_part(there: Bools) -> NDArray[np.intp]:
@@ -91,19 +106,44 @@ def scatter(rows: F8) -> F8:
     return np.asarray(cover * max(float(np.median(form)), 1e-12) / k * np.outer(scale, scale))
 
 
-def _forms(rows: F8, cover: F8, present: NDArray[np.intp], devices: int, quantities: int) -> tuple[F8, F8]:
-    """Both distances at instants with the same devices present."""
-    chosen = (present + devices * np.arange(quantities)[:, None]).ravel()
-    count = present.size
-    precision = np.linalg.inv(cover[np.ix_(chosen, chosen)])
-    z = rows[chosen]
-    y = precision @ z
-    whole = np.sum(z * y, axis=0)
-    if count == 1:
-        return whole / quantities, np.zeros_like(whole)
-    own = (np.arange(quantities) * count)[None] + np.arange(count)[:, None]
-    blocks = np.linalg.inv(precision[own[:, :, None], own[:, None, :]])
-    mine = y.reshape(quantities, count, -1)
-    alone = np.einsum("qin,iqr,rin->in", mine, blocks, mine, optimize=True)
-    others = np.maximum(whole - alone.max(axis=0), 0.0)
-    return whole / (quantities * count), others / (quantities * (count - 1))
+class _Forms:
+    """Quadratic forms of instants with the same devices present."""
+
+    def __init__(self, cover: F8, present: NDArray[np.intp], devices: int, quantities: int) -> None:
+        self.chosen = (present + devices * np.arange(quantities)[:, None]).ravel()
+        self.precision = np.linalg.inv(cover[np.ix_(self.chosen, self.chosen)])
+        self.devices, self.quantities = present.size, quantities
+        self.own = np.arange(quantities) * present.size + np.arange(present.size)[:, None]
+        """[m, q] The places of each device's quantities."""
+
+    def of(self, rows: F8) -> tuple[F8, F8]:
+        """[n] The distances of all, and without the device that is farthest."""
+        whole, _, alone = self._parts(rows)
+        if self.devices == 1:
+            return whole / self.quantities, np.zeros_like(whole)
+        others = np.maximum(whole - alone.max(axis=0), 0.0)
+        return whole / self.chosen.size, others / (self.quantities * (self.devices - 1))
+
+    def without_two(self, rows: F8) -> F8:
+        """[n] Without the device that is farthest, and that one with which most goes."""
+        whole, y, alone = self._parts(rows)
+        first = alone.argmax(axis=0)
+        with_it = np.zeros((self.devices, whole.size))
+        for second in range(self.devices):
+            at = np.flatnonzero(first != second)
+            pair = np.concatenate(
+                [self.own[first[at]], np.broadcast_to(self.own[second], (at.size, self.quantities))], 1
+            )
+            y_pair = y[pair, at[:, None]]
+            blocks = self.precision[pair[:, :, None], pair[:, None, :]]
+            with_it[second, at] = np.sum(y_pair * np.linalg.solve(blocks, y_pair[..., None])[..., 0], axis=1)
+        return np.asarray(np.maximum(whole - with_it.max(axis=0), 0.0) / (self.quantities * (self.devices - 2)))
+
+    def _parts(self, rows: F8) -> tuple[F8, F8, F8]:
+        """[n] the whole form, [k, n] precision times the rows, [m, n] what each device explains."""
+        z = rows[self.chosen]
+        y = self.precision @ z
+        blocks = np.linalg.inv(self.precision[self.own[:, :, None], self.own[:, None, :]])
+        mine = y.reshape(self.quantities, self.devices, -1)
+        alone = np.einsum("qin,iqr,rin->in", mine, blocks, mine, optimize=True)
+        return np.sum(z * y, axis=0), y, alone

@@ -6,7 +6,7 @@ from the pattern of its neighbours [Mahalanobis1936] is a periodogram test for a
 ([Follum2015], IEEE Trans. Power Syst. 31(1), "Detection of forced oscillations in power systems with multichannel
 methods"). An ambient mode is no line: its damping makes it as wide as the neighbours that it is compared with.
 
-Slow lines, 0.1 to 3 Hz, are electromechanical: windows of 41 s. Fast ones, 3 to 22 Hz, are not (converters;
+Slow lines, 0.14 to 2.5 Hz, are electromechanical: windows of 41 s. Fast ones, 3 to 22 Hz, are not (converters;
  sub-synchronous torsion seen in phasors): windows of 20 s.
 """
 
@@ -44,7 +44,7 @@ class Band:
     """Seconds of a spectrum; the next one begins a quarter later."""
 
 
-SLOW = Band("slow", 0.12, 2.5, 40.96)
+SLOW = Band("slow", 0.14, 2.5, 40.96)
 FAST = Band("fast", 3.0, 22.0, 20.0)
 
 

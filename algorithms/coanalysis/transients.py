@@ -128,7 +128,7 @@ def look(seen: Observations, way: Look) -> Distance:
         known = known & (there | ~there.any(axis=1, keepdims=True))  # who never says one says nothing against it
         around.append((magnitude, kernel(half, gap, 2, kink=False)))
     z = np.stack([sizes(x, weights) for x, weights in around])
-    return distance(z, trusted(known, half + gap, round(SHORT * seen.rate)))
+    return distance(z, trusted(known, half + gap, round(SHORT * seen.rate)), round(seen.rate))
 
 
 def excess(form: F8, block: int, times: float) -> F8:

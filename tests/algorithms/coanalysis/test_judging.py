@@ -115,3 +115,32 @@ def test_probabilities_leave_something_to_every_kind() -> None:
     assert sum(shares.values()) == pytest.approx(1.0, abs=2e-4)
     assert min(shares.values()) > 0.003
     assert "islanding" in KINDS
+
+
+def test_what_was_before_is_not_said_and_spoils_nothing() -> None:
+    """Two events, 60 s apart."""
+    before = Grid(seed=12).trip(40.1, -40.0).seen()
+    assert detect(before).onset == pytest.approx(40.1, abs=0.07)
+    assert not detect(before, since=95.0).disturbance
+    both = Grid(seed=12).trip(40.1, -40.0).line(100.1).seen()
+    found = detect(both, since=95.0)
+    assert found.onset == pytest.approx(100.1, abs=0.07)
+    assert classify(both, found).name == "line_trip"
+
+
+def test_a_line_that_was_always_there_is_no_event() -> None:
+    grid = Grid(seed=13).oscillation(0.0, 0.5, 8.0)
+    assert detect(grid.seen()).score < 1.0
+
+
+def test_many_devices_are_judged_in_parts() -> None:
+    """Three grids side by side; something happens to the last one only."""
+    seen = [Grid(seed=14).seen(), Grid(seed=15).seen(), Grid(seed=16).oscillation(AT, 0.5, 25.0, decay=0.05).seen()]
+    names = ("frequency", "magnitude", "angle", "negative", "zero", "latitude")
+    series = {name: np.concatenate([getattr(one.repaired, name) for one in seen]) for name in names}
+    longitude = np.concatenate([one.repaired.longitude + 20.0 * k for k, one in enumerate(seen)])
+    together = assessed(replace(seen[0].repaired, **series, longitude=longitude))
+    found = detect(together)
+    assert found.disturbance
+    assert found.detail["slow"]["hz"] == pytest.approx(0.5, abs=0.03)
+    assert set(found.detail["slow"]["devices"]) >= set(range(17, 24))

@@ -34,7 +34,7 @@ def test_an_event_does_not_hide_itself() -> None:
 def test_both_distances_are_quadratic_forms(seed: int, quantities: int, devices: int) -> None:
     rows, _ = sample(seed, quantities * devices, 400)
     z = rows.reshape(quantities, devices, -1)
-    found = distance(z, np.ones((devices, 400), dtype=bool))
+    found = distance(z, np.ones((devices, 400), dtype=bool), 100)
     cover = scatter(rows)
     for k in (0, 7, 399):
         x = rows[:, k]
@@ -52,7 +52,7 @@ def test_who_is_missing_is_as_if_it_had_never_been_there() -> None:
     there = np.ones((5, 3000), dtype=bool)
     there[2, 1000:1100] = False
     rows[2, 1000:1100] = 1e6
-    found = distance(rows[None], there)
+    found = distance(rows[None], there, 50)
     keep = [0, 1, 3, 4]
     cover = scatter(rows[:, there.all(axis=0)])[np.ix_(keep, keep)]
     x = rows[keep, 1050]
@@ -68,6 +68,32 @@ def test_a_device_that_is_mostly_absent_takes_no_part() -> None:
 
 def test_one_device_alone_has_no_others() -> None:
     rows, _ = sample(4, 1)
-    found = distance(rows[None], np.ones((1, 3000), dtype=bool))
+    found = distance(rows[None], np.ones((1, 3000), dtype=bool), 50)
     assert not found.others.any()
+    assert not found.fewer.any()
     assert found.whole.max() > 5
+
+
+@given(st.integers(0, 1000), st.integers(1, 2), st.integers(4, 6))
+def test_without_two_is_the_form_of_the_rest_where_the_others_are_highest(
+    seed: int, quantities: int, devices: int
+) -> None:
+    rows, _ = sample(seed, quantities * devices, 400)
+    found = distance(rows.reshape(quantities, devices, -1), np.ones((devices, 400), dtype=bool), 100)
+    cover = scatter(rows)
+    highest = [int(k) for k in found.others.reshape(4, 100).argmax(axis=1) + np.arange(0, 400, 100)]
+    assert np.flatnonzero(found.fewer).tolist() == highest
+    for k in highest:
+
+        def form(left_out: set[int], x: np.ndarray = rows[:, k]) -> float:
+            keep = [q * devices + i for q in range(quantities) for i in range(devices) if i not in left_out]
+            return float(x[keep] @ np.linalg.solve(cover[np.ix_(keep, keep)], x[keep]))
+
+        first = min(range(devices), key=lambda i: form({i}))
+        least = min(form({first, i}) for i in range(devices) if i != first)
+        assert found.fewer[k] == pytest.approx(least / (quantities * (devices - 2)), rel=1e-6, abs=1e-9)
+
+
+def test_of_three_devices_two_are_not_left_out() -> None:
+    rows, _ = sample(5, 3)
+    assert not distance(rows[None], np.ones((3, 3000), dtype=bool), 50).fewer.any()

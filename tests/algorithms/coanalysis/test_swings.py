@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from algorithms.coanalysis.detection import between
+from algorithms.coanalysis.outlasting import between
 from algorithms.coanalysis.swings import FAST, SLOW, lines
 
 
