@@ -1,0 +1,108 @@
+"""CSV and Parquet: a file for each table, read back by others."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pyarrow.parquet
+import pytest
+
+from archive.exports import blocks
+from archive.exports.forms import Form
+from archive.folder import ArchiveError
+from protocol.clock import SECOND
+from protocol.messages import Spectrum, device_number, spectrum_number
+from tests import archives as makers
+from tests import exporting
+
+ONE, TWO, THREE, FOUR = (device_number(link, 0) for link in (1, 2, 3, 4))
+FAST, SLOW, HARMONICS = (table.name for table in (exporting.FAST, exporting.SLOW, exporting.HARMONICS))
+
+
+@pytest.fixture(scope="module", params=["live", "finished"])
+def root(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = exporting.fill(tmp_path_factory.mktemp("archive"))
+    return exporting.finished(found) if request.param == "finished" else found
+
+
+def frame(path: Path) -> pandas.DataFrame:
+    """A CSV file by its times [ns]."""
+    found = pandas.read_csv(path)
+    found.index = pandas.Index(pandas.to_datetime(found["time"]).astype("int64"))
+    return found
+
+
+def test_every_value_of_every_table(root: Path, tmp_path: Path) -> None:
+    report = exporting.exported(root, Form.CSV, tmp_path / "out")
+    truths = exporting.truths(root)
+    assert sorted(Path(name).name for name in report.files) == [f"{name}.csv" for name in (HARMONICS, FAST, SLOW)]
+    assert report.rows == sum(len(truth.time) for truth in truths.values())
+    fast, slow = (frame(tmp_path / "out" / f"{name}.csv") for name in (FAST, SLOW))
+    one, two = truths[ONE], truths[TWO]
+    titles = ["frequency [Hz]", "rocof [Hz/s]", "UA magnitude [V]", "UA angle [degrees]", "IA magnitude [A]",
+              "IA angle [degrees]", "A0 [rms]"]  # fmt: skip
+    for at, title in enumerate(titles):
+        np.testing.assert_array_equal(fast.loc[one.time, f"站 1: {title}"].astype("f4"), one.values[:, at])
+    np.testing.assert_array_equal(fast.loc[one.time, "站 1: word 1"], one.digital[:, 0])
+    label = f"'{exporting.ODD}"
+    np.testing.assert_array_equal(fast.loc[two.time, f"{label}: frequency [Hz]"].astype("f4"), two.values[:, 0])
+    np.testing.assert_array_equal(fast.loc[two.time, f"{label}: status"], two.status)
+    gap = fast.index.difference(two.time)
+    assert len(gap) == 40
+    assert fast.loc[gap, [name for name in fast if exporting.ODD in name]].isna().all().all()
+    four = truths[FOUR]
+    offset = slow["link4/twin: offset [ns]"].dropna()
+    np.testing.assert_array_equal(offset.index + offset, four.time)
+    np.testing.assert_array_equal(slow.loc[offset.index, "link4/twin: rocof [Hz/s]"].astype("f4"), four.values[:, 1])
+    assert "link3/twin: offset [ns]" not in slow
+    fifth = frame(tmp_path / "out" / f"{HARMONICS}.csv")["站 1 harmonics: IA h5 angle [degrees]"]
+    np.testing.assert_array_equal(fifth.astype("f4"), truths[spectrum_number(ONE, Spectrum.HARMONICS)].values[:, 13])
+
+
+def test_times_and_text(root: Path, tmp_path: Path) -> None:
+    exporting.exported(root, Form.CSV, tmp_path / "one.csv", devices=["站 1"], wanted=["frequency"],
+                       start=makers.T0 + SECOND)  # fmt: skip
+    raw = (tmp_path / "one.csv").read_bytes()
+    assert raw.startswith(b"\xef\xbb\xbftime,")
+    rows = list(csv.reader(raw.decode("utf-8-sig").splitlines()))
+    assert rows[0] == ["time", "seconds since 2026-05-03T09:20:01.000000000Z", "站 1: frequency [Hz]"]
+    assert rows[2][:2] == ["2026-05-03T09:20:01.020000000Z", "0.020000000"]
+    assert raw.count(b"\r\n") == raw.count(b"\n") == len(rows) == 1 + 70 + 120
+
+
+def test_parquet_holds_the_same(root: Path, tmp_path: Path) -> None:
+    exporting.exported(root, Form.PARQUET, tmp_path / "out")
+    truths = exporting.truths(root)
+    table = pyarrow.parquet.read_table(tmp_path / "out" / f"{FAST}.parquet")
+    assert table.schema.field("站 1: UA magnitude [V]").metadata == {b"unit": b"V"}
+    time = table["time"].to_numpy().astype("int64")
+    np.testing.assert_array_equal(time, truths[ONE].time)
+    found = table["站 1: UA magnitude [V]"]
+    assert str(found.type) == "float"
+    np.testing.assert_array_equal(found.to_numpy(), truths[ONE].values[:, 2])
+    two, status = truths[TWO], table[f"{exporting.ODD}: status"]
+    assert status.null_count == 40
+    np.testing.assert_array_equal(status.drop_null().to_numpy(), two.status)
+    hertz = table[f"{exporting.ODD}: frequency [Hz]"]
+    assert hertz.null_count == 40  # a NaN that the device sent is one, no null
+    np.testing.assert_array_equal(hertz.drop_null().to_numpy(), two.values[:, 0])
+
+
+@pytest.mark.parametrize("block", [1, 3000, 100_000])
+def test_in_small_pieces(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    exporting.exported(root, Form.CSV, tmp_path / "whole")
+    monkeypatch.setattr(blocks, "BLOCK", block)
+    monkeypatch.setattr(blocks, "SPARSE", 1)  # channel by channel
+    exporting.exported(root, Form.CSV, tmp_path / "pieces")
+    for name in (FAST, SLOW, HARMONICS):
+        whole, pieces = (tmp_path / where / f"{name}.csv" for where in ("whole", "pieces"))
+        assert whole.read_bytes() == pieces.read_bytes()
+
+
+def test_a_file_for_several_tables(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match=r"3 tables \(.*name a folder, as all"):
+        exporting.exported(root, Form.CSV, tmp_path / "all.csv")
+    assert list(tmp_path.iterdir()) == []
