@@ -34,6 +34,8 @@ SHEETS = 500
 """Of a workbook: with more, it is no use to anybody."""
 NAME = 31
 """Characters of a sheet's name."""
+RESERVED = "history"
+"""A name that Excel keeps for itself."""
 DAY = 86_400 * clock.SECOND
 BEFORE_1970 = 25_569
 """Days from Excel's day 0 to 1970-01-01."""
@@ -69,7 +71,7 @@ class Excel(BlockWriter):
         self._book.use_zip64()
         self._bold = self._book.add_format({"bold": True, "text_wrap": True, "valign": "top"})
         self._instant = self._book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss.000"})
-        self._names: set[str] = {"history"}  # Excel keeps it for itself
+        self._names: set[str] = set()
         self._summary = self._add("summary")
         self._charts = self._add("charts") if plan.wish.onset is not None else None
         self._pages = {id(track): Page(track, sheet.table.rate) for sheet in plan.sheets for track in sheet.tracks}
@@ -114,15 +116,7 @@ class Excel(BlockWriter):
         page.row = 1
 
     def _add(self, name: str) -> Any:
-        """A sheet of that name, as far as Excel has such names."""
-        text = re.sub(r"[\[\]:*?/\\\x00-\x1f]", "_", name).strip("' ") or "_"
-        found, number = text[:NAME], 1
-        while found.casefold() in self._names:
-            number += 1
-            more = f" ({number})"
-            found = text[: NAME - len(more)] + more
-        self._names.add(found.casefold())
-        return self._book.add_worksheet(found)
+        return self._book.add_worksheet(sheet_name(name, self._names))
 
     def finish(self) -> None:
         pages = list(self._pages.values())
@@ -168,6 +162,18 @@ class Excel(BlockWriter):
         for sheet in self._book.worksheets():
             sheet.row_data_fh.close()
         self._folder.cleanup()
+
+
+def sheet_name(name: str, taken: set[str]) -> str:
+    """A name as a sheet may have it, and as none has it yet; noted among those `taken`."""
+    text = re.sub(r"[\[\]:*?/\\\x00-\x1f]", "_", name).strip("' ") or "_"
+    found, number = text[:NAME], 1
+    while found.casefold() in taken | {RESERVED}:
+        number += 1
+        more = f" ({number})"
+        found = text[: NAME - len(more)] + more
+    taken.add(found.casefold())
+    return found
 
 
 def _check(plan: Plan) -> None:

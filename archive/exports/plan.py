@@ -19,7 +19,7 @@ from archive.groups import labels
 from archive.parts import Rows
 from archive.picking import Pick
 from archive.sources import Joined
-from archive.spans import steps
+from archive.spans import FIRST, LAST, steps
 from archive.stations import Key, Stations, chosen, key_of
 from protocol import clock
 from protocol.messages import Configuration, Table
@@ -117,9 +117,10 @@ class Plan:
         return self.start if self.wish.onset is None else self.wish.onset
 
     def expected(self, rate: int) -> int:
-        """How many rows a track of a rate would have if none was missing: in what was asked, as far as there is any."""
-        first, stop = max(self.start, self.wish.start), min(self.end, self.wish.end)
-        return max(1, int(clock.slot_of(stop, rate) - clock.slot_of(first, rate)))
+        """How many rows a track of a rate has if none is missing: of what was asked, or without a limit, of all."""
+        first = self.wish.start if self.wish.start > FIRST else self.start
+        stop = self.wish.end if self.wish.end < LAST else self.end
+        return max(1, layout.first_slot(stop, rate) - layout.first_slot(first, rate))
 
 
 def plan(root: Path, wish: Wish, span: Span) -> Plan:

@@ -91,12 +91,13 @@ def test_parquet_holds_the_same(root: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(hertz.drop_null().to_numpy(), two.values[:, 0])
 
 
-@pytest.mark.parametrize("block", [1, 3000, 100_000])
-def test_in_small_pieces(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
-    exporting.exported(root, Form.CSV, tmp_path / "whole")
+@pytest.mark.parametrize(("block", "end"), [(1, makers.T0 + 3 * SECOND), (200_000, None)])
+def test_in_small_pieces(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int,
+                         end: int | None) -> None:  # fmt: skip
+    exporting.exported(root, Form.CSV, tmp_path / "whole", end=end)
     monkeypatch.setattr(blocks, "BLOCK", block)
     monkeypatch.setattr(blocks, "SPARSE", 1)  # channel by channel
-    exporting.exported(root, Form.CSV, tmp_path / "pieces")
+    exporting.exported(root, Form.CSV, tmp_path / "pieces", end=end)
     for name in (FAST, SLOW, HARMONICS):
         whole, pieces = (tmp_path / where / f"{name}.csv" for where in ("whole", "pieces"))
         assert whole.read_bytes() == pieces.read_bytes()
