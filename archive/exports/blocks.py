@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from enum import Enum
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,9 @@ from archive.picking import Pick
 from archive.spans import BLOCK
 from protocol import clock
 
+WIDE = 4 * BLOCK
+"""Bytes read at a time where all tracks are read together: a block of many tracks is short, and every chunk of a file,
+which has some minutes, is unpacked anew for each block that has a part of it."""
 SPARSE = 3
 """Channels are read one by one where no more than one in so many is wanted."""
 
@@ -49,22 +53,38 @@ class Block(NamedTuple):
         return sum(int(part.present.sum()) for part in self.parts)
 
 
-def read(sheet: Sheet, wish: Wish, together: bool) -> Iterator[Block]:
-    """The rows of a table in order of time: all tracks `together`, or hour by hour some tracks after the others."""
-    for first, stop in sheet.windows:
-        for tracks in [sheet.tracks] if together else _batches(sheet):
-            columns = sum(len(track.columns) for track in tracks)
-            step = max(1, min(sheet.hour, BLOCK // (layout.row_bytes(sheet.table) * columns)))
-            for low in range(first, stop, step):
-                block = _block(sheet, tracks, low, min(low + step, stop), wish)
-                if len(block.time):
-                    yield block
+class Order(Enum):
+    """What comes after what; of each track the rows come in order of time."""
+
+    TOGETHER = 1
+    """All tracks of a table at once, in order of time."""
+    BY_HOUR = 2
+    """Hour by hour, some tracks after the others."""
+    BY_TRACK = 3
+    """Some tracks from beginning to end, then the next ones; every hour is opened again for them."""
 
 
-def _batches(sheet: Sheet) -> Iterator[list[Track]]:
-    """So many tracks that an hour of them is read at once."""
-    many = max(1, BLOCK // (layout.row_bytes(sheet.table) * sheet.hour))
-    yield from (sheet.tracks[at : at + many] for at in range(0, len(sheet.tracks), many))
+def read(sheet: Sheet, wish: Wish, order: Order) -> Iterator[Block]:
+    """The rows of a table."""
+    for window, tracks in _turns(sheet, order):
+        columns = sum(len(track.columns) for track in tracks)
+        limit = WIDE if order is Order.TOGETHER else BLOCK
+        step = max(1, min(sheet.hour, limit // (layout.row_bytes(sheet.table) * columns)))
+        for low in range(*window, step):
+            block = _block(sheet, tracks, low, min(low + step, window[1]), wish)
+            if len(block.time):
+                yield block
+
+
+def _turns(sheet: Sheet, order: Order) -> Iterator[tuple[tuple[int, int], list[Track]]]:
+    """(slots, tracks) that are read in one turn."""
+    many = max(1, BLOCK // (layout.row_bytes(sheet.table) * sheet.hour))  # so many that an hour of them is a block
+    some = [sheet.tracks[at : at + many] for at in range(0, len(sheet.tracks), many)]
+    if order is Order.BY_TRACK:
+        yield from ((window, tracks) for tracks in some for window in sheet.windows)
+    else:
+        batches = [sheet.tracks] if order is Order.TOGETHER else some
+        yield from ((window, tracks) for window in sheet.windows for tracks in batches)
 
 
 def _block(sheet: Sheet, tracks: Sequence[Track], low: int, high: int, wish: Wish) -> Block:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archive.exports import cfg
-from archive.exports.blocks import Block, Part
+from archive.exports.blocks import Block, Order, Part
 from archive.exports.cfg import Bit, Kind, Scale
 from archive.exports.formats import BlockWriter
 from archive.exports.numbers import FORMAT, plain
@@ -29,10 +29,8 @@ from archive.folder import ArchiveError
 MISSING = "99999"
 WIDTH = 13
 """Characters of a number in an ASCII data file at most (clause 8.4)."""
-STEP = 1 << 16
-"""Samples scaled at a time."""
-COPY = 1 << 20
-"""Bytes copied at a time."""
+STEP = 1 << 20
+"""Bytes scaled or copied at a time."""
 FULL = 2**31 - 2
 """Greatest scaled number; -2**31 is a missing one."""
 
@@ -67,7 +65,7 @@ class Record:
 class Comtrade(BlockWriter):
     """A set of files for each track."""
 
-    TOGETHER = False
+    ORDER = Order.BY_HOUR
 
     def __init__(self, plan: Plan, target: Target, kind: Kind, combined: bool = False) -> None:
         """`combined`: one file (.cff) for each track."""
@@ -168,8 +166,9 @@ def _scale(record: Record) -> list[Scale]:
     low, high = np.where(none, 0.0, low), np.where(none, 0.0, high)
     b = (low + high) / 2
     a = np.where(high > low, (high - low) / 2 / FULL, 1.0)
+    samples = max(1, STEP // record.row().itemsize) * record.row().itemsize
     with open(record.path, "r+b") as out:
-        while data := bytearray(out.read(STEP * record.row().itemsize)):
+        while data := bytearray(out.read(samples)):
             values = np.frombuffer(data, record.row())["a"].astype(np.float64)
             valid = ~np.isnan(values)
             rows = np.frombuffer(data, record.row("<i4"))
@@ -190,7 +189,7 @@ def _combine(text: str, data: Path, kind: Kind) -> None:
         out.write(f"--- file type: CFG ---\r\n{text}".encode())
         out.write(b"--- file type: INF ---\r\n--- file type: HDR ---\r\n")
         out.write(f"--- file type: DAT {kind.value}{told} ---\r\n".encode())
-        while piece := source.read(COPY):
+        while piece := source.read(STEP):
             out.write(piece)
         out.flush()
         settle(out.fileno())

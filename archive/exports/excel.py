@@ -17,7 +17,7 @@ import xlsxwriter
 from numpy.typing import NDArray
 
 from archive.exports import charts
-from archive.exports.blocks import Block, Part
+from archive.exports.blocks import Block, Order, Part
 from archive.exports.csvfiles import iso
 from archive.exports.formats import BlockWriter
 from archive.exports.numbers import plain
@@ -60,7 +60,7 @@ class Page:
 class Excel(BlockWriter):
     """One workbook."""
 
-    TOGETHER = False
+    ORDER = Order.BY_HOUR
 
     def __init__(self, plan: Plan, target: Target) -> None:
         super().__init__(plan, target)

@@ -15,6 +15,7 @@ from archive.exports.span import Span
 from archive.exports.target import Target
 from archive.exports.wishes import Wish
 from archive.folder import ArchiveError
+from archive.nearest import known
 
 ONE_FILE = {Form.HDF5, Form.XLSX, Form.MAT}
 WRITERS = {Form.CSV: ("csvfiles", "Csv"), Form.HDF5: ("hdf5", "Hdf5"), Form.XLSX: ("excel", "Excel"),
@@ -77,8 +78,10 @@ def _is_folder(form: Form, out: Path, found: Plan) -> bool:
         return False
     if form_of(out) is not form:
         return True
-    if len(found.sheets) > 1:
-        names = ", ".join(sheet.table.name for sheet in found.sheets)
-        raise ArchiveError(f"{out}: {len(found.sheets)} tables ({names}), a file each; name a folder, as {out.stem}, "
-                           "or choose stations of one table")  # fmt: skip
+    names = [track.label for track in found.tracks] if form is Form.PARQUET else [
+        sheet.table.name for sheet in found.sheets]  # fmt: skip
+    if len(names) > 1:
+        what = "stations" if form is Form.PARQUET else "tables"
+        raise ArchiveError(f"{out}: {len(names)} {what}, a file each ({known(None, names)}); name a folder, as "
+                           f"{out.stem}, or choose one of them")  # fmt: skip
     return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from archive.exports.blocks import Block, read
+from archive.exports.blocks import Block, Order, read
 from archive.exports.plan import Plan, Sheet
 from archive.exports.target import Target
 
@@ -28,14 +28,13 @@ class Writer(ABC):
 class BlockWriter(Writer):
     """Writes block by block."""
 
-    TOGETHER = True
-    """Whether a block has all tracks of a table, or some of them at a time."""
+    ORDER = Order.TOGETHER
 
     def run(self, meanwhile: Meanwhile) -> None:
         try:
             for sheet in self.plan.sheets:
                 self.begin(sheet)
-                for block in read(sheet, self.plan.wish, self.TOGETHER):
+                for block in read(sheet, self.plan.wish, self.ORDER):
                     self.write(sheet, block)
                     meanwhile(block.rows)
                 self.end(sheet)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 
 from archive.exports import blocks
 from archive.exports.forms import Form
+from archive.exports.target import safe
 from archive.folder import ArchiveError
 from protocol.clock import SECOND
 from protocol.messages import Spectrum, device_number, spectrum_number
@@ -74,28 +76,43 @@ def test_times_and_text(root: Path, tmp_path: Path) -> None:
 
 
 def test_parquet_holds_the_same(root: Path, tmp_path: Path) -> None:
-    exporting.exported(root, Form.PARQUET, tmp_path / "out")
+    report = exporting.exported(root, Form.PARQUET, tmp_path / "out")
     truths = exporting.truths(root)
-    table = pyarrow.parquet.read_table(tmp_path / "out" / f"{FAST}.parquet")
-    assert table.schema.field("站 1: UA magnitude [V]").metadata == {b"unit": b"V"}
-    time = table["time"].to_numpy().astype("int64")
-    np.testing.assert_array_equal(time, truths[ONE].time)
-    found = table["站 1: UA magnitude [V]"]
-    assert str(found.type) == "float"
-    np.testing.assert_array_equal(found.to_numpy(), truths[ONE].values[:, 2])
-    two, status = truths[TWO], table[f"{exporting.ODD}: status"]
-    assert status.null_count == 40
-    np.testing.assert_array_equal(status.drop_null().to_numpy(), two.status)
-    hertz = table[f"{exporting.ODD}: frequency [Hz]"]
-    assert hertz.null_count == 40  # a NaN that the device sent is one, no null
-    np.testing.assert_array_equal(hertz.drop_null().to_numpy(), two.values[:, 0])
+    assert len(report.files) == len(truths) == 5
+    for device, label in ((ONE, "站 1"), (TWO, exporting.ODD), (FOUR, "link4/twin")):
+        table, truth = pyarrow.parquet.read_table(tmp_path / "out" / f"{safe(label)}.parquet"), truths[device]
+        names = [name for name in table.column_names if name.endswith("]")]
+        np.testing.assert_array_equal(table["time"].to_numpy().astype("int64"), truth.time)
+        found = np.array([table[name].to_numpy() for name in names]).T
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found, truth.values)
+        np.testing.assert_array_equal(table["status"].to_numpy(), truth.status)
+        assert str(table.schema.field("status").type) == "uint16"
+    volts = pyarrow.parquet.read_schema(tmp_path / "out" / "站 1.parquet").field("UA magnitude [V]")
+    assert volts.metadata == {b"unit": b"V"}
+    assert (
+        pandas.read_parquet(tmp_path / "out" / "站 1.parquet")["word 1"].tolist() == truths[ONE].digital[:, 0].tolist()
+    )
+
+
+def test_parquet_of_one_station(root: Path, tmp_path: Path) -> None:
+    exporting.exported(root, Form.PARQUET, tmp_path / "one.parquet", devices=["link3/twin"])
+    assert pyarrow.parquet.read_table(tmp_path / "one.parquet").num_rows == 90
+    with pytest.raises(ArchiveError, match="5 stations, a file each"):
+        exporting.exported(root, Form.PARQUET, tmp_path / "all.parquet")
+
+
+def test_without_pyarrow(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ArchiveError, match=r"pip install 'syms-station\[parquet\]', or choose another format"):
+        exporting.exported(root, Form.PARQUET, tmp_path / "out")
 
 
 @pytest.mark.parametrize(("block", "end"), [(1, makers.T0 + 3 * SECOND), (200_000, None)])
 def test_in_small_pieces(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int,
                          end: int | None) -> None:  # fmt: skip
     exporting.exported(root, Form.CSV, tmp_path / "whole", end=end)
-    monkeypatch.setattr(blocks, "BLOCK", block)
+    monkeypatch.setattr(blocks, "WIDE", block)
     monkeypatch.setattr(blocks, "SPARSE", 1)  # channel by channel
     exporting.exported(root, Form.CSV, tmp_path / "pieces", end=end)
     for name in (FAST, SLOW, HARMONICS):
@@ -104,6 +121,6 @@ def test_in_small_pieces(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_file_for_several_tables(root: Path, tmp_path: Path) -> None:
-    with pytest.raises(ArchiveError, match=r"3 tables \(.*name a folder, as all"):
+    with pytest.raises(ArchiveError, match=r"3 tables, a file each \(rate1_.*name a folder, as all"):
         exporting.exported(root, Form.CSV, tmp_path / "all.csv")
     assert list(tmp_path.iterdir()) == []
