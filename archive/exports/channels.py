@@ -34,11 +34,14 @@ class Channel(NamedTuple):
         return " ".join(filter(None, [*words, self.unit and f"[{self.unit}]"]))
 
 
-def channels(each: Configuration, wanted: Sequence[Quantity] | None) -> list[Channel]:
-    """What a station has of it, in the order of its row, then status, quality and words."""
+def channels(each: Configuration, wanted: Sequence[Quantity] | None, components: bool = True) -> list[Channel]:
+    """What a station has of it, in the order of its row, then status, quality and words.
+
+    `components`: whether the name of a spectrum's phasor stands for all its components.
+    """
     have = [channel for quantity in QUANTITIES for channel in _of(each, quantity)]
     if wanted is not None:
-        have = [channel for channel in have if any(_is_wanted(each, channel, one) for one in wanted)]
+        have = [channel for channel in have if any(_is_wanted(each, channel, one, components) for one in wanted)]
     fields = ("values", "status", "quality", "digital")
     return sorted(have, key=lambda channel: (fields.index(channel.field), channel.at))
 
@@ -59,12 +62,12 @@ def _of(each: Configuration, quantity: str) -> list[Channel]:
             for name, at in zip(told_apart(names), places, strict=True)]  # fmt: skip
 
 
-def _is_wanted(each: Configuration, channel: Channel, wanted: Quantity) -> bool:
+def _is_wanted(each: Configuration, channel: Channel, wanted: Quantity, components: bool) -> bool:
     if channel.quantity != wanted.kind:
         return False
     if wanted.name is None or wanted.name == channel.name:
         return True
-    of_spectrum = each.components and channel.quantity in ("magnitude", "angle")
+    of_spectrum = components and each.components and channel.quantity in ("magnitude", "angle")
     return bool(of_spectrum) and wanted.name in each.phasors and channel.name.startswith(f"{wanted.name} ")
 
 

@@ -55,7 +55,7 @@ def export(root: Path, wish: Wish, form: Form, out: Path, ready: Callable[[Plan]
         span.close()
     files = target.files()
     size = sum(path.stat().st_size for path in files)
-    return Report([str(path) for path in files], found.rows, len({track.label for track in found.tracks}), size,
+    return Report([str(path) for path in files], found.rows, found.stations, size,
                   found.aside, found.silent)  # fmt: skip
 
 

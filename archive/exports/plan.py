@@ -98,6 +98,11 @@ class Plan:
         return [track for sheet in self.sheets for track in sheet.tracks]
 
     @property
+    def stations(self) -> int:
+        """How many there are; a station and its spectra are one."""
+        return len({key_of(track.configuration).station for track in self.tracks})
+
+    @property
     def rows(self) -> int:
         return sum(track.rows for track in self.tracks)
 
@@ -167,8 +172,8 @@ def _tracks(rows: Joined, keys: set[Key] | None, wish: Wish, telling: set[int]) 
     found: dict[tuple[Key, tuple[Channel, ...]], Track] = {}
     for column in chosen(rows.configurations, keys):
         each = rows.configurations[column]
-        wanted = channels(each, wish.quantities)
-        beside = wish.quantities is not None and each.components and key_of(each).station in telling
+        beside = bool(each.components) and wish.quantities is not None and key_of(each).station in telling
+        wanted = channels(each, wish.quantities, components=not beside)
         if not wanted or (beside and not any(channel.quantity in OWN for channel in wanted)):
             continue
         track = found.setdefault((key_of(each), tuple(wanted)), Track(each, [], wanted))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ class Quantity(NamedTuple):
 
     kind: str
     name: str | None = None
-    """As in `Extract.get`; of spectra also the phasor's, for all its components."""
+    """As in `Extract.get`; where only its spectrum is wanted also the phasor's, for all components."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +43,18 @@ class Wish:
     """Event files whose raw data count as rows of the archive, which may be gone by now."""
 
 
+BETWEEN = re.compile(rf",(?=\s*(?:{'|'.join(QUANTITIES)})\s*(?:[:,]|$))")
+"""A comma between two quantities, not one in a channel's name."""
+
+
 def quantities(texts: Sequence[str]) -> tuple[Quantity, ...] | None:
-    """`frequency`, `frequency,rocof`, `magnitude:VA`; None for none. Raises ArchiveError."""
+    """`frequency`, `frequency,magnitude:VA`; None for none. Raises ArchiveError."""
     found: dict[Quantity, None] = {}
-    for text in texts:
-        for each in [text] if ":" in text else text.split(","):
-            kind, colon, name = each.partition(":")
-            if kind.strip() not in QUANTITIES:
-                raise ArchiveError(f"no quantity {kind.strip()!r}; there are: {', '.join(QUANTITIES)}")
-            found[Quantity(kind.strip(), name if colon else None)] = None
+    for each in [each for text in texts for each in BETWEEN.split(text)]:
+        kind, colon, name = each.partition(":")
+        if unknown := [word.strip() for word in kind.split(",") if word.strip() not in QUANTITIES]:
+            raise ArchiveError(f"no quantity {unknown[0]!r}; there are: {', '.join(QUANTITIES)}")
+        found[Quantity(kind.strip(), name if colon else None)] = None
     return tuple(found) or None
 
 
