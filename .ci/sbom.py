@@ -37,6 +37,7 @@ INSIDE = {
     "h5py": "HDF5 (BSD-3-Clause), libaec (BSD-2-Clause)",
     "hdf5plugin": "compression filters with licences of their own (see its documentation)",
     "numpy": BLAS,
+    "pyarrow": "Apache Arrow and Parquet (Apache-2.0), and libraries under the licences in its LICENSE.txt",
     "pyyaml": "libyaml (MIT)",
     "pyzmq": "ZeroMQ (MPL-2.0), libsodium (ISC)",
     "scipy": BLAS,
@@ -160,7 +161,7 @@ def page(found: list[Package]) -> str:
         "(CycloneDX). No package is under the GPL or AGPL, needed or not (`tests/test_licences.py`). Libraries under",
         "the LGPL and MPL, and GCC's runtime, whose exception allows this, are used as they are.", "",
     ]  # fmt: skip
-    for title, needed in (("Needed to run", True), ("For development and the extra `archive`", False)):
+    for title, needed in (("Needed to run", True), ("For development and the extras `archive`, `parquet`", False)):
         rows = sorted({(each.name, each.licence) for each in found if each.needed == needed})  # two versions of some
         lines += [f"## {title}", "", *_table(rows), ""]
     lines += ["## Other extras, not in the lock", "", *_table(list(extras().items())), ""]
