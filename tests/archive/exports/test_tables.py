@@ -124,3 +124,10 @@ def test_a_file_for_several_tables(root: Path, tmp_path: Path) -> None:
     with pytest.raises(ArchiveError, match=r"3 tables, a file each \(rate1_.*name a folder, as all"):
         exporting.exported(root, Form.CSV, tmp_path / "all.csv")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_lines_are_made_some_at_a_time(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    exporting.exported(root, Form.CSV, tmp_path / "whole.csv", wanted=["frequency"], devices=["站 1"])
+    monkeypatch.setattr("archive.exports.csvfiles.CELLS", 14)
+    exporting.exported(root, Form.CSV, tmp_path / "pieces.csv", wanted=["frequency"], devices=["站 1"])
+    assert (tmp_path / "whole.csv").read_bytes() == (tmp_path / "pieces.csv").read_bytes()
