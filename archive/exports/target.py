@@ -36,9 +36,13 @@ class Target:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, fault: object, trace: TracebackType | None) -> None:
-        if kind is not None:
+        try:
+            if kind is None:
+                self._appear()
+        finally:
             self._remove()
-            return
+
+    def _appear(self) -> None:
         for path in self.files():
             _sync(path)
         if self.is_folder:

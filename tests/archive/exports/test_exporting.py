@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from archive.exports import span
 from archive.exports.exporting import export
 from archive.exports.forms import Form, form_of
-from archive.exports.numbers import FORMAT, plain
 from archive.exports.plan import plan
 from archive.exports.span import Span
-from archive.exports.target import Target, safe
-from archive.exports.wishes import Wish, find_event, quantities, wish
+from archive.exports.wishes import Wish, wish
 from archive.folder import ArchiveError
 from archive.writer import Archive
 from protocol.clock import SECOND
-from protocol.messages import Table
 from tests import archives as makers
 from tests import exporting
 
-ROOT = Path(__file__).parents[3]
 NAMES = {Form.CSV: "out", Form.HDF5: "out.h5", Form.XLSX: "out.xlsx", Form.COMTRADE: "out", Form.MAT: "out.mat",
          Form.PARQUET: "out"}  # fmt: skip
 
@@ -59,6 +49,16 @@ def test_what_is_broken_off_leaves_nothing(root: Path, tmp_path: Path, form: For
     with pytest.raises(Stopped):
         export(root, Wish(), form, tmp_path / "deeper" / NAMES[form], lambda _: stop)
     assert list((tmp_path / "deeper").iterdir()) == []
+
+
+def test_a_name_that_is_taken_meanwhile(root: Path, tmp_path: Path) -> None:
+    def ready(_: object) -> Any:
+        (tmp_path / "out" / "mine").mkdir(parents=True)
+        return lambda rows: None
+
+    with pytest.raises(OSError, match="not empty"):
+        export(root, Wish(), Form.CSV, tmp_path / "out", ready)
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "mine"]
 
 
 @pytest.mark.parametrize("form", list(Form))
@@ -158,19 +158,6 @@ def test_quantities_of_spectra(root: Path) -> None:
         "frequency [Hz]", *(f"UA h{order} angle [degrees]" for order in (1, 3, 5))]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("texts", "told"),
-    [
-        ([], None),
-        (["frequency, rocof", "frequency"], [("frequency", None), ("rocof", None)]),
-        (["frequency,magnitude:U, A,angle"], [("frequency", None), ("magnitude", "U, A"), ("angle", None)]),
-        (["analog:a:b"], [("analog", "a:b")]),
-    ],
-)
-def test_quantities_as_people_write_them(texts: list[str], told: list[tuple[str, str | None]] | None) -> None:
-    assert quantities(texts) == (None if told is None else tuple(told))
-
-
 def test_a_changed_configuration_goes_on_in_its_track(tmp_path: Path) -> None:
     archive = Archive(tmp_path / "archive")
     archive.take(makers.configuration(1))
@@ -206,38 +193,6 @@ def test_rows_set_aside_and_silent_stations_are_told(tmp_path: Path) -> None:
         exporting.exported(tmp_path / "archive", Form.CSV, tmp_path / "two", devices=["站 2"])
 
 
-def test_an_event_outlives_its_hour(root: Path, tmp_path: Path) -> None:
-    """What retention left: event files."""
-    for where in ("whole", "rest"):
-        shutil.copytree(root, tmp_path / where)
-    shutil.rmtree(tmp_path / "rest" / "live")
-    for where in ("whole", "rest"):
-        exporting.exported(tmp_path / where, Form.CSV, tmp_path / f"{where}.out", event="20260503T092001")
-    for whole in (tmp_path / "whole.out").iterdir():
-        assert (tmp_path / "rest.out" / whole.name).read_bytes() == whole.read_bytes()
-    assert len(list((tmp_path / "rest.out").iterdir())) == 2
-
-
-def test_events_are_called_by_what_is_shown(root: Path) -> None:
-    found = find_event(root, "2026-05-03T09:20:01")
-    for name in (found.time, Path(found.files[0]).name, Path(found.files[0]).stem, "20260503T092001.000Z"):
-        assert find_event(root, name) == found
-    with pytest.raises(ArchiveError, match="no event ''"):
-        find_event(root, "")
-    asked = wish(root, event=found.time)
-    assert (asked.start, asked.end, asked.onset) == (makers.T0, makers.T0 + 2 * SECOND, makers.T0 + SECOND)
-    assert asked.devices == ("站 1",)
-    assert wish(root, event=found.time, devices=["站 2"], end=7).devices == ("站 2",)
-    assert wish(root, event=found.time, devices=["站 2"], end=7).end == 7
-
-
-def test_two_events_of_one_beginning(root: Path, tmp_path: Path) -> None:
-    shutil.copytree(root, tmp_path / "archive")
-    exporting.event(tmp_path / "archive", makers.T0 + 45 * 60 * SECOND + SECOND)
-    with pytest.raises(ArchiveError, match="2 events begin with '202605'; name one of"):
-        find_event(tmp_path / "archive", "202605")
-
-
 def test_what_is_deleted_meanwhile_is_no_silent_gap(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,78 +206,6 @@ def test_what_is_deleted_meanwhile_is_no_silent_gap(
     with pytest.raises(ArchiveError, match="rows of 20260503T10Z are there no more; export again"):
         export(held, Wish(), Form.CSV, tmp_path / "out", ready)
     assert not (tmp_path / "out").exists()
-
-
-WEIGHED = """
-import re, sys
-from pathlib import Path
-from archive import spans, tables
-from archive.exports import blocks
-from archive.exports.forms import Comtrade, Form
-from tests import exporting
-spans.BLOCK = blocks.BLOCK = blocks.WIDE = tables.MEMORY = 1 << 20
-tables.CHUNK = 1000
-root, form, out, end = sys.argv[1:]
-exporting.exported(Path(root), Form(form), Path(out), Comtrade.BINARY32, end=int(end))
-print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
-"""
-
-
-@pytest.fixture(scope="module")
-def heavy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Finished files with rows of 24 MB: two stations with 202 channels, five minutes."""
-    root, table = tmp_path_factory.mktemp("heavy"), Table(50, 100, 0, 0)
-    archive = Archive(root)
-    for link in (1, 2):
-        archive.take(makers.configuration(link, table))
-        for first in range(0, 15_000, 3000):
-            archive.take(makers.measurements([link] * 3000, makers.grid(first, 3000), table))
-            archive.commit(makers.NONE)
-    archive.close()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("archive.tables.CHUNK", 500)
-        yield exporting.finished(root)
-
-
-@pytest.mark.parametrize(("form", "seconds"), [(Form.CSV, 40), (Form.XLSX, 10), (Form.HDF5, 300), (Form.MAT, 300),
-                                               (Form.COMTRADE, 300), (Form.PARQUET, 300)])  # fmt: skip
-def test_memory_is_bounded(heavy: Path, tmp_path: Path, form: Form, seconds: int) -> None:
-    """What a process takes at most for some time, and for a tenth of it, differ by a few blocks of 1 MB."""
-
-    def weight(seconds: int) -> int:
-        out = str(tmp_path / f"{seconds}{NAMES[form]}")
-        told = [str(heavy), form.value, out, str(makers.T0 + seconds * SECOND)]
-        done = subprocess.run([sys.executable, "-c", WEIGHED, *told], cwd=ROOT, timeout=100, check=True, text=True,
-                              env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True)  # fmt: skip
-        return int(done.stdout) << 10
-
-    grown = weight(seconds) - weight(seconds // 10)
-    assert grown < 16 << 20
-
-
-def test_names_of_files(tmp_path: Path) -> None:
-    assert safe('a/b\\c:"*?<>|d') == "a_b_c_______d"
-    assert safe("..") == "_"
-    assert safe(" .x. ") == "x"
-    assert safe("站\n1") == "站_1"
-    assert len(safe("站" * 200).encode()) <= 120
-    target = Target(tmp_path / "out", is_folder=True)
-    with target:
-        names = [target.file(name, ".csv").name for name in ("A", "a", "A (2)", "a")]
-        for name in names:
-            (target.made / name).touch()
-    assert names == ["A.csv", "a (2).csv", "A (2) (2).csv", "a (3).csv"]
-    assert [path.name for path in target.files()] == sorted(names)
-
-
-@given(st.lists(st.floats(width=32, allow_nan=False), max_size=20))
-def test_numbers_are_told_with_as_few_digits_as_needed(values: list[float]) -> None:
-    found = np.array(values, np.float32)
-    told = [FORMAT % value for value in plain(found).tolist()]
-    np.testing.assert_array_equal(np.array(told, np.float32) if told else found, found)
-    for text, value in zip(told, found, strict=True):
-        if 1e-5 < abs(value) < 1e9:
-            assert len(text) <= len(FORMAT % float(np.format_float_positional(value, unique=True)))
 
 
 def test_formats_by_their_names() -> None:
