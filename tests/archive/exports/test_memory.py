@@ -55,7 +55,7 @@ def test_memory_is_bounded(heavy: Path, tmp_path: Path, form: Form, seconds: int
     """What a process takes at most for some time, and for a tenth of it, differ by a few blocks of 1 MB."""
 
     def weight(seconds: int) -> int:
-        out = str(tmp_path / f"{seconds}.{form}")
+        out = str(tmp_path / f"{seconds}.{form}.out")
         told = [str(heavy), form.value, out, str(makers.T0 + seconds * SECOND)]
         done = subprocess.run([sys.executable, "-c", WEIGHED, *told], cwd=ROOT, timeout=100, check=True, text=True,
                               env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True)  # fmt: skip
