@@ -26,6 +26,7 @@ SPDX = {
 """What packages write, and what it is called."""
 BY_HAND = {
     "h5netcdf": "BSD-3-Clause", "scipy": "BSD-3-Clause", "supervisor": "BSD-3-Clause-Modification",
+    "contourpy": "BSD-3-Clause", "cycler": "BSD-3-Clause", "kiwisolver": "BSD-3-Clause", "matplotlib": "PSF-2.0",
     "pytest-timeout": "MIT",
     # not installed everywhere, or an extra that is not in the lock
     "atheris": "Apache-2.0", "cffi": "MIT", "colorama": "BSD-3-Clause", "dask": "BSD-3-Clause", "hdf5plugin": "MIT",
@@ -36,7 +37,9 @@ BLAS = "OpenBLAS (BSD-3-Clause), libgfortran (GPL-3.0-or-later WITH GCC-exceptio
 INSIDE = {
     "h5py": "HDF5 (BSD-3-Clause), libaec (BSD-2-Clause)",
     "hdf5plugin": "compression filters with licences of their own (see its documentation)",
+    "matplotlib": "FreeType (FTL), libraqm (MIT), Qhull (Qhull), DejaVu fonts (Bitstream-Vera)",
     "numpy": BLAS,
+    "pillow": "FreeType (FTL), libjpeg-turbo (IJG), libpng (libpng-2.0), libtiff (libtiff), and others in its LICENSE",
     "pyarrow": "Apache Arrow and Parquet (Apache-2.0), and libraries under the licences in its LICENSE.txt",
     "pyyaml": "libyaml (MIT)",
     "pyzmq": "ZeroMQ (MPL-2.0), libsodium (ISC)",
@@ -161,7 +164,8 @@ def page(found: list[Package]) -> str:
         "(CycloneDX). No package is under the GPL or AGPL, needed or not (`tests/test_licences.py`). Libraries under",
         "the LGPL and MPL, and GCC's runtime, whose exception allows this, are used as they are.", "",
     ]  # fmt: skip
-    for title, needed in (("Needed to run", True), ("For development and the extras `archive`, `parquet`", False)):
+    others = "For development and the extras `archive`, `parquet`, `plots`"
+    for title, needed in (("Needed to run", True), (others, False)):
         rows = sorted({(each.name, each.licence) for each in found if each.needed == needed})  # two versions of some
         lines += [f"## {title}", "", *_table(rows), ""]
     lines += ["## Other extras, not in the lock", "", *_table(list(extras().items())), ""]

@@ -40,7 +40,7 @@ class ClockWatch:
         """[m] delay of the median device of its group [ns] …"""
         self._compared = np.zeros(0, dtype=bool)
         """[m] … if there is anybody to compare with."""
-        self.limit, self._steady, self._rows = limit, steady, rows
+        self.limit, self.steady, self._rows = limit, steady, rows
         self._columns = Columns()
         self._delay = np.zeros((0, rows), dtype=np.int64)
         self._count = np.zeros(0, dtype=np.int64)
@@ -92,7 +92,7 @@ class ClockWatch:
         otherwise = np.where(marked, off <= self.limit // 2, off > self.limit)
         since = np.where(self._since[at] < 0, mono, self._since[at])
         self._since[at] = np.where(otherwise, since, -1)
-        turned = at[otherwise & (mono - since >= self._steady)]
+        turned = at[otherwise & (mono - since >= self.steady)]
         self.marked[turned] ^= True
         self._since[turned] = -1
         return self.devices[turned]

@@ -53,18 +53,18 @@ def derive(values: F4, recipes: Recipes) -> None:
     """Fill the derived channels of rows [k, m, c] in place."""
     if recipes.sequences:
         device, phases, out = recipes.sequences
-        told = polar(symmetrical(_taken(values, device, phases)))
+        told = polar(symmetrical(taken(values, device, phases)))
         values[:, device[:, None, None], out[..., None] + [0, 1]] = told
     if recipes.power:
         device, volts, amperes, out = recipes.power
-        both = power(_taken(values, device, volts), _taken(values, device, amperes))
+        both = power(taken(values, device, volts), taken(values, device, amperes))
         values[:, device[:, None], out] = np.stack([both.real, both.imag], axis=-1)
     if recipes.unbalance:
         device, phases, out = recipes.unbalance
-        values[:, device, out] = unbalance(_taken(values, device, phases))
+        values[:, device, out] = unbalance(taken(values, device, phases))
 
 
-def _taken(values: F4, device: At, phases: At) -> NDArray[np.complex128]:
-    """[k, q, 3]"""
+def taken(values: F4, device: At, phases: At) -> NDArray[np.complex128]:
+    """[k, q, p] Phasors of rows [k, m, c]: of devices [q] those at their channels [q, p]."""
     magnitude = values[:, device[:, None], phases].astype(np.float64)
     return phasors(magnitude, values[:, device[:, None], phases + 1])

@@ -7,15 +7,9 @@ from numpy.typing import NDArray
 
 from algorithms.judgement import VERSION, judge
 from algorithms.observations import Observations
+from algorithms.quantities import ACTIVE, ANGLE, FREQUENCY, MAGNITUDE, NEGATIVE, REACTIVE, ZERO
 from algorithms.registry import Judgement, Settings, WindowData, algorithm
 from algorithms.report import report
-
-QUANTITIES = (
-    *("frequency", "positive magnitude", "positive angle", "negative magnitude", "zero magnitude"),
-    *("active power", "reactive power"),
-)
-"""Of a window of several devices, in this order: Hz; voltage [V, degrees]; of the sequences [V]; MW, Mvar."""
-FREQUENCY, MAGNITUDE, ANGLE, NEGATIVE, ZERO, ACTIVE, REACTIVE = range(len(QUANTITIES))
 
 
 class Own(Settings):
@@ -26,7 +20,13 @@ class Own(Settings):
 def disturbance(window: WindowData, settings: Own) -> Judgement:
     """Bad data or a disturbance, of what kind, how large and where: several devices looked at together."""
     since = window.context.get("since", 0) / window.rate
-    judged = judge(observations(window), since=since, network=window.network, response=window.response)
+    judged = judge(
+        observations(window),
+        since=since,
+        network=window.network,
+        response=window.response,
+        inertia=window.inertia,
+    )
     found = judged.detection
     onset = round(found.onset * window.rate) if np.isfinite(found.onset) else None
     return Judgement(found.disturbance, found.score, onset, report(judged))

@@ -7,13 +7,19 @@ structure of the North American electric power infrastructure", IEEE Syst. J. 6(
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 F8 = NDArray[np.float64]
 Places = NDArray[np.intp]
+Bools = NDArray[np.bool_]
+
+HOLD = 0.03
+"""Of the typical line's susceptance, by which each bus holds its angle while rotors stand: tables say nothing of it."""
+ALONE = 1e-6
+"""Share of a line's reactance that another way would take off at least."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +40,16 @@ class Network:
     """[n] degrees north; NaN = not known"""
     longitude: F8
     """[n] degrees east"""
+    names: tuple[str, ...] = ()
+    """[l] what each line is called; none: by its ends"""
+    solved: tuple[F8, F8] | None = None
+    """`potentials` and `held`, reckoned ahead (`prepared`); None: when they are asked for"""
 
     def __post_init__(self) -> None:
         count = len(self.buses)
         ends = np.concatenate([self.start, self.stop])
+        if self.names and len(self.names) != len(self.start):
+            raise ValueError(f"{len(self.names)} names for {len(self.start)} lines: give one each, or none")
         if ends.size and not (ends.min() >= 0 and ends.max() < count):
             raise ValueError(f"a line ends at bus {ends.max()} of {count}: give the places 0..{count - 1}")
         if np.any(self.devices >= count):
@@ -48,7 +60,9 @@ class Network:
             raise ValueError(f"{self.line(k)} has the reactance {self.reactance[k]}: give one above 0")
 
     def line(self, place: int) -> str:
-        """A line by the names of its ends."""
+        """What a line is called."""
+        if self.names:
+            return self.names[place]
         return f"line {self.buses[self.start[place]]} - {self.buses[self.stop[place]]}"
 
 
@@ -57,6 +71,8 @@ def potentials(network: Network) -> F8:
 
     The pseudo-inverse of the Laplacian of the lines' susceptances.
     """
+    if network.solved is not None:
+        return network.solved[0]
     laplacian, weight = _laplacian(network)
     island = islands(network)
     same = island[:, None] == island
@@ -64,6 +80,27 @@ def potentials(network: Network) -> F8:
     # scaled so that what is added is as large as what it is added to
     scale = float(np.median(weight)) if weight.size else 1.0
     return np.asarray(np.linalg.inv(laplacian + scale * flat) - flat / scale)
+
+
+def held(network: Network) -> F8:
+    """[n, n] Angle at each bus when power goes in at another one, and what is at the buses holds them a little."""
+    if network.solved is not None:
+        return network.solved[1]
+    laplacian, weight = _laplacian(network)
+    typical = float(np.median(weight)) if weight.size else 1.0
+    return np.asarray(np.linalg.inv(laplacian + HOLD * typical * np.eye(len(laplacian))))
+
+
+def prepared(network: Network) -> Network:
+    """The same for many windows: what takes seconds in a large network is reckoned once."""
+    return replace(network, solved=(potentials(network), held(network)))
+
+
+def bridges(network: Network, potential: F8) -> Bools:
+    """[l] Lines without which an island would fall apart: all that is between their ends is their own reactance."""
+    a, b = network.start, network.stop
+    between_ends = potential[a, a] + potential[b, b] - 2.0 * potential[a, b]
+    return np.asarray(between_ends > (1.0 - ALONE) * network.reactance)
 
 
 def _laplacian(network: Network) -> tuple[F8, F8]:

@@ -13,7 +13,7 @@
    The onset is the first sample that left the level before it, where the signal's own change first crossed the limit.
 
 Interpolated samples, and what they reach, are left out of 3 to 5. An oscillation that fills the whole window is its
-own quiet part and is not seen here. The limit is calibrated with `python -m benchmarks.emd_scenarios`.
+own quiet part and is not seen here. The limit is calibrated with `python -m benchmarks.first_stage --algorithm emd`.
 
 [Huang1998] Proc. R. Soc. Lond. A 454, 903. [Wu2009] Adv. Adapt. Data Anal. 1, 1. [Kundur1994] Power System
 Stability and Control.

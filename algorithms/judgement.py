@@ -6,12 +6,14 @@ import math
 from dataclasses import dataclass
 
 from algorithms.coanalysis import Detection, Kind, classify, detect
+from algorithms.damping import Oscillation, oscillation
 from algorithms.electrical import Network
-from algorithms.location import Place, locate
+from algorithms.imbalance import lost_power
+from algorithms.location import Place, locate, trusted
 from algorithms.observations import Observations
 from algorithms.quality import Assessed, assess
 
-VERSION = 1
+VERSION = 2
 """Of the chain: what another version said is not to be mixed with it."""
 
 
@@ -23,21 +25,37 @@ class Judged:
     detection: Detection
     kind: Kind
     place: Place | None
-    """None: nothing happened, or it has no place."""
+    """None: nothing happened, or nothing tells it."""
     size_mw: float
-    """Signed; NaN where it is not known how the frequency answers a lost power."""
+    """Signed, < 0 = lost generation; NaN where it is not known how the frequency answers, and of other kinds."""
+    oscillation: Oscillation | None = None
+    """How it swings, and how well that is damped; None: nothing happened."""
 
 
 def judge(
-    seen: Observations, *, since: float = 0.0, network: Network | None = None, response: float = math.nan
+    seen: Observations,
+    *,
+    since: float = 0.0,
+    network: Network | None = None,
+    response: float = math.nan,
+    inertia: float = math.nan,
 ) -> Judged:
     """Bad data, disturbance, kind, place.
 
     A disturbance is looked for from `since` [s] on; what is before is the quiet past. `network` has the bus of each
-    device; `response` [MW/Hz] is how much power the grid lost for each Hz that its frequency went.
+    device; `response` [MW/Hz] and `inertia` [MW·s] tell how much power the grid lost (`imbalance`).
     """
     assessed = assess(seen)
     found = detect(assessed, since=since)
     kind = classify(assessed, found)
     place = locate(assessed, found, kind.name, network) if found.disturbance else None
-    return Judged(assessed, found, kind, place, 1e-3 * kind.size_mhz * response)
+    clean = trusted(assessed)
+    lost = lost_power(clean, found.onset, kind.name, kind.size_mhz, response, inertia)
+    swing = oscillation(clean, found.onset, _hertz(found, kind)) if found.disturbance else None
+    return Judged(assessed, found, kind, place, lost, swing)
+
+
+def _hertz(found: Detection, kind: Kind) -> float | None:
+    """Of the line, where the kind is an oscillation."""
+    band = {"osc_subsync": "fast", "osc_forced": "slow", "osc_inter_area": "slow"}.get(kind.name)
+    return found.detail[band].get("hz") if band else None

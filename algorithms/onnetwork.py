@@ -2,7 +2,8 @@
 
 As `whereabouts`, with electrical distances in place of kilometres. A line that trips leaves the pattern of power that
 goes in at one end and out at the other: angles jump by its two potentials' difference, times one number for all devices
-([Wood2013], "Power Generation, Operation, and Control", 3rd ed., 7.3.2: line outage distribution factors).
+([Wood2013], "Power Generation, Operation, and Control", 3rd ed., 7.3.2: line outage distribution factors). One that
+alone holds two parts together can't trip without islands, and is none of them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from algorithms.electrical import Network, between, islands, potentials
+from algorithms.electrical import Network, between, bridges, held, islands, potentials
 from algorithms.responses import TINY, Response
 from algorithms.whereabouts import evidence
 
@@ -55,6 +56,7 @@ def candidates(network: Network, felt: list[Response], *, lines: bool) -> Candid
     inside = distance[:, known]
     reach = float(np.median(np.sort(inside[np.isfinite(inside)])))
     logs = np.zeros(len(distance))
+    holding = held(network) if lines else potential
     for answer in felt:
         use = known & answer.known
         if np.sum(use) < FEWEST:
@@ -62,10 +64,12 @@ def candidates(network: Network, felt: list[Response], *, lines: bool) -> Candid
         some = answer.of(use)
         if lines and answer.name == "jump":
             at = network.devices[use]
-            logs = logs + fits(potential[a][:, at] - potential[b][:, at], some)
+            logs = logs + fits(holding[a][:, at] - holding[b][:, at], some)
         else:
             far = np.minimum(distance[:, use], 1e3 * reach)  # another island
             logs = logs + evidence(far, _neighbours(apart[network.devices[use]][:, use]), some)
+    if lines and not (alone := bridges(network, potential)).all():
+        logs = np.where(alone, -np.inf, logs)
     weight = np.exp(logs - logs.max())
     here, there = (a, b) if lines else (np.arange(len(network.buses)),) * 2
     return Candidates(

@@ -8,6 +8,8 @@ Syst. 88: amplitudes of swing mislead when a mode resonates).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +17,7 @@ from algorithms.observations import Observations
 from algorithms.responses import TINY, Response
 
 F8 = NDArray[np.float64]
+C16 = NDArray[np.complex128]
 
 SLOW = (0.1, 3.0)
 """Hz; oscillations of rotors and controls."""
@@ -34,30 +37,74 @@ HARMONIC = 0.5
 """Share of a line's prominence that one at half its frequency must have to be the fundamental of both."""
 CLEAR = 6.0
 """Times the spectrum beside, by which one device must show an oscillation."""
+NAMES = {"magnitude": "voltage", "frequency": "swing"}
+SHOWN = tuple(NAMES)
+"""Series that show an oscillation; of a slow one's place the first alone tells."""
+LOOKED_AT = (*SHOWN, "active", "reactive")
 
 
-def oscillate(seen: Observations, onset: int, band: tuple[float, float]) -> list[Response]:
-    """Amplitudes of voltage and, in the fast band, of frequency. Empty where none stands out or the time is short."""
+@dataclass(frozen=True)
+class Line:
+    """The line that stands out, in the spectra [m, b] of m devices' series."""
+
+    band: tuple[float, float]
+    """Hz"""
+    bin: int
+    """Where it is."""
+    step: float
+    """Hz from bin to bin."""
+    spectra: dict[str, C16]
+    """By series of `Observations`, with a Hann window; NaN where a sample is missing."""
+    noise: dict[str, F8]
+    """[m] amplitude of the spectrum beside"""
+
+    @property
+    def hertz(self) -> float:
+        """Its frequency: middle of the line's power, of all devices that show it."""
+        lobe = np.arange(self.bin - 1, self.bin + 2)
+        power = np.nansum(np.abs(self.spectra["frequency"][:, lobe]) ** 2, axis=0)
+        power = power + np.nansum(np.abs(self.spectra["magnitude"][:, lobe]) ** 2, axis=0)
+        return float(lobe @ power / power.sum()) * self.step
+
+    def amplitude(self, series: str) -> F8:
+        """[m] In the unit of the series."""
+        return np.abs(self.spectra[series][:, self.bin])
+
+    def clear(self, series: str) -> bool:
+        """Whether a device shows it clearly."""
+        ratio = self.amplitude(series) / np.maximum(self.noise[series], TINY)
+        return bool(np.nanmax(ratio, initial=0.0) >= CLEAR)
+
+
+def find(seen: Observations, onset: int, band: tuple[float, float]) -> Line | None:
+    """The oscillation's line after sample `onset`. None where none stands out or the time is short."""
     start = onset + round(BUILD_UP * seen.rate)
     stop = min(seen.samples, start + round(LONGEST[band] * seen.rate))
     if stop - start < SHORTEST * seen.rate:
-        return []
-    names = {"voltage": "magnitude", "swing": "frequency"}
-    spectra = {name: _spectrum(getattr(seen, channel)[:, start:stop]) for name, channel in names.items()}
+        return None
+    series = [name for name in LOOKED_AT if getattr(seen, name) is not None]
+    spectra = {name: _spectrum(getattr(seen, name)[:, start:stop]) for name in series}
     steps = seen.rate / (stop - start)
     highest = min(int(band[1] / steps), (stop - start) // 2) - LOBE - BESIDE[band]
     lines = np.arange(max(LOBE + 1, round(band[0] / steps)), highest + 1)
     if not lines.size:
+        return None
+    beside = {name: _beside(np.abs(spectrum), lines, BESIDE[band]) for name, spectrum in spectra.items()}
+    clear = [np.abs(spectra[name][:, lines]) / np.maximum(beside[name], TINY) for name in SHOWN]
+    best = _fundamental(lines, np.sum([_prominence(ratio) for ratio in clear], axis=0))
+    found = Line(band, int(lines[best]), steps, spectra, {name: noise[:, best] for name, noise in beside.items()})
+    return found if any(found.clear(name) for name in SHOWN) else None
+
+
+def oscillate(line: Line | None) -> list[Response]:
+    """Amplitudes of voltage and, in the fast band, of frequency, where a device shows them clearly."""
+    if line is None:
         return []
-    beside = {name: _beside(spectrum, lines, BESIDE[band]) for name, spectrum in spectra.items()}
-    clear = {name: spectra[name][:, lines] / np.maximum(beside[name], TINY) for name in spectra}
-    best = _fundamental(lines, np.sum([_prominence(ratio) for ratio in clear.values()], axis=0))
-    asked = ["voltage", "swing"] if band == FAST else ["voltage"]
+    asked = SHOWN if line.band == FAST else SHOWN[:1]
     return [
-        Response(name, size, noise[:, best], size)
-        for name, noise in beside.items()
-        if name in asked and np.nanmax(clear[name][:, best], initial=0.0) >= CLEAR
-        for size in [spectra[name][:, lines[best]]]
+        Response(NAMES[series], line.amplitude(series), line.noise[series], line.amplitude(series))
+        for series in asked
+        if line.clear(series)
     ]
 
 
@@ -76,13 +123,13 @@ def _fundamental(lines: NDArray[np.intp], prominence: F8) -> int:
     return int(below) if prominence[below] > HARMONIC * prominence[best] else best
 
 
-def _spectrum(series: F8) -> F8:
-    """[m, b] amplitudes of [m, n] with a Hann window, a parabola taken off; NaN where a sample is missing."""
+def _spectrum(series: F8) -> C16:
+    """[m, b] complex amplitudes of [m, n] with a Hann window, a parabola taken off; NaN where a sample is missing."""
     count = series.shape[1]
     basis = np.polynomial.legendre.legvander(np.linspace(-1.0, 1.0, count), 2)
     rest = series - (series @ np.linalg.pinv(basis).T) @ basis.T
     window = np.hanning(count)
-    return np.asarray(2.0 * np.abs(np.fft.rfft(rest * window, axis=1)) / window.sum())
+    return np.asarray(2.0 * np.fft.rfft(rest * window, axis=1) / window.sum())
 
 
 def _beside(spectrum: F8, lines: NDArray[np.intp], width: int) -> F8:

@@ -93,6 +93,8 @@ class WindowData:
     """The grid's buses and lines, with the bus of each device [m]; None: not known"""
     response: float = math.nan
     """MW/Hz by which the grid answers a lost power; NaN = not known"""
+    inertia: float = math.nan
+    """MW·s that rotate with the grid; NaN = not known"""
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,8 @@ class Algorithm:
     """judges several devices and several quantities at once, with NaN where nothing was measured"""
     warm: Callable[[Any], None] | None = None
     """given the settings: loads and compiles what its first window would wait for"""
+    of: tuple[str, ...] = ()
+    """beginnings of the quantities it can judge (`angle`); none: any"""
 
     @property
     def summary(self) -> str:
@@ -135,6 +139,8 @@ class Algorithm:
         """
         if not self.together and not np.isfinite(window.values).all():
             raise ValueError("the window holds values that are not finite: fill its gaps first")
+        if self.of and not window.quantities[0].startswith(self.of):
+            raise ValueError(f"{self.name} can't judge {window.quantities[0]}: it wants {' or '.join(self.of)}")
         answer = self.judge(window, settings)
         if not isinstance(answer, Judgement):
             raise ValueError(f"{self.name}: answered with {type(answer).__name__}; a Judgement is wanted")
@@ -168,10 +174,11 @@ def shown(settings: type[Settings], name: str) -> Any:
     """Default of a setting as one writes it (`200 ms`); None if it has none."""
     default, unit = settings.model_fields[name].get_default(), unit_of(settings, name)
     if unit is None or not isinstance(default, float):
-        return None if default is PydanticUndefined else default
-    sizes = UNITS[unit]
-    best = max((size for size in sizes.values() if size <= abs(default)), default=1.0)
-    return f"{default / best:g} {next(word for word, size in sizes.items() if size == best)}"
+        return None if default is PydanticUndefined else list(default) if isinstance(default, tuple) else default
+    sizes = {word: size for word, size in UNITS[unit].items() if size <= abs(default)}
+    known = sizes or {word: size for word, size in UNITS[unit].items() if size == min(UNITS[unit].values())}
+    ways = [f"{default / size:g} {word}" for word, size in sorted(known.items(), key=lambda each: -each[1])]
+    return min(ways, key=len)
 
 
 class UnknownAlgorithmError(ValueError):
@@ -183,17 +190,22 @@ _REGISTRY: dict[str, list[Algorithm]] = {}
 
 
 def algorithm(
-    name: str, version: int, warm: Callable[[Any], None] | None = None, together: bool = False
+    name: str,
+    version: int,
+    warm: Callable[[Any], None] | None = None,
+    together: bool = False,
+    of: tuple[str, ...] = (),
 ) -> Callable[[Callable[[WindowData, Any], Judgement]], Any]:
     """Register `judge(window, settings)`; the type of its second argument is its settings model.
 
-    A detector calls `warm(settings)` once before its first window. `together`: of windows of several devices.
+    A detector calls `warm(settings)` once before its first window. `together`: of windows of several devices. `of`:
+    beginnings of the quantities that it can judge, if not any.
     """
 
     def register(judge: Callable[[WindowData, Any], Judgement]) -> Callable[[WindowData, Any], Judgement]:
         settings = list(typing.get_type_hints(judge).values())[1]
         where = judge.__module__
-        _REGISTRY.setdefault(where, []).append(Algorithm(name, version, settings, judge, where, together, warm))
+        _REGISTRY.setdefault(where, []).append(Algorithm(name, version, settings, judge, where, together, warm, of))
         return judge
 
     return register
@@ -217,13 +229,13 @@ def find(name: str, beside: Path = Path()) -> Algorithm:
 
 
 def available() -> list[Algorithm]:
-    """All algorithms of the package, by name. Imports every module of the package."""
+    """All algorithms of the package, by name. Imports every module of the package, and what its rooms import."""
     import algorithms
 
-    modules = [f"algorithms.{module.name}" for module in pkgutil.iter_modules(algorithms.__path__)]
-    for module in modules:
-        importlib.import_module(module)
-    return sorted((one for module in modules for one in _REGISTRY.get(module, [])), key=lambda one: one.name)
+    for module in pkgutil.iter_modules(algorithms.__path__):
+        importlib.import_module(f"algorithms.{module.name}")
+    own = [one for where, made in _REGISTRY.items() if where.startswith("algorithms.") for one in made]
+    return sorted(own, key=lambda one: one.name)
 
 
 def _from_file(path: Path) -> Algorithm:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from algorithms.damping import Oscillation
 from algorithms.judgement import Judged
 
 Report = dict[str, Any]
@@ -43,6 +44,20 @@ def report(judged: Judged) -> Report:
         "ellipse": [number(size, 1) for size in place.ellipse] if place and np.isfinite(place.latitude) else [],
         "detection": found.detail,
         "location": place.detail if place else {},
+        "oscillation": _oscillation(judged.oscillation) if judged.oscillation else {},
+    }
+
+
+def _oscillation(swing: Oscillation) -> Report:
+    """`energy` by band: root mean square after the onset [mHz], and times that before."""
+    mode = swing.mode
+    return {
+        "hz": number(mode.hertz, 4) if mode else None,
+        "damping": number(mode.damping, 4) if mode else None,
+        "damping_error": number(mode.error, 4) if mode else None,
+        "energy": {
+            band: {"mhz": number(each.mhz, 3), "times": number(each.times, 2)} for band, each in swing.energy.items()
+        },
     }
 
 

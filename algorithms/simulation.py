@@ -4,9 +4,10 @@ Deterministic: the same seed gives the same samples, however many are asked for 
 
 The grid's common frequency is an Ornstein-Uhlenbeck walk about nominal (mean reversion stands for frequency
 control; [Schaefer2018], "Non-Gaussian power grid frequency fluctuations", Nature Energy 3, fits such a model to
-measured ambient data). Every point adds white noise of its own. Angles are the integral of the frequency, so
-that phasors and frequency of a device agree. A disturbance reaches a point after distance / speed, as
-electromechanical waves do ([Thorp1998], IEEE Trans. Circuits Syst. I 45(6); 100..1000 km/s are observed).
+measured ambient data). Every point adds a walk of its own, of the loads near it, and white noise. Angles are the
+integral of the frequency, so that phasors and frequency of a device agree. Voltages and angles step at once
+everywhere, as a network of impedances has it; what the rotors do reaches a point after distance / speed
+([Thorp1998], IEEE Trans. Circuits Syst. I 45(6); 100..1000 km/s are observed).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import lfilter
 
 F8 = NDArray[np.float64]
 
@@ -23,6 +25,8 @@ EXTENT = 1000.0
 """km; the points lie in a square of this side."""
 SPEED = 500.0
 """km/s at which a disturbance spreads."""
+CLEARED = 0.1
+"""s that a fault lasts."""
 REACH = 400.0
 """km over which what is local to a disturbance falls to 1/e."""
 WALK_RETURN = 20.0
@@ -37,7 +41,13 @@ ANGLE_NOISE = 0.01
 """Degrees."""
 MAGNITUDE_NOISE = 0.0003
 """Per unit."""
-NOISES = 4
+LOCAL_RETURN = 2.5
+"""s; time constant of what loads near a point do on their own."""
+LOCAL_SPREAD = 0.0005
+"""Hz; standard deviation of it, in frequency."""
+LOCAL_VOLTAGE = 0.6
+"""Per unit of voltage for each Hz of it: a load that grows pulls both down."""
+NOISES = 5
 """Random numbers a point takes per sample."""
 
 
@@ -107,6 +117,7 @@ class Simulation:
         self._walk = float(self._walk_noise.normal(0.0, WALK_SPREAD))
         self._angle: F8 = layout.uniform(-60.0, 60.0, points)
         self._before = np.full(points, self._walk)
+        self._local: F8 = np.zeros((1, points))
         self._count = 0
         self._points = points
 
@@ -115,20 +126,39 @@ class Simulation:
         seconds = np.arange(self._count, self._count + count, dtype=np.float64) * self._interval
         self._count += count
         effect = disturbance(self._scenario, seconds, self.position, self._origin)
-        true = self._ambient(count)[:, None] + effect.frequency
+        noise = self._noise.standard_normal((count, self._points, NOISES))
+        local = self._locally(noise[..., 4])
+        true = self._ambient(count)[:, None] + local + effect.frequency
         shifted = np.vstack((self._before, true[:-1])) if count else true
         steps = 180.0 * (true + shifted) * self._interval
         angle = self._angle + np.cumsum(steps, axis=0)
-        noise = self._noise.standard_normal((count, self._points, NOISES))
+        voltage = effect.voltage + LOCAL_VOLTAGE * local
         if count:
             self._before, self._angle = true[-1], angle[-1]
+        turning = self._turning(seconds)
         return Samples(
-            self._nominal + true + FREQUENCY_NOISE * noise[..., 0],
+            self._nominal + true + turning + FREQUENCY_NOISE * noise[..., 0],
             (true - shifted) / self._interval + ROCOF_NOISE * noise[..., 1],
             angle + effect.angle + ANGLE_NOISE * noise[..., 2],
-            effect.voltage * (1.0 + MAGNITUDE_NOISE * noise[..., 3]),
-            (2.0 - effect.voltage) * (1.0 - MAGNITUDE_NOISE * noise[..., 3]),
+            voltage * (1.0 + MAGNITUDE_NOISE * noise[..., 3]),
+            (2.0 - voltage) * (1.0 - MAGNITUDE_NOISE * noise[..., 3]),
         )
+
+    def _turning(self, seconds: F8) -> F8:
+        """[n, m] Hz that a device tells where its angle jumps: the difference of the angles beside a sample, as
+        [IEC/IEEE 60255-118-1:2018], D.4, has it."""
+        ahead, behind = (
+            disturbance(self._scenario, seconds + step, self.position, self._origin).angle
+            for step in (self._interval, -self._interval)
+        )
+        return (ahead - behind) / (720.0 * self._interval)
+
+    def _locally(self, shocks: F8) -> F8:
+        """[n, m] Hz that each point is off what all share, of unit shocks [n, m]."""
+        keep = np.exp(-self._interval / LOCAL_RETURN)
+        grown = LOCAL_SPREAD * np.sqrt(1.0 - keep * keep) * shocks
+        walk, self._local = lfilter([1.0], [1.0, -keep], grown, axis=0, zi=self._local)
+        return np.asarray(walk)
 
     def _ambient(self, count: int) -> F8:
         """[n] Hz off nominal that all points share: the exact discretisation of the walk."""
@@ -156,41 +186,40 @@ class Effect:
 def disturbance(scenario: Scenario, seconds: F8, position: F8, origin: F8) -> Effect:
     """The effect of a scenario at `origin` [2] km, at n instants [s after the first sample], on m points [m, 2]."""
     distance = np.linalg.norm(position - origin, axis=1)
-    # A mode swings everywhere at once; what happens at a place spreads.
+    # A mode swings everywhere at once; what the rotors do at a place spreads.
     delay = 0.0 if scenario.kind is Kind.OSCILLATION else distance / SPEED
+    after = np.where(seconds >= scenario.at, 1.0, 0.0)[:, None] * np.ones_like(distance)
     since = seconds[:, None] - scenario.at - delay * np.ones_like(distance)
-    after = np.where(since >= 0.0, 1.0, 0.0)
+    moving = np.where(since >= 0.0, 1.0, 0.0)
     since = np.maximum(since, 0.0)
     near = np.exp(-distance / REACH)
     size = scenario.magnitude
     if scenario.kind is Kind.GENERATION_TRIP:
-        return _generation_trip(size, since, after, near)
+        return _generation_trip(size, moving, since, after, near)
     if scenario.kind is Kind.FAULT:
-        return _fault(size, since, after, near)
+        return _fault(size, moving, since, after * (seconds < scenario.at + CLEARED)[:, None], near)
     if scenario.kind is Kind.OSCILLATION:
-        return _oscillation(size, since, after, position[:, 0])
+        return _oscillation(size, moving, since, position[:, 0])
     return Effect(np.zeros_like(since), np.zeros_like(since), np.ones_like(since))
 
 
-def _generation_trip(size: float, since: F8, after: F8, near: F8) -> Effect:
+def _generation_trip(size: float, moving: F8, since: F8, after: F8, near: F8) -> Effect:
     """A fall with inertia, an undershoot that governors catch, and a swing of the near machines."""
     fall = 1.0 - np.exp(-since / 3.0) * (np.cos(0.5 * since) - 0.4 * np.sin(0.5 * since))
     swing = 0.5 * near * np.exp(-since / 2.0) * np.sin(2.0 * np.pi * 0.8 * since)
-    jump = 0.15 * near * np.exp(-since / 0.3)
-    frequency = -size * after * (fall + swing + jump)
+    frequency = -size * moving * (fall + swing)
     return Effect(frequency, -30.0 * size * near * after, 1.0 - 0.2 * abs(size) * near * after)
 
 
-def _fault(size: float, since: F8, after: F8, near: F8) -> Effect:
-    """A dip of 100 ms with a jump of the angles, then a damped swing."""
-    during = after * (since < 0.1)
+def _fault(size: float, moving: F8, since: F8, during: F8, near: F8) -> Effect:
+    """A dip until it is cleared, with a jump of the angles, then a damped swing."""
     swing = 0.1 * size * near * np.exp(-since / 1.5) * np.sin(2.0 * np.pi * 1.1 * since)
-    return Effect(after * swing, -40.0 * size * near * during, 1.0 - size * (0.2 + 0.8 * near) * during)
+    return Effect(moving * swing, -40.0 * size * near * during, 1.0 - size * (0.2 + 0.8 * near) * during)
 
 
-def _oscillation(size: float, since: F8, after: F8, east: F8) -> Effect:
+def _oscillation(size: float, moving: F8, since: F8, east: F8) -> Effect:
     """One inter-area mode; its shape is a slope from west to east."""
     shape = 2.0 * east / EXTENT - 1.0
     envelope = np.minimum(since / 5.0, 1.0) * np.exp(-since / 20.0)
-    frequency = after * size * shape * envelope * np.sin(2.0 * np.pi * 0.4 * since)
+    frequency = moving * size * shape * envelope * np.sin(2.0 * np.pi * 0.4 * since)
     return Effect(frequency, np.zeros_like(since), np.ones_like(since))

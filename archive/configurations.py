@@ -197,8 +197,13 @@ class Register:
 
     def name(self, device: int) -> str:
         """Name of a device, "" if it has none yet."""
+        held = self.current(device)
+        return "" if held is None else held.name
+
+    def current(self, device: int) -> Configuration | None:
+        """The last configuration of a device, None if it has none yet."""
         number = self._current.get(device)
-        return "" if number is None else self.all[number].name
+        return None if number is None else self.all[number]
 
     def sync(self) -> None:
         """Returns when all that was taken is on disk. Raises OSError, to be tried again."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from archive.groups import channel_names, channel_units, labels, phasor_labels
 from archive.sources import Joined
 from protocol import clock
 from protocol.messages import Configuration, Table
+
+if TYPE_CHECKING:
+    from archive.repaired import Repaired
 
 
 def dataset(rows: Joined, start: int, end: int) -> Any:
@@ -75,6 +78,31 @@ def series(time: NDArray[np.int64], values: Mapping[str, NDArray[np.float64]], u
     """Series [n] on one time axis as `xarray.Dataset`, each with its unit."""
     data = {name: ("time", each, {"units": units[name]} if units[name] else {}) for name, each in values.items()}
     return _xarray().Dataset(data, {"time": time.astype("datetime64[ns]")})
+
+
+def repaired_dataset(found: Repaired, units: Mapping[str, str]) -> Any:
+    """Series of several devices as measured, and as they most probably were, as `xarray.Dataset`."""
+    data: dict[str, Any] = {}
+    for name, unit in units.items():
+        data[name] = (("device", "time"), found.measured[name], {"units": unit})
+        about = {
+            "units": unit,
+            "repaired": 1,
+            "long_name": f"{name} without bad data; `how` says what stands behind it",
+        }
+        data[f"{name}_repaired"] = (("device", "time"), found.repaired[name], about)
+    meanings = {"flag_values": np.arange(3, dtype=np.uint8), "flag_meanings": "measured repaired missing"}
+    data["how"] = (("device", "time"), found.how, meanings)
+    data["phasor"] = ("device", np.array(found.phasors, object))
+    flags: dict[str, Any] = {
+        name: np.array([getattr(flag, name) for flag in found.flags]) for name in ("start", "stop")
+    }
+    time = np.append(found.time, 2 * found.time[-1:] - found.time[-2:-1])
+    data |= {f"flag_{name}": ("flag", time[at.astype(np.intp)]) for name, at in flags.items()}
+    data["flag_kind"] = ("flag", np.array([str(flag.kind) for flag in found.flags], object))
+    data["flag_device"] = ("flag", np.array([found.devices[flag.device] for flag in found.flags], object))
+    coordinates = {"device": np.array(found.devices, object), "time": found.time.astype("datetime64[ns]")}
+    return _xarray().Dataset(data, coordinates)
 
 
 def check_memory(size: int) -> None:

@@ -1,17 +1,17 @@
-"""Events: suspicious verdicts whose onsets lie together, written once with the raw data around them.
+"""Events: what event triggers say (`archive/records.py`), or suspicious verdicts whose onsets lie together, as files.
 
-A verdict that belongs to an event already written makes a file of its own beside it; `list_events` shows files
-whose onsets lie together as one event. So no event file is ever changed.
+Of the latter: they are written once with the raw data around them. A verdict that belongs to an event already written
+makes a file of its own beside it; `list_events` shows files whose onsets lie together as one event.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,15 @@ import h5py
 
 from algorithms.grouping import group
 from archive import folder, layout
+from archive.answers import EVENTS
+from archive.clips import write_clip
 from archive.configurations import NUMBERING
 from archive.disk import Disk, make_folder
 from archive.folder import ArchiveError
 from archive.groups import write_root
-from archive.reading import Extract
+from archive.records import NUMBERS, Answer, Record, attributes_of, counting, is_rejected, read_event
 from archive.sources import open_finished
-from archive.stations import key_of as station_key
-from archive.tables import write_table
+from archive.spans import FIRST, LAST, Moment, instant
 from protocol.clock import SECOND
 from protocol.messages import Outcome, Verdict
 
@@ -97,19 +98,10 @@ def unwritten(root: Path, verdicts: Sequence[Said]) -> list[Said]:
     low, high = (pick(said["onset"] for said in verdicts) for pick in (min, max))
     held: set[str] = set()
     for path in (root / "events").glob("*.h5"):
-        moment = _moment_of(path)
+        moment = layout.instant_from(path.name)
         if moment is not None and low - NEAR <= moment <= high + NEAR:
             held.update(_keys_in(path))
     return [said for said in verdicts if key_of(said) not in held]
-
-
-def _moment_of(path: Path) -> int | None:
-    """Onset [ns] that the name of an event file tells, None if that is none."""
-    try:
-        found = datetime.strptime(path.name.partition("Z_")[0] + "+0000", "%Y%m%dT%H%M%S.%f%z")
-    except ValueError:
-        return None
-    return (found - layout.EPOCH) // timedelta(microseconds=1) * 1000
 
 
 def _keys_in(path: Path) -> set[str]:
@@ -121,12 +113,15 @@ def _keys_in(path: Path) -> set[str]:
         return set()
 
 
-def write_event(root: Path, verdicts: Sequence[Said], before: int, after: int, disk: Disk | None = None) -> Path:
-    """Write one event with the data of [onset - before, onset + after) ns of all devices of the tables concerned."""
+def write_event(root: Path, verdicts: Sequence[Said], before: int, after: int, disk: Disk | None = None,
+                data: Path | None = None) -> Path:  # fmt: skip
+    """Write one event with the data of [onset - before, onset + after) ns of all devices of the tables concerned.
+
+    `data` is the archive that has these, if it is another one.
+    """
     onset = min(said["onset"] for said in verdicts)
     mark = hashlib.sha256("".join(sorted(key_of(said) for said in verdicts)).encode()).hexdigest()[:8]
-    moment = layout.moment(onset)
-    path = root / "events" / f"{moment:%Y%m%dT%H%M%S}.{moment.microsecond // 1000:03d}Z_{mark}.h5"
+    path = root / "events" / f"{layout.event_name(onset, mark)}.h5"
     make_folder(path.parent)
     temporary = path.with_suffix(".tmp")
     with h5py.File(temporary, "w", locking=False) as out:
@@ -134,9 +129,8 @@ def write_event(root: Path, verdicts: Sequence[Said], before: int, after: int, d
         out.attrs.update(_attributes(onset, verdicts))
         details = json.dumps(list(verdicts), ensure_ascii=False)
         out.create_dataset("verdicts", data=details, dtype=h5py.string_dtype())
-        _write_clip(
-            out, root, {device for said in verdicts for device in said["device"]}, onset - before, onset + after
-        )
+        devices = {device for said in verdicts for device in said["device"]}
+        write_clip(out, data or root, devices, onset - before, onset + after)
     (disk or Disk()).replace(temporary, path)
     return path
 
@@ -152,21 +146,6 @@ def _attributes(onset: int, verdicts: Sequence[Said]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _write_clip(out: Any, root: Path, devices: set[int], start: int, stop: int) -> None:
-    """Each table that has one of the devices or its spectrum, cropped to the interval; absent if nothing is there."""
-    extract = Extract(root, start, stop)
-    for name, held in extract.configurations.items():
-        table = layout.table_of(name)
-        stations = {each.device for each in held} | {station_key(each).station for each in held}
-        if table is None or not devices & stations:
-            continue
-        with extract.joined(name) as rows:
-            there = rows.crop()
-            first, end = layout.first_slot(start, table.rate), layout.first_slot(stop, table.rate)
-            if there is not None and (first := max(first, there[0])) < (end := min(end, there[1])):
-                write_table(out.create_group(name), rows, first, end)
-
-
 @dataclass(frozen=True)
 class Event:
     """What `syms events` shows."""
@@ -180,14 +159,89 @@ class Event:
     algorithm: str
     details: dict[str, Any]
     files: list[str]
+    """None yet where an event is open."""
+    id: str = ""
+    """This and what follows is of events of event triggers; see `protocol.messages.Event`."""
+    answer: int = 0
+    final: bool = True
+    disturbance: bool = True
+    outcome: str = Outcome.OK
+    """`incomplete`, `failed`: nobody could judge it, `error` says why."""
+    error: str = ""
+    kind: str = ""
+    confidence: float = math.nan
+    size_mhz: float = math.nan
+    size_mw: float = math.nan
+    latitude: float = math.nan
+    longitude: float = math.nan
+    ellipse: list[float] = field(default_factory=list)
+    """Semi-major, semi-minor axis [km], bearing [degrees from north]; empty = not known."""
+    nearest: list[str] = field(default_factory=list)
+    bad: list[str] = field(default_factory=list)
+    """Devices with bad data."""
+
+    @property
+    def rejected(self) -> bool:
+        """Whether it was judged, and was no disturbance."""
+        return is_rejected(self.outcome, self.disturbance)
 
 
-def list_events(path: str | os.PathLike[str]) -> list[Event]:
-    """The events of an archive, in order of onset. Raises ArchiveError."""
+def list_events(path: str | os.PathLike[str], kinds: Collection[str] = (), since: Moment = None, until: Moment = None,
+                rejected: bool | None = False) -> list[Event]:  # fmt: skip
+    """The events of an archive with an onset in [since, until), in order of onset. Raises ArchiveError.
+
+    `kinds`: only these kinds. `rejected`: those that were no disturbance, instead of all others; None: all events.
+    """
     root = Path(path)
     folder.check(root)
-    found = [_read(file) for file in sorted((root / "events").glob("*.h5"))]
-    return [_merged([found[at] for at in each]) for each in group([event.onset for event in found], WITHIN)]
+    low, high = instant(since, FIRST), instant(until, LAST)
+    files = (file for file in sorted((root / "events").glob("*.h5")) if _is_near(file, low, high))
+    written = [_read(file) for file in files]
+    alone = [] if rejected else [event for event in written if not event.id]
+    known = {event.id: event for event in written if event.id}
+    for event in (_event(attributes_of(counting(said)), []) for said in _open_answers(root).values()):
+        held = known.setdefault(event.id, event)
+        if held.answer < event.answer:
+            known[event.id] = replace(event, files=held.files)
+    found = [_merged([alone[at] for at in each]) for each in group([event.onset for event in alone], WITHIN)]
+    found += [event for event in known.values() if rejected in (None, event.rejected)]
+    chosen = (event for event in found if low <= event.onset < high and (not kinds or event.kind in kinds))
+    return sorted(chosen, key=lambda event: event.onset)
+
+
+def find_event(path: str | os.PathLike[str], name: str) -> Record:
+    """The event whose id, or the name of whose file, begins so. Raises ArchiveError if that is none, or several."""
+    root = Path(path)
+    folder.check(root)
+    files = {file.stem: file for file in (root / "events").glob("*.h5")}
+    opened = {} if any(stem.startswith(name) for stem in files) else _open_answers(root)
+    found = sorted(each for each in (*files, *opened) if each.startswith(name))
+    found = [name] if name in found else found
+    if not found:
+        raise ArchiveError(f"{root}: no event {name!r}; `syms events {root}` lists them, with --rejected the others")
+    if len(found) > 1:
+        raise ArchiveError(
+            f"{root}: {len(found)} events begin with {name!r}: {', '.join(found[:5])} …; write more of it"
+        )
+    if found[0] in files:
+        return read_event(files[found[0]])
+    return Record(found[0], None, [Answer.of(said) for said in opened[found[0]]])
+
+
+def _is_near(path: Path, low: int, high: int) -> bool:
+    """Whether an event file may have an onset in [low, high): its name is near; it is read if it tells none."""
+    moment = layout.instant_from(path.name)
+    return moment is None or low - NEAR <= moment <= high + NEAR
+
+
+def _open_answers(root: Path) -> dict[str, list[Said]]:
+    """Id to answers of the event triggers' events in hours that are not finished: they may have no file yet."""
+    found: dict[str, list[Said]] = {}
+    for hour in layout.live_hours(root):
+        rows = EVENTS.of_hour(root, hour)
+        for name, text in zip(rows["id"].tolist(), rows["record"].tolist(), strict=True):
+            found.setdefault(name, []).append(json.loads(text))
+    return found
 
 
 def _read(path: Path) -> Event:
@@ -196,12 +250,26 @@ def _read(path: Path) -> Event:
             said = dict(file.attrs)
     except OSError as fault:
         raise ArchiveError(f"{path}: no event file ({fault}); move it away") from fault
-    return Event(int(said["onset"]), str(said["onset_text"]), json.loads(said["devices"]), float(said["score"]),
-                 str(said["algorithm"]), json.loads(said["details"]), [str(path)])  # fmt: skip
+    return _event(said, [str(path)])
+
+
+def _event(said: dict[str, Any], files: list[str]) -> Event:
+    event = Event(int(said["onset"]), str(said["onset_text"]), json.loads(said["devices"]), float(said["score"]),
+                  str(said["algorithm"]), json.loads(said["details"]), files)  # fmt: skip
+    if "id" not in said:
+        return event
+    numbers: dict[str, Any] = {name: float(said[name]) for name in NUMBERS}
+    return replace(
+        event, id=str(said["id"]), answer=int(said["answer"]), final=bool(said["final"]),
+        outcome=str(said["outcome"]), error=str(said["error"]),
+        disturbance=bool(said["disturbance"]), kind=str(said["kind"]), nearest=json.loads(said["nearest"]),
+        ellipse=[float(each) for each in said["ellipse"]], bad=json.loads(said["bad"]),
+        **numbers,
+    )  # fmt: skip
 
 
 def _merged(events: Sequence[Event]) -> Event:
     first, worst = events[0], max(events, key=lambda event: event.score)
     devices = sorted({name for event in events for name in event.devices})
     files = [name for event in events for name in event.files]
-    return Event(first.onset, first.time, devices, worst.score, worst.algorithm, worst.details, files)
+    return replace(worst, onset=first.onset, time=first.time, devices=devices, files=files)

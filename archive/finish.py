@@ -4,9 +4,10 @@
                                             it: PARENT is its process id)
 
 A finished file has one group per table, device-major (`values [device, channel, time]`), in chunks of one channel of
-one device, shuffled and gzipped, absent values NaN, with an overview by seconds; and the groups `verdicts` and
-`statistics`. It appears under its name complete and on disk before its parts are deleted. Parts that are found with a
-file which holds them already are deleted; late rows come as new parts and are merged with the file that is there.
+one device, shuffled and gzipped, absent values NaN, with an overview by seconds; and the groups `verdicts`,
+`statistics`, `events`, `flags`. It appears under its name complete and on disk before its parts are deleted. Parts that
+are found with a file which holds them already are deleted; late rows come as new parts and are merged with the file
+that is there.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from typing import Any
 import h5py
 
 from archive import folder, layout
+from archive.answers import EVENTS
 from archive.disk import Disk, make_folder
+from archive.flags import FLAGS
 from archive.groups import write_aside, write_root
 from archive.merging import joined, joined_aside
 from archive.parts import Cells, Part
@@ -73,7 +76,7 @@ def _write(root: Path, hour: int, path: Path, file: Any, parts: list[Part], said
         write_index(out)
         for table, aside in joined_aside(file, parts):
             write_aside(out.create_group(f"aside/{table.name}"), table, aside)
-        for ledger in (VERDICTS, STATISTICS):
+        for ledger in (VERDICTS, STATISTICS, EVENTS, FLAGS):
             held = [ledger.of_file(file)] if file is not None else []
             kept = ledger.joined(held + [ledger.of_part(part) for name, part in said if name == ledger.name])
             if len(kept["start"]):

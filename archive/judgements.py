@@ -105,12 +105,14 @@ class Shelf:
 class Taken:
     """Rows that were taken and wait for the next commit of a writer."""
 
-    def __init__(self, ledger: Ledger, root: Path, disk: Disk) -> None:
+    def __init__(self, ledger: Ledger, root: Path, disk: Disk, name: str = "") -> None:
+        """`name` is that of its counter, if not the ledger's."""
         self._ledger, self._root, self._disk = ledger, root, disk
+        self._name = name or ledger.name
         self._shelves: dict[int, Shelf] = {}
         self._rows: list[tuple[int, dict[str, Any]]] = []
         self._twins = 0
-        self.counters = {ledger.name: 0, f"{ledger.row}_twins": 0}
+        self.counters = {self._name: 0, f"{ledger.row}_twins": 0}
         """Rows committed since this opening, and rows that came again."""
 
     @property
@@ -140,7 +142,7 @@ class Taken:
 
     def committed(self) -> None:
         """What was placed is on the disk."""
-        self.counters[self._ledger.name] += len(self._rows) - self._twins
+        self.counters[self._name] += len(self._rows) - self._twins
         self.counters[f"{self._ledger.row}_twins"] += self._twins
         self._rows, self._twins = [], 0
         for hour in sorted(self._shelves)[:-OPEN]:

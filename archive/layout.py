@@ -11,8 +11,10 @@
         rate50_ph4_an0_dg1.aside.<serial>.part.h5
         verdicts.<serial>.part.h5        see archive/verdicts.py
         statistics.<serial>.part.h5      see archive/statistics.py
+        events.<serial>.part.h5          see archive/answers.py
+        flags.<serial>.part.h5           see archive/flags.py
     DIR/2026/05/06/syms_20260506T07Z.h5      one finished hour of the whole station
-    DIR/events/20260506T071422.340Z_….h5     one event with its clip
+    DIR/events/20260506T071422.340Z_….h5     one event with its clip, see archive/events.py and archive/records.py
 
 A part named `….sealed.h5` is never written again and waits to be merged into its finished file.
 A finished file always covers one hour: parts are shorter where an hour would be too large.
@@ -31,9 +33,10 @@ import numpy as np
 from protocol import clock
 from protocol.messages import FIXED_CHANNELS, Table
 
-FORMAT = 5
+FORMAT = 6
 """Of the whole folder; a newer release reads an older one's. 1: no verdicts; 2: no overviews; 3: of angles as well;
-4: no statistics, no tables of harmonics or inter-harmonics, which a release of then would leave out of its files."""
+4: no statistics, no tables of harmonics or inter-harmonics, which a release of then would leave out of its files;
+5: no answers of event triggers, no flags."""
 SPAN = 3600 * clock.SECOND
 """Of a finished file [ns]."""
 PART_SPANS = tuple(minutes * 60 * clock.SECOND for minutes in (60, 30, 20, 10, 5, 1))
@@ -116,7 +119,9 @@ VERDICT_FIELDS = {
 """What is kept of a verdict, one row for each device of its window. Texts are UTF-8, padded with zero bytes."""
 STATISTIC_ROWS = 16384
 """Capacity of one part of statistics."""
-LEDGERS = ("verdicts", "statistics")
+FLAG_ROWS = 8192
+"""Capacity of one part of flags."""
+LEDGERS = ("verdicts", "statistics", "events", "flags")
 COLUMN = np.dtype([("device", "<u4"), ("version", "<u4"), ("length", "<u4"), ("crc", "<u4")])
 """Record of `columns`; `length` and `crc` are of the JSON in `configuration`; length 0 = column free."""
 
@@ -201,6 +206,21 @@ def hour_from(name: str) -> int | None:
     except ValueError:
         return None
     return (found - EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def instant_from(name: str) -> int | None:
+    """Instant [ns] that the name of an event, as `20260506T071422.340Z_…`, begins with, None if there is none."""
+    try:
+        found = datetime.strptime(name.partition("Z_")[0] + "+0000", "%Y%m%dT%H%M%S.%f%z")
+    except ValueError:
+        return None
+    return (found - EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def event_name(onset: int, mark: str) -> str:
+    """Such a name."""
+    at = moment(onset)
+    return f"{at:%Y%m%dT%H%M%S}.{at.microsecond // 1000:03d}Z_{mark}"
 
 
 def live_folder(root: Path, hour: int) -> Path:

@@ -134,9 +134,10 @@ class Ledger:
         """The rows of every hour that has files and touches (start, end] ns. Raises ArchiveError."""
         hours = layout.finished_hours(root).keys() | layout.live_hours(root).keys()
         for hour in sorted(hour for hour in hours if start - layout.SPAN < hour <= end):
-            yield self._of_hour(root, hour)
+            yield self.of_hour(root, hour)
 
-    def _of_hour(self, root: Path, hour: int) -> Columns:
+    def of_hour(self, root: Path, hour: int) -> Columns:
+        """The rows of an hour, in order. Raises ArchiveError."""
         folder, finished = layout.live_folder(root, hour), layout.finished_path(root, hour)
         for _ in range(5):  # a finishing child may merge and delete sealed parts while we open them
             with suppress(FileNotFoundError), ExitStack() as stack:

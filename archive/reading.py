@@ -16,14 +16,16 @@ A live archive may be read while it is written: what was committed is seen, what
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from archive import folder
+from archive import flags, folder
+from archive.answers import EVENTS
+from archive.answers import between as answers_between
 from archive.asking import Asked, Picker, Piece, asked, picks
 from archive.folder import ArchiveError
 from archive.glances import Choose, Chosen, joined
@@ -41,6 +43,10 @@ from archive.together import Quantities, Times, Together, together
 from archive.verdicts import VERDICTS, between
 from protocol import clock
 from protocol.messages import Configuration
+
+if TYPE_CHECKING:
+    from archive.events import Event
+    from archive.repaired import Repaired
 
 MINUTE = 60
 HOUR = 3600
@@ -118,6 +124,14 @@ class Extract(Holdings):
                     for time, block in self._blocks(rows, [column], pick):
                         pieces.append(Piece(rows.configurations[column], time[0], block[pick.field][0]))
         return found
+
+    def repaired(self, devices: Sequence[str] | None = None) -> Repaired:
+        """Frequency and first voltage of some devices of one rate (all, if none is named), as measured and without bad
+        data, with what was found bad. `devices` are called as for `get`. Raises ArchiveError.
+        """
+        from archive.repaired import repaired
+
+        return repaired(self, devices)
 
     def overview(self, device: str, quantity: str, name: str | None = None) -> Overview:
         """Minimum, mean and maximum of every second that begins in the interval and has valid values.
@@ -208,6 +222,33 @@ class Extract(Holdings):
     def each_statistics(self, devices: Sequence[str] | None = None) -> Iterator[Columns]:
         """The same, hour by hour."""
         yield from self._of(minutes(self.root, self.start, self.end), devices)
+
+    def events(self, kinds: Collection[str] = (), rejected: bool = False) -> list[Event]:
+        """The events with an onset in [start, end), in order; `kinds`, `rejected` as for `archive.events.list_events`.
+
+        Raises ArchiveError.
+        """
+        from archive.events import list_events
+
+        return list_events(self.root, kinds, self.start, self.end, rejected)
+
+    def answers(self) -> Columns:
+        """What event triggers said, answer by answer, of events with an onset in [start, end): column of
+        `archive.answers.FIELDS` to [n], in order. Raises ArchiveError.
+        """
+        found = [EVENTS.empty(), *self.each_answers()]
+        return {name: np.concatenate([each[name] for each in found]) for name in found[0]}
+
+    def each_answers(self) -> Iterator[Columns]:
+        """The same, hour by hour."""
+        yield from answers_between(self.root, self.start, self.end)
+
+    def flags(self, devices: Sequence[str] | None = None) -> Columns:
+        """Spans of bad data that touch [start, end), as concentrators and triggers found them: column of
+        `archive.flags.FIELDS` to [n], in order of their begin. `devices` as for `verdicts`. Raises ArchiveError.
+        """
+        [found] = self._of(iter([flags.spans(self.root, self.start, self.end)]), devices)
+        return found
 
     def _of(self, found: Iterator[Columns], devices: Sequence[str] | None) -> Iterator[Columns]:
         """The rows of some devices."""

@@ -6,7 +6,7 @@ identity of their configuration, so that a part, a finished file and a late part
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -146,6 +146,14 @@ class Joined:
         order = sorted(found, key=lambda key: (found[key].device, found[key].version, key))
         self.keys = order
         self.configurations = [found[key] for key in order]
+
+    def only(self, wanted: Callable[[Configuration], bool]) -> Joined:
+        """The same of some columns."""
+        found = Joined(self.table, self.sources)
+        columns = [column for column, each in enumerate(self.configurations) if wanted(each)]
+        found.keys = [self.keys[column] for column in columns]
+        found.configurations = [self.configurations[column] for column in columns]
+        return found
 
     def crop(self) -> tuple[int, int] | None:
         """[first, stop) of the slots with any row, None if there is none."""

@@ -54,9 +54,9 @@ VERDICTS = Ledger(
 )
 
 
-def detail_text(detail: dict[str, Any]) -> str:
+def detail_text(detail: dict[str, Any], field: layout.Field = layout.VERDICT_FIELDS["detail"]) -> str:
     """JSON of an algorithm's figures; those that do not fit are left out, and `left_out` says how many."""
-    room = np.dtype(layout.VERDICT_FIELDS["detail"].dtype).itemsize
+    room = np.dtype(field.dtype).itemsize
     plain = without_nan(detail)
     whole = _json(plain)
     if len(whole) <= room:

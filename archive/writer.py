@@ -1,7 +1,7 @@
 """The archive's writer: takes the words of numbered streams, commits them about once a second.
 
     archive = Archive("data")
-    archive.take(message)            # Configuration, Measurements, Tally, Verdict, Minutes; in the order of each stream
+    archive.take(message)            # Configuration, Measurements, Tally, Verdict, Event, Minutes, Flags; in order
     archive.commit(now)              # rows -> undo -> presence -> watermark, see archive/watermark.py
     archive.standing()               # what is durable: where readers go on, what writers may forget
 
@@ -12,6 +12,7 @@ given to it again by whoever holds the streams. A commit that fails (disk full) 
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,18 +20,21 @@ from typing import Any
 import numpy as np
 
 from archive import folder, layout
+from archive.answers import EVENTS, hour_of
 from archive.books import Books
 from archive.configurations import Register
 from archive.disk import Disk, sync_folder
-from archive.events import Pending, Said, key_of, matters, plain, unwritten, write_event
+from archive.flags import FLAGS
+from archive.flags import rows_of as rows_of_flags
 from archive.judgements import Taken
+from archive.openevents import OpenEvents
 from archive.placing import Index, Marks, by_hour, lot_of, place, strayed, without_copies
 from archive.shelves import Shelf, seal_part
 from archive.statistics import STATISTICS, statistics_of
 from archive.verdicts import VERDICTS, rows_of
 from archive.watermark import Change, Watermark
 from protocol.clock import Now
-from protocol.messages import Configuration, Measurements, Minutes, Numbered, Table, Tally, Verdict
+from protocol.messages import Configuration, Event, Flags, Measurements, Minutes, Numbered, Table, Tally, Verdict
 
 RESERVE = 64 << 20
 """Bytes that stay free on the disk."""
@@ -42,8 +46,11 @@ class Archive:
     """An archive folder, open for writing. Raises folder.ArchiveError if another process has it."""
 
     def __init__(self, path: str | os.PathLike[str], site: str = "", *, limit: int = layout.PART_LIMIT,
-                 reserve: int = RESERVE, disk: Disk | None = None) -> None:  # fmt: skip
-        """`site` is the text of the site file; `limit` bounds a part [bytes], `reserve` stays free [bytes]."""
+                 reserve: int = RESERVE, disk: Disk | None = None, judged: Collection[str] = (),
+                 data: Path | None = None) -> None:  # fmt: skip
+        """`site` is the text of the site file; `limit` bounds a part [bytes], `reserve` stays free [bytes]; of the
+        suspicious verdicts of the triggers `judged` an event trigger makes events (see `OpenEvents`); `data` is the
+        archive that has the raw data of events, if that is another one."""
         self.root = Path(path)
         self._disk, self._limit, self._reserve = disk or Disk(), limit, reserve
         folder.prepare(self.root, self._disk)
@@ -62,13 +69,15 @@ class Archive:
             raise
         self.books = Books.from_json(self._watermark.state.get("books", {}))
         self._last: dict[int, int] = {int(k): v for k, v in self._watermark.state.get("last", {}).items()}
-        self.pending = Pending({key_of(said): said for said in self._watermark.state.get("events", [])})
-        """Suspicious verdicts that are not in an event file yet."""
+        self.open_events = OpenEvents(self.root, self.register, self._disk, self._watermark.state, judged, data)
         self._next = {key: stream.next for key, stream in self.books.streams.items()}
         self._shelves: dict[tuple[int, Table], Shelf] = {}
         self.verdicts = Taken(VERDICTS, self.root, self._disk)
         """All verdicts, suspicious or not."""
         self.statistics = Taken(STATISTICS, self.root, self._disk)
+        self.answers = Taken(EVENTS, self.root, self._disk, "event_answers")
+        """All answers of event triggers."""
+        self.flags = Taken(FLAGS, self.root, self._disk)
         self._failed = False
         self._clear()
         self.touched: dict[int, int] = {}
@@ -77,7 +86,6 @@ class Archive:
     def _clear(self) -> None:
         self._rows: dict[Table, list[tuple[Index, Measurements]]] = {}
         self._tallies: list[Tally] = []
-        self._verdicts: list[Said] = []
         self._gaps: set[tuple[str, int]] = set()
         self.held = 0
         """Rows taken and not committed."""
@@ -97,10 +105,14 @@ class Archive:
             return self.add(message)
         if isinstance(message, Verdict):
             return self.verdict(message)
+        if isinstance(message, Event):
+            return self.event(message)
         if isinstance(message, Tally):
             return self.tally(message)
         if isinstance(message, Minutes):
             return self.minutes(message)
+        if isinstance(message, Flags):
+            return self.flag(message)
         self._is_new(message)
         return False
 
@@ -134,9 +146,14 @@ class Archive:
         """It is kept; a suspicious one becomes, or joins, an event too."""
         if self._is_new(message):
             self.verdicts.take(message.stop, rows_of(message, self.register.name))
-            if matters(message):
-                names = [self.register.name(int(device)) or str(device) for device in message.device]
-                self._verdicts.append(plain(message, names))
+            self.open_events.verdict(message)
+            return True
+        return False
+
+    def event(self, message: Event) -> bool:
+        """An answer of an event trigger: it is kept, and its event gets a file."""
+        if self._is_new(message):
+            self.answers.take(hour_of(message.id, message.start), [self.open_events.event(message)])
             return True
         return False
 
@@ -147,9 +164,17 @@ class Archive:
             return True
         return False
 
+    def flag(self, message: Flags) -> bool:
+        """Spans of bad data."""
+        if self._is_new(message):
+            for time, row in rows_of_flags(message, self.register.name):
+                self.flags.take(time, [row])
+            return True
+        return False
+
     @property
     def _ledgers(self) -> tuple[Taken, ...]:
-        return self.verdicts, self.statistics
+        return self.verdicts, self.statistics, self.answers, self.flags
 
     def _is_new(self, message: Numbered) -> bool:
         """Words without a writer's name (offline use) are always new."""
@@ -185,15 +210,14 @@ class Archive:
         marks, hours = self._place_all(books, last)
         said = [ledger.place(now) for ledger in self._ledgers]
         self._say(books)
-        for each in unwritten(self.root, self._verdicts):
-            self.pending.add(each, now.monotonic)
         state = {"books": books.to_json(), "last": {str(device): time for device, time in last.items()},
-                 "events": list(self.pending.verdicts.values())}  # fmt: skip
+                 **self.open_events.settle(now)}  # fmt: skip
         self._make_durable([*marks, *(mark for found, _ in said for mark in found)], state)
         self.books, self._last, self._failed = books, last, False
         self.touched.update(dict.fromkeys(hours.union(*(at for _, at in said)), now.monotonic))
         for ledger in self._ledgers:
             ledger.committed()
+        self.open_events.committed()
         self._clear()
         self._close_unused()
         return True
@@ -272,19 +296,16 @@ class Archive:
         return self._shelf(hour, table) if any(path.exists() for path in there) else None
 
     def write_events(self, now: Now, settle: int, before: int, after: int, everything: bool = False) -> list[Path]:
-        """Write events with their clips of [onset - before, onset + after) ns; commit afterwards.
+        """Write events with their clips, from `before` ns before to `after` ns after the onset; commit afterwards.
 
-        An event is due when nothing of it was heard for `settle` ns, and the data after it have come or
-        are late. `everything`: all events, as they are.
+        An event is due when nothing of it was heard for `settle` ns, and the data after it have come or are late; one
+        of an event trigger also later, if its final answer does not come. `everything`: all events, as they are.
         """
-        files = []
         newest = max(self._last.values(), default=0)
-        for verdicts in self.pending.due(now.monotonic, 0 if everything else settle):
-            there = newest >= max(said["onset"] for said in verdicts) + after
-            if everything or there or self.pending.quiet(verdicts, now.monotonic) >= settle + after:
-                files.append(write_event(self.root, verdicts, before, after, self._disk))
-                self.pending.forget(verdicts)
-                self._changed = True
+        files = []
+        for path in self.open_events.write(now, newest, settle, before, after, everything):
+            files.append(path)
+            self._changed = True
         return files
 
     # closing

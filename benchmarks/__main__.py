@@ -27,11 +27,14 @@ ORDER = (
     "emd",
     "first_test",
     "early_alarm",
+    "answers",
     "archive",
+    "study",
     "balancer",
     "balancer_spread",
     "startup",
-    "emd_scenarios",
+    "first_stage",
+    "damping",
 )
 """As the data go."""
 SECTION = re.compile(r"<!-- (\w+) -->\n(.*?)<!-- end -->\n", re.DOTALL)

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from algorithms.emd import Settings
+from algorithms import registry
 from algorithms.prescreen import Limits, Prescreen
-from benchmarks.emd_scenarios import group, judged, reader
+from benchmarks.first_stage import group, judged, reader
 from nodes import trigger
 
 F4 = NDArray[np.float32]
 RATE, LENGTH = 50, 9000
+EMD = registry.find("emd")
 SOON = 75
 """Samples within which an alarm counts for a disturbance."""
 BEFORE = 75 * RATE
@@ -103,5 +104,5 @@ def _disturbed(label: dict[str, Any], values: F4) -> list[Seen]:
 
 
 def _suspicious(values: F4) -> bool:
-    judgement = judged(values, Settings())
+    judgement = judged(values, EMD)
     return judgement is not None and judgement.suspicious

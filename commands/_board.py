@@ -11,7 +11,7 @@ from protocol.messages import Health, split_device
 
 SILENT_AFTER = 3.5
 """Seconds without Health after which a process counts as silent (it speaks each second)."""
-LARGEST = ("connected", "score", "_ms")
+LARGEST = ("connected", "score", "_ms", "bad_now")
 """Per-device columns of which the largest counts where several processes of a kind know a device; others add up."""
 SITE_NAMES = ("balancer", "receiver")
 """Kinds that call a device as the site file does; the others know what the station calls itself."""

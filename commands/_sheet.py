@@ -6,8 +6,6 @@ a table can.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +16,8 @@ from zipfile import BadZipFile
 from pydantic import ValidationError
 
 from commands._sitefile import Entry, SiteFile
-from nodes import _yaml
-from nodes._faults import Fault, Faulty, Lines, explain, suggestion
+from nodes import _tables, _yaml
+from nodes._faults import Fault, Faulty, Lines, explain
 from nodes._site import Device, Link
 
 COLUMNS = {
@@ -27,7 +25,6 @@ COLUMNS = {
     **{name: ("link", name) for name in Link.model_fields if name not in Device.model_fields},
 }
 """Column -> where its setting stands in an entry."""
-DELIMITERS = ",;\t"
 _TEXTS = frozenset((str, bytes))
 
 
@@ -42,23 +39,9 @@ class Row:
 
 def read(path: Path) -> list[Row]:
     """The devices in a table. Raises Faulty with every fault of every cell."""
-    table = _excel(path) if path.suffix.lower() in (".xlsx", ".xlsm") else _csv(path)
-    return rows(str(path), table)
-
-
-def _csv(path: Path) -> list[list[Any]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as fault:
-        raise _faulty(path, 1, f"cannot be read: {fault.strerror}", "name a CSV or .xlsx file") from fault
-    except UnicodeDecodeError as fault:
-        raise _faulty(path, 1, "is not UTF-8 text", "save it as `CSV UTF-8`, or as .xlsx") from fault
-    heading = text.partition("\n")[0]
-    delimiter = max(DELIMITERS, key=heading.count)
-    try:
-        return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
-    except csv.Error as fault:
-        raise _faulty(path, 1, f"is no CSV: {fault}", "mind quotes and line ends") from fault
+    if path.suffix.lower() in (".xlsx", ".xlsm"):
+        return rows(str(path), _excel(path))
+    return rows(str(path), [cells for _, cells in _tables.read(path, wanted="CSV or .xlsx file")])
 
 
 def _excel(path: Path) -> list[list[Any]]:
@@ -84,10 +67,10 @@ def _faulty(path: Path, line: int, what: str, remedy: str) -> Faulty:
 def rows(name: str, table: Sequence[Sequence[Any]]) -> list[Row]:
     """Rows of a table with a heading. Raises Faulty."""
     faults: list[Fault] = []
-    columns = _heading(name, table[0] if table else [], faults)
+    columns = _tables.heading(name, table[0] if table else [], COLUMNS, ["name"], faults)
     found = []
     for line, cells in enumerate(table[1:], 2):
-        if any(not _is_empty(cell) for cell in cells):
+        if any(not _tables.is_empty(cell) for cell in cells):
             found.append(Row(line, _entry(name, line, columns, cells, faults)))
     if not found and not faults:
         faults.append(Fault(name, 1, "no devices", "a row for each, below the heading"))
@@ -96,25 +79,13 @@ def rows(name: str, table: Sequence[Sequence[Any]]) -> list[Row]:
     return found
 
 
-def _heading(name: str, cells: Sequence[Any], faults: list[Fault]) -> list[str]:
-    columns = ["" if _is_empty(cell) else str(cell).strip().casefold() for cell in cells]
-    for column in dict.fromkeys(filter(None, columns)):
-        if column not in COLUMNS:
-            faults.append(Fault(name, 1, f"unknown column {column!r}", suggestion(column, COLUMNS)))
-        elif columns.count(column) > 1:
-            faults.append(Fault(name, 1, f"column {column!r} stands twice", "keep one"))
-    if "name" not in columns:
-        faults.append(Fault(name, 1, "no column 'name'", f"the first row names the columns: {', '.join(COLUMNS)}"))
-    return columns
-
-
 def _entry(name: str, line: int, columns: Sequence[str], cells: Sequence[Any], faults: list[Fault]) -> Entry:
     """One row; what is wrong in it goes to `faults`."""
     entry: Entry = {}
     for position, cell in enumerate(cells):
         column = columns[position] if position < len(columns) else ""
-        if _is_empty(cell) or column not in COLUMNS:
-            if not column and not _is_empty(cell):
+        if _tables.is_empty(cell) or column not in COLUMNS:
+            if not column and not _tables.is_empty(cell):
                 faults.append(Fault(name, line, f"{cell!r} stands in no column", "give the column a heading"))
             continue
         try:
@@ -173,10 +144,6 @@ def _bases(annotation: Any) -> set[Any]:
     if get_origin(annotation) in (Union, UnionType):
         return {base for each in get_args(annotation) for base in _bases(each)}
     return {annotation}
-
-
-def _is_empty(cell: Any) -> bool:
-    return cell is None or (isinstance(cell, str) and not cell.strip())
 
 
 def _judged(name: str, line: int, entry: Entry) -> Iterator[Fault]:

@@ -45,6 +45,8 @@ def describe(one: Algorithm) -> dict[str, Any]:
         "version": one.version,
         "summary": one.summary,
         "where": one.where,
+        "of": list(one.of),
+        "together": one.together,
         "settings": [
             {
                 "name": name,

@@ -28,6 +28,7 @@ ORDER = (
     "replay",
     "export",
     "events",
+    "flags",
     "study",
 )
 """How `syms --help` lists the verbs; others follow by name."""

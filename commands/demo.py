@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from archive.finish import finish_all
-from commands._account import accounted, drained, frames, summary
+from commands._account import accounted, drained, frames, summary, windows
 from commands._board import Board
 from commands._output import AsJson, console, notes, print_json
 from commands._station import PrivateStation, free_port, read_wiring
@@ -76,7 +76,7 @@ def wiring(seconds: int, devices: int, seed: int, archive: Path) -> dict[str, An
             node |= {"devices": devices, "seed": seed, "at": f"{seconds // 2} s"}
         elif node["kind"] == "archiver":
             node["path"] = str(archive)
-        elif node["kind"] == "trigger" and seconds < WHOLE:
+        elif node["kind"] == "trigger" and "on" not in node and seconds < WHOLE:
             node |= {"window": f"{max(10, seconds * 4 // 9)} s", "every": f"{seconds * 2 // 9} s"}
         elif node["kind"] == "balancer":
             node["listen"] = f"127.0.0.1:{free_port()}"
@@ -135,10 +135,12 @@ class Display:
         table.add_row("frames sent / received / archived", " / ".join(str(counts[k]) for k in _FLOW))
         table.add_row("late, duplicate, corrupt, refused", ", ".join(str(counts[k]) for k in _TROUBLE))
         table.add_row("slots aligned, release after last arrival", self._alignment(board))
-        table.add_row("windows judged by EMD", f"{int(board.total('trigger', 'ok'))}")
-        suspicious = int(board.total("trigger", "suspicious"))
+        judged = windows(board)
+        table.add_row("windows judged by EMD", f"{judged['ok']}")
+        suspicious = judged["suspicious"]
         style = "bold red" if suspicious else ""
         table.add_row("suspicious windows", Text(str(suspicious), style=style))
+        table.add_row("answers to suspicions", f"{int(board.total('trigger', 'answered'))}")
         table.add_row("events in the archive", Text(f"{int(board.total('archiver', 'events'))}", style=style))
         return table
 
@@ -166,7 +168,8 @@ def _tell(result: dict[str, Any]) -> None:
     console.print(f"{windows['ok']} windows judged, {windows['suspicious']} suspicious")
     for event in result["events"]:
         devices = len(event["devices"])
-        console.print(f"[bold red]event[/] {event['time']}: {devices} devices, score {event['score']:.1f}")
+        what = f"{event['kind']} ({event['confidence']:.0%}), " if event["kind"] else ""
+        console.print(f"[bold red]event[/] {event['time']}: {what}{devices} devices, score {event['score']:.1f}")
     if not result["events"]:
         console.print("[bold]no event was found[/]")
     for trouble in result["troubles"]:
@@ -177,7 +180,14 @@ def _tell(result: dict[str, Any]) -> None:
     folder = result["archive"]
     syms, python = _typed("syms"), _typed("python")
     look = f"{python} -c \"import archive; print(archive.open('{folder}').devices)\""
-    for line in ("Open it:", f"  {syms} events {folder}", f"  {syms} export {folder} --format csv", f"  {look}"):
+    shown = [f"  {syms} events show {event['id']} {folder}" for event in result["events"] if event["id"]]
+    for line in (
+        "Open it:",
+        f"  {syms} events {folder}",
+        *shown[:1],
+        f"  {syms} export {folder} --format csv",
+        f"  {look}",
+    ):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 

@@ -68,9 +68,12 @@ def _id(name: str) -> str:
 
 def _carried(source: NodeSpec, reader: NodeSpec) -> str:
     """What a node tells another."""
-    special = {("trigger", "detector"): "windows", ("concentrator", "archiver"): "statistics"}
+    kept = [name for name in ("statistics", "flags") if getattr(source.settings, name, False)]
+    special = {("trigger", "detector"): "windows", ("concentrator", "archiver"): ", ".join(kept)}
     if (source.kind, reader.kind) in special:
         return special[source.kind, reader.kind]
+    if getattr(source.settings, "on", "") == "suspicion":
+        return "events"
     rows = "frames" if reader.raw else "rows"
     return {"balancer": "connections", "receiver": rows, "concentrator": "slots"}.get(source.kind, "verdicts")
 

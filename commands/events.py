@@ -1,42 +1,149 @@
-"""`syms events`: the events of an archive."""
+"""`syms events`: the events of an archive: list them, show one with all that led to it."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
+from typer.core import TyperGroup
 
+from archive.folder import ArchiveError
 from commands._archive import ArchiveFolder, refusals
 from commands._output import AsJson, console, print_json
+from protocol.messages import Outcome
 
-SHOWN = 6
+if TYPE_CHECKING:
+    from archive.events import Event
+    from archive.records import Record
+
+SHOWN = 4
 """Stations named in the table; the others are counted."""
+LIST = "list"
+
+
+class Listing(TyperGroup):
+    """Without a verb of its own, events are listed: `syms events DIR`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """See the class."""
+        asked = args and args[0] not in self.commands and args[0] not in ctx.help_option_names
+        return super().parse_args(ctx, [LIST, *args] if asked else args)
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verb."""
-    app.command()(events)
+    """Add the verb and its own verbs."""
+    verb = typer.Typer(
+        cls=Listing, no_args_is_help=True, help="Events of an archive: list them (`syms events DIR`), show one."
+    )
+    verb.command(LIST)(show_all)
+    verb.command("show")(show)
+    app.add_typer(verb, name="events")
 
 
-def events(directory: ArchiveFolder, as_json: AsJson = False) -> None:
-    """List the events: when, where, how strong, and the files with their raw data."""
+def show_all(
+    directory: ArchiveFolder,
+    kind: Annotated[
+        list[str] | None, typer.Option(help="Only events of this kind, as gen_trip; may be given several times.")
+    ] = None,
+    start: Annotated[str | None, typer.Option("--from", help="First onset, as 2026-05-06T07:00:00Z.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Onset after the last.")] = None,
+    rejected: Annotated[
+        bool, typer.Option("--rejected", help="What was suspected and was no disturbance, as bad data, instead.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the events: when, what, how strong, where, and the files with their raw data. Also of a live archive."""
     from archive.events import list_events
 
     with refusals():
-        found = list_events(directory)
+        found = list_events(directory, kind or (), start, end, rejected)
         if as_json:
             print_json([asdict(event) for event in found])
             return
         if not found:
             console.print("no events")
             return
-        table = Table("onset (UTC)", "score", "algorithm", "stations", "file in events/")
-        table.columns[0].no_wrap = True
-        for event in found:
-            more = len(event.devices) - SHOWN
-            stations = ", ".join(event.devices[:SHOWN]) + (f" and {more} more" if more > 0 else "")
-            names = "\n".join(Path(name).name for name in event.files)
-            table.add_row(event.time, f"{event.score:.1f}", event.algorithm, stations, names)
-        console.print(table)
+        console.print(_table(found))
+
+
+def show(
+    name: Annotated[str, typer.Argument(metavar="ID", help="Id of the event, or how it begins: 20260506T0714.")],
+    directory: ArchiveFolder,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="Draw it into this PNG file (needs matplotlib).")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show an event with all that led to each statement: devices, arrivals, rules, suspicions, bad data, answers."""
+    from archive.events import find_event
+
+    with refusals():
+        record = find_event(directory, name)
+        if plot is not None:
+            _plot(record, plot)
+        if as_json:
+            print_json(asdict(record))
+            return
+        from commands._eventpage import page
+
+        console.print(page(record))
+
+
+def _plot(record: Record, target: Path) -> None:
+    """Raises ArchiveError, OSError."""
+    from archive.clips import traces
+
+    if not record.answers:
+        raise ArchiveError(f"{record.id}: no event trigger said anything of it; its raw data are in {record.path}")
+    try:
+        from commands import _eventplot
+
+        _eventplot.write(record, traces(record.path) if record.path else [], target)
+    except ImportError as fault:
+        raise ArchiveError(f"no picture without matplotlib ({fault}): pip install 'syms-station[plots]'") from fault
+
+
+def _table(found: list[Event]) -> Table:
+    table = Table("onset (UTC)", "what", "score", "size", "where", "stations", "answers", "file in events/")
+    table.columns[0].no_wrap = True
+    table.columns[-1].overflow = "fold"
+    for event in found:
+        table.add_row(event.time, _what(event), f"{event.score:.1f}", _size(event), _where(event), _stations(event),
+                      _answers(event), "\n".join(name.rpartition("/")[2] for name in event.files))  # fmt: skip
+    return table
+
+
+def _what(event: Event) -> str:
+    """Kind and confidence; the algorithm where verdicts alone made the event."""
+    if not event.id:
+        return event.algorithm
+    if event.outcome != Outcome.OK:
+        return f"not judged ({event.outcome})"
+    if event.rejected:
+        return f"bad data: {', '.join(event.bad)}" if event.bad else "nothing"
+    return f"{event.kind} ({event.confidence:.0%})"
+
+
+def _size(event: Event) -> str:
+    sizes = ((event.size_mhz, "mHz"), (event.size_mw, "MW"))
+    return "\n".join(f"{size:+.0f} {unit}" for size, unit in sizes if size == size)
+
+
+def _where(event: Event) -> str:
+    lines = [f"near {event.nearest[0]}"] if event.nearest else []
+    if event.latitude == event.latitude:
+        within = f" ± {event.ellipse[0]:.0f} km" if event.ellipse else ""
+        lines.insert(0, f"{event.latitude:.2f}, {event.longitude:.2f}{within}")
+    return "\n".join(lines)
+
+
+def _stations(event: Event) -> str:
+    more = len(event.devices) - SHOWN
+    return ", ".join(event.devices[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _answers(event: Event) -> str:
+    return f"{event.answer}{', final' if event.final else ''}" if event.id else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +12,11 @@ import yaml
 from algorithms.simulation import Kind
 from commands import _alone
 from commands._output import AsJson
+from nodes._simsettings import NOT_OF_RECORDINGS
 from nodes.simulator import Mode, Protocol, Settings, Simulator
+
+PLACES = (("latitude", "lat"), ("longitude", "lon"))
+"""As a site file calls it, and as a folder of scenarios does."""
 
 
 def register(app: typer.Typer) -> None:
@@ -71,12 +76,22 @@ def simulate(
     fault: Annotated[
         list[str] | None, typer.Option(help='As in a pipeline file: "{kind: gap, device: 3, every: 10 s}".')
     ] = None,
+    recording: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of scenarios: devices send what was measured.")
+    ] = None,
+    window: Annotated[str | None, typer.Option(metavar="ID", help="Which window of the recording.")] = None,
+    start: Annotated[str | None, typer.Option(help="When its first sample is, ISO 8601; else at once.")] = None,
+    loops: Annotated[int | None, typer.Option(help="How often it is played; 0 = without end.  [default: 1]")] = None,
+    site: Annotated[
+        Path | None, typer.Option(metavar="OUT.yaml", help="Write a site file with the recording's devices.")
+    ] = None,
     duration: Annotated[str | None, typer.Option(help='Stop after, as "60 s"; else at Ctrl-C.')] = None,
     as_json: AsJson = False,
 ) -> None:
     """Simulate devices with a grid behind them, until --duration is over or Ctrl-C.
 
-    With --listen alone the station dials them; substations dial for DATA, if there is --to, too.
+    With --listen alone the station dials them; substations dial for DATA, if there is --to, too. With --recording they
+    send what others measured; --site without --to and --listen only writes their site file.
     """
     options: dict[str, Any] = {
         "to": to,
@@ -110,9 +125,43 @@ def simulate(
         "size": size,
         "faults": [_fault(text) for text in fault or []],
         "duration": duration,
+        "recording": recording,
+        "window": window,
+        "start": start,
+        "loops": loops,
     }
+    if recording:
+        options = {name: value for name, value in options.items() if name not in NOT_OF_RECORDINGS}
+    if site:
+        _write_site(site, recording, window or "", first)
+        if not to and not listen:
+            return
     settings = _alone.checked(Settings, options)
     _alone.run(Simulator(settings, _alone.ALONE), "simulator", as_json)
+
+
+def _write_site(path: Path, recording: Path | None, window: str, first: int) -> None:
+    """The devices of a recording as a site file has them. Faults go to stderr, exit code 2."""
+    from archive.scenarios import Folder, ScenarioError
+
+    if recording is None:
+        raise typer.BadParameter("it is for the devices of a --recording", param_hint="--site")
+    try:
+        folder = Folder(recording)
+        scenario = folder.scenario(window)
+        if path.exists():
+            raise ScenarioError(f"{path} is there already; name another file")
+        known = folder.devices(scenario.system)
+        devices = [
+            {"name": name, "number": first + k, "stream": first + k, "region": scenario.system}
+            | {key: known[name][short] for key, short in PLACES if known.get(name, {}).get(short) is not None}
+            for k, name in enumerate(scenario.devices)
+        ]
+        told = {"station": f"recording {window}", "unknown": "refuse", "devices": devices}
+        path.write_text(yaml.safe_dump(told, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    except (ScenarioError, OSError) as error:
+        print(f"syms: {error}", file=sys.stderr)
+        raise typer.Exit(2) from None
 
 
 def _fault(text: str) -> Any:

@@ -45,6 +45,9 @@ COLUMNS = {
     "windows": ("windows",),
     "suspicious": ("suspicious",),
     "score": ("score",),
+    "bad now": ("bad_now", "concentrator_bad_now"),
+    "bad by windows": ("trigger_bad_now",),
+    "flags": ("flags", "concentrator_flags"),
 }
 """Heading -> names in `Board.devices`, the first that there is. The books are the archiver's, where there is one:
 its columns fit each other exactly."""

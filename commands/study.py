@@ -1,4 +1,4 @@
-"""`syms study`: judge recorded scenarios as the station would."""
+"""`syms study`: judge an archive or recorded scenarios as the station would."""
 
 from __future__ import annotations
 
@@ -17,41 +17,97 @@ def register(app: typer.Typer) -> None:
 
 
 def study(
+    archive: Annotated[
+        Path | None, typer.Argument(metavar="[ARCHIVE]", help="Folder of an archive; its station may be running.")
+    ] = None,
+    pipeline: Annotated[
+        Path | None, typer.Option(metavar="PIPELINE", help="Pipeline file whose triggers and detectors judge.")
+    ] = None,
+    start: Annotated[str | None, typer.Option("--from", help="ISO 8601, as 2026-05-06T07:00Z.")] = None,
+    stop: Annotated[str | None, typer.Option("--to", help="Up to this time, not included.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for what is found; default beside the archive.")
+    ] = None,
     scenarios: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of scenarios to judge.")] = None,
     predictions: Annotated[
         Path | None, typer.Option(metavar="OUT.json", help="Where to write what was judged; broken off, it goes on.")
     ] = None,
     compare: Annotated[
-        tuple[Path, Path] | None, typer.Option(metavar="A B", help="Tell how two files of predictions differ.")
+        tuple[Path, Path] | None,
+        typer.Option(metavar="A B", help="Tell how two files of predictions, or two studies, differ."),
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; default one for each core.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Judge recorded scenarios with the station's own algorithms, as fast as the cores allow.
+    """Judge an archive, or recorded scenarios, with the station's own algorithms, as fast as the cores allow.
 
-    What was judged already stands in OUT.json.part until all is done: the same command goes on from there.
+    ARCHIVE with --pipeline: the triggers and detectors of the pipeline go over its rows, and what they find becomes
+    an archive of its own. What was judged already stands in OUT.part until all is done: the same command goes on there.
     """
     if compare is not None:
         _compare(*compare, as_json)
+    elif archive is not None and pipeline is not None:
+        _archive(archive, pipeline, (start, stop), out, workers, as_json)
     elif scenarios is not None and predictions is not None:
-        _judge(scenarios, predictions, workers, as_json)
+        _judge(scenarios, predictions, pipeline, workers, as_json)
     else:
-        raise typer.BadParameter("say --scenarios DIR and --predictions OUT.json, or --compare A B")
+        raise typer.BadParameter("say ARCHIVE and --pipeline, --scenarios and --predictions, or --compare A B")
 
 
-def _judge(directory: Path, out: Path, workers: int | None, as_json: bool) -> None:
-    from commands._scenarios import Folder, ScenarioError
-    from commands._study import predictions
+def _archive(
+    archive: Path,
+    file: Path,
+    span: tuple[str | None, str | None],
+    out: Path | None,
+    workers: int | None,
+    as_json: bool,
+) -> None:
+    from archive.folder import ArchiveError
+    from commands._answers import OtherStudy, WorkerDied
+    from commands._archivestudy import run, task_of
+    from commands._studied import StudyError
+    from nodes._pipeline import load
+
+    try:
+        task = task_of(archive, load(file), *span, out)
+        with notes.status("reading") as status:
+
+            def show(done: int, whole: int, windows: int) -> None:
+                status.update(
+                    f"{done / whole:.1%}: {done / 60e9:.1f} of {whole / 60e9:.1f} min, {windows} windows judged"
+                )
+
+            result = run(task, workers, show)
+    except (StudyError, OtherStudy, WorkerDied, ArchiveError, OSError) as error:
+        typer.echo(f"syms: {error}", err=True)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        notes.print(f"stopped; what was judged is in {task.part}, and the same command goes on from there")
+        raise typer.Exit(130) from None
+    if as_json:
+        print_json(result)
+        return
+    counts = f"{result['windows']} windows of {result['devices']} devices, {result['suspicious']} suspicious"
+    console.print(f"{counts}; {result['speed']:.0f} times as fast as it happened: {task.out}", soft_wrap=True)
+    console.print(f"syms events {task.out}", soft_wrap=True)
+
+
+def _judge(directory: Path, out: Path, pipeline: Path | None, workers: int | None, as_json: bool) -> None:
+    from archive.scenarios import Folder, ScenarioError
+    from commands._predictions import predictions
+    from commands._studied import StudyError, together_of
+    from nodes._pipeline import load
 
     part = out.with_name(out.name + ".part")
     try:
         folder = Folder(directory)
+        judge = None if pipeline is None else together_of(load(pipeline))
         made = {}
         with notes.status("judging") as status:
-            for name, prediction in predictions(folder, part, workers):
+            for name, prediction in predictions(folder, part, workers, judge):
                 made[name] = prediction
                 status.update(f"{len(made)} of {len(folder.scenarios)} windows judged")
-    except (ScenarioError, OSError) as error:
+    except (ScenarioError, StudyError, OSError) as error:
         typer.echo(f"syms: {error}", err=True)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
@@ -68,10 +124,10 @@ def _judge(directory: Path, out: Path, workers: int | None, as_json: bool) -> No
 
 
 def _compare(one: Path, other: Path, as_json: bool) -> None:
-    from commands._comparison import Unreadable, differences, load, table
+    from commands._comparison import Unreadable, compared, table
 
     try:
-        found = differences(load(one), load(other))
+        found = compared(one, other)
     except Unreadable as error:
         typer.echo(f"syms: {error}", err=True)
         raise typer.Exit(2) from None
@@ -80,4 +136,4 @@ def _compare(one: Path, other: Path, as_json: bool) -> None:
     elif found:
         console.print(table(found, str(one), str(other)))
     else:
-        console.print("no window is judged differently")
+        console.print("nothing is judged differently")

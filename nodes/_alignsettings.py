@@ -28,6 +28,9 @@ class Settings(Treating):
     and of all."""
     statistics: bool = False
     """Say each minute how every device was; an archiver that reads this concentrator keeps it."""
+    flags: bool = False
+    """Tell bad data as they come, of which device and kind, from when to when: gaps, lost rows, zeros, frozen values,
+    spikes, wrong clocks. An archiver that reads this concentrator keeps it."""
     keep: Size = 64 << 20
     """Memory for recent snapshots that a reader may fetch."""
 
@@ -41,7 +44,7 @@ class Settings(Treating):
     def _aligned_to_be_compared(self) -> Settings:
         compared = {
             "redundant": bool(self.redundant), "fill": bool(self.fill), "missing: last": self.missing == "last",
-            "validate: flat": self.validation.flat is not None,
+            "validate: flat": self.validation.flat is not None, "flags": self.flags,
         }  # fmt: skip
         for setting, wanted in compared.items() if not self.aligned else ():
             if wanted:

@@ -48,9 +48,9 @@ KINDS: dict[str, Kind] = {
         order=60,
     ),
     "trigger": Kind(
-        "slots to windows, leased to detectors",
-        "Trigger",
-        reads=("concentrator",),
+        "slots to windows, leased to detectors; with on: suspicion to events",
+        "trigger",
+        reads=("concentrator", "trigger"),
         needs=("concentrator",),
         serves=("detector",),
         order=50,

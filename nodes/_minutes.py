@@ -1,14 +1,13 @@
-"""Statistics of a concentrator: what every device did in every minute, said in a numbered stream of its own.
+"""Statistics of a concentrator: what every device did in every minute.
 
-Its stream has a journal, so that no minute is lost with the process, and goes to the archivers alone, as letters:
-others need not know of it. A minute is counted by arrival, also where rows are fetched after a start.
+A minute is counted by arrival, also where rows are fetched after a start. Who has it says it to the archivers
+(`nodes/_archivestream.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,11 +16,8 @@ from numpy.typing import NDArray
 from algorithms.alignment import Released
 from algorithms.columns import Columns
 from algorithms.latencies import FIGURES, Latencies
-from nodes._keeper import Keeper
-from nodes._node import Action, Letter, News
-from nodes._stream import Writer
 from protocol.clock import MILLISECOND, SECOND, Now
-from protocol.messages import Configuration, Durable, Fetch, Minutes, Table
+from protocol.messages import Configuration, Minutes, Table
 
 I8 = NDArray[np.int64]
 F8 = NDArray[np.float64]
@@ -32,8 +28,6 @@ TOLD = {"invalid": INVALID, "unsynchronised": UNSYNCHRONISED, "modified": MODIFI
 """Count -> bits of STAT, any of which is set."""
 JUMP = SECOND
 """Who is called so late after the end of a minute was not there when the next one began."""
-KEEP, AGE, MEMORY = 64 << 20, 7 * 24 * 3600 * SECOND, 4 << 20
-"""Bytes and ns that the journal holds at most, bytes in memory."""
 
 
 def slots_between(start: int, end: int, rate: int) -> int:
@@ -86,26 +80,13 @@ class _Told:
 class Statistics:
     """Of one concentrator."""
 
-    def __init__(self, node: str, archivers: Sequence[str], journal: Path | None) -> None:
-        """`journal`: folder of what has been said; None: it is kept in memory alone. Raises JournalError."""
-        self._archivers = list(archivers)
-        keeper = Keeper(journal, keep=KEEP, age=AGE) if journal else None
-        self.writer = Writer(f"{node}/minutes", 0, MEMORY, keeper, archivers)
+    def __init__(self) -> None:
         self._begin: int | None = None
         """UTC [ns] from which on this minute is counted."""
         self._latencies = Latencies(2 * MINUTE, 1)
         self._told = _Told()
         self._before: dict[str, dict[int, int]] = {}
         """Count -> device -> what it was when the minute began."""
-        self._due: list[Minutes] = []
-
-    def open(self, now: Now) -> None:
-        """A new life of the stream."""
-        self.writer.open(now, list)
-
-    def close(self) -> None:
-        if self.writer.keeper:
-            self.writer.keeper.close()
 
     def arrived(self, device: NDArray[np.uint32], latency: I8, now: Now) -> None:
         """Rows [n] that came."""
@@ -121,8 +102,8 @@ class Statistics:
             self._begin = now.utc
         return now.utc >= (self._begin // MINUTE + 1) * MINUTE
 
-    def turn(self, now: Now, known: Mapping[int, Configuration], counts: Mapping[str, Mapping[int, int]]) -> None:
-        """A minute is over. `counts` of devices since the start, by what is counted."""
+    def turn(self, now: Now, known: Mapping[int, Configuration], counts: Mapping[str, Mapping[int, int]]) -> Minutes:
+        """A minute is over, and what it was. `counts` of devices since the start, by what is counted."""
         assert self._begin is not None
         begin, start = self._begin, self._begin // MINUTE * MINUTE
         end = start + MINUTE
@@ -135,18 +116,13 @@ class Statistics:
         for name, total in counts.items():
             before = self._before.get(name, {})
             said[name] = np.array([total.get(each, 0) - before.get(each, 0) for each in device.tolist()], np.int64)
-        self._due.append(
-            Minutes(
-                start=start,
-                covered=(end - begin) / SECOND,
-                device=device,
-                expected=np.array(expected, np.int64),
-                **said,
-            )
+        minutes = Minutes(
+            start=start, covered=(end - begin) / SECOND, device=device, expected=np.array(expected, np.int64), **said
         )
         self._before = {name: dict(total) for name, total in counts.items()}
         self._begin = end if now.utc < end + JUMP else now.utc
         self._latencies, self._told = Latencies(2 * MINUTE, 1), _Told()
+        return minutes
 
     def _figures(self, device: NDArray[np.uint32], now: Now) -> F8:
         each, _ = self._latencies.figures(now.monotonic)
@@ -156,28 +132,3 @@ class Statistics:
         have[have] = device[at[have]] == self._latencies.devices[have]
         figures[at[have]] = each[have] / MILLISECOND
         return figures
-
-    # ── the stream ──────────────────────────────────────────────────────────────────────────────────────────
-
-    def asks(self, message: Any) -> bool:
-        """Whether a Fetch or Durable is about this stream: archivers read no other of ours."""
-        who = message.reader if isinstance(message, Fetch) else message.archive if isinstance(message, Durable) else ""
-        return who in self._archivers
-
-    def receive(self, message: Fetch | Durable, now: Now) -> list[Action]:
-        """Answer it."""
-        return self.writer.commit(self.writer.receive(message, now), now)
-
-    def wake_at(self) -> int | None:
-        """At once when a minute is over: until it is said nobody else has it."""
-        return 0 if self._due else self.writer.wake_at()
-
-    def wake(self, now: Now) -> list[Action]:
-        """Say the minutes that are over, and where the stream stands."""
-        return self.writer.commit(self._say(now), now)
-
-    def _say(self, now: Now) -> Iterator[Action]:
-        due, self._due = self._due, []
-        for each in [*map(self.writer.say, due), *self.writer.wake(now)]:
-            if isinstance(each, News):
-                yield from (Letter(archiver, each.message, each.parts) for archiver in self._archivers)

@@ -10,7 +10,7 @@ runtime to watch. Every method yields what is to be done: `News`, `Letter`, `Wat
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,8 @@ class Place:
     """Names of the links whose frames a reader wants as they come."""
     site_file: Path | None = None
     """Where the site file lies, to be read again when it changes; None: it stays as it is."""
+    triggers_of: dict[str, list[str]] = field(default_factory=dict)
+    """Process of a trigger in our `from` -> processes of the triggers in its own: it is an event trigger."""
 
 
 class Node:

@@ -39,6 +39,7 @@ from nodes._wiring import (
     check_run,
     check_shared,
     check_statistics,
+    check_triggers,
     check_wires,
     dialled,
 )
@@ -131,7 +132,17 @@ class Pipeline:
             network=self.network,
             raw=tuple(each.raw for each in self.nodes.values() if each.raw and node.name in each.sources),
             site_file=self.site_file,
+            triggers_of=self._triggers_of(node),
         )
+
+    def _triggers_of(self, reader: NodeSpec) -> dict[str, list[str]]:
+        """See `Place.triggers_of`."""
+        found: dict[str, list[str]] = {}
+        for trigger in (self.nodes[source] for source in reader.sources if self.nodes[source].kind == "trigger"):
+            theirs = _by_kind([self.nodes[source] for source in trigger.sources]).get("trigger")
+            if theirs:
+                found |= dict.fromkeys(trigger.processes, theirs)
+        return found
 
 
 def _by_kind(nodes: list[NodeSpec]) -> dict[str, list[str]]:
@@ -160,6 +171,7 @@ def load(path: Path, only: str | None = None, here: str | None = None, standing:
     check_shared(nodes, lines)
     check_raw(nodes, lines)
     check_statistics(nodes, lines)
+    check_triggers(nodes, lines)
     _hosts.check(nodes, hosts, lines)
     journal = _folder(path.resolve(), data, "journal", f"../data/journal/{path.stem}", lines)
     keys = _folder(path.resolve(), data, "keys", "../config/keys", lines)
@@ -174,8 +186,7 @@ def load(path: Path, only: str | None = None, here: str | None = None, standing:
         check_links(nodes, site, lines)
     if lines.faults or site is None:
         raise Faulty(lines.faults)
-    file = Path(os.path.normpath(path.resolve().parent / str(data.get("site"))))
-    return Pipeline(path.resolve(), site, nodes, run, journal, hosts, keys, here, file)
+    return Pipeline(path.resolve(), site, nodes, run, journal, hosts, keys, here, _site_file(path, data))
 
 
 def _top(data: Any, lines: Lines) -> dict[str, Any]:
@@ -203,16 +214,24 @@ def _folder(path: Path, data: Any, key: str, otherwise: str, lines: Lines) -> Pa
     return Path(os.path.normpath(path.parent / named))
 
 
+def _site_file(path: Path, data: Any) -> Path:
+    named = data.get("site", "") if isinstance(data, dict) else ""
+    return Path(os.path.normpath(path.resolve().parent / str(named)))
+
+
 def _site_in_force(path: Path, data: Any, run: str, lines: Lines) -> Site | None:
-    """The site file; if that has faults, the one that was in force last. A process must start again meanwhile."""
+    """The site file; if that has faults, the one that was in force last. A process must start again meanwhile.
+
+    What is wrong with the tables of its network concerns none but detectors, who say so themselves.
+    """
     apart = Lines(lines.file, lines.at, [])
-    site = _load_site(path, data, apart) or _sitewatch.kept(run)
+    site = _load_site(path, data, apart, tables=False) or _sitewatch.kept(run, _site_file(path, data))
     if site is None:
         lines.faults.extend(apart.faults)
     return site
 
 
-def _load_site(path: Path, data: Any, lines: Lines) -> Site | None:
+def _load_site(path: Path, data: Any, lines: Lines, *, tables: bool = True) -> Site | None:
     if not isinstance(data, dict):
         return None
     named = data.get("site")
@@ -224,7 +243,7 @@ def _load_site(path: Path, data: Any, lines: Lines) -> Site | None:
         lines.fault(("site",), f"there is no site file {named!r}", "its path is relative to this file")
         return None
     try:
-        return _site.load(found, shown=os.path.normpath(Path(lines.file).parent / named))
+        return _site.load(found, shown=os.path.normpath(Path(lines.file).parent / named), tables=tables)
     except Faulty as faulty:
         lines.faults.extend(faulty.faults)
         return None

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
 from nodes._bulk import Bulks, in_step
 from nodes._bulkplain import Loops, Plain
+from nodes._ended import Ended
 from nodes._handover import Balancers
 from nodes._link import Link
 from nodes._links import Links
@@ -28,11 +28,9 @@ from nodes._tlsway import TlsWay
 from nodes._tongues import Tongue
 from nodes._ways import DatagramWay, StreamWay, Way
 from protocol import gbt26865
-from protocol.c37118.session import Master, MasterSettings
-from protocol.clock import SECOND, Now
+from protocol.c37118.session import MasterSettings
+from protocol.clock import Now
 
-LEAVE_AFTER = 10 * SECOND
-"""How long an ended connection may wait for the balancer's word on whose its frames are."""
 DRAINS = 16
 """Looks at a connection that ends."""
 HELD_AT_MOST = 64 << 20
@@ -45,21 +43,6 @@ UNKNOWN_AT_MOST = 50
 """Connections looked into in one tick for whose pipe they are."""
 WASTEFUL_AT_MOST = 4
 """Connections read in one tick that brought mostly what is of no use; the others wait for the next."""
-
-
-@dataclass(eq=False)
-class Leaving:
-    """A connection that ended before the balancer said whose it was; it is told of the end after its answer."""
-
-    slot: int
-    handed: Handed
-    reason: str
-    cfg3: bool
-    every: list[Link]
-    links: list[Link]
-    """Those of them with DATA, which wait for an answer."""
-    until: int
-    """Monotonic ns."""
 
 
 class Reading:
@@ -87,16 +70,13 @@ class Reading:
         """The one or two of each connection."""
         self._slot_of: dict[tuple[str, int], int] = {}
         """(balancer, connection) -> slot"""
-        self.leaving: list[Leaving] = []
-        """Connections that ended before the balancer said whose they were."""
+        self.ended = Ended(links, balancers, notebook)
         self.read_now: dict[Way, None] = {}
         """Read in this tick."""
         self.pipes = Pipes(links)
         self.bulks = Bulks()
         self.loops: Loops = Plain()
         """Compiled ones take their place when they are loaded."""
-        self._closing: list[Way] = []
-        self._ended: list[list[Any]] = []
         self._slot = 0
         self._round: list[int] = []
         """Slots that are to be looked around at."""
@@ -282,8 +262,7 @@ class Reading:
             over = next((way.over for way in ways if way.over), "")
             if over:
                 yield from self.end(slot, over, now)
-        for gone in [each for each in self.leaving if each.until <= now.monotonic]:
-            self.left(gone)
+        self.ended.expire(now)
 
     def _some_slots(self) -> list[int]:
         """All that are not read in bulk, or so many of thousands; the others next time."""
@@ -341,9 +320,8 @@ class Reading:
                 self.links.settle(link)
             self.links.release(link)
             self.links.pairing.closed(link)
-        self._closing += ways
         if ways:
-            self._leave(ways[0], links, reason, now)
+            self.ended.add(ways, links, reason, now)
 
     def _drain(self, way: Way, now: Now) -> Actions:
         """What the kernel and the splitter still hold."""
@@ -358,30 +336,6 @@ class Reading:
             yield from self.links.take(carrier, rest, now)
         if carrier:
             self.links.damage(carrier, way.splitter, now)
-
-    def _leave(self, way: Way, links: list[Link], reason: str, now: Now) -> None:
-        first = links[0] if links else None
-        name = first.identity.get("name", first.address) if first else way.handed.peer[0]
-        self.log.info("link ended", device=name, reason=reason)
-        self.links.counts["ended"] += 1
-        if first:
-            first.over = first.over or reason
-        cfg3 = not (first and isinstance(first.master, Master) and first.master.unanswered_3)
-        waiting = [link for link in links if link.expects_answer]
-        gone = Leaving(way.slot, way.handed, reason, cfg3, links, waiting, now.monotonic + LEAVE_AFTER)
-        self.leaving.append(gone)
-        if not waiting:
-            self.left(gone)
-
-    def left(self, gone: Leaving) -> None:
-        """The end of an ended connection."""
-        self.leaving.remove(gone)
-        for link in gone.links:
-            self.links.settle(link)
-        ended = [gone.handed.connection, gone.handed.balancer, gone.reason, gone.cfg3]
-        self._ended.append(ended)
-        if self.notebook:
-            self.notebook.over(gone.slot, gone.every, ended)
 
     # ── pipes ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -432,25 +386,11 @@ class Reading:
         for way in self.read_now:
             way.done()
         self.read_now.clear()
-        for way in self._closing:
-            way.end.hang_up()
-            way.end.close()
-        self._closing.clear()
-        ended, self._ended = self._ended, []
-        for end in ended:
-            self.tell_end(end)
-
-    def tell_end(self, ended: Sequence[Any]) -> None:
-        """To the balancer."""
-        connection, balancer, reason, cfg3 = ended
-        self.balancers.say(balancer, "ended", connection=connection, reason=reason, cfg3=cfg3)
+        self.ended.settle()
 
     def hang_up(self, handed: Handed, descriptors: Sequence[int], ended: Sequence[Any]) -> None:
         """A connection that our predecessor had ended and not hung up any more."""
-        for end in self.opening.ends(handed, descriptors, None):
-            end.hang_up()
-            end.close()
-        self.tell_end(ended)
+        self.ended.again(self.opening.ends(handed, descriptors, None), ended)
 
     def holding(self, balancer: str) -> list[tuple[dict[str, Any], list[Any]]]:
         """(fields, sockets) of the `holds` notes for a balancer: duplicates of what we read for it."""

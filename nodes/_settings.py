@@ -156,6 +156,10 @@ def _whole(parse: Callable[[Any], Decimal], smallest: str) -> Callable[[Any], in
     return validate
 
 
+parse_duration = _whole(_duration, "ns")
+"""ns, from "180 s" or "-20 s"."""
+
+
 def parse_rate(value: Any) -> int:
     """DATA_RATE: "50/s" -> 50, "every 5 s" -> -5."""
     text = value if isinstance(value, str) else ""
@@ -246,14 +250,14 @@ def _pattern(units: Mapping[str, Any], sign: str = "") -> dict[str, Any]:
 Duration = Annotated[
     int,
     Field(ge=0),
-    BeforeValidator(_whole(_duration, "ns")),
+    BeforeValidator(parse_duration),
     PlainSerializer(show_time, when_used="json"),
     WithJsonSchema(_pattern(TIMES) | {"examples": ["180 s", "100 ms"]}),
 ]
 """ns, from "180 s", "100 ms", "2 min"; never negative."""
 Offset = Annotated[
     int,
-    BeforeValidator(_whole(_duration, "ns")),
+    BeforeValidator(parse_duration),
     PlainSerializer(show_time, when_used="json"),
     WithJsonSchema(_pattern(TIMES, "[+-]?") | {"examples": ["-20 s", "+30 s"]}),
 ]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from algorithms.spectra import Oscillation
 from nodes import _dialing, _simgbt, _simsmd, _simulated, _tally
+from nodes._badvalues import BadValues
 from nodes._devicelink import Answers, Datagrams, DeviceAnswers, Link, SocketAddress, Spontaneous
 from nodes._devicestream import Dialled, Listening
 from nodes._settings import Address
@@ -34,6 +35,7 @@ class Simulated:
     device: AnyDevice
     link: Link | Substation
     troubles: Troubles
+    bad: BadValues
     announce_at: int = 0
     """Monotonic ns of the next unasked configuration."""
     fds: set[int] = field(default_factory=set)
@@ -51,10 +53,11 @@ class Simulated:
         self.units = [_tally.tally(len(cfg.stations), spectrum) for spectrum in Spectrum]
 
 
-def device(settings: Settings, number: int, position: NDArray[np.float64]) -> AnyDevice:
-    """The device with this number as IDCODE; position [stations, 2] km, which C37.118 tells as coordinates."""
+def device(settings: Settings, number: int, position: NDArray[np.float64], name: str = "") -> AnyDevice:
+    """The device with this number as IDCODE; position [stations, 2] km, which C37.118 tells as coordinates; `name` of
+    one that was recorded."""
     if settings.protocol is Protocol.C37118:
-        cfg = _simulated.configuration(settings.shape, number, position)
+        cfg = _simulated.configuration(settings.shape, number, position, name)
         return Device(cfg, f"simulated device {number}", cfg3=settings.version > 1)
     identities, chinese = _simgbt.Identities(settings.identity), settings.names == "gbk"
     if settings.protocol is Protocol.SMD:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import ipaddress
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, model_validator
 
 from algorithms import simulation
+from archive.folder import ArchiveError
+from archive.scenarios import RATE, Folder, ScenarioError
+from archive.spans import instant
 from nodes import _settings
 from nodes._settings import Address, Duration, FilePath, Frequency, Number, Port, Rate, fault
 from nodes._simgbt import Identities, device, period
+from nodes._simrecorded import Recorded
 from nodes._simulated import Shape
 from nodes._siteforms import IPText
 from nodes._troubles import Fault
@@ -53,7 +58,22 @@ class Mode(StrEnum):
 
 EDITIONS = {Protocol.QGDW131: V2, Protocol.GBT26865: V3, Protocol.SMD: V3}
 OF_SUBSTATIONS = ("data_listen", "identity", "names")
+NOT_OF_RECORDINGS = (
+    *("devices", "stations", "rate", "nominal", "phasors", "analogs", "scenario", "at", "size", "protocol"),
+    *OF_SUBSTATIONS,
+)
 OF_SMDS = ("smd", "channels", "table", "subsynchronous")
+
+
+def _moment(value: Any) -> int:
+    try:
+        return instant(value, 0)
+    except ArchiveError as error:
+        raise fault(str(error), "with Z behind it") from None
+
+
+Moment = Annotated[int, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
+"""ns UTC."""
 
 
 class Settings(_settings.Settings):
@@ -121,8 +141,47 @@ class Settings(_settings.Settings):
     """Connections of an SMD: one for all, or one for commands and one for DATA of each kind that it sends."""
     table: FilePath | None = None
     """How frames of SMDs look, a file as `protocol/smd/table.yaml`; unset = that one."""
+    recording: FilePath | None = None
+    """Folder of scenarios (`docs/study-an-archive.md`): the devices of one of its windows send what they measured then
+    instead of what is simulated."""
+    window: str = ""
+    """Which window of the recording."""
+    start: Moment | None = None
+    """When its first sample is, as 2026-12-01T04:00:00Z; what lies in the past is passed over. Unset: at once."""
+    loops: Annotated[int, Field(ge=0)] = 1
+    """So often it is played; 0 = without end."""
     subsynchronous: Frequency | None = None
     """Of a component that SMDs' inter-harmonics show from `at` on, below nominal, as wind farms have it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_recorded(cls, data: Any, info: ValidationInfo) -> Any:
+        """What a recording says of its devices."""
+        if not isinstance(data, dict) or not data.get("recording"):
+            return data
+        for name in (name for name in NOT_OF_RECORDINGS if name in data):
+            raise fault(f"{name} is not for a recording, which says what its devices send", "leave it out")
+        folder = Path((info.context or {}).get("base", Path()), Path(str(data["recording"])).expanduser())
+        try:
+            devices = len(Folder(folder).scenario(str(data.get("window", ""))).devices)
+        except ScenarioError as error:
+            raise fault(str(error), "set window: to one of them, recording: to a folder of scenarios") from None
+        return {**data, "devices": devices, "phasors": 3, "rate": f"{RATE:.0f}/s"}
+
+    @model_validator(mode="after")
+    def _played(self) -> Settings:
+        told = self.model_fields_set & {"window", "start", "loops"}
+        if told and self.recording is None:
+            raise fault(f"{min(told)} is of a recording", "set recording: to a folder of scenarios, or leave it out")
+        return self
+
+    @property
+    def recorded(self) -> Recorded | None:
+        """What is played; None if the devices are simulated. Raises ScenarioError."""
+        if self.recording is None:
+            return None
+        folder = Folder(self.recording)
+        return Recorded(folder, folder.scenario(self.window), self.loops)
 
     @model_validator(mode="after")
     def _reachable(self) -> Settings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +22,8 @@ LAG = 20.0
 VOLTS_PER_BIT, AMPERES_PER_BIT = 6.0, 0.05
 """For integer formats; multiples of what PHUNIT can say."""
 PHASES = "ABC"
+EAST, NORTH = (110.0, 85.0), (35.0, 111.0)
+"""Degrees from which kilometres are counted, and km that a degree is taken for."""
 DIGITAL = Digital(tuple(f"status {bit}" for bit in range(16)), 0, 0xFFFF)
 
 
@@ -39,9 +42,10 @@ class Shape:
     digitals: int
 
 
-def configuration(shape: Shape, stream: int, position: NDArray[np.float64]) -> ConfigurationFrame:
-    """The configuration of the device with this IDCODE; position [stations, 2] km, told as coordinates."""
-    stations = tuple(_station(shape, stream, place, *position[place].tolist()) for place in range(shape.stations))
+def configuration(shape: Shape, stream: int, position: NDArray[np.float64], name: str = "") -> ConfigurationFrame:
+    """The configuration of the device with this IDCODE; position [stations, 2] km, told as coordinates (NaN = none)."""
+    name = name or f"SIM {stream:05d}"
+    stations = tuple(_station(shape, stream, name, place, *position[place].tolist()) for place in range(shape.stations))
     return ConfigurationFrame(
         stream=stream,
         version=shape.version,
@@ -52,10 +56,10 @@ def configuration(shape: Shape, stream: int, position: NDArray[np.float64]) -> C
     )
 
 
-def _station(shape: Shape, stream: int, place: int, east: float, north: float) -> Station:
-    """1 degree is taken for 111 km north and 85 km east, from 35 N 110 E on."""
+def _station(shape: Shape, stream: int, name: str, place: int, east: float, north: float) -> Station:
+    latitude, longitude = NORTH[0] + north / NORTH[1], EAST[0] + east / EAST[1]
     return Station(
-        name=f"SIM {stream:05d}" + (f" {place + 1}" if shape.stations > 1 else ""),
+        name=name + (f" {place + 1}" if shape.stations > 1 else ""),
         idcode=stream + place,
         format=shape.format,
         phasors=tuple(phasor(number) for number in range(shape.phasors)),
@@ -64,8 +68,8 @@ def _station(shape: Shape, stream: int, place: int, east: float, north: float) -
         nominal=shape.nominal,
         changes=1,
         global_id=stream.to_bytes(14, "big") + place.to_bytes(2, "big"),
-        latitude=35.0 + north / 111.0,
-        longitude=110.0 + east / 85.0,
+        latitude=latitude if math.isfinite(latitude) else math.inf,
+        longitude=longitude if math.isfinite(longitude) else math.inf,
         elevation=100.0,
         service="M",
         window=100_000,

@@ -18,18 +18,21 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from nodes import _yaml
+from nodes import _grid, _yaml
 from nodes._faults import Faulty, Lines
 from nodes._settings import Address, FilePath, Number, Settings, fault
 from nodes._siteforms import (
     IDENTITY_HEX,
     IP,
+    BusText,
     DialsInOrAddress,
+    Energy,
     GroupText,
     IdentityText,
     IPText,
     NetworkText,
     PortOrAddress,
+    PowerPerHertz,
     family_of,
     plain,
 )
@@ -151,6 +154,8 @@ class Device(Settings):
     """Metres."""
     analogs: dict[str, Analog] = Field(default_factory=dict)
     """By channel name: what an analog means."""
+    bus: BusText | None = None
+    """Bus of the network that it measures, all its stations; none: not known."""
 
     @model_validator(mode="after")
     def _recognisable(self) -> Device:
@@ -209,6 +214,13 @@ class Site(Settings):
     """Networks that devices which no entry recognises are admitted from; none: from anywhere."""
     smd_table: FilePath | None = None
     """How the frames of SMDs look; none: as the table says that comes with the program (`docs/smd-frames.md`)."""
+    network: _grid.Tables | None = None
+    """Buses and lines of the grid (`docs/describe-the-grid.md`); none: places are told by coordinates alone."""
+    frequency_response: PowerPerHertz | None = None
+    """Power that the grid lost for each Hz that its frequency goes down at most (`1500 MW/Hz`); none: not known."""
+    inertia: Energy | None = None
+    """Kinetic energy of all that rotates with the grid (`40 GWs`): tells a lost power before the frequency's lowest
+    point; none: not known."""
     devices: list[Device] = Field(default_factory=list)
     """All links."""
     text: str = ""
@@ -232,19 +244,21 @@ class Site(Settings):
         return not self.admit_from or any(plain(address) in network for network in self.admit_from)
 
 
-def load(path: Path, shown: str | None = None) -> Site:
-    """The checked site in a file. Raises Faulty with all faults."""
-    return _whole(*_yaml.read(path, shown), path.resolve().parent)
+def load(path: Path, shown: str | None = None, *, tables: bool = True) -> Site:
+    """The checked site in a file, and the tables of its network if `tables`. Raises Faulty with all faults."""
+    return _whole(*_yaml.read(path, shown), path.resolve().parent, tables)
 
 
-def check(text: str, shown: str) -> Site:
+def check(text: str, shown: str, *, tables: bool = True) -> Site:
     """The checked site in a text that is to become the file `shown`. Raises Faulty with all faults."""
     lines = Lines(shown, {}, [])
-    return _whole(_yaml.parse(text, lines), lines, text, Path(shown).resolve().parent)
+    return _whole(_yaml.parse(text, lines), lines, text, Path(shown).resolve().parent, tables)
 
 
-def _whole(data: Any, lines: Lines, text: str, base: Path) -> Site:
+def _whole(data: Any, lines: Lines, text: str, base: Path, tables: bool) -> Site:
     site = _model(data, lines, base)
+    if site is not None and tables:
+        _grid.check(site.network, site.devices, lines)
     if lines.faults or site is None:
         raise Faulty(lines.faults)
     return site.model_copy(update={"text": text})

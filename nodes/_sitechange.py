@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from nodes._site import Device, Site
 
-DESCRIPTIVE = frozenset(("name", "region", "latitude", "longitude", "elevation", "analogs"))
+DESCRIPTIVE = frozenset(("name", "region", "latitude", "longitude", "elevation", "analogs", "bus"))
 """Settings of a device that say what its rows mean and are called. All others say how it is reached and recognised."""
 NAMES_AT_MOST = 5
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
-from nodes._settings import Address, fault, parse_address
+from nodes._settings import Address, fault, parse_address, quantity, show
 from protocol.gbt26865.common import IDENTITY
 
 IP = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -70,6 +71,13 @@ IdentityText = Annotated[str, BeforeValidator(_identity), _TEXT]
 NetworkText = Annotated[Network, BeforeValidator(_network), PlainSerializer(str, when_used="json"), _TEXT]
 IPText = Annotated[IP, BeforeValidator(_ip), PlainSerializer(str, when_used="json"), _TEXT]
 GroupText = Annotated[IP, BeforeValidator(_group), PlainSerializer(str, when_used="json"), _TEXT]
+BusText = Annotated[
+    str,
+    BeforeValidator(lambda value: str(value) if type(value) is int else value),
+    Field(min_length=1, max_length=64),
+    WithJsonSchema({"type": ["string", "integer"]}),
+]
+"""Name of a bus; many are numbers."""
 PortOrAddress = Annotated[
     Address,
     BeforeValidator(_port_or_address),
@@ -84,6 +92,38 @@ def _dials_in_or_address(value: Any) -> Address | str:
 DialsInOrAddress = Annotated[
     Address | Literal["dials_in"], BeforeValidator(_dials_in_or_address), WithJsonSchema({"type": "string"})
 ]
+
+
+RESPONSES = {"MW/Hz": 1, "GW/Hz": 1000}
+ENERGIES = {"MWs": 1, "GWs": 1000}
+
+
+def _above_nothing(units: Mapping[str, int], example: str) -> Callable[[Any], float]:
+    parse = quantity(units, f'"{example}"')
+
+    def validate(value: Any) -> float:
+        found = float(parse(value))
+        if not found > 0.0:
+            raise fault(f"{value!r} is not above 0", f'write it as "{example}"')
+        return found
+
+    return validate
+
+
+def _with_unit(units: Mapping[str, int], example: str) -> tuple[Any, ...]:
+    unit = next(iter(units))
+    schema = {"type": "string", "pattern": rf"^\s*[0-9]+(\.[0-9]+)?\s*({'|'.join(units)})\s*$", "examples": [example]}
+    return (
+        BeforeValidator(_above_nothing(units, example)),
+        PlainSerializer(lambda value: show(value, units, unit), when_used="json"),
+        WithJsonSchema(schema),
+    )
+
+
+PowerPerHertz = Annotated[float, *_with_unit(RESPONSES, "1500 MW/Hz")]
+"""MW/Hz"""
+Energy = Annotated[float, *_with_unit(ENERGIES, "40 GWs")]
+"""MW·s"""
 
 
 def family_of(protocol: str) -> str:

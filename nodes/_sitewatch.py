@@ -47,6 +47,11 @@ class SiteWatch:
         self.since, self._look_at = now.utc, now.monotonic + LOOK_EVERY
         self._keep()
 
+    @property
+    def look_at(self) -> int | None:
+        """Monotonic time [ns] of the next look; None: there is nothing to look at."""
+        return None if self.place.site_file is None else self._look_at
+
     def look(self, now: Now) -> Site | None:
         """A changed file without faults. One that is just being written is looked into when it stays as it is."""
         path = self.place.site_file
@@ -112,9 +117,9 @@ def keep(run: str, text: str, by: str) -> None:
     os.replace(fresh, Path(run, KEPT))
 
 
-def kept(run: str) -> Site | None:
-    """The site that was in force here last, None if there is none."""
+def kept(run: str, file: Path) -> Site | None:
+    """The site that was in force here last, None if there is none; `file` is where the site file lies."""
     try:
-        return _site.load(Path(run, KEPT))
-    except Faulty:
+        return _site.check(Path(run, KEPT).read_text(encoding="utf-8"), str(file), tables=False)
+    except (OSError, ValueError, Faulty):
         return None

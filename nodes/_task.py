@@ -19,6 +19,11 @@ class Task(NamedTuple):
     """Without values if too long a gap is in it."""
     due: Due
 
+    @property
+    def key(self) -> tuple[int, int]:
+        """What there is one verdict of."""
+        return self.due.key
+
 
 def make(due: Due, trigger: str, gap: int) -> Task:
     """The work on a window that is due; gaps up to `gap` [ns] are filled."""

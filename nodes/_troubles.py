@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from nodes import _settings
-from nodes._settings import Duration, Offset
+from nodes._settings import Duration, Number, Offset
 from protocol.c37118.status import CONFIGURATION_CHANGED
 from protocol.clock import SECOND
 
@@ -37,21 +37,38 @@ class FaultKind(StrEnum):
     """Sends a frame again, with a time that is off by `offset`."""
     RECONFIGURE = "reconfigure"
     """Renames its first station, counts CFGCNT up and announces it in STAT for a minute."""
+    FROZEN = "frozen"
+    """Sends the same values for `length`."""
+    ZERO_FILL = "zero_fill"
+    """Sends zeros for `length`."""
+    SPIKES = "spikes"
+    """Some frequencies are off by `size` Hz, for `length`."""
+    NOISE_BURST = "noise_burst"
+    """Frequency, angles and magnitudes are noisy for `length`: the frequency by `size` Hz."""
+    STEP = "step"
+    """The frequency is off by `size` Hz for `length`."""
+    DRIFT = "drift"
+    """The frequency moves away by up to `size` Hz within `length`, and is right again."""
+    CLOCK_OFFSET = "clock_offset"
+    """For `length` its clock is off by `offset`, and its angles by what the grid turns in that time."""
 
 
 class Fault(_settings.Settings):
     """Something that goes wrong with one device, or with all."""
 
     kind: FaultKind
-    """gap, garbage, bad_crc, wrong_clock, reconnect, duplicate, stale or reconfigure."""
+    """gap, garbage, bad_crc, wrong_clock, reconnect, duplicate, stale, reconfigure; or bad data: frozen, zero_fill,
+    spikes, noise_burst, step, drift, clock_offset."""
     device: Annotated[int, Field(ge=0)] = 0
     """Which device, counted from 1; 0 = all."""
     every: Duration = 10 * SECOND
     """How often it happens."""
     length: Duration = SECOND
-    """How long a gap is, or the pause before dialling again."""
+    """How long a gap or bad data are, or the pause before dialling again."""
     offset: Offset = -5 * SECOND
     """How far off a wrong clock or a stale frame is."""
+    size: Number | None = None
+    """How large spikes, noise, a step or a drift are, in Hz; unset = usual."""
 
     def concerns(self, device: int) -> bool:
         """Whether it happens to this device, counted from 0."""

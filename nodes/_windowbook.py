@@ -86,10 +86,15 @@ class Due(NamedTuple):
         """(device, start): what there is one verdict of."""
         return self.cut.device, self.start
 
+    @property
+    def letter(self) -> tuple[int, int, int]:
+        """By which a dead letter of it is known."""
+        return self.cut.device, self.start, self.cut.values.size
+
 
 @dataclass(frozen=True)
 class Took:
-    """What is kept of a word of snapshots: k slots of m devices, one quantity."""
+    """What is kept of a word of snapshots: k slots of m devices, one quantity or several."""
 
     writer: str
     epoch: int
@@ -106,7 +111,22 @@ class Took:
     slot: NDArray[np.int64]
     """[k]"""
     values: NDArray[np.float32]
-    """[k, m]"""
+    """[k, m], or [k, m, q] of several quantities"""
+
+    @property
+    def plain(self) -> list[Any]:
+        """For a journal."""
+        arrays = ((self.device, "<u4"), (self.slot, "<i8"), (self.values, "<f4"))
+        packed = [np.ascontiguousarray(array, kind).tobytes() for array, kind in arrays]
+        return [self.writer, self.epoch, self.next, list(self.table.key), self.late, self.utc, *packed]
+
+    @classmethod
+    def unpacked(cls, plain: list[Any], *quantities: int) -> Took:
+        """What `plain` was made of; `quantities` if there are several."""
+        writer, epoch, next_, table, late, utc, device, slot, values = plain
+        devices, slots = np.frombuffer(device, "<u4"), np.frombuffer(slot, "<i8")
+        shaped = np.frombuffer(values, "<f4").reshape(slots.size, devices.size, *quantities)
+        return cls(writer, epoch, next_, Table(*table), late, utc, devices, slots, shaped)
 
 
 @dataclass

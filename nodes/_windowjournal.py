@@ -52,21 +52,17 @@ class Journal(Keeper):
 
 def took(note: Took) -> bytes:
     """The note of a word of snapshots."""
-    device = np.ascontiguousarray(note.device, "<u4").tobytes()
-    slot = np.ascontiguousarray(note.slot, "<i8").tobytes()
-    values = np.ascontiguousarray(note.values, "<f4").tobytes()
-    head = [note.writer, note.epoch, note.next, list(note.table.key), note.late, note.utc]
-    return _pack(TOOK, *head, device, slot, values)
+    return pack_note(TOOK, *note.plain)
 
 
 def named(word: Configuration) -> bytes:
     """The note of a configuration."""
-    return _pack(NAMED, word.node, word.epoch, word.number + 1, word.device, word.name)
+    return pack_note(NAMED, word.node, word.epoch, word.number + 1, word.device, word.name)
 
 
 def early(writer: str, due: Due) -> bytes:
     """The note of an early window."""
-    return _pack(EARLY, writer, list(due.table.key), due.cut.device, due.cut.first)
+    return pack_note(EARLY, writer, list(due.table.key), due.cut.device, due.cut.first)
 
 
 def state(book: Book, open_: Iterable[Due]) -> bytes:
@@ -78,7 +74,7 @@ def state(book: Book, open_: Iterable[Due]) -> bytes:
     schedules = [
         [writer, list(table), samples.schedule()] for (writer, table), samples in book.samples.items() if samples
     ]
-    return _pack(
+    return pack_note(
         STATE,
         FORMAT,
         list(book.shape),
@@ -90,13 +86,20 @@ def state(book: Book, open_: Iterable[Due]) -> bytes:
     )
 
 
-def _pack(*parts: Any) -> bytes:
+def pack_note(*parts: Any) -> bytes:
+    """A note of plain values."""
     packed: bytes = msgpack.packb(parts)
     return packed
 
 
-def _unpack(note: Any) -> list[Any]:
+def unpack_note(note: Any) -> list[Any]:
+    """What `pack_note` packed; its first value tells which note it is."""
     parts: list[Any] = msgpack.unpackb(note, strict_map_key=False)
+    return parts
+
+
+def _unpack(note: Any) -> list[Any]:
+    parts = unpack_note(note)
     if parts[0] == STATE and parts[1] > FORMAT:
         raise NoteError(f"a journal of format {parts[1]}, this release knows up to {FORMAT}; use a newer one")
     return parts
@@ -130,13 +133,6 @@ def _needed_since(records: Iterable[Record]) -> int:
     return NEVER
 
 
-def _took(parts: list[Any]) -> Took:
-    writer, epoch, next_, table, late, utc, device, slot, values = parts
-    devices, slots = np.frombuffer(device, "<u4"), np.frombuffer(slot, "<i8")
-    shaped = np.frombuffer(values, "<f4").reshape(slots.size, devices.size)
-    return Took(writer, epoch, next_, Table(*table), late, utc, devices, slots, shaped)
-
-
 @dataclass
 class Fold:
     """A trigger's state out of its journal: give it all records, then ask."""
@@ -159,7 +155,7 @@ class Fold:
         """A note, in the order of writing."""
         kind, *parts = _unpack(data)
         if kind == TOOK:
-            self._take(_took(parts))
+            self._take(Took.unpacked(parts))
         elif kind == NAMED:
             writer, epoch, next_, device, name = parts
             self._flush()

@@ -78,7 +78,8 @@ def _check_sources(node: NodeSpec, nodes: Nodes, lines: Lines) -> None:
         elif nodes[source].kind not in kind.reads:
             good = False
             what = f"{node.name}: {_a(node.kind)} can't read {source}, {_a(nodes[source].kind)}"
-            lines.fault(where, what, f"it reads {_names(nodes, kind.reads)}")
+            others = {name: other for name, other in nodes.items() if name != node.name}
+            lines.fault(where, what, f"it reads {_names(others, kind.reads)}")
     if not node.sources and kind.needs:
         lines.fault(where, f"{node.name}: nobody feeds this {node.kind}", f"add from: {_names(nodes, kind.needs)}")
     elif good and kind.needs and not {nodes[source].kind for source in node.sources} & set(kind.needs):
@@ -176,16 +177,57 @@ def check_links(nodes: Nodes, site: Site, lines: Lines) -> None:
 
 
 def check_statistics(nodes: Nodes, lines: Lines) -> None:
-    """Statistics go from a concentrator that makes them to an archiver that names it."""
+    """Statistics and flags go from a concentrator that makes them to an archiver that names it."""
     for node in nodes.values():
         wanted = getattr(node.settings, "statistics", None)
         readers = [other for other in nodes.values() if other.kind == "archiver" and node.name in other.sources]
         if wanted and not readers:
             what = f"{node.name}: nobody archives its statistics"
             lines.fault(("nodes", node.name, "statistics"), what, f"add {node.name} to the from of an archiver")
-        for reader in readers if wanted is False else ():
+        for reader in readers if wanted is False and not getattr(node.settings, "flags", False) else ():
             what = f"{reader.name}: {node.name} says nothing to an archiver"
-            lines.fault(("nodes", reader.name, "from"), what, f"add statistics: true to {node.name}, or take it out")
+            remedy = f"add statistics: true or flags: true to {node.name}, or take it out"
+            lines.fault(("nodes", reader.name, "from"), what, remedy)
+
+
+def check_triggers(nodes: Nodes, lines: Lines) -> None:
+    """An event trigger reads a trigger of scheduled windows, no other trigger reads one; and to each its algorithms."""
+    for node in nodes.values():
+        on = getattr(node.settings, "on", None) if node.kind == "trigger" else None
+        where = ("nodes", node.name, "from")
+        read = [nodes[name] for name in node.sources if name in nodes and nodes[name].kind == "trigger"]
+        if on == "schedule" and read:
+            what = f"{node.name}: with on: schedule a trigger can't read {read[0].name}, a trigger"
+            lines.fault(where, what, "write on: suspicion, or take it out")
+        elif on == "suspicion" and not read:
+            scheduled = [each.name for each in nodes.values() if getattr(each.settings, "on", "") == "schedule"]
+            what = f"{node.name}: on: suspicion, and nobody tells it of one"
+            lines.fault(where, what, f"name in from also {' or '.join(scheduled) or 'a trigger with on: schedule'}")
+        for source in read if on == "suspicion" else ():
+            if getattr(source.settings, "on", "") == "suspicion":
+                what = f"{node.name}: {source.name} tells events, not suspicions"
+                lines.fault(where, what, f"read the trigger that {source.name} reads")
+        if node.kind == "detector" and node.settings is not None:
+            _check_algorithm(node, nodes, lines)
+
+
+def _check_algorithm(node: NodeSpec, nodes: Nodes, lines: Lines) -> None:
+    """Windows of several devices, and of a quantity, are for algorithms that take them."""
+    algorithm = getattr(node.settings, "algorithm", "")
+    together = bool(getattr(node.settings, "together", False))
+    wants = getattr(node.settings, "wants", ())
+    for source in (nodes[name] for name in node.sources if name in nodes):
+        on, of = getattr(source.settings, "on", None), getattr(source.settings, "of", None)
+        if on == "schedule" and of is not None and wants and not of.startswith(wants):
+            what = f"{node.name}: {algorithm} can't judge {of}, and {source.name} cuts windows of that"
+            remedy = f"let it read a trigger with of: {' or '.join(wants)} …, or choose another algorithm"
+            lines.fault(("nodes", node.name, "algorithm"), what, remedy)
+        if on is not None and (on == "suspicion") != together:
+            many = "several devices" if together else "one device"
+            wanted = "suspicion" if together else "schedule"
+            what = f"{node.name}: {algorithm} judges {many} at a time, the windows of {source.name} are others"
+            remedy = f"let it read a trigger with on: {wanted}, or choose another algorithm (syms algorithms)"
+            lines.fault(("nodes", node.name, "algorithm"), what, remedy)
 
 
 PORTS = ("listen", "listen_tls", "listen_gbt26865", "data_listen")

@@ -1,9 +1,10 @@
-"""Archiver: keeps rows of receivers, verdicts of triggers, statistics of concentrators in HDF5, and counts.
+"""Archiver: keeps rows of receivers, verdicts and events of triggers, statistics of concentrators, flags of both.
 
 Reads the numbered streams in order (`nodes/_stream.py` fetches what was missed), commits them about once a
-second, and tells their writers with Durable how far they may forget. Suspicious verdicts become events, cut
-with their raw data. Hours that have become quiet are sealed and merged into finished files by a niced child process.
-A full disk is an alarm, not an end: nothing more is taken until there is room, and fetched then.
+second, and tells their writers with Durable how far they may forget. Suspicious verdicts, or what an event trigger says
+of them, become events, cut with their raw data. Hours that have become quiet are sealed and merged into finished files
+by a niced child process. A full disk is an alarm, not an end: nothing more is taken until there is room, and fetched
+then.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from nodes._site import Site
 from nodes._sitewatch import SiteWatch
 from nodes._stream import Reader, size_in_memory
 from protocol.clock import SECOND, Now
-from protocol.messages import Announce, Configuration, Gone, Measurements, Numbered, Tally, Verdict
+from protocol.messages import Announce, Configuration, Event, Flags, Gone, Measurements, Numbered, Tally, Verdict
 
 TIDY_EVERY = 5 * SECOND
 MEASURE_EVERY = 60 * SECOND
@@ -72,9 +73,9 @@ class Settings(Base):
     finish: Duration = 600 * SECOND
     """An hour is merged into its finished file when no row came for it for so long after its end."""
     settle: Duration = 15 * SECOND
-    """An event is written when no verdict joined it for so long."""
+    """An event is written when no verdict joined it, or nothing came after its final answer, for so long."""
     clip: tuple[Offset, Offset] = (-10 * SECOND, 20 * SECOND)
-    """Raw data kept with an event, from before to after its onset."""
+    """Raw data kept with an event, from before to after its onset; longer if more was judged after it."""
 
     @model_validator(mode="after")
     def _check(self) -> Settings:
@@ -83,10 +84,17 @@ class Settings(Base):
         return self
 
 
+def judged(place: Place) -> set[str]:
+    """Triggers whose suspicious verdicts become events by what an event trigger says, and those event triggers."""
+    return set(place.triggers_of).union(*place.triggers_of.values())
+
+
 class Archiver(Node):
     """See the module."""
 
-    TAGS = (Configuration.TAG, Measurements.TAG, Tally.TAG, Verdict.TAG)  # type: ignore[attr-defined]
+    TAGS = (
+        Configuration.TAG, Measurements.TAG, Tally.TAG, Verdict.TAG, Event.TAG, Flags.TAG,  # type: ignore[attr-defined]
+    )  # fmt: skip
     NICE = 5
 
     def __init__(self, settings: Settings, place: Place) -> None:
@@ -97,9 +105,9 @@ class Archiver(Node):
         self.changed: Site | None = None
         """A changed site file that the disk has not taken yet."""
         self._snapshots = set(place.sources.get("concentrator", ()))
-        """Streams that say nothing to us: those of concentrators but for their statistics."""
+        """Streams that say nothing to us: those of concentrators but for their statistics and flags."""
         self.archive: Archive | None = None
-        self.counters: dict[str, float] = {"commits": 0, "files": 0, "bytes": 0, "events": 0}
+        self.counters: dict[str, float] = {"commits": 0, "files": 0, "bytes": 0}
         self.trouble = ""
         """Why the disk takes nothing, "" if it does."""
         self.untidy = ""
@@ -128,7 +136,8 @@ class Archiver(Node):
         """Open the archive where its last commit left it."""
         try:
             site = self.watch.site.text
-            self.archive = Archive(self.settings.path, site, limit=self.settings.part, reserve=self.settings.reserve)
+            self.archive = Archive(self.settings.path, site, limit=self.settings.part, reserve=self.settings.reserve,
+                                   judged=judged(self.place))  # fmt: skip
         except (ArchiveError, WatermarkError, OSError) as problem:
             raise StartError(str(problem)) from problem
         self.reader = Reader(self.place.name, self._standing())
@@ -202,7 +211,6 @@ class Archiver(Node):
             return False
         self.trouble, self._bytes_held = "", 0
         self.counters["commits"] += committed
-        self.counters["events"] += len(files)
         return committed
 
     def _keep_site(self, now: Now) -> None:
@@ -315,10 +323,12 @@ class Archiver(Node):
         totals = dict(zip(COLUMNS, counts.sum(axis=0).tolist(), strict=True))
         return {
             "counters": {**self.counters, **archive.verdicts.counters,
-                         **archive.statistics.counters, **totals,
+                         **archive.statistics.counters, **archive.answers.counters, **archive.open_events.counters,
+                         **archive.flags.counters, **totals,
                          "messages_fetched": self.reader.fetched, "messages_lost": self.reader.lost},
             "queues": {"rows": archive.held, "messages_behind": self.reader.behind,
-                       "verdicts": len(archive.pending.verdicts)},
+                       "verdicts": len(archive.open_events.pending.verdicts),
+                       "events": len(archive.open_events.waiting.events)},
             "columns": list(COLUMNS), "devices": np.array(devices, dtype=np.uint32),
             "labels": [archive.register.name(device) for device in devices], "counts": counts.astype(np.float64),
             "alarms": list(self._alarms(now)), **self.watch.health(),

@@ -24,8 +24,11 @@ from algorithms.slotring import Rows
 from archive.journal import JournalError
 from nodes._alignhealth import COLUMNS, alarms, columns, table_of
 from nodes._alignsettings import Settings
+from nodes._archivestream import ArchiveStream
 from nodes._catchup import CatchUp, spans, together
 from nodes._clocks import Clocks
+from nodes._flagging import COLUMNS as FLAGGED
+from nodes._inspecting import Inspecting
 from nodes._mark import Followers, Mark, MarkError, Progress, Standing
 from nodes._minutes import MINUTE, Statistics
 from nodes._node import Action, Actions, Node, Place, StartError
@@ -68,7 +71,10 @@ class Concentrator(Node):
         self.latency = np.zeros(0, dtype=np.int64)
         """ns from the last arrival to the release, of the latest slots"""
         self.latencies = Latencies(LATENCY_SPAN, LATENCY_SPANS) if settings.latency else None
-        self.statistics: Statistics | None = None
+        self.statistics = Statistics() if settings.statistics else None
+        self.inspecting = Inspecting() if settings.flags else None
+        self.aside: ArchiveStream | None = None
+        """Minutes and flags, for archivers."""
         self._called = 0
         self._catchup = CatchUp([], Now(0, 0))
         self._mark: Mark | None = None
@@ -101,10 +107,10 @@ class Concentrator(Node):
             self._mark = Mark(folder)
             self._passed = self._mark.standing
             self.reader = Reader(self.place.name, self._passed, configurations=True)
-        if self.settings.statistics:
+        if self.statistics or self.inspecting:
             archivers = self.place.readers_of.get("archiver", ())
-            self.statistics = Statistics(self.place.name, archivers, folder and folder / "minutes")
-            self.statistics.open(now)
+            self.aside = ArchiveStream(self.place.name, archivers, folder and folder / "minutes")
+            self.aside.open(now)
 
     def _receivers(self) -> list[str]:
         return [name for names in self.place.sources.values() for name in names]
@@ -118,7 +124,7 @@ class Concentrator(Node):
     def receive(self, message: Any, now: Now) -> Iterator[Action]:
         """News of the receivers, what was fetched of them, and the readers' fetches."""
         if isinstance(message, Fetch | Durable):
-            mine = self.statistics if self.statistics and self.statistics.asks(message) else self.writer
+            mine = self.aside if self.aside and self.aside.asks(message) else self.writer
             yield from mine.receive(message, now)
             return
         self._notice(now)
@@ -139,8 +145,8 @@ class Concentrator(Node):
             else [a.wake_at() for a in self.aligners.values()]
         )
         due = [self.writer.wake_at(), self.reader.wake_at(), *work]
-        if self.statistics:
-            due.append(self.statistics.wake_at())
+        if self.aside:
+            due.append(self.aside.wake_at())
         return min((at for at in due if at is not None), default=None)
 
     def wake(self, now: Now) -> Iterator[Action]:
@@ -153,8 +159,8 @@ class Concentrator(Node):
         yield from self._catchup.asking(self.reader.wake(now))
         yield from self.writer.wake(now)
         yield from self._pass(now)
-        if self.statistics:
-            yield from self.statistics.wake(now)
+        if self.aside:
+            yield from self.aside.wake(now)
 
     def stop(self, now: Now) -> Iterator[Action]:
         """Hand on what is held, as it is. What the triggers don't get any more our successor says again."""
@@ -162,9 +168,11 @@ class Concentrator(Node):
         yield self.writer.announce()
         if self._mark:
             self._mark.close()
-        if self.statistics:
-            yield from self.statistics.wake(now)
-            self.statistics.close()
+        if self.aside:
+            if self.inspecting:
+                self._put(self.inspecting.flagging.end())
+            yield from self.aside.wake(now)
+            self.aside.close()
 
     def _pass(self, now: Now) -> Iterator[Action]:
         """Each second: how far our successor needs not go back. The receivers are told what was written."""
@@ -218,6 +226,8 @@ class Concentrator(Node):
         self.known[word.device] = word
         told = list(self.treatment.configure(word)) if self.treatment else [replace(word, again=False)]
         table = self._told_in(word)
+        if self.inspecting:
+            self.inspecting.configure(word, former if former != table else None)
         if former not in (None, table):
             self._aligner(former).dismiss(word.device)
         self._aligner(table).expect(word.device, now.monotonic)
@@ -294,12 +304,27 @@ class Concentrator(Node):
         for table, aligner in self.aligners.items():
             done = aligner.release(then, everything, overdue)
             late = aligner.take_late(aligner.frontier - LATE // clock.period(table.rate))
+            if late is not None:
+                self._inspect(table, late, late=True)
             if late is not None and (late := self._treated(table, late, late=True)) is not None:
                 yield self.writer.say(_snapshots(table, late, now, late=True))
             for part in done:
                 self._count(part, now)
+                self._inspect(table, part)
                 if (told := self._treated(table, part)) is not None:
                     yield self.writer.say(_snapshots(table, told, now))
+        if self.inspecting:
+            self._put(self.inspecting.take(then.utc, self.clocks.watch, self.known))
+
+    def _inspect(self, table: Table, part: Released, late: bool = False) -> None:
+        """Bad data are told by the rows as they came, before anything is done with them."""
+        if self.inspecting:
+            self.inspecting.push(table, part, self.clocks.marked, late)
+
+    def _put(self, word: Numbered | None) -> None:
+        """To the archivers."""
+        if self.aside and word:
+            self.aside.put(word)
 
     def _treated(self, table: Table, part: Released, late: bool = False) -> Released | None:
         told = self.treatment.treat(table, part, late) if self.treatment else part
@@ -317,7 +342,7 @@ class Concentrator(Node):
                 for k, name in enumerate(COLUMNS[:5])
             }
             counts["rejected"] = self.treatment.rejected if self.treatment else {}
-            self.statistics.turn(then, known, counts)
+            self._put(self.statistics.turn(then, known, counts))
 
     def _count(self, part: Released, now: Now) -> None:
         if not self._catchup.active:
@@ -330,6 +355,8 @@ class Concentrator(Node):
         told = table_of(
             known, self.aligners, self.clocks.kept_away, self.clocks.watch, self.treatment, self.latencies, now
         )
+        if self.inspecting:
+            told = told.beside(FLAGGED, told.devices, self.inspecting.columns(told.devices), {})
         waited, longest = np.percentile(self.latency, (50, 99)) / MILLISECOND if self.latency.size else (0.0, 0.0)
         return {
             "counters": {
@@ -349,7 +376,8 @@ class Concentrator(Node):
                 *alarms(known, self.clocks.watch),
                 *(self.treatment.alarms(now.monotonic) if self.treatment else ()),
                 *filter(None, [self._mark.trouble if self._mark else ""]),
-                *(self.statistics.writer.alarms if self.statistics else ()),
+                *(self.inspecting.alarms(self.known) if self.inspecting else ()),
+                *(self.aside.writer.alarms if self.aside else ()),
             ],
         }
 

@@ -6,9 +6,11 @@ Any number of copies share the windows of a trigger. Whatever an algorithm raise
 
 from __future__ import annotations
 
+import hashlib
 import traceback
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 
 from algorithms import registry
 from algorithms.registry import Algorithm, Judgement, WindowData
+from nodes._gridwatch import GridWatch
 from nodes._node import Action, Actions, Letter, Node, Place
 from nodes._settings import Settings as Base
 from nodes._settings import fault
@@ -55,6 +58,25 @@ class Settings(Base):
             raise fault(what, "see `syms algorithms` for its settings") from None
         return self
 
+    @property
+    def together(self) -> bool:
+        """Whether the algorithm judges several devices at a time."""
+        return registry.find(self.algorithm).together
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What judges, so that two judgements can be told apart: as JSON has it."""
+        found, settings = self.load()
+        told = {"algorithm": found.name, "version": found.version, "settings": settings.model_dump(mode="json")}
+        if self.algorithm.endswith(".py"):
+            told["file"] = hashlib.sha256(Path(self.algorithm).read_bytes()).hexdigest()
+        return told
+
+    @property
+    def wants(self) -> tuple[str, ...]:
+        """Beginnings of the quantities that the algorithm judges; none: any."""
+        return registry.find(self.algorithm).of
+
     def load(self) -> tuple[Algorithm, registry.Settings]:
         """The algorithm and its checked settings."""
         found = registry.find(self.algorithm)
@@ -69,6 +91,7 @@ class Detector(Node):
     def __init__(self, settings: Settings, place: Place) -> None:
         self.place = place
         self.algorithm, self.settings = settings.load()
+        self.grid = GridWatch(place) if self.algorithm.together else None
         self.waiting: deque[Window] = deque()
         self.judged: list[tuple[Window, Judgement, str, int]] = []
         """The one window that was judged and not told: (window, judgement, error, begun [monotonic ns])."""
@@ -79,6 +102,8 @@ class Detector(Node):
 
     def start(self, now: Now) -> Actions:
         """Load what the algorithm needs now, not when the first window waits for it."""
+        if self.grid:
+            self.grid.start(now)
         try:
             if self.algorithm.warm:
                 self.algorithm.warm(self.settings)
@@ -94,10 +119,14 @@ class Detector(Node):
 
     def wake_at(self) -> int | None:
         """At once, while there is something to do."""
-        return 0 if self.waiting or self.judged else None
+        if self.waiting or self.judged:
+            return 0
+        return self.grid.watch.look_at if self.grid else None
 
     def wake(self, now: Now) -> Iterator[Action]:
         """Judge one window; tell its verdict at the next wake, when it is known how long it took."""
+        if self.grid:
+            self.grid.look(now)
         if self.judged:
             window, judgement, error, begun = self.judged.pop()
             self._count(error, judgement, now.monotonic - begun)
@@ -109,7 +138,7 @@ class Detector(Node):
     def _judge(self, window: Window) -> tuple[Judgement, str]:
         """(judgement, error text)"""
         try:
-            return self.algorithm.run(_data(window), self.settings), ""
+            return self.algorithm.run(_data(window, self.grid), self.settings), ""
         except Exception as raised:
             self._note(raised, "the algorithm failed", lease=window.lease)
             return Judgement(False, 0.0), self.last_error
@@ -159,13 +188,14 @@ class Detector(Node):
                 "slowest_ms": self.slowest / MILLISECOND,
             },
             "queues": {"waiting": len(self.waiting)},
-            "alarms": [last] if self.last_error else [],
+            "alarms": [*([last] if self.last_error else []), *(self.grid.alarms if self.grid else [])],
+            **(self.grid.watch.health() if self.grid else {}),
         }
 
 
-def _data(window: Window) -> WindowData:
+def _data(window: Window, grid: GridWatch | None) -> WindowData:
     rate = float(window.rate) if window.rate > 0 else -1.0 / window.rate
-    return WindowData(
+    data = WindowData(
         window.device,
         window.start,
         rate,
@@ -174,3 +204,6 @@ def _data(window: Window) -> WindowData:
         np.asarray(window.filled),
         dict(window.detail),
     )
+    if grid is None:
+        return data
+    return replace(data, network=grid.network(window.device), response=grid.response, inertia=grid.inertia)

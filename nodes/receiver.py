@@ -21,6 +21,7 @@ from pydantic import Field
 from archive.journal import JournalError
 from nodes import _handover, _settings
 from nodes._confirming import Confirming, readmit
+from nodes._ended import Leaving
 from nodes._keeper import Keeper
 from nodes._link import Link
 from nodes._links import Links
@@ -29,7 +30,7 @@ from nodes._manners import Configurations, Rates
 from nodes._node import Action, Actions, Node, Place, StartError
 from nodes._notes import Notebook
 from nodes._peek import Machine
-from nodes._reading import Leaving, Reading
+from nodes._reading import Reading
 from nodes._rows import COLUMNS, CORRUPT, RECEIVED
 from nodes._settings import Duration, Rate, Size
 from nodes._state import Handed, State, StateError, replay
@@ -223,8 +224,8 @@ class Receiver(Node):
         yield from self.reading.read(now)
         for slot in list(self.reading.slots):
             yield from self.reading.end(slot, "the station stops", now)
-        for gone in list(self.reading.leaving):
-            self.reading.left(gone)
+        for gone in list(self.reading.ended.leaving):
+            self.reading.ended.left(gone)
         yield from self.links.flush(now)
         yield from self._tell_tally()
         yield from self._note_down(now)
@@ -286,11 +287,11 @@ class Receiver(Node):
         elif note["say"] == "end":
             yield from self.reading.end_of(balancer, note["connection"], note["reason"], now)
         elif note["say"] == "gone":
-            for gone in [each for each in self.reading.leaving if each.handed.balancer == balancer]:
-                self.reading.left(gone)
+            for gone in [each for each in self.reading.ended.leaving if each.handed.balancer == balancer]:
+                self.reading.ended.left(gone)
         elif note["say"] in ("identity", "refused", "drop"):
             yield from self._answered(balancer, note, now)
-            for gone in [each for each in self.reading.leaving if _of(each.handed, balancer, note)]:
+            for gone in [each for each in self.reading.ended.leaving if _of(each.handed, balancer, note)]:
                 yield from self._answered_late(gone, note, now)
 
     def _welcomed(self, balancer: str, coming: list[int], now: Now) -> Actions:
@@ -378,7 +379,7 @@ class Receiver(Node):
                 yield from self._bequeath(link, note, now)
             self.links.settle(link)
         if not gone.links:
-            self.reading.left(gone)
+            self.reading.ended.left(gone)
 
     def _bequeath(self, link: Link, note: dict[str, Any], now: Now) -> Actions:
         """Rows of a link that has ended; a newer one of the same device goes on undisturbed."""

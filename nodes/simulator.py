@@ -1,4 +1,4 @@
-"""simulator: hundreds of devices in one process, with a grid behind them, a disturbance and faults.
+"""simulator: hundreds of devices in one process, with a grid behind them, a disturbance and faults; or a recording.
 
 Every device has a link of its own (`_devicelink`; `_substation` where it has several pipes) and streams once the
 station said "data on". Frames stand on the reporting grid of real time; the grid's signals depend only on the seed and
@@ -12,12 +12,16 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from algorithms.simulation import Samples, Scenario, Simulation
+from archive.scenarios import ScenarioError
 from nodes import _simlinks, _simulated, _tally
+from nodes._badvalues import BadValues
 from nodes._devicelink import STOP_PATIENCE, Spontaneous
 from nodes._node import Actions, Done, Node, Place, StartError
 from nodes._simlinks import Maker, Simulated
+from nodes._simrecorded import Instant, Recorded
 from nodes._simsettings import Mode as Mode
 from nodes._simsettings import Protocol as Protocol
 from nodes._simsettings import Settings as Settings
@@ -67,7 +71,11 @@ class Simulator(Node):
         part = place.copy - 1
         scenario = Scenario(settings.scenario, settings.at / SECOND, settings.size)
         points = settings.devices * settings.stations
-        self.grid = Simulation(points, self._interval, float(settings.nominal), settings.seed, scenario, part)
+        self.recorded = self._opened()
+        """What is played instead of a grid, if anything."""
+        self.grid = self.recorded or Simulation(
+            points, self._interval, float(settings.nominal), settings.seed, scenario, part
+        )
         self._spectral = _simlinks.spectral(settings, points, part)
         self._spectra = self._spectral.rates if self._spectral else {}
         self._first = settings.first + part * settings.devices
@@ -79,30 +87,46 @@ class Simulator(Node):
         """Reporting instants since the start."""
         self._due = 0
         self._over_at: int | None = None
+        self._duration = settings.duration or (self.recorded.duration if self.recorded else 0)
+        """ns; 0: without end"""
+
+    def _opened(self) -> Recorded | None:
+        try:
+            return self.settings.recorded
+        except ScenarioError as error:
+            raise StartError(str(error)) from error
 
     # ── start and stop ──────────────────────────────────────────────────────────────────────────────────────
 
     def start(self, now: Now) -> Actions:
         """Make the devices. Raises StartError if a port is taken or the station's name is unknown."""
+        if self.recorded and self.place.copy > 1:
+            raise StartError("a recording is played by one simulator: leave out copies")
         position = self.grid.position.reshape(self.settings.devices, self.settings.stations, 2)
         maker, before = Maker(self.settings), (self.place.copy - 1) * self.settings.devices
         try:
             for number in range(self.settings.devices):
-                device = _simlinks.device(self.settings, self._first + number, position[number])
+                name = self.recorded.names[number] if self.recorded else ""
+                device = _simlinks.device(self.settings, self._first + number, position[number], name)
                 link = maker.link(before + number, device, now.monotonic + number * STAGGER)
-                self.devices.append(Simulated(device, link, self._troubles(number)))
+                self.devices.append(Simulated(device, link, self._troubles(number), self._bad(number)))
                 yield from self._tracked(self.devices[-1], link.start(now))
         except OSError as error:
             raise StartError(f"device {len(self.devices)}: {error}; see `to` and `listen`") from error
         self._streams = self._all_streams()
         # The first frame coincides with a full second, so that runs of one seed differ in nothing but the date.
-        self._slot = slot_of((now.utc // SECOND + 1) * SECOND, self._rate)
+        begin = (now.utc // SECOND + 1) * SECOND
+        self._slot = slot_of(begin if self.settings.start is None else self.settings.start, self._rate)
         self._schedule(now)
 
     def _all_streams(self) -> dict[Spectrum, Streams]:
         each = [_simlinks.streams(self.settings, each.device) for each in self.devices]
         rates = {Spectrum.NONE: self._rate} | self._spectra
         return {spectrum: Streams(rate, [one[spectrum] for one in each]) for spectrum, rate in rates.items()}
+
+    def _bad(self, number: int) -> BadValues:
+        faults = [one for one in self.settings.faults if one.concerns(number)]
+        return BadValues(faults, self._interval, self.settings.nominal, self.shape.phasors, self._chance)
 
     def _troubles(self, number: int) -> Troubles:
         own = [each for each in self.settings.faults if each.concerns(number)]
@@ -157,7 +181,9 @@ class Simulator(Node):
             # The clock was set back: go on from there, nobody waits for a repeated hour.
             self._slot = reached + 1
         elif reached > self._slot + limit:
-            self.grid.next(min(reached - self._slot, MOST_SKIPPED))
+            if self.recorded:
+                self._count += reached - self._slot
+            self.grid.next(reached - self._slot if self.recorded else min(reached - self._slot, MOST_SKIPPED))
             self._slot = reached
         while self._slot <= reached and self._over_at is None:
             yield from self._send_slot(now)
@@ -174,7 +200,7 @@ class Simulator(Node):
     def _send_slot(self, now: Now) -> Actions:
         """One frame of every device that is to send."""
         slot, count = self._slot, self._count
-        if self.settings.duration and count * self._interval * SECOND >= self.settings.duration:
+        if self._duration and count * self._interval * SECOND >= self._duration:
             self._over_at = now.monotonic
             return
         self._slot, self._count = slot + 1, count + 1
@@ -190,11 +216,13 @@ class Simulator(Node):
             if each.troubles:
                 yield from self._reconnect(each, count, now)
 
-    def _batches(self, samples: Samples, slot: int, count: int) -> list[Batch]:
+    def _batches(self, samples: Samples | Instant, slot: int, count: int) -> list[Batch]:
         """The frames of a slot: the fundamental's, and those of spectra whose instant it is."""
         status = np.array([each.troubles.status(count) for each in self.devices], np.uint16)
-        shift = np.array([each.troubles.clock_error for each in self.devices], np.int64)
-        rows = _simulated.rows(self.shape, samples, 0, slot, status)
+        shift = np.array([each.troubles.clock_error + each.bad.clock_error(count) for each in self.devices], np.int64)
+        if isinstance(samples, Instant):
+            return [self._played(samples, slot, count, status, shift)]
+        rows = self._spoiled(_simulated.rows(self.shape, samples, 0, slot, status), count)
         found = [(Spectrum.NONE, rows, slot)]
         if self._spectral:
             second = round(count * self._interval)
@@ -204,6 +232,22 @@ class Simulator(Node):
             Batch(spectrum, streams := self._streams[spectrum], rows, slot, streams.encode(rows, slot, shift))
             for spectrum, rows, slot in found
         ]
+
+    def _spoiled(self, rows: list[StationRows], count: int) -> list[StationRows]:
+        """What the devices measured, as those send it that send bad data."""
+        for number, each in enumerate(self.devices):
+            if each.bad:
+                each.bad.spoil(rows, number, count)
+        return rows
+
+    def _played(
+        self, instant: Instant, slot: int, count: int, status: NDArray[np.uint16], shift: NDArray[np.int64]
+    ) -> Batch:
+        """The frames of a recorded instant."""
+        rows, streams = self._spoiled(instant.rows(status, self.shape.digitals), count), self._streams[Spectrum.NONE]
+        frames = streams.encode(rows, slot, shift)
+        there = [frame if sent else b"" for frame, sent in zip(frames, instant.there.tolist(), strict=True)]
+        return Batch(Spectrum.NONE, streams, rows, slot, there)
 
     def _put(self, each: Simulated, batch: Batch, number: int, count: int) -> None:
         """What a device sends of a spectrum in a slot."""

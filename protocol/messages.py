@@ -609,3 +609,28 @@ class Minutes(Numbered):
     """[n] Hz, of the rows that were told; NaN if there was none."""
     frequency_mean: Annotated[F8, "n"]
     frequency_max: Annotated[F8, "n"]
+
+
+@message(b"FLG")
+@dataclass(frozen=True)
+class Flags(Numbered):
+    """Spans of bad data of devices. Each is said when it begins, now and then while it goes on, and when it ends.
+
+    Its key is (device, kind, start) among those of one writer; the last word counts. A concentrator says them in the
+    stream of its `Minutes`, a trigger in its own.
+    """
+
+    device: Annotated[U4, "n"]
+    """[n]"""
+    kind: Annotated[list[str], "n"]
+    """[n] as `frozen`: `algorithms.quality.Fault`."""
+    start: Annotated[I8, "n"]
+    """[n] ns UTC of the first bad sample."""
+    stop: Annotated[I8, "n"]
+    """[n] ns UTC after the last sample that is known to be bad (half-open)."""
+    going: Annotated[U1, "n"]
+    """[n] 1 = it goes on; 0 = it has ended at `stop`."""
+    score: Annotated[F8, "n"]
+    """[n] in multiples of its limit, where it was worst"""
+    detail: Annotated[list[dict[str, Any]], "n"]
+    """[n] figures with units in their names, as `offset_s`."""

@@ -12,12 +12,15 @@ from typing import Any
 import numpy as np
 
 from archive.disk import Disk
+from archive.layout import event_name
 from archive.reading import open_archive
 from archive.statistics import COUNTS, FREQUENCIES, LATENCIES
 from protocol.clock import SECOND, Now, slot_time
 from protocol.messages import (
     SPECTRUM_NAMES,
     Configuration,
+    Event,
+    Flags,
     Measurements,
     Minutes,
     Table,
@@ -98,6 +101,29 @@ def verdict(link: int, onset: int, score: float = 2.0, **more: Any) -> Verdict:
     return Verdict(**fields | more)
 
 
+def event(suspected: int, links: Sequence[int] = (1, 2), answer: int = 1, trigger: str = "suspects",
+          **more: Any) -> Event:  # fmt: skip
+    """A generator trip at the first link, suspected there; the third answer is the final one."""
+    n, ms = len(links), SECOND // 1000
+    devices = [device_number(link, 0) for link in links]
+    suspicion = {"device": devices[0], "trigger": "windows", "start": suspected - 5 * SECOND, "onset": suspected}
+    bad = {"device": devices[-1], "kind": "spike", "start": suspected - 9 * SECOND, "stop": suspected - 8 * SECOND}
+    fields: dict[str, Any] = {
+        "id": event_name(suspected, trigger), "answer": answer, "final": answer == 3, "trigger": trigger,
+        "worker": "identify.1", "algorithm": "disturbance", "version": 1, "outcome": "ok", "error": "",
+        "device": np.array(devices, np.uint32), "start": suspected - 150 * SECOND,
+        "stop": suspected + (3, 10, 30)[answer - 1] * SECOND, "suspicions": [suspicion | {"score": 2.0}],
+        "disturbance": True, "kind": "gen_trip", "confidence": 0.5 + 0.125 * answer, "onset": suspected + 20 * ms,
+        "score": 3.5, "size_mhz": -40.0 - answer, "size_mw": float("nan"), "latitude": 31.5, "longitude": 120.25,
+        "ellipse": [50.0, 20.0, 30.0], "nearest": devices, "amplitude": 40.0 - np.arange(n),
+        "arrival": np.arange(n, dtype=np.int64) * 40 * ms + suspected, "bad": [bad | {"score": 4.0}],
+        "detail": {"probabilities": {"gen_trip": 0.5 + 0.125 * answer, "load_loss": 0.1}, "rules": ["frequency falls"],
+                   "detection": {"scores": {"transient": 3.5}}},
+        "completeness": 1.0, "took": 40 * ms,
+    }  # fmt: skip
+    return Event(**fields | more)
+
+
 Row = tuple[int, int, bytes, int]
 """(device, time, bytes of the content, Aside)"""
 
@@ -160,3 +186,16 @@ def minute(at: int, *links: int, number: int = 0, epoch: int = 7, node: str = "a
     device = np.array([device_number(link, 0) for link in links], np.uint32)
     return Minutes(start=T0 + at * 60 * SECOND, covered=60.0 - at, device=device, node=node, epoch=epoch, number=number,
                    **figures)  # fmt: skip
+
+
+def flags(*spans: tuple[int, str, float, float, int], number: int = 0, epoch: int = 7, node: str = "align/minutes",
+          score: float = 2.0) -> Flags:  # fmt: skip
+    """(link, kind, start, stop [s after T0], going) of each span."""
+    links, kinds, starts, stops, going = zip(*spans, strict=True)
+    return Flags(
+        device=np.array([device_number(link, 0) for link in links], np.uint32), kind=list(kinds),
+        start=np.array([T0 + round(at * SECOND) for at in starts], np.int64),
+        stop=np.array([T0 + round(at * SECOND) for at in stops], np.int64), going=np.array(going, np.uint8),
+        score=np.full(len(links), score), detail=[{"samples": k} for k in range(len(links))],
+        node=node, epoch=epoch, number=number,
+    )  # fmt: skip

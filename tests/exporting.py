@@ -57,6 +57,20 @@ def event(root: Path, onset: int = makers.T0 + SECOND) -> None:
     archive.close()
 
 
+def judged(root: Path) -> None:
+    """What an event trigger says: an event of the first two stations, one that was bad data of the second one, with
+    files of a second before and after, and an open one."""
+    archive = Archive(root)
+    bad: dict[str, Any] = {"disturbance": False, "kind": "none", "suspicions": []}
+    for suspected, answer, more in ((1, 1, {}), (1, 3, {}), (15, 3, bad)):
+        archive.take(makers.event(makers.T0 + suspected * SECOND // 10, answer=answer, **more))
+    archive.commit(makers.NONE)
+    archive.write_events(makers.NONE, 0, SECOND, SECOND, everything=True)
+    archive.take(makers.event(makers.T0 + 2 * SECOND, trigger="sweep"))
+    archive.commit(makers.NONE)
+    archive.close()
+
+
 def finished(root: Path) -> Path:
     """The same archive as finished files."""
     finish_all(root)

@@ -34,7 +34,7 @@ from nodes._registry import Registry
 from nodes._windowbook import Shape
 from protocol import clock
 from protocol.messages import Health, Table, Verdict
-from tests.archives import configuration, held_rows, spectra, spectrum, verdict
+from tests.archives import configuration, event, held_rows, spectra, spectrum, verdict
 
 SITE = {"station": "golden", "unknown": "admit"}
 LINK = 32_768
@@ -87,7 +87,9 @@ def _finish(root: Path) -> None:
     of = spectrum(configuration(LINK), Table(1, 2, 0, 0, orders=5), range(2, 7))
     last = now.utc // clock.SECOND * clock.SECOND
     with closing(Archive(root)) as archive:
-        for word in (of, spectra(of, [last - clock.SECOND, last]), verdict(LINK, now.utc - 3 * clock.SECOND)):
+        onset = now.utc - 3 * clock.SECOND
+        said = [event(onset, (LINK, LINK + 1), answer) for answer in (1, 2, 3)]
+        for word in (of, spectra(of, [last - clock.SECOND, last]), verdict(LINK, onset), *said):
             archive.take(word)
         archive.commit(now)
         archive.write_events(now, 0, 2 * clock.SECOND, 2 * clock.SECOND, everything=True)
@@ -96,6 +98,7 @@ def _finish(root: Path) -> None:
     with closing(Archive(root)) as archive:
         archive.take(of)
         archive.take(spectra(of, [last - 2 * clock.SECOND]))
+        archive.take(event(onset + clock.SECOND, (LINK, LINK + 1), disturbance=False, kind="none"))
         archive.commit(now)
 
 
@@ -113,13 +116,16 @@ def _archive(root: Path) -> dict[str, Any]:
     rows = sorted((int(device), time, body.hex(), aside, count) for (device, time, body, aside), count
                   in held_rows(root).items())  # fmt: skip
     with open_archive(root) as found:
-        verdicts, statistics = found.verdicts(), found.statistics()
+        verdicts, statistics, answers = found.verdicts(), found.statistics(), found.answers()
         names = sorted(each.name for held in found.configurations.values() for each in held)
     minutes = zip(*(statistics[name].tolist() for name in ("start", "device", "received")), strict=True)
+    said = zip(*(answers[name].tolist() for name in ("id", "answer", "onset", "record")), strict=True)
+    events = [*list_events(root), *list_events(root, rejected=True)]
     return {
         **({"statistics": [list(each) for each in minutes]} if len(statistics["start"]) else {}),
+        **({"answers": [list(each) for each in said]} if len(answers["id"]) else {}),
         "rows": len(rows), "digest": hashlib.sha256(json.dumps(rows).encode()).hexdigest(), "names": names,
-        "verdicts": sorted(int(start) for start in verdicts["start"]), "events": len(list_events(root)),
+        "verdicts": sorted(int(start) for start in verdicts["start"]), "events": len(events),
     }  # fmt: skip
 
 

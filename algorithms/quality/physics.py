@@ -95,10 +95,15 @@ def turns(angle: F8) -> F8:
 
 
 def lone(physics: Physics) -> Bools:
+    """[m, n] where a frequency is off for a sample or few, and neither the angle nor most others know of it."""
+    return alone(stray(physics))
+
+
+def stray(physics: Physics) -> Bools:
     """[m, n] where a frequency is off for a sample or few, and the angle knows nothing of it."""
     limit = np.maximum(LONE * physics.usual, ACCURACY)
     far = np.abs(physics.lone_off) > limit[:, None] + physics.allowed
-    return alone(far & (np.abs(physics.lone_frequency) > np.abs(physics.lone_turning)))
+    return np.asarray(far & (np.abs(physics.lone_frequency) > np.abs(physics.lone_turning)))
 
 
 def jumps(physics: Physics, rate: float) -> F8:

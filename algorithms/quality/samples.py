@@ -17,7 +17,7 @@ def missing(*quantities: F8) -> Bools:
     return np.asarray(~np.all([np.isfinite(each) for each in quantities], axis=0))
 
 
-def zero_filled(frequency: F8, magnitude: F8, angle: F8, nominal: float) -> Bools:
+def zero_filled(frequency: F8, magnitude: F8, angle: F8, nominal: float | F8) -> Bools:
     """[m, n] whether zeros stand in place of a phasor: no voltage at all, and an angle of exactly zero.
 
     Near a fault a voltage is small, but it is not 0.0, and its angle is anything. A frequency of 0 or nominal goes with

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from archive.events import Event, list_events
+from archive.events import Event, find_event, list_events
 from archive.folder import ArchiveError
 from archive.nearest import known
+from archive.records import read_event
 from archive.sources import open_finished
 from archive.spans import FIRST, LAST, Moment, instant
 
@@ -64,40 +65,55 @@ def wish(root: Path, start: Moment = None, end: Moment = None, devices: Sequence
     some = tuple(devices) if devices else None
     if event is None:
         return Wish(instant(start, FIRST), instant(end, LAST), some, quantities(wanted))
-    found = find_event(root, event)
+    found = event_called(root, event)
+    first, stop = _clip(root, found)
+    some = some or _stations(root, found)
     clips = tuple(Path(name) for name in found.files)
-    first, stop = _clip(clips)
-    some = some or tuple(filter(None, found.devices)) or None
     return Wish(instant(start, first), instant(end, stop), some, quantities(wanted), found.onset, clips)
 
 
-def find_event(root: Path, name: str) -> Event:
-    """An event by the beginning of its onset or of one of its files' names. Raises ArchiveError: none, or several."""
-    events = list_events(root)
-    found = [event for event in events if _is_called(event, name)]
+def event_called(root: Path, name: str) -> Event:
+    """An event by its id, its onset or the name of one of its files, or by how these begin; also a rejected one.
+
+    Raises ArchiveError: none, or several.
+    """
+    events = list_events(root, rejected=None)
+    asked = name.removesuffix(".h5")
+    found = [event for event in events if asked in _names(event)]
+    found = found or [event for event in events if asked and any(each.startswith(asked) for each in _names(event))]
     if len(found) == 1:
         return found[0]
+    told = known(name, [_names(event)[0] for event in found or events])
     if not found:
-        stems = [Path(event.files[0]).stem for event in events]
-        raise ArchiveError(f"{root}: no event {name!r}; there are: {known(name, stems)}")
-    which = [Path(event.files[0]).stem for event in found]
-    raise ArchiveError(f"{root}: {len(found)} events begin with {name!r}; name one of: {known(name, which)}")
+        raise ArchiveError(f"{root}: no event {name!r}; there are: {told}")
+    raise ArchiveError(f"{root}: {len(found)} events begin with {name!r}; name one of: {told}")
 
 
-def _is_called(event: Event, name: str) -> bool:
-    if not name:
-        return False
-    stems = [Path(each).stem for each in event.files]
-    return event.time.startswith(name) or any(stem.startswith(name.removesuffix(".h5")) for stem in stems)
+def _names(event: Event) -> list[str]:
+    """What an event is called, first what no other one is."""
+    return [*filter(None, [event.id]), *(Path(each).stem for each in event.files), event.time]
 
 
-def _clip(files: Sequence[Path]) -> tuple[int, int]:
-    """[start, end) ns of the raw data in some event files."""
+def _clip(root: Path, event: Event) -> tuple[int, int]:
+    """[start, end) ns of the raw data in an event's files; of what was judged, while it has none."""
+    if not event.files:
+        judged = find_event(root, event.id).counting
+        return judged.start, judged.stop
     spans = []
-    for path in files:
+    for path in map(Path, event.files):
         with open_finished(path) as file:
             spans.append((instant(str(file.attrs["start"]), FIRST), instant(str(file.attrs["stop"]), LAST)))
     return min(start for start, _ in spans), max(stop for _, stop in spans)
+
+
+def _stations(root: Path, event: Event) -> tuple[str, ...] | None:
+    """Those of an event; of a rejected one those that were suspected or bad, whose data its file has. None: all."""
+    names = event.devices
+    if event.id:
+        held = read_event(Path(event.files[0])) if event.files else find_event(root, event.id)
+        told = [each["name"] for each in (*held.counting.suspicions, *held.counting.bad)]
+        names = told if event.rejected and told else names + told
+    return tuple(dict.fromkeys(filter(None, names))) or None
 
 
 def told(asked: Wish) -> str:

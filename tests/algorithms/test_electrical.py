@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algorithms.electrical import Network, electrical_distances, islands, potentials
+from algorithms.electrical import Network, bridges, electrical_distances, held, islands, potentials, prepared
 
 
 def network(buses: int, lines: list[tuple[int, int, float]], devices: list[int] | None = None) -> Network:
@@ -82,3 +82,38 @@ def test_potentials_are_the_pseudo_inverse() -> None:
 def test_a_faulty_network_is_refused(lines: list[tuple[int, int, float]], devices: list[int], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         network(3, lines, devices)
+
+
+def test_bridges_are_lines_without_which_it_falls_apart() -> None:
+    grid = network(6, [(0, 1, 0.1), (1, 2, 0.1), (2, 0, 0.2), (2, 3, 0.1), (3, 4, 0.1), (3, 4, 0.3)])
+    assert bridges(grid, potentials(grid)).tolist() == [False, False, False, True, False, False]
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6), buses=st.integers(2, 12))
+def test_bridges_are_what_counting_islands_says(seed: int, buses: int) -> None:
+    grid = connected(seed, buses)
+    count = len(grid.start)
+    without = [
+        Network(grid.buses, *(np.delete(part, k) for part in (grid.start, grid.stop, grid.reactance)), grid.devices,
+                grid.latitude, grid.longitude)
+        for k in range(count)
+    ]  # fmt: skip
+    expected = [len(set(islands(part).tolist())) > 1 for part in without]
+    assert bridges(grid, potentials(grid)).tolist() == expected
+
+
+def test_held_buses_turn_as_the_equations_say() -> None:
+    grid = connected(5, 8)
+    turn = held(grid)
+    typical = np.median(1.0 / grid.reactance)
+    assert (laplacian(grid) + 0.03 * typical * np.eye(8)) @ turn == pytest.approx(np.eye(8), abs=1e-9)
+
+
+def test_what_is_reckoned_ahead_is_the_same() -> None:
+    grid = connected(9, 7)
+    ahead = prepared(grid)
+    assert ahead.solved is not None
+    assert potentials(ahead) is ahead.solved[0]
+    assert potentials(ahead) == pytest.approx(potentials(grid))
+    assert held(ahead) == pytest.approx(held(grid))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from algorithms.electrical import Network
-from algorithms.location import Place, locate, trusted
+from algorithms.location import SWINGS, Place, locate, trusted
 from algorithms.observations import Observations
 
 RATE, SAMPLES, ONSET = 50.0, 4000, 3000
@@ -162,8 +162,24 @@ def test_an_oscillation_is_told_by_its_amplitude() -> None:
     seen = replace(case.seen, repaired=replace(case.seen.repaired, magnitude=voltage, frequency=49.0 + voltage))
     found = locate(seen, Found(5.0), "osc_subsync")
     assert found is not None
-    assert set(found.detail) == {"voltage", "swing", "arrival"}
+    assert set(found.detail) == {"voltage", "swing", "shape"}
     assert found.nearest[0] == int(np.argmax(case.felt))
+
+
+def test_an_oscillation_of_the_whole_grid_has_a_shape_and_no_place() -> None:
+    case = event(9)
+    t = np.arange(SAMPLES) / RATE
+    side = np.where(np.arange(10) < 4, -0.5, 1.0)[:, None]
+    swing = case.seen.repaired.frequency + 0.02 * side * np.sin(2 * np.pi * 0.42 * t)
+    found = locate(replace(case.seen, repaired=replace(case.seen.repaired, frequency=swing)), Found(5.0), SWINGS)
+    assert found is not None
+    assert np.isnan(found.latitude)
+    assert found.nearest == []
+    shape = found.detail["shape"]
+    assert shape["hz"] == pytest.approx(0.42, abs=0.002)
+    assert np.abs(shape["phase"][:4]) == pytest.approx(180.0, abs=1.0)
+    assert shape["phase"][4:] == pytest.approx([0.0] * 6, abs=1.0)
+    assert np.array(shape["swing"][:4]) / shape["swing"][9] == pytest.approx(0.5, rel=0.01)
 
 
 def test_a_network_names_the_bus_and_orders_by_reactance() -> None:
@@ -191,9 +207,41 @@ def test_a_network_names_the_bus_and_orders_by_reactance() -> None:
     assert sorted(away.nearest) == [0, 1, 2, 3, 4]
 
 
+def test_a_network_of_two_islands_orders_each() -> None:
+    case = event(1, devices=5, scatter=0.0)
+    felt = np.array([0.0001, 0.0001, 0.018, 0.03, 0.06])
+    voltage = 1.0 - (np.arange(SAMPLES) >= ONSET) * felt[:, None]
+    seen = replace(case.seen, repaired=replace(case.seen.repaired, magnitude=voltage, angle=1.0 - voltage))
+    ends = np.array([[0, 1], [2, 3], [3, 4]])
+    nowhere = np.full(5, np.nan)
+    network = Network(tuple("ABCDE"), ends[:, 0], ends[:, 1], np.full(3, 0.1), np.arange(5), nowhere, nowhere)
+    found = locate(seen, Found(), "fault_3ph", network)
+    assert found is not None
+    assert found.nearest[:3] == [4, 3, 2]
+
+
+def test_a_noisy_device_is_no_near_one() -> None:
+    """One that shows nothing but its noise, which is larger than the event: its size alone would often name it."""
+    named, largest = [], []
+    for seed in range(20):
+        case = event(seed, scatter=0.1, size=0.01)
+        loud = int(np.argmin(case.felt))
+        noise = 0.01 * np.random.default_rng(seed).standard_normal((2, SAMPLES))
+        angle, magnitude = case.seen.repaired.angle.copy(), case.seen.repaired.magnitude.copy()
+        angle[loud] += noise[0]
+        magnitude[loud] += noise[1]
+        repaired = replace(case.seen.repaired, angle=angle, magnitude=magnitude)
+        found = locate(replace(case.seen, repaired=repaired), Found(), "gen_trip")
+        assert found is not None
+        named.append(found.nearest[0] == loud)
+        sizes = np.log(np.abs([found.detail["jump"], found.detail["step"]])).sum(axis=0)
+        largest.append(int(np.argmax(sizes)) == loud)
+    assert np.sum(named) < 0.5 * np.sum(largest)
+
+
 def test_labelled_events(shared: Path) -> None:
     """A few clear events of the labelled scenarios, with their true onset and kind."""
-    from commands._scenarios import Folder
+    from archive.scenarios import Folder
 
     folder = Folder(shared / "data" / "scenarios")
     truth = {label["id"]: label for label in json.loads((folder.path / "labels.json").read_text())}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from algorithms.observations import Observations
-from algorithms.oscillating import FAST, SLOW, oscillate
+from algorithms.oscillating import FAST, SLOW, find, oscillate
 
 RATE, ONSET = 50.0, 2000
 AMPLITUDES = np.array([0.02, 0.01, 0.005, 0.0])
@@ -26,7 +26,7 @@ def swinging(hertz: float, harmonic: float = 0.0, samples: int = 6000, seed: int
 
 @pytest.mark.parametrize("hertz", [0.35, 0.8, 2.1])
 def test_amplitudes_of_the_voltage_tell_a_slow_oscillation(hertz: float) -> None:
-    (found,) = oscillate(swinging(hertz), ONSET, SLOW)
+    (found,) = oscillate(find(swinging(hertz), ONSET, SLOW))
     assert found.name == "voltage"
     # between two lines a Hann window loses up to 15 %
     assert found.size[:3] == pytest.approx(AMPLITUDES[:3], rel=0.16)
@@ -34,28 +34,28 @@ def test_amplitudes_of_the_voltage_tell_a_slow_oscillation(hertz: float) -> None
 
 
 def test_a_fast_one_shows_in_the_frequency_too() -> None:
-    voltage, swing = oscillate(swinging(7.3), ONSET, FAST)
+    voltage, swing = oscillate(find(swinging(7.3), ONSET, FAST))
     assert np.argsort(-voltage.size).tolist() == [0, 1, 2, 3]
     assert np.argsort(-swing.size).tolist() == [3, 2, 1, 0]
     assert swing.size[3] == pytest.approx(0.04, rel=0.16)
 
 
 def test_a_strong_second_harmonic_does_not_hide_the_fundamental() -> None:
-    (found,) = oscillate(swinging(0.4, harmonic=1.5), ONSET, SLOW)
+    (found,) = oscillate(find(swinging(0.4, harmonic=1.5), ONSET, SLOW))
     assert found.size[0] == pytest.approx(AMPLITUDES[0], rel=0.16)
 
 
 def test_quiet_and_short_windows_tell_nothing() -> None:
     quiet = swinging(7.3).between(0, ONSET)
-    assert oscillate(quiet, 100, FAST) == []
-    assert oscillate(swinging(7.3, samples=ONSET + 300), ONSET, FAST) == []
-    assert oscillate(swinging(7.3), 5990, FAST) == []
+    assert oscillate(find(quiet, 100, FAST)) == []
+    assert oscillate(find(swinging(7.3, samples=ONSET + 300), ONSET, FAST)) == []
+    assert oscillate(find(swinging(7.3), 5990, FAST)) == []
 
 
 def test_a_device_with_a_hole_is_left_out() -> None:
     seen = swinging(7.3)
     seen.magnitude[0, ONSET + 500] = np.nan
-    voltage, _ = oscillate(seen, ONSET, FAST)
+    voltage, _ = oscillate(find(seen, ONSET, FAST))
     assert voltage.known.tolist() == [False, True, True, True]
 
 
@@ -63,6 +63,6 @@ def test_a_device_with_a_hole_is_left_out() -> None:
 def test_slow_devices_show_what_they_can(rate: float) -> None:
     seen = swinging(7.3)
     for band in (SLOW, FAST):
-        assert isinstance(oscillate(replace(seen, rate=rate), 100, band), list)
-    found = oscillate(replace(seen, rate=25.0), ONSET, FAST)  # the same samples at half the pace: 3.65 Hz
+        assert isinstance(oscillate(find(replace(seen, rate=rate), 100, band)), list)
+    found = oscillate(find(replace(seen, rate=25.0), ONSET, FAST))  # the same samples at half the pace: 3.65 Hz
     assert [answer.name for answer in found] == ["voltage", "swing"]

@@ -97,3 +97,21 @@ def test_units_stand_in_the_value():
 def test_a_value_without_its_unit_is_a_fault(value: object):
     with pytest.raises(ValidationError, match='write it as "2 s"'):
         Units(pause=value)
+
+
+class Many(Settings):
+    span: Seconds = 100.0
+    floor: Hertz = 0.00005
+    long: Seconds = 180.0
+    bands: tuple[str, ...] = ("slow", "fast")
+
+
+def test_defaults_are_shown_as_one_writes_them():
+    shown = {name: registry.shown(Many, name) for name in Many.model_fields}
+    assert shown == {"span": "100 s", "floor": "0.05 mHz", "long": "3 min", "bands": ["slow", "fast"]}
+    assert Many(**shown) == Many.model_construct(bands=("slow", "fast"), span=100.0, floor=0.00005, long=180.0)
+
+
+def test_a_quantity_that_is_not_for_it_is_a_fault():
+    with pytest.raises(ValueError, match="phase_jump can't judge frequency: it wants angle"):
+        registry.find("phase_jump").run(data(*range(100)), Settings())

@@ -113,7 +113,7 @@ def test_a_verdict_that_comes_again_changes_nothing(archive: Archive) -> None:
     for second, link in ((101, 1), (140, 2)):
         archive.take(verdict(link, onset + link, lease=77, worker="prejudge.2"))
         archive.commit(at(second))
-        assert archive.pending.verdicts == {}
+        assert archive.open_events.pending.verdicts == {}
         assert archive.write_events(at(second + 30), SETTLE, BEFORE, AFTER) == []
     archive.take(verdict(1, onset + 1, version=2))
     archive.commit(at(200))
@@ -135,7 +135,7 @@ def test_pending_events_survive_a_restart(archive: Archive) -> None:
     assert again.take(verdict(1, T0 + 10 * SECOND, node="windows", epoch=1, number=0)) is False
     assert len(again.write_events(at(0), SETTLE, BEFORE, AFTER, everything=True)) == 1
     again.commit(at(0))
-    assert again.pending.verdicts == {}
+    assert again.open_events.pending.verdicts == {}
     again.close()
     assert len(list_events(again.root)) == 1
 

@@ -46,10 +46,11 @@ def test_what_a_release_left_is_read(packed: Path, tmp_path: Path) -> None:
 
 
 def test_the_last_one_has_what_came_last(last: Path) -> None:
-    """Statistics, spectra, a substation; else nobody would see that a later release reads them no more."""
+    """Events, statistics, spectra, a substation; else nobody would see that a later release reads them no more."""
     found = golden.read(last)
     assert found["data"]["statistics"]
     assert found["minutes"]["words"]
+    assert [answer for _, answer, *_ in found["finished"]["answers"]] == [1, 2, 3, 1]
     assert any(name.endswith(" harmonics") for name in found["finished"]["names"])
     with open_archive(last / "data") as archive:
         assert "gbt26865" in {each.protocol for held in archive.configurations.values() for each in held}
@@ -126,7 +127,7 @@ def test_a_newer_finished_file_is_refused(last: Path) -> None:
 
 
 def test_a_newer_event_is_refused(last: Path) -> None:
-    [path] = (last / "finished" / "events").iterdir()
+    path = min((last / "finished" / "events").iterdir())
     newer(path)
     refused(path, layout.FORMAT + 1, lambda: list_events(last / "finished"))
 

@@ -18,7 +18,7 @@ from protocol.clock import SECOND
 from protocol.messages import Verdict
 from tests import archives as makers
 
-APP = make_app(["export", "events", "finish"])
+APP = make_app(["export", "events", "flags", "finish"])
 
 
 def syms(*arguments: object) -> Any:
@@ -142,3 +142,43 @@ def test_finish_as_json(filled: Path) -> None:
     files = json.loads(syms("finish", filled, "--json").stdout)["files"]
     assert [Path(file).name for file in files] == ["syms_20260503T09Z.h5"]
     assert json.loads(syms("finish", filled, "--json").stdout)["files"] == []
+
+
+@pytest.fixture
+def flagged(filled: Path) -> Path:
+    archive = Archive(filled)
+    archive.take(makers.flags((1, "frozen", 1.5, 2.0, 1), (2, "spikes", 1.6, 1.7, 0)))
+    archive.take(makers.flags((1, "frozen", 1.5, 9.0, 0), number=1, score=5.0))
+    archive.commit(makers.NONE)
+    archive.close()
+    return filled
+
+
+def test_flags_are_listed(flagged: Path) -> None:
+    found = json.loads(syms("flags", flagged, "--json").stdout)
+    assert [(row["name"], row["kind"], row["score"], row["going"]) for row in found] == [
+        ("站 1", "frozen", 5.0, False), ("站 2", "spikes", 2.0, False)]  # fmt: skip
+    assert found[0]["stop"] - found[0]["start"] == 7.5 * SECOND
+    assert [row["kind"] for row in lines(syms("flags", flagged, "--csv", "--kind", "spikes"))] == ["spikes"]
+    assert [row["name"] for row in lines(syms("flags", flagged, "--csv", "--device", "站 1"))] == ["站 1"]
+    assert lines(syms("flags", flagged, "--csv", "--from", "2026-05-03T09:30:00Z")) == []
+    table = syms("flags", flagged).stdout
+    assert "frozen" in table
+    assert "2026-05-03 09:20:01.500" in table
+
+
+def test_an_unknown_kind_of_flag_is_refused(flagged: Path) -> None:
+    result = syms("flags", flagged, "--kind", "rusty")
+    assert result.exit_code == 2
+    assert "clock_offset" in result.output
+
+
+def test_repaired_rows_go_to_a_new_file(filled: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.h5"
+    limits = ("--from", "2026-05-03T09:20:00Z", "--to", "2026-05-03T09:20:01Z")
+    result = syms("export", filled, "--repaired", out, *limits)
+    assert result.exit_code == 0, result.output
+    assert out.stat().st_size
+    before = out.read_bytes()
+    assert syms("export", filled, "--repaired", out, *limits).exit_code == 1
+    assert out.read_bytes() == before

@@ -58,13 +58,30 @@ def test_as_json(root: Path, tmp_path: Path) -> None:
     assert (told["rows"], told["stations"], told["aside"], told["silent"]) == (102, 1, 0, [])
 
 
+def test_an_event_by_its_shortened_id(tmp_path: Path) -> None:
+    root = exporting.fill(tmp_path / "archive")
+    exporting.judged(root)
+    done = syms(root, "--out", tmp_path / "event.xlsx", "--event", "20260503T092000", "--json")
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert (told["stations"], told["silent"]) == (2, [])
+    assert "charts" in openpyxl.load_workbook(tmp_path / "event.xlsx").sheetnames
+    done = syms(root, "--out", tmp_path / "none.h5", "--event", "20270503")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "no event '20270503'; there are: 20260503T092000.100Z_suspects, " in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
         (["--out", "x"], 2, "x tells no format: say --format"),
         (["--format", "xlsx"], 2, "say where to"),
         (["--event", "2026"], 2, "say where to"),
+        (["--rate-limit", "9"], 2, "say where to"),
         (["--out", "x.h5", "--verdicts"], 2, "leave --out away"),
+        (["--out", "x.h5", "--events"], 2, "leave --out away"),
+        (["--out", "x.h5", "--repaired", "y.h5"], 2, "leave --out away"),
+        (["--events", "--repaired", "y.h5"], 2, "--events and --repaired are two tables"),
         (["--out", "x.h5", "--device", "站 9"], 1, "no station '站 9' in that time; there are: 站 1, "),
         (["--out", "x.h5", "--from", "yesterday"], 1, "'yesterday' is no time"),
         (["--out", "archive.json", "--format", "csv"], 1, "archive.json exists already"),

@@ -11,45 +11,31 @@ import typer
 from typer.testing import CliRunner
 
 from algorithms.judgement import VERSION
+from archive.scenarios import Folder, ScenarioError
 from commands import study
-from commands._comparison import Unreadable, differences, load
-from commands._scenarios import Folder, ScenarioError
-from commands._study import predictions
+from commands._comparison import Unreadable, compared, differences, load, paired
+from commands._predictions import Judge, judge_of, prediction, predictions, window_of
+from nodes._node import Place
+from nodes.detector import Settings
+from protocol import wire
+from protocol.messages import device_number
 from tests.algorithms.coanalysis.grids import Grid, M
+from tests.recordings import write_folder
 
 DEVICES = [f"D{k}" for k in range(M)]
-
-
-def packed(x: np.ndarray, unit: float) -> np.ndarray:
-    """[2, m, n] bytes of the differences."""
-    whole = np.round(x / unit).astype(np.int64).astype(np.int16).view(np.uint16)
-    steps = np.diff(whole, axis=1, prepend=np.zeros((len(x), 1), np.uint16))
-    return np.stack([steps & 255, steps >> 8]).astype(np.uint8)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Three windows: quiet, a fault with zero sequence and a gap, a lost generator; without the truth."""
     grids = {"A-1": Grid(1, 60.0), "A-2": Grid(2, 60.0).fault(30.0), "A-3": Grid(3, 60.0).trip(30.0, -40.0)}
-    content: dict[str, np.ndarray] = {}
-    for name, grid in grids.items():
-        seen = grid.seen().repaired
-        content |= {
-            f"{name}/f": packed(seen.frequency - 50.0, 1e-4),
-            f"{name}/v": packed(seen.magnitude, 1e-4),
-            f"{name}/a": packed(seen.angle, 2 * np.pi / 65536),
-            f"{name}/gaps": np.zeros((0, 3), np.int64),
-        }
-    content["A-2/v0"] = np.full((M, 5), 2000, np.int16)
-    content["A-2/v2"] = np.full((M, 5), 3000, np.int16)
-    content["A-2/sq0"] = np.array([1500])
-    content["A-2/gaps"] = np.array([[1, 100, 150]])
-    np.savez(tmp_path / "A.npz", **content)
-    labels = [{"id": name, "file": "A.npz", "system": "A", "seed": 7, "devices": DEVICES} for name in grids]
-    (tmp_path / "labels.json").write_text(json.dumps(labels))
-    devices = [{"id": name, "lat": 50.0, "lon": float(k), "v0_base": 0.001} for k, name in enumerate(DEVICES)]
-    (tmp_path / "devices.json").write_text(json.dumps({"A": devices}))
-    return tmp_path
+    more = {
+        "A-2/v0": np.full((M, 5), 2000, np.int16),
+        "A-2/v2": np.full((M, 5), 3000, np.int16),
+        "A-2/sq0": np.array([1500]),
+        "A-2/gaps": np.array([[1, 100, 150]]),
+    }
+    return write_folder(tmp_path, {name: grid.seen().repaired for name, grid in grids.items()}, DEVICES, more)
 
 
 def test_what_was_packed_is_read(folder: Path) -> None:
@@ -114,8 +100,8 @@ def test_differences_are_told_and_small_ones_are_none() -> None:
     assert differences(one, one) == []
     assert differences(one, other) == [
         {"id": "a", "t_event": [5.0, 5.5], "nearest": ["x", "y"]},
-        {"id": "b", "window": [True, False]},
-        {"id": "c", "window": [False, True]},
+        {"id": "b", "there": [True, False]},
+        {"id": "c", "there": [False, True]},
     ]
 
 
@@ -124,3 +110,93 @@ def test_what_is_no_file_of_predictions_is_a_fault(tmp_path: Path) -> None:
     for name in ("list.json", "nothing.json"):
         with pytest.raises(Unreadable, match=name):
             load(tmp_path / name)
+
+
+def test_events_of_two_studies_are_paired_by_id_and_then_by_onset() -> None:
+    one = {"a": {"onset": 0}, "b": {"onset": 20 * 10**9}, "c": {"onset": 60 * 10**9}}
+    other = {"a": {"onset": 50 * 10**9}, "x": {"onset": 21 * 10**9}, "y": {"onset": 19 * 10**9 + 1}, "z": {"onset": 0}}
+    _, named = paired(one, other)
+    assert named == {"a": other["a"], "x": other["x"], "b": other["y"], "z": other["z"]}
+
+
+def test_a_file_and_a_folder_can_not_be_compared(tmp_path: Path) -> None:
+    (tmp_path / "file.json").write_text("{}")
+    with pytest.raises(Unreadable, match="two files of predictions, or the folders of two studies"):
+        compared(tmp_path, tmp_path / "file.json")
+    with pytest.raises(Unreadable, match="no SYMS archive"):
+        compared(tmp_path, tmp_path)
+
+
+OWN = """
+from algorithms.registry import Hertz, Judgement, Settings, WindowData, algorithm
+import numpy as np
+
+
+class Own(Settings):
+    limit: Hertz = 0.02
+
+
+@algorithm("swing", version=3, together=True)
+def judge(window: WindowData, settings: Own) -> Judgement:
+    \"\"\"Largest step of the frequency's median over the devices within two seconds.\"\"\"
+    middle = np.nanmedian(window.values[:, 0], axis=0)
+    step = np.abs(middle[100:] - middle[:-100])
+    assert window.quantities[0] == "frequency" and window.context["longitude"][1] == 1.0
+    found = bool(step.max() > settings.limit)
+    return Judgement(found, float(step.max() / settings.limit), int(step.argmax()) if found else None, {"kind": "own"})
+"""
+
+
+def test_a_pipeline_says_what_judges(folder: Path) -> None:
+    (folder / "own.py").write_text(OWN)
+    (folder / "site.yaml").write_text("station: test\nunknown: admit\n")
+    limit = 0.03
+    (folder / "own.yaml").write_text(
+        "site: site.yaml\nnodes:\n"
+        "  front:      {kind: balancer,     listen: 127.0.0.1:4712}\n"
+        "  receivers:  {kind: receiver,     from: front}\n"
+        "  align:      {kind: concentrator, from: receivers}\n"
+        "  windows:    {kind: trigger,      from: align}\n"
+        "  prejudge:   {kind: detector,     from: windows}\n"
+        "  suspects:   {kind: trigger,      from: [align, windows], on: suspicion}\n"
+        f"  identify:   {{kind: detector, from: suspects, algorithm: ./own.py, settings: {{limit: {limit} Hz}}}}\n"
+    )
+    out = folder / "out.json"
+    app = typer.Typer()
+    app.callback()(lambda: None)
+    study.register(app)
+    words = ["study", "--scenarios", str(folder), "--predictions", str(out), "--pipeline", str(folder / "own.yaml")]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    said = json.loads(out.read_text())
+    opened = Folder(folder)
+    for scenario in opened.scenarios:
+        frequency = np.nanmedian(opened.observations(scenario).frequency.astype(np.float32), axis=0)
+        most = np.abs(frequency[100:] - frequency[:-100]).max()
+        assert said[scenario.id]["score"] == pytest.approx(most / limit, rel=1e-3)
+        assert said[scenario.id]["disturbance"] == (most > limit)
+    assert said["A-3"]["kind"] == "own"
+
+
+def test_the_pipelines_own_judgement_is_that_without_one(folder: Path) -> None:
+    opened = Folder(folder)
+    place = Place(name="d", node="d", copy=1, readers_of={}, sources={}, run="", site={}, pipeline="")
+    judge = judge_of(Judge(Settings.model_validate({"algorithm": "disturbance"}), place, {"D0": 1}))
+    alone = judge_of(None)
+    for scenario in opened.scenarios[1:]:
+        seen = opened.observations(scenario)
+        one, other = (prediction(each(seen, DEVICES), DEVICES) for each in (alone, judge))
+        assert other["kind"] == one["kind"]
+        assert other["t_event"] == pytest.approx(one["t_event"], abs=0.02)
+        assert other["bad_devices"] == one["bad_devices"]
+        assert other["nearest"][0] == one["nearest"][0]
+
+
+def test_devices_have_the_numbers_of_the_site_file(folder: Path) -> None:
+    opened = Folder(folder)
+    seen = opened.observations(opened.scenarios[0])
+    window = window_of(seen, [7, *range(60_001, 60_000 + M)])
+    assert window.device[0] == device_number(7, 0)
+    np.testing.assert_array_equal(window.values[:, 0], seen.frequency.astype(np.float32))
+    np.testing.assert_allclose(window.values[:, 2], np.degrees(seen.angle), rtol=1e-6)
+    assert wire.unpack(wire.pack(window)).detail["longitude"] == list(range(M))

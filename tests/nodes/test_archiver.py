@@ -13,6 +13,7 @@ import pytest
 from pydantic import ValidationError
 
 from archive.disk import Disk
+from archive.events import list_events
 from archive.folder import finish_lock
 from archive.reading import open_archive
 from nodes._node import Action, Letter, News, Place, StartError
@@ -386,3 +387,29 @@ def test_a_changed_site_file_is_kept_and_tried_again_on_a_full_disk(
     assert (health["site"], health["site_since"]) == (load(file).version, at(3).utc)
     assert not [alarm for alarm in health["alarms"] if "site file" in alarm]
     list(node.stop(at(4)))
+
+
+def test_what_an_event_trigger_says_is_kept_and_told_and_its_suspicions_make_no_event(tmp_path: Path) -> None:
+    place = Place("archive", "archive", 1, {}, {"receiver": ["r"], "trigger": ["windows", "suspects", "others"]},
+                  str(tmp_path), {"station": "North"}, "p.yaml", triggers_of={"suspects": ["windows"]})  # fmt: skip
+    node = Archiver(Settings.model_validate({"path": str(tmp_path / "data")}), place)
+    list(node.start(at(0)))
+    writers = {name: Writer(name, 5) for name in ("r", "windows", "suspects", "others")}
+    for name in writers:
+        list(node.receive(Announce(name, 5, 0, 0), at(0)))
+    give(node, [writers["r"].say(word).message for word in (makers.configuration(1), *words(20))], at(0))
+    for name in ("windows", "others"):
+        give(node, [writers[name].say(makers.verdict(1, T0 + SECOND, trigger=name)).message], at(0))
+    give(
+        node, [writers["suspects"].say(makers.event(T0 + SECOND, answer=answer)).message for answer in (1, 2, 3)], at(0)
+    )
+    assert Durable("archive", 5, 3) in letters(node.wake(at(1)), Durable)
+    assert node.health(at(1))["queues"]["events"] == 1
+    list(node.wake(at(2)))
+    list(node.wake(at(60)))
+    health = node.health(at(60))
+    assert {name: health["counters"][name] for name in ("events", "event_answers", "events_rejected")} == {
+        "events": 2, "event_answers": 3, "events_rejected": 0}  # fmt: skip
+    assert health["queues"]["events"] == 0
+    assert [event.id for event in list_events(tmp_path / "data")] == ["", makers.event(T0 + SECOND).id]
+    list(node.stop(at(61)))

@@ -41,11 +41,11 @@ def lines(path: Path) -> list[int]:
 def test_one_that_an_earlier_life_wrote_is_not_written_again(tmp_path: Path) -> None:
     path = tmp_path / "new" / "windows.jsonl"
     first = DeadLetters(path)
-    first.expect([(1, 10)])
+    first.expect([(1, 10, 4)])
     first.keep(window(1, 10), 1, 3, "boom", NOW)
     first.keep(window(2, 10), 2, 3, "boom", NOW)
     second = DeadLetters(path)
-    second.expect([(1, 10), (1, 11)])
+    second.expect([(1, 10, 4), (1, 11, 4)])
     for start in (10, 11):
         second.keep(window(1, start), 1, 3, "boom", NOW)
     assert lines(path) == [10, 10, 11]
@@ -59,7 +59,7 @@ def test_a_torn_line_spoils_no_other_and_its_letter_is_written_again(tmp_path: P
     first.keep(window(1, 11), 1, 3, "boom", NOW)
     path.write_bytes(path.read_bytes()[:-5])
     second = DeadLetters(path)
-    second.expect([(1, 10), (1, 11)])
+    second.expect([(1, 10, 4), (1, 11, 4)])
     second.keep(window(1, 11), 1, 3, "boom", NOW)
     second.keep(window(1, 12), 1, 3, "boom", NOW)
     assert lines(path) == [10, -1, 11, 12]
@@ -84,7 +84,7 @@ def test_two_files_are_kept_at_most_and_both_are_known_to_the_next_life(tmp_path
     older = path.with_name("windows.jsonl.1")
     assert (lines(older), lines(path), len(list(tmp_path.iterdir()))) == ([11], [12], 2)
     successor = DeadLetters(path)
-    successor.expect([(1, 11), (1, 12)])
+    successor.expect([(1, 11, 4), (1, 12, 4)])
     for start in (11, 12):
         successor.keep(window(1, start), 1, 3, "boom", NOW)
     assert (lines(older), lines(path)) == ([11], [12])

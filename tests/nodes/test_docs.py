@@ -8,10 +8,11 @@ from pathlib import Path
 
 import yaml
 
-from nodes import _site, concentrator, publisher
+from nodes import _grid, _site, concentrator, publisher
 from nodes._pipeline import load
 from nodes._site import Site
 from nodes._tls import Session, Tls, make_context
+from protocol.messages import device_number
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -28,6 +29,19 @@ def test_the_site_example(tmp_path: Path) -> None:
     path.write_text(example("connect-a-device.md"))
     ways = [device.link.how for device in _site.load(path).devices]
     assert ways == ["dials_in", "tcp", "tcp_udp", "udp", "spontaneous"]
+
+
+def test_the_example_of_a_grid(tmp_path: Path) -> None:
+    page = "describe-the-grid.md"
+    (tmp_path / "site.yaml").write_text(example(page))
+    tables = re.findall(r"((?:^    [^\n$]+,[^\n]*\n)+)", (DOCS / page).read_text(), re.MULTILINE)
+    for name, table in zip(("buses.csv", "lines.csv"), tables, strict=False):
+        (tmp_path / name).write_text(re.sub(r"^ {4}", "", table, flags=re.MULTILINE))
+    site = _site.load(tmp_path / "site.yaml")
+    assert site.network is not None
+    network = _grid.load(site.network, site.devices).of([device_number(2, 0)])
+    assert network.devices.tolist() == [2]
+    assert network.line(2) == "transformer LAKE-220 - 1042 (Lake T1)"
 
 
 def test_the_example_of_several_hosts(tmp_path: Path) -> None:

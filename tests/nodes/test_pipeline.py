@@ -11,12 +11,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from nodes._faults import Faulty
 from nodes._node import StartError
 from nodes._pipeline import Pipeline, load
 from nodes._runfolder import make_run_folder, run_folder
 from nodes._sitewatch import keep
+from nodes.archiver import judged
 
 ROOT = Path(__file__).parents[2]
 CASES = ROOT / "tests" / "pipelines"
@@ -53,6 +55,26 @@ def test_a_place_names_the_neighbours(good: Pipeline) -> None:
     assert place.readers_of == {"archiver": ["archive"], "concentrator": ["align"]}
     assert place.site["station"] == "North Hub"
     assert good.place("windows").readers_of == {"archiver": ["archive"], "detector": ["prejudge.1", "prejudge.2"]}
+
+
+def test_a_place_tells_which_triggers_an_event_trigger_reads(tmp_path: Path) -> None:
+    """Of those in our `from`; what the archiver makes of it: `nodes.archiver.judged`."""
+    (tmp_path / "site.yaml").write_text("station: North\n")
+    wires = {
+        "front": {"kind": "balancer", "listen": "127.0.0.1:4712"}, "receivers": {"kind": "receiver", "from": "front"},
+        "align": {"kind": "concentrator", "from": "receivers"},
+        "windows": {"kind": "trigger", "from": "align"}, "others": {"kind": "trigger", "from": "align"},
+        "judge": {"kind": "detector", "from": ["windows", "others"]},
+        "suspects": {"kind": "trigger", "on": "suspicion", "from": ["align", "windows"]},
+        "identify": {"kind": "detector", "from": "suspects", "algorithm": "disturbance"},
+        "archive": {"kind": "archiver", "from": ["receivers", "windows", "others", "suspects"], "path": "all"},
+        "part": {"kind": "archiver", "from": ["receivers", "windows"], "path": "part"},
+    }  # fmt: skip
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump({"site": "site.yaml", "nodes": wires}))
+    pipeline = load(tmp_path / "p.yaml")
+    assert pipeline.place("archive").triggers_of == {"suspects": ["windows"]}
+    assert judged(pipeline.place("archive")) == {"suspects", "windows"}
+    assert judged(pipeline.place("part")) == set()  # it never hears what came of it
 
 
 def test_readers_start_first_and_stop_last(good: Pipeline) -> None:

@@ -90,7 +90,7 @@ def test_what_is_taken_is_in_force_and_kept(desk: Desk) -> None:
     assert site
     desk.watch.take(site, desk.now)
     assert desk.watch.health() == {"site": site.version, "site_since": desk.now.utc}
-    in_force = kept(str(desk.run))
+    in_force = kept(str(desk.run), desk.file)
     assert in_force
     assert in_force.text == SECOND_ONE
 
@@ -129,4 +129,4 @@ def test_without_a_file_nothing_is_looked_at(tmp_path: Path) -> None:
     watch.start(Now(0, 0))
     assert watch.look(Now(10 * SECOND, 0)) is None
     assert list(tmp_path.iterdir()) == []
-    assert kept(str(tmp_path)) is None
+    assert kept(str(tmp_path), tmp_path / "site.yaml") is None

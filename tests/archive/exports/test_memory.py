@@ -49,8 +49,17 @@ def heavy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield exporting.finished(root)
 
 
-@pytest.mark.parametrize(("form", "seconds"), [(Form.CSV, 40), (Form.XLSX, 10), (Form.HDF5, 300), (Form.MAT, 300),
-                                               (Form.COMTRADE, 300), (Form.PARQUET, 300)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("form", "seconds"),
+    [
+        (Form.COMTRADE, 300),
+        (Form.PARQUET, 300),
+        pytest.param(Form.CSV, 40, marks=pytest.mark.slow),
+        pytest.param(Form.XLSX, 10, marks=pytest.mark.slow),
+        pytest.param(Form.HDF5, 300, marks=pytest.mark.slow),
+        pytest.param(Form.MAT, 300, marks=pytest.mark.slow),
+    ],
+)
 def test_memory_is_bounded(heavy: Path, tmp_path: Path, form: Form, seconds: int) -> None:
     """What a process takes at most for some time, and for a tenth of it, differ by a few blocks of 1 MB."""
 

@@ -74,16 +74,31 @@ class Folder:
         except (KeyError, TypeError, ValueError) as error:
             raise ScenarioError(f"{self.path / 'labels.json'}: a window lacks {error}: {str(entry)[:80]}") from None
 
+    def devices(self, system: str) -> dict[str, dict[str, Any]]:
+        """What `devices.json` tells of those of a system, by identity."""
+        return self._known.get(system, {})
+
+    def scenario(self, window: str) -> Scenario:
+        """The window of this name. Raises ScenarioError."""
+        for scenario in self.scenarios:
+            if scenario.id == window:
+                return scenario
+        names = ", ".join(scenario.id for scenario in self.scenarios[:3])
+        raise ScenarioError(f"{self.path / 'labels.json'}: no window is called {window!r}; there are {names}, …")
+
     def observations(self, scenario: Scenario) -> Observations:
-        """What the devices measured."""
-        with np.load(self.path / scenario.file) as packed:
-            try:
+        """What the devices measured. Raises ScenarioError."""
+        path = self.path / scenario.file
+        try:
+            with np.load(path) as packed:
                 return self._unpacked(packed, scenario)
-            except KeyError as error:
-                raise ScenarioError(f"{self.path / scenario.file}: {scenario.id}: no {error}") from None
+        except KeyError as error:
+            raise ScenarioError(f"{path}: {scenario.id}: no {error}") from None
+        except (OSError, ValueError) as error:
+            raise ScenarioError(f"{path}: {error}; want the npz that labels.json names") from None
 
     def _unpacked(self, packed: Any, scenario: Scenario) -> Observations:
-        key, known = scenario.id, self._known.get(scenario.system, {})
+        key, known = scenario.id, self.devices(scenario.system)
         frequency, voltage, angle = (_integers(packed[f"{key}/{name}"]) for name in ("f", "v", "a"))
         noise = np.random.default_rng(abs(scenario.seed) % (1 << 32))
         sequences = []

@@ -1,6 +1,6 @@
-"""How well does `emd` tell disturbed windows from quiet ones? On labelled scenarios, device by device.
+"""How well do the first stage's algorithms tell disturbed windows from quiet ones? On labelled scenarios.
 
-    python -m benchmarks.emd_scenarios [--folder DIR] [--seconds 180] [--every N] [--quick]
+    python -m benchmarks.first_stage [--algorithm NAME …] [--of QUANTITY] [--folder DIR] [--seconds 180] [--every N]
 
 The scenarios (windows of 180 s with labels, and their reader `load.py`) are no part of this project; without them
 the benchmark says so and ends. `--seconds 20` cuts windows as short as the demo's, with the event at a random place.
@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from algorithms.emd import Settings, judge
-from algorithms.registry import Judgement, WindowData
+from algorithms import registry
+from algorithms.registry import Algorithm, Judgement, WindowData
 from algorithms.windows import fill
 from benchmarks._report import progress, section, table
 
@@ -30,6 +30,10 @@ RATE = 50
 CHECKOUT = Path(__file__).parents[1]
 SIZES = ((0, 5), (5, 15), (15, 50), (50, float("inf")))
 """mHz: bounds of the event's own share in the frequency of the strongest device."""
+SERIES = {"frequency": "freq", "magnitude 1": "vmag", "angle 1": "vang", "negative": "v2", "zero": "v0"}
+"""Quantities of windows, and what the scenarios call them."""
+OF = {"voltage_step": "magnitude 1", "phase_jump": "angle 1", "sequence": "negative"}
+"""What an algorithm judges, if it is not the frequency."""
 
 
 @dataclass(frozen=True)
@@ -78,29 +82,28 @@ def cut(label: dict[str, Any], seconds: int, rng: np.random.Generator) -> slice:
     return slice(at, at + length)
 
 
-def cases(folder: Path, seconds: int, every: int) -> Iterator[Case]:
+def cases(folder: Path, algorithm: Algorithm, of: str, seconds: int, every: int) -> Iterator[Case]:
     """Every device's window, judged."""
-    scenarios, rng, settings, count = reader(folder), np.random.default_rng(1), Settings(), 0
+    scenarios, rng, count = reader(folder), np.random.default_rng(1), 0
     for label in scenarios.labels:
         piece = cut(label, seconds, rng)
-        frequency = scenarios.data(label["id"])["freq"][:, piece]
+        series = scenarios.data(label["id"])[SERIES[of]][:, piece]
         event = label["t_event"] if label["disturbance"] else None
         onset = event - piece.start / RATE if event is not None else None
-        for device, values in zip(label["devices"], frequency, strict=True):
+        for device, values in zip(label["devices"], np.degrees(series) if of == "angle 1" else series, strict=True):
             count += 1
             if count % every == 0:
                 size = (label.get("detail") or {}).get("peak_mhz_largest") or 0.0
-                yield Case(group(label, device), size, label["id"], onset, judged(values, settings))
+                yield Case(group(label, device), size, label["id"], onset, judged(values, algorithm, of))
 
 
-def judged(values: np.ndarray[Any, Any], settings: Settings) -> Judgement | None:
+def judged(values: np.ndarray[Any, Any], algorithm: Algorithm, of: str = "frequency") -> Judgement | None:
     """As trigger and detector do it: 90 % of the samples, gaps up to 1 s."""
     filled = fill(values, RATE)
     if filled is None or np.isnan(values).mean() > 0.1:
         return None
-    data = WindowData(np.zeros(1, "u4"), 0, RATE, ["frequency"], filled[0][None, None], filled[1][None])
-    judgement: Judgement = judge(data, settings)
-    return judgement
+    data = WindowData(np.zeros(1, "u4"), 0, RATE, [of], filled[0][None, None], filled[1][None])
+    return algorithm.run(data, algorithm.settings())
 
 
 def row(name: str, some: list[Case]) -> tuple[str, ...]:
@@ -124,8 +127,8 @@ def row(name: str, some: list[Case]) -> tuple[str, ...]:
     )
 
 
-def show(all_cases: list[Case], took: float) -> None:
-    """The section."""
+def shown(name: str, of: str, all_cases: list[Case], took: float) -> tuple[str, ...]:
+    """Of an algorithm: how many windows of each kind were suspicious."""
     heads = ("windows", "judged", "incomplete", "suspicious", "by any device", "onset error s: median (90 %)")
     groups = defaultdict(list)
     for case in all_cases:
@@ -135,33 +138,46 @@ def show(all_cases: list[Case], took: float) -> None:
     sizes = {
         f"events of {low} to {high:g} mHz": [each for each in events if low <= each.size < high] for low, high in SIZES
     }
-    shown = {name: groups[name] for name in sorted(groups.keys() - set(quiet))}
-    shown |= sizes | {"all events": events} | {name: groups[name] for name in sorted(quiet)}
-    section(
-        "Detection on labelled scenarios",
-        "benchmarks.emd_scenarios",
-        "Frequency of one device at a time.",
-        table(heads, [row(name, some) for name, some in shown.items()]),
-        f"{len(all_cases)} windows, {1e3 * took / max(1, len(all_cases)):.0f} ms each.",
+    rows = {name: groups[name] for name in sorted(groups.keys() - set(quiet))}
+    rows |= sizes | {"all events": events} | {name: groups[name] for name in sorted(quiet)}
+    return (
+        f"**`{name}`** of {of}, one device at a time: {len(all_cases)} windows, "
+        f"{1e3 * took / max(1, len(all_cases)):.0f} ms each.",
+        table(heads, [row(name, some) for name, some in rows.items()]),
     )
+
+
+def asked_for(names: list[str]) -> list[Algorithm]:
+    """By name; all that judge one device if none is named."""
+    some = [registry.find(name, Path.cwd()) for name in names]
+    return some or [one for one in registry.available() if not one.together]
 
 
 def main() -> int:
     """Judge all, print the section."""
     shared = Path(os.environ.get("SYMS_SHARED", CHECKOUT.parent / "shared"))
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--algorithm", action="append", default=[], help="its name or file (again for more); else all")
+    parser.add_argument("--of", choices=SERIES, help="quantity of the windows, if not what the algorithm is for")
     parser.add_argument("--folder", type=Path, default=shared / "data" / "scenarios")
     parser.add_argument("--seconds", type=int, default=180, help="length of the windows")
     parser.add_argument("--every", type=int, default=1, help="take every Nth window only")
     parser.add_argument("--quick", action="store_true", help="every hundredth window")
     asked = parser.parse_args()
+    title = "Detection on labelled scenarios"
     if not (asked.folder / "labels.json").is_file():
         progress(f"{asked.folder}: no scenarios there; name their folder with --folder")
-        section("Detection on labelled scenarios", "benchmarks.emd_scenarios", "The scenarios are not there: left out.")
+        section(title, "benchmarks.first_stage", "The scenarios are not there: left out.")
         return 0
-    begun = time.perf_counter()
-    all_cases = list(cases(asked.folder, asked.seconds, 100 if asked.quick else max(1, asked.every)))
-    show(all_cases, time.perf_counter() - begun)
+    told: list[str] = []
+    for algorithm in asked_for(asked.algorithm):
+        progress(algorithm.name)
+        of = asked.of or OF.get(algorithm.name, "frequency")
+        begun = time.perf_counter()
+        every = 100 if asked.quick else max(1, asked.every)
+        all_cases = list(cases(asked.folder, algorithm, of, asked.seconds, every))
+        told += shown(algorithm.name, of, all_cases, time.perf_counter() - begun)
+    section(title, "benchmarks.first_stage", *told)
     return 0
 
 
