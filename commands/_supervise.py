@@ -21,7 +21,6 @@ from typing import Any
 from supervisor.xmlrpc import SupervisorTransport
 
 import commands
-from nodes._kinds import KINDS
 from nodes._node import StartError
 from nodes._pipeline import Pipeline
 
@@ -142,7 +141,7 @@ def programs(pipeline: Pipeline) -> str:
         PROGRAM.format(
             process=process,
             command=_command("run", str(pipeline.path), process),
-            priority=KINDS[pipeline.processes[process].kind].order,
+            priority=pipeline.order(process),
             **shared,
         )
         for process in pipeline.starting_order

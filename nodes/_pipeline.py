@@ -106,15 +106,18 @@ class Pipeline:
     @property
     def starting_order(self) -> list[str]:
         """The processes of this host, readers before those who feed them; stopping goes the other way round."""
-        kinds = self.local
-        return sorted(kinds, key=lambda process: KINDS[kinds[process].kind].order)
+        return sorted(self.local, key=self.order)
 
     @property
     def stopping_order(self) -> list[list[str]]:
         """The processes of this host, those who feed before those who read; those of one list may stop at once."""
-        kinds = self.local
-        levels = groupby(reversed(self.starting_order), key=lambda process: KINDS[kinds[process].kind].order)
-        return [list(level) for _, level in levels]
+        return [list(level) for _, level in groupby(reversed(self.starting_order), key=self.order)]
+
+    def order(self, process: str) -> int:
+        """Processes start in ascending order: that of their kind, before those of the same kind that feed them."""
+        node = self.processes[process]
+        same = any(self.nodes[source].kind == node.kind for source in node.sources)
+        return KINDS[node.kind].order - same
 
     def place(self, process: str) -> Place:
         """Where a process stands. Raises KeyError for a name that is no process of this pipeline."""

@@ -11,7 +11,6 @@ import pytest
 
 from commands import _supervise
 from commands.up import last_line
-from nodes._kinds import KINDS
 from nodes._node import StartError
 from nodes._pipeline import Pipeline, load
 
@@ -32,10 +31,10 @@ def station() -> Pipeline:
 def test_one_program_per_process(station: Pipeline) -> None:
     programs = ini(_supervise.programs(station))
     assert {name.removeprefix("program:") for name in programs.sections()} == set(station.processes)
-    for process, node in station.processes.items():
+    for process in station.processes:
         program = programs[f"program:{process}"]
         assert shlex.split(program["command"])[-3:] == ["run", str(station.path), process]
-        assert program.getint("priority") == KINDS[node.kind].order
+        assert program.getint("priority") == station.order(process)
         assert (program["autorestart"], program["exitcodes"], program["stopsignal"]) == ("unexpected", "0,2", "TERM")
         assert int(program["stdout_logfile_backups"]) > 0
         assert program["stdout_logfile_maxbytes"] == "10MB"
