@@ -40,6 +40,7 @@ INSIDE = {
     "matplotlib": "FreeType (FTL), libraqm (MIT), Qhull (Qhull), DejaVu fonts (Bitstream-Vera)",
     "numpy": BLAS,
     "pillow": "FreeType (FTL), libjpeg-turbo (IJG), libpng (libpng-2.0), libtiff (libtiff), and others in its LICENSE",
+    "pyarrow": "Apache Arrow and Parquet (Apache-2.0), and libraries under the licences in its LICENSE.txt",
     "pyyaml": "libyaml (MIT)",
     "pyzmq": "ZeroMQ (MPL-2.0), libsodium (ISC)",
     "scipy": BLAS,
@@ -163,7 +164,8 @@ def page(found: list[Package]) -> str:
         "(CycloneDX). No package is under the GPL or AGPL, needed or not (`tests/test_licences.py`). Libraries under",
         "the LGPL and MPL, and GCC's runtime, whose exception allows this, are used as they are.", "",
     ]  # fmt: skip
-    for title, needed in (("Needed to run", True), ("For development and the extras `archive`, `plots`", False)):
+    others = "For development and the extras `archive`, `parquet`, `plots`"
+    for title, needed in (("Needed to run", True), (others, False)):
         rows = sorted({(each.name, each.licence) for each in found if each.needed == needed})  # two versions of some
         lines += [f"## {title}", "", *_table(rows), ""]
     lines += ["## Other extras, not in the lock", "", *_table(list(extras().items())), ""]

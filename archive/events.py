@@ -187,10 +187,10 @@ class Event:
 
 
 def list_events(path: str | os.PathLike[str], kinds: Collection[str] = (), since: Moment = None, until: Moment = None,
-                rejected: bool = False) -> list[Event]:  # fmt: skip
+                rejected: bool | None = False) -> list[Event]:  # fmt: skip
     """The events of an archive with an onset in [since, until), in order of onset. Raises ArchiveError.
 
-    `kinds`: only these kinds. `rejected`: those that were no disturbance, instead of all others.
+    `kinds`: only these kinds. `rejected`: those that were no disturbance, instead of all others; None: all events.
     """
     root = Path(path)
     folder.check(root)
@@ -204,7 +204,7 @@ def list_events(path: str | os.PathLike[str], kinds: Collection[str] = (), since
         if held.answer < event.answer:
             known[event.id] = replace(event, files=held.files)
     found = [_merged([alone[at] for at in each]) for each in group([event.onset for event in alone], WITHIN)]
-    found += [event for event in known.values() if event.rejected == rejected]
+    found += [event for event in known.values() if rejected in (None, event.rejected)]
     chosen = (event for event in found if low <= event.onset < high and (not kinds or event.kind in kinds))
     return sorted(chosen, key=lambda event: event.onset)
 

@@ -6,11 +6,9 @@ from typing import NamedTuple
 
 from archive import layout
 from archive.folder import ArchiveError
+from archive.nearest import known
 from archive.spectra import QUANTITIES, all_components, has_components
 from protocol.messages import Configuration, Table
-
-SHOWN = 20
-"""Channels that a fault names: a spectrum has hundreds."""
 
 
 class Pick(NamedTuple):
@@ -65,8 +63,7 @@ def _index(configuration: Configuration, names: list[str], wanted: str | None, w
     names = told_apart(names)
     if wanted in names:
         return names.index(wanted)
-    there = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
-    raise ArchiveError(f"{configuration.name}: name one of its {what} channels: {there or 'none'}")
+    raise ArchiveError(f"{configuration.name}: name one of its {what} channels: {known(wanted, names)}")
 
 
 def told_apart(names: list[str]) -> list[str]:

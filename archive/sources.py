@@ -38,6 +38,10 @@ class Source(Protocol):
         """Fields of some columns for the slots [first, stop), which must lie within the source; see `wanted`."""
         ...
 
+    def crop(self) -> tuple[int, int] | None:
+        """[first, stop) of the slots with any row, None if there is none."""
+        ...
+
 
 def wanted(table: Table, pick: Pick | None) -> dict[str, layout.Field]:
     """What a block holds: all fields, or presence, offset and one quantity, picked from its channels or words."""
@@ -135,7 +139,7 @@ class FinishedSource:
 class Joined:
     """Several sources of one table as one; where two hold the same place, the earlier source speaks."""
 
-    def __init__(self, table: Table, sources: Sequence[PartSource | FinishedSource]) -> None:
+    def __init__(self, table: Table, sources: Sequence[Source]) -> None:
         self.table = table
         self.sources = list(sources)
         found = {key: each for source in self.sources for key, each in source.configurations.items()}

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from archive.folder import ArchiveError
 from archive.groups import labels
+from archive.nearest import known
 from protocol.messages import SPECTRUM_NAMES, Configuration, Spectrum, Table, spectrum_number
 
 
@@ -77,7 +78,7 @@ class Stations:
             keys = {key for key in keys if key.station == self.names[device]}
         found = {key for key in keys if is_called(key, device)}
         if not found and device not in self.names:
-            raise ArchiveError(f"no station {device!r} in that time; there are: {', '.join(self.names) or 'none'}")
+            raise ArchiveError(f"no station {device!r} in that time; there are: {known(device, list(self.names))}")
         return found or keys
 
     def only(self, device: str) -> set[Key]:

@@ -47,8 +47,7 @@ def compared(one: Path, other: Path) -> list[Json]:
 
 def events(path: Path) -> dict[str, Json]:
     """The events of an archive, and what was no disturbance, by id. Raises ArchiveError."""
-    found = [*list_events(path), *list_events(path, rejected=True)]
-    return {event.id or event.time: _said(event) for event in found}
+    return {event.id or event.time: _said(event) for event in list_events(path, rejected=None)}
 
 
 def _said(event: Event) -> Json:

@@ -1,28 +1,15 @@
-"""`syms export`: an archive's rows as text, as `syms decode` prints a capture; its verdicts, statistics, answers."""
+"""`syms export`: an archive's rows as HDF5, CSV, Excel, COMTRADE, MAT or Parquet; as text; what else it has, as CSV."""
 
 from __future__ import annotations
 
-import csv
-import sys
-from collections.abc import Iterable
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from archive import longrows
-from archive.layout import VERDICT_FIELDS
+from archive.exports.forms import Comtrade, Form, form_of
 from commands._archive import ArchiveFolder, refusals
-
-if TYPE_CHECKING:
-    from archive.repaired import Repaired
-
-
-class Format(StrEnum):
-    """What is printed."""
-
-    CSV = "csv"
+from commands._output import AsJson
 
 
 def register(app: typer.Typer) -> None:
@@ -36,8 +23,33 @@ def export(
     end: Annotated[str | None, typer.Option("--to", help="Instant after the last.")] = None,
     device: Annotated[
         list[str] | None,
-        typer.Option(help="Station: NAME (all that have it), LINK/NAME or number; may be given several times."),
+        typer.Option(
+            "--device", "--devices",
+            help="Station: NAME (all that have it), LINK/NAME or number; may be given several times.",
+        ),
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="File or folder to write; it appears as a whole or not at all.")
+    ] = None,
+    form: Annotated[
+        Form | None, typer.Option("--format", help="Of --out; else what its name ends with. Without --out: csv.")
+    ] = None,
+    quantity: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--quantity", "--quantities",
+            help="frequency, rocof, magnitude, angle, analog, digital, status, quality; of one channel magnitude:VA.",
+        ),
+    ] = None,
+    event: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Time and stations of an event: its id, onset or file, or how these begin."),
+    ] = None,
+    comtrade: Annotated[
+        Comtrade, typer.Option(help="Data of COMTRADE files; cff: one file with everything, as text.")
+    ] = Comtrade.ASCII,
+    rate_limit: Annotated[int | None, typer.Option(min=1, help="Rows a second at most.")] = None,
+    as_json: AsJson = False,
     verdicts: Annotated[
         bool, typer.Option("--verdicts", help="What became of the windows that end in that time, instead of rows.")
     ] = False,
@@ -50,55 +62,52 @@ def export(
     repaired: Annotated[
         Path | None,
         typer.Option(
-            "--repaired",
-            metavar="FILE",
-            help="Write frequencies and voltages to this HDF5 file instead, as "
-            "measured, and beside them without bad data.",
+            "--repaired", metavar="FILE",
+            help="Write frequencies and voltages to this HDF5 file instead, as measured, and beside them without bad "
+            "data.",
         ),
     ] = None,
-    form: Annotated[Format, typer.Option("--format", help="csv: one line per quantity of a row.")] = Format.CSV,
-) -> None:
-    """Print the rows of an archive: by hour, table and minute. Also of a live one.
+) -> None:  # fmt: skip
+    """Write the rows of an archive to files, or print them: by hour, table and minute. Also of a live one.
 
-    Rows that were set aside are printed too; if there are any, a column `aside` has the reason. Of verdicts,
-    statistics and events all columns of docs/open-an-archive.md are printed, of the first two one line for each device;
-    times are ns UTC.
+    Without --out rows are printed as CSV, one line per quantity of a row. Rows that were set aside are printed too; if
+    there are any, a column `aside` has the reason. Of verdicts, statistics and events all columns of
+    docs/open-an-archive.md are printed, of the first two one line for each device; times are ns UTC.
     """
-    from archive.answers import FIELDS as EVENT_FIELDS
-    from archive.reading import open_archive
-    from archive.statistics import FIELDS
-
-    tables = {"--verdicts": verdicts, "--statistics": statistics, "--events": events,
+    others = {"--verdicts": verdicts, "--statistics": statistics, "--events": events,
               "--repaired": repaired is not None}  # fmt: skip
-    wanted = [option for option, asked in tables.items() if asked]
+    wanted = [option for option, asked in others.items() if asked]
     if len(wanted) > 1:
         raise typer.BadParameter(f"{' and '.join(wanted)} are two tables: ask for one", param_hint=wanted[-1])
+    if out is None:
+        if form not in (None, Form.CSV) or event or quantity or rate_limit or as_json:
+            raise typer.BadParameter("without --out rows are printed, as csv and with all quantities: say where to",
+                                     param_hint="--out")  # fmt: skip
+        _without_out(directory, start, end, device, wanted, repaired)
+        return
+    if wanted:
+        raise typer.BadParameter(f"{wanted[0]} is not of the rows that --out has: leave --out away", param_hint="--out")
+    form = form or form_of(out)
+    if form is None:
+        raise typer.BadParameter(f"{out} tells no format: say --format {'|'.join(Form)}", param_hint="--format")
+    from archive.exports.wishes import wish
+    from commands._export import write
+
+    with refusals():
+        write(directory, wish(directory, start, end, device, quantity or (), event), form, out, comtrade, rate_limit,
+              as_json)  # fmt: skip
+
+
+def _without_out(directory: Path, start: str | None, end: str | None, device: list[str] | None, wanted: list[str],
+                 repaired: Path | None) -> None:  # fmt: skip
+    """What is printed, and the repaired file."""
+    from archive.reading import open_archive
+    from commands import _extracts
+
     with refusals(), open_archive(directory, start, end) as found:
-        if verdicts:
-            return _write(VERDICT_FIELDS, found.each_verdicts(device))
-        if statistics:
-            return _write(FIELDS, found.each_statistics(device))
-        if events:
-            return _write(EVENT_FIELDS, found.each_answers())
         if repaired is not None:
-            return _write_repaired(found.repaired(device), repaired)
-        found.check_devices(device or [])
-        aside = found.has_aside(device)
-        longrows.write_header(sys.stdout, aside)
-        longrows.write_rows(sys.stdout, found.rows(device), aside)
-
-
-def _write_repaired(found: Repaired, path: Path) -> None:
-    """A new file, never one that is there: an archive's files are not to be written over."""
-    data = found.to_xarray()
-    with path.open("xb"):
-        data.to_netcdf(path, mode="w", engine="h5netcdf")
-
-
-def _write(fields: Iterable[str], found: Iterable[dict[str, Any]]) -> None:
-    """Rows as CSV."""
-    names = list(fields)
-    out = csv.writer(sys.stdout, lineterminator="\n")
-    out.writerow(names)
-    for rows in found:
-        out.writerows(zip(*(rows[name].tolist() for name in names), strict=True))
+            _extracts.write_repaired(found, device, repaired)
+        elif wanted:
+            _extracts.print_table(found, device, wanted[0])
+        else:
+            _extracts.print_rows(found, device)
