@@ -147,6 +147,9 @@ class Simulation:
     def _turning(self, seconds: F8) -> F8:
         """[n, m] Hz that a device tells where its angle jumps: the difference of the angles beside a sample, as
         [IEC/IEEE 60255-118-1:2018], D.4, has it."""
+        since = seconds - self._scenario.at
+        if not np.any((since > -2.0 * self._interval) & (since < CLEARED + 2.0 * self._interval)):
+            return np.zeros((seconds.size, self._points))
         ahead, behind = (
             disturbance(self._scenario, seconds + step, self.position, self._origin).angle
             for step in (self._interval, -self._interval)
