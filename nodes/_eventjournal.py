@@ -127,6 +127,8 @@ class Fold:
     book: Book
     _due: dict[tuple[str, int], Due] = field(default_factory=dict)
     """Windows that fell due and have no answer; those of a state whose samples were not found have no values."""
+    _early: dict[tuple[str, int], Event] = field(default_factory=dict)
+    """Answers that stand before the note which made their window due: in a group the words come first."""
 
     @property
     def open(self) -> list[Due]:
@@ -155,11 +157,20 @@ class Fold:
         """A word of the trigger's own stream."""
         if bytes(parts[0]) == Event.TAG:  # type: ignore[attr-defined]
             event: Event = wire.unpack(parts)
+            case = self.book.cases.get(event.id)
+            if case is None or case.cut < event.answer:
+                self._early[event.id, event.answer] = event
+                return
             self.book.learn(event)
             self._due.pop((event.id, event.answer), None)
 
     def _keep(self, cut: Iterator[Due]) -> None:
-        self._due.update((due.key, due) for due in cut)
+        for due in cut:
+            event = self._early.pop(due.key, None)
+            if event is None:
+                self._due[due.key] = due
+            else:
+                self.book.learn(event)
 
     def _state(self, format_: int, standing: Any, devices: Any, grids: Any, cases: Any, counts: Any, waiting: Any,
                _: int) -> None:  # fmt: skip
@@ -174,6 +185,7 @@ class Fold:
             book.resume(writer, rate, {Table(*table): top for table, top in tops}, last)
         book.cases = {each["id"]: Case(**each) for each in cases}
         book.counts.update(counts)
+        self._early.clear()
         found, self._due = self._due, {}
         for each in waiting:
             due = _due(each)

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from algorithms.leases import Dead
-from nodes._case import Case, Due, Suspicion
+from nodes._case import Due, Suspicion
 from nodes._eventbook import Book, Known
 from nodes._eventjournal import closed, known, read, state, suspected, swept, took
 from nodes._eventwords import EventTask, Key, key, make, said, unjudged
@@ -46,8 +46,8 @@ class EventTrigger(Leasing[EventTask]):
     def __init__(self, settings: Settings, place: Place) -> None:
         super().__init__(settings, place, COUNTS)
         self.book = Book(place.name, settings.event_shape)
-        self.held: dict[tuple[str, int], Event] = {}
-        """Answers that came before an earlier one of their event."""
+        self.held: dict[tuple[str, int], tuple[Event, Due]] = {}
+        """Answers that came before an earlier one of their event, and their windows: who comes after us asks again."""
         self.heard: dict[tuple[str, int], int] = {}
         """(writer, rate), or (event, 0) -> when data of it came, or were waited for first [monotonic ns]."""
         self.flagging = Flagging()
@@ -71,10 +71,15 @@ class EventTrigger(Leasing[EventTask]):
             inherited.pop(0)
 
     def _head(self) -> list[bytes]:
-        return [state(self.book, [*self._inherited, *(task.due for _, task in self.leases.pending())])]
+        return [state(self.book, [*self._inherited, *self._unsaid])]
 
     def _since(self, now: Now) -> int:
-        return min([now.utc, self.book.since(), *(task.due.came for _, task in self.leases.pending())])
+        return min([now.utc, self.book.since(), *(due.came for due in self._unsaid)])
+
+    @property
+    def _unsaid(self) -> list[Due]:
+        """Windows whose answer has not been said."""
+        return [*(due for _, due in self.held.values()), *(task.due for _, task in self.leases.pending())]
 
     # ── words ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -173,9 +178,9 @@ class EventTrigger(Leasing[EventTask]):
             yield from self._swept(work.due, verdict, now)
             return
         case = self.book.cases[work.due.event]
-        self.held[work.due.key] = said(work.due, case, verdict)
-        while (event := self.held.pop((case.id, case.said + 1), None)) is not None:
-            yield self._say(event, case)
+        self.held[work.due.key] = said(work.due, case, verdict), work.due._replace(values=None)
+        while (held := self.held.pop((case.id, case.said + 1), None)) is not None:
+            yield self._say(held[0])
 
     def _flag(self, due: Due, verdict: Verdict) -> Iterator[Action]:
         """Bad data of the devices of a window."""
@@ -185,7 +190,7 @@ class EventTrigger(Leasing[EventTask]):
         if word is not None:
             yield self.writer.say(word)
 
-    def _say(self, event: Event, case: Case) -> Action:
+    def _say(self, event: Event) -> Action:
         """An answer, after all before it."""
         self.book.learn(event)
         self.counters["answered"] += 1

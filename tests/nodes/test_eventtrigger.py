@@ -424,6 +424,50 @@ def test_a_late_answer_to_an_earlier_life_counts_once(tmp_path: Path):
     list(second.node.stop(second.now))
 
 
+def restarted(bench: Bench, run: Path, **settings: Any) -> Bench:
+    """Killed, and started again."""
+    assert bench.node.writer.keeper is not None
+    bench.node.writer.keeper.close()
+    again = Bench(run, run / "journal", bench.now, **settings)
+    again.at = {node: at for node, (_, at) in again.node.standing.items()}
+    again.hear(again.node.wake(again.now))
+    return again
+
+
+def test_an_answer_that_waits_for_an_earlier_one_outlives_a_new_segment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("nodes._leasing.SEGMENT", 20_000)
+    first = Bench(tmp_path, tmp_path / "journal")
+    first.begin()
+    first.say(verdict(2, 19.1))
+    first.feed(20, 23)
+    slow, quick = first.windows
+    first.windows = []
+    first.hear(first.node.receive(judge(quick), first.now))
+    first.feed(23, 24)  # the journal begins new segments meanwhile
+    assert first.events == []
+    second = restarted(first, tmp_path)
+    second.answer()
+    second.feed(24, 26)
+    second.answer()
+    assert [each.answer for each in second.events] == [1, 2, 3]
+    list(second.node.stop(second.now))
+
+
+def test_what_was_said_at_once_is_not_said_again_after_a_restart(tmp_path: Path):
+    first = Bench(tmp_path, tmp_path / "journal", samples="1 KiB")
+    first.begin()
+    first.feed(20, 26)
+    first.say(verdict(2, 19.1))
+    assert first.told == [(1, True, "incomplete", "unknown")]
+    second = restarted(first, tmp_path, samples="1 KiB")
+    second.feed(26, 27)
+    second.answer()
+    assert (second.told, second.node.health(second.now)["queues"]["in_flight"]) == ([], 0)
+    list(second.node.stop(second.now))
+
+
 # ── settings ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
