@@ -2,6 +2,7 @@
 
     took       what is kept of a word of snapshots
     known      what a configuration says of a device
+    heard      a verdict that suspects nothing
     suspected  a suspicious verdict, or a sweep that found something
     closed     an event's last answer was cut because no data came
     swept      a sweep was judged
@@ -29,7 +30,7 @@ from protocol import wire
 from protocol.messages import Cause, Event, Table
 
 FORMAT = 1
-TOOK, KNOWN, SUSPECTED, CLOSED, SWEPT, STATE = 17, 18, 19, 20, 21, 22
+TOOK, KNOWN, SUSPECTED, CLOSED, SWEPT, STATE, HEARD = 17, 18, 19, 20, 21, 22, 23
 """None of a window trigger's (`nodes/_windowjournal.py`)."""
 
 
@@ -41,6 +42,11 @@ def took(note: Took) -> bytes:
 def known(writer: str, epoch: int, next_: int, device: int, what: Known) -> bytes:
     """The note of a configuration."""
     return pack_note(KNOWN, writer, epoch, next_, device, _plain(what))
+
+
+def heard(writer: str, epoch: int, next_: int) -> bytes:
+    """The note of a verdict that suspects nothing: who said it need not keep it any more."""
+    return pack_note(HEARD, writer, epoch, next_)
 
 
 def suspected(suspicion: Suspicion) -> bytes:
@@ -146,6 +152,9 @@ class Fold:
             self.book.configure(device, _known(what))
         elif kind == SUSPECTED:
             self._keep(self.book.suspect(Suspicion(*parts)))
+        elif kind == HEARD:
+            writer, epoch, next_ = parts
+            self.book.standing[writer] = (epoch, next_)
         elif kind == CLOSED:
             self._keep(self.book.close(*parts))
         elif kind == SWEPT:

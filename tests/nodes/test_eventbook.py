@@ -4,12 +4,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from algorithms.lastvalues import HELD
 from nodes._case import Due, Suspicion
-from nodes._eventbook import Book, Known
+from nodes._eventbook import SILENT, Book, Known
 from nodes._triggersettings import Settings
 from protocol.clock import SECOND
 from protocol.messages import Cause, Snapshots, Table
@@ -356,3 +357,28 @@ def test_memory_for_samples_is_bounded():
     assert grid.recent.size == 65536 // (4 * 7 * 3)
     [due] = suspect(to, 1, onset=13)
     assert due.samples == 16 * RATE - (20 * RATE - grid.recent.size - 3 * RATE)
+
+
+def test_who_has_fallen_silent_is_forgotten_but_for_its_open_events():
+    to = book()
+    feed(to, 0, 20)
+    suspect(to, 2, onset=19.5)
+    other = snapshots(1000, 1010, [9], table=Table(25, 6, 0, 0))
+    utc = int(other.slot[0]) + SILENT + 100
+    list(to.take(to.reduce(other, utc)))
+    assert len(to.grids) == 2, "an event of it is open"
+    list(to.close(to.open[0].id))
+    list(to.take(to.reduce(other, utc)))
+    assert list(to.grids) == [("align", 25)]
+    assert to.since() == utc
+
+
+def test_a_window_is_never_larger_than_a_message(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("nodes._eventbook.LARGEST", 4 * 7 * 3 * 200)
+    to = book(neighbours="all")
+    feed(to, 0, 20)
+    suspect(to, 2, onset=19.5)
+    [due] = feed(to, 20, 20.6)
+    assert due.values is not None
+    assert due.values.nbytes <= 4 * 7 * 3 * 200
+    assert told([due])[0][3] == 20.5

@@ -455,6 +455,67 @@ def test_an_answer_that_waits_for_an_earlier_one_outlives_a_new_segment(
     list(second.node.stop(second.now))
 
 
+def test_what_it_has_heard_of_verdicts_is_not_asked_for_again(tmp_path: Path):
+    first = Bench(tmp_path, tmp_path / "journal")
+    first.begin()
+    first.say(verdict(2, 19.1, suspicious=False))
+    second = restarted(first, tmp_path)
+    assert second.at["windows"] == 1
+    list(second.node.stop(second.now))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"nearest": None}, {"nearest": [7]}, {"onset": "soon"}, {"onset": float("inf")}, {"arrival": None},
+     {"bad": [{"device": 9}]}, {"bad": [{"device": 0, "kind": "spikes", "start": 1, "stop": 2, "score": None}]}],
+)  # fmt: skip
+def test_a_report_that_cannot_be_read_is_none(bench: Bench, wrong: dict[str, Any]):
+    bench.say(verdict(2, 19.1))
+    bench.feed(20, 20.2)
+    [window] = bench.windows
+    said = judge(window)
+    bench.hear(bench.node.receive(replace(said, detail=said.detail | wrong), bench.now))
+    [event] = bench.events
+    assert (event.outcome, event.disturbance, bench.flags) == ("failed", False, [])
+    assert "reports can't be read" in event.error
+
+
+@pytest.mark.parametrize("amplitude", [None, ["much"], [1.0, 2.0, 3.0, 4.0]])
+def test_a_sweep_whose_report_cannot_be_read_is_no_suspicion(tmp_path: Path, amplitude: Any):
+    bench = Bench(tmp_path, sweep="10 s")
+    bench.begin()
+    bench.feed(20, 31)
+    for window in bench.windows:
+        said = judge(window, suspicious=True)
+        bench.hear(bench.node.receive(replace(said, detail=said.detail | {"amplitude": amplitude}), bench.now))
+    assert bench.node.counters["sweeps"] == bench.node.counters["failed"] > 0
+    assert bench.node.book.counts["suspicions"] == 0
+
+
+def test_sweeps_leave_room_for_what_is_suspected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("nodes._eventtrigger.WAITING", 150_000)  # four windows of three devices, of 16 s
+    bench = Bench(tmp_path, sweep="5 s")
+    for link in range(1, 13):
+        bench.say(configuration(link, region=f"region {link // 3}"))
+    bench.feed(0, 30, list(range(1, 13)))
+    assert bench.node.counters["sweeps_skipped"] > 0
+    bench.say(verdict(4, 29.1, stop=29.2))
+    bench.feed(30, 30.2, list(range(1, 13)))
+    assert bench.node.counters["dead"] == 0
+    assert bench.events == []
+
+
+def test_what_waited_for_an_event_without_data_is_forgotten(tmp_path: Path):
+    bench = Bench(tmp_path)
+    bench.say(verdict(2, 19.1))
+    bench.hear(bench.node.wake(bench.now))
+    bench.begin()
+    bench.feed(20, 26)
+    bench.answer()
+    assert bench.events[-1].final
+    assert list(bench.node.heard) == [("align", 50)]
+
+
 def test_what_was_said_at_once_is_not_said_again_after_a_restart(tmp_path: Path):
     first = Bench(tmp_path, tmp_path / "journal", samples="1 KiB")
     first.begin()
@@ -489,6 +550,7 @@ def test_what_was_said_at_once_is_not_said_again_after_a_restart(tmp_path: Path)
         ({"on": "suspicion", "neighbours": "near"}, "says no neighbours; write region, all, or a distance as 300 km"),
         ({"on": "suspicion", "neighbours": "300 s"}, "unknown unit 's'"),
         ({"window": "10 ms"}, "is too short"),
+        ({"on": "suspicion", "sweep": "20 ms"}, "`sweep` is below 1 s; write 60 s, or 0 s for none"),
     ],
 )
 def test_settings_that_do_not_fit(given: dict[str, Any], fault: str):
