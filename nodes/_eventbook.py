@@ -348,6 +348,12 @@ class Book:
                     swept = f"{writer} {grid.rate} {each} {part}"
                     yield due._replace(event=swept, answer=stop, final=True, cause=Cause.SWEEP)
 
+    @property
+    def newest(self) -> int:
+        """ns UTC of the newest slot that is held; 0: none is."""
+        tops = ((grid.recent.top, grid.rate) for grid in self.grids.values() if grid.recent.top != NO_SLOT)
+        return max((int(clock.slot_time(*top)) for top in tops), default=0)
+
     def since(self) -> int:
         """UTC [ns] of the oldest word whose samples may still be needed; NEVER if none is."""
         held = ((grid.recent, self.shape.held // clock.period(grid.rate)) for grid in self.grids.values())

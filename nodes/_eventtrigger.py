@@ -25,7 +25,7 @@ from nodes._eventbook import Book, Known
 from nodes._eventjournal import closed, heard, known, read, state, suspected, swept, took
 from nodes._eventwords import UNREADABLE, EventTask, Key, bad_data, key, make, most_felt, said, unjudged
 from nodes._flagging import COLUMNS as FLAGGED
-from nodes._flagging import Flagging
+from nodes._flagging import KEEP, Flagging
 from nodes._leasing import Leasing
 from nodes._node import Action, Place
 from nodes._triggersettings import Settings
@@ -154,6 +154,9 @@ class EventTrigger(Leasing[EventTask]):
 
     def _wake(self, now: Now) -> Iterator[Action]:
         yield from self._close(now)
+        unseen = self.flagging.lapse(self.book.newest - max(KEEP, 2 * self.settings.sweep))
+        if unseen is not None:
+            yield self.writer.say(unseen)
         yield from super()._wake(now)
 
     def _close(self, now: Now) -> Iterator[Action]:

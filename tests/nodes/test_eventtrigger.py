@@ -297,6 +297,23 @@ def test_what_is_bad_now_is_an_alarm(tmp_path: Path):
     assert "drift since" in alarm
 
 
+def test_bad_data_that_nobody_looks_at_any_more_do_not_go_on_for_ever(bench: Bench):
+    bench.say(verdict(2, 19.1))
+    bench.feed(20, 20.2)
+    [window] = bench.windows
+    count = window.values.shape[-1]
+    bad = {"device": 1, "kind": "frozen", "start": count - 100, "stop": count, "score": 2.0, "detail": {}}
+    said = judge(window)
+    bench.hear(bench.node.receive(replace(said, detail=said.detail | {"bad": [bad]}), bench.now))
+    assert bench.flags[-1].going.tolist() == [1]
+    for seconds, going in ((900, [1]), (930, [0])):
+        bench.say(snapshots(seconds * RATE, seconds * RATE + 10, [1, 2, 3]))
+        bench.hear(bench.node.wake(bench.now))
+        assert bench.flags[-1].going.tolist() == going
+    assert (len(bench.flags), bench.flags[-1].stop.tolist()) == (2, bench.flags[0].stop.tolist())
+    assert not [each for each in bench.node.health(bench.now)["alarms"] if "bad data" in each]
+
+
 def test_a_sweep_is_skipped_while_the_last_one_waits(tmp_path: Path):
     bench = Bench(tmp_path, sweep="5 s")
     bench.begin()
