@@ -341,12 +341,16 @@ class Book:
         recent = grid.recent
         devices = recent.devices[recent.heard >= max(first, recent.oldest)]
         region, *_ = self._where(devices.tolist())
-        for each in sorted(set(region.tolist())):
-            for part, members in enumerate(parts(np.flatnonzero(region == each), self._most(grid))):
-                if members.size > 1:
-                    due = self._window(grid, devices[members].tolist(), first, stop, since)
-                    swept = f"{writer} {grid.rate} {each} {part}"
-                    yield due._replace(event=swept, answer=stop, final=True, cause=Cause.SWEEP)
+        groups = [
+            (f"{writer} {grid.rate} {each} {part}", members)
+            for each in sorted(set(region.tolist()))
+            for part, members in enumerate(parts(np.flatnonzero(region == each), self._most(grid)))
+            if members.size > 1
+        ]
+        turn = stop // every % max(1, len(groups))  # where not all can be judged, it is not always the same ones
+        for swept, members in groups[turn:] + groups[:turn]:
+            due = self._window(grid, devices[members].tolist(), first, stop, since)
+            yield due._replace(event=swept, answer=stop, final=True, cause=Cause.SWEEP)
 
     @property
     def newest(self) -> int:

@@ -37,6 +37,9 @@ COUNTS = ("answered", "disturbances", "rejected", "sweeps", "sweeps_skipped", "c
 WAITING = 256 << 20
 """Bytes of windows without an answer; what is beyond is given up at once (dead letter)."""
 
+SWEPT = 0.75
+"""So much of the room for waiting windows is for sweeps as well."""
+
 
 class EventTrigger(Leasing[EventTask]):
     """See the module."""
@@ -142,9 +145,9 @@ class EventTrigger(Leasing[EventTask]):
 
     def _behind(self, due: Due, pending: list[EventTask], waiting: int) -> bool:
         """Whether the detectors lag so far that a sweep is left out: the last one of these devices still waits, or
-        half of the room is taken; the other half is for what is suspected."""
+        only the room that is kept for what is suspected is left."""
         size = due.values.nbytes if due.values is not None else 0
-        full = waiting + size > WAITING // 2 or 2 * self.leases.waiting >= self.settings.waiting
+        full = waiting + size > SWEPT * WAITING or self.leases.waiting >= SWEPT * self.settings.waiting
         return full or any(task.due.event == due.event for task in pending)
 
     def _lacking(self, due: Due) -> str:

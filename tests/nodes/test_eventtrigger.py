@@ -459,7 +459,7 @@ def test_an_answer_that_waits_for_an_earlier_one_outlives_a_new_segment(
     first.begin()
     first.say(verdict(2, 19.1))
     first.feed(20, 23)
-    slow, quick = first.windows
+    _, quick = first.windows
     first.windows = []
     first.hear(first.node.receive(judge(quick), first.now))
     first.feed(23, 24)  # the journal begins new segments meanwhile
