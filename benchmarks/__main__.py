@@ -35,6 +35,7 @@ ORDER = (
     "startup",
     "first_stage",
     "damping",
+    "live_flags",
 )
 """As the data go."""
 SECTION = re.compile(r"<!-- (\w+) -->\n(.*?)<!-- end -->\n", re.DOTALL)

@@ -100,16 +100,20 @@ def main() -> None:
     parser.add_argument("--devices", type=int, default=1000)
     parser.add_argument("--seconds", type=int, default=40)
     parser.add_argument("--folder", type=Path, default=Path("../shared/data/scenarios"))
+    parser.add_argument("--quick", action="store_true", help="some seconds, and no scenarios")
     told = parser.parse_args()
-    print(f"{told.devices} devices at {RATE}/s: {cost(told.devices, told.seconds):.1%} of a core")
-    if not told.folder.exists():
+    print("## Bad data of the live stream\n")
+    print(
+        f"- {told.devices} devices at {RATE}/s: {cost(told.devices, 14 if told.quick else told.seconds):.1%} of a core"
+    )
+    if told.quick or not told.folder.exists():
         return
     for system, (wanted, named, wrong, errors) in figures(told.folder).items():
         kinds = ", ".join(f"{kind} {named[kind]} of {count}" for kind, count in sorted(wanted.items()))
         right = sum(named.values())
         precision = right / (right + wrong) if right + wrong else float("nan")
         start = f"{np.median(np.abs(errors)):.2f} s" if errors else "-"
-        print(f"{system}: {right} of {sum(wanted.values())} named ({kinds or 'no labels'}); {wrong} wrongly, "
+        print(f"- {system}: {right} of {sum(wanted.values())} named ({kinds or 'no labels'}); {wrong} wrongly, "
               f"precision {precision:.2f}; start off by {start} (median)")  # fmt: skip
 
 

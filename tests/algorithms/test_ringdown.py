@@ -101,6 +101,7 @@ def test_the_ambient_tells_mode_and_damping(ratio: float, bias: float, spread: f
     assert held.mean() >= 0.8
 
 
+@pytest.mark.slow
 def test_longer_windows_tell_it_better():
     short, long = (
         np.std([modemeter(ambient(seed, 0.4, 0.05, seconds), RATE, 0.1, 1.0)[0].damping for seed in range(10)])

@@ -150,7 +150,7 @@ def run(path: Path, disk: Dying) -> None:
         archive.close()
 
 
-@pytest.mark.parametrize("torn", [False, True])
+@pytest.mark.parametrize("torn", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_killed_at_every_change_of_a_file(tmp_path: Path, torn: bool) -> None:
     counter = Dying(0)
     run(tmp_path / "whole", counter)

@@ -109,7 +109,7 @@ def mentions_rename(words: Sequence[Any]) -> bool:
     return any(getattr(word, "version", 1) == 2 for word in words)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(words=streams(), every=st.integers(1, 4), reopen=st.booleans())
 def test_what_goes_in_comes_out(
     tmp_path_factory: pytest.TempPathFactory, words: list[Any], every: int, reopen: bool
@@ -408,7 +408,7 @@ def run(path: Path, disk: Dying) -> None:
         archive.close()
 
 
-@pytest.mark.parametrize("torn", [False, True])
+@pytest.mark.parametrize("torn", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_killed_at_every_change_of_a_file(tmp_path: Path, torn: bool) -> None:
     """Every file stays readable, and the next life ends with the same rows and books as if nothing had happened."""
     run(tmp_path / "whole", Dying(0))

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nodes import trigger
+from nodes import _leasing
 from protocol.clock import SECOND
 from tests.rebuilding import BEGIN, VICTIMS, Kill, World, quick_disk  # noqa: F401
 
@@ -196,7 +196,7 @@ def test_other_settings_begin_other_windows_and_leave_none_open(tmp_path: Path) 
 
 
 def test_the_journal_of_a_trigger_stays_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trigger, "SEGMENT", 4 << 10)
+    monkeypatch.setattr(_leasing, "SEGMENT", 4 << 10)
     world = World(tmp_path, [Kill("windows", 2500, 0)])
     try:
         world.run(1200)
