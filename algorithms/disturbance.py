@@ -33,8 +33,9 @@ def disturbance(window: WindowData, settings: Own) -> Judgement:
 
 
 def observations(window: WindowData) -> Observations:
-    """A window's series; voltages per unit of each device's own median."""
-    series: NDArray[np.float64] = np.moveaxis(window.values.astype(np.float64), 1, 0)
+    """A window's series; voltages per unit of each device's own median. What is not finite was not measured."""
+    values = np.where(np.isfinite(window.values), window.values, np.nan)
+    series: NDArray[np.float64] = np.moveaxis(values.astype(np.float64), 1, 0)
     unknown = np.full(window.device.size, np.nan)
     level = _level(series[MAGNITUDE])
     return Observations(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from archive import layout
 from archive.layout import Field
-from archive.ledgers import Columns, Ledger, some
+from archive.ledgers import Columns, Ledger, Once, some
 from archive.verdicts import without_nan
 from protocol.messages import Configuration, Event
 
@@ -69,27 +70,15 @@ FIELDS = {
 """What is kept of an answer. Texts are UTF-8, padded with zero bytes."""
 
 
-class Known:
-    """Which answers of an hour there are."""
-
-    def __init__(self) -> None:
-        self._said: set[tuple[str, int]] = set()
-
-    def note(self, row: dict[str, Any]) -> bool:
-        """Whether a row is new; it is known from now on."""
-        before = len(self._said)
-        self._said.add((row["id"], row["answer"]))
-        return len(self._said) > before
-
-
+KEY = ("id", "answer")
 EVENTS = Ledger(
     name="events",
     row="event_answer",
     about="answer of an event trigger, in order of event and answer",
     fields=FIELDS,
-    key=("id", "answer"),
+    key=KEY,
     order=("id", "answer"),
-    known=Known,
+    known=partial(Once, KEY),
     capacity=lambda: 256,
 )
 

@@ -1,22 +1,49 @@
-"""Raw data around an event, in the file of that event: as in a finished file, cropped to an interval."""
+"""The file of an event, and the raw data in it: as in a finished file, cropped to an interval."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from archive import layout
+from archive.disk import Disk, make_folder
 from archive.reading import Extract
 from archive.sources import FinishedSource, open_finished
 from archive.stations import key_of
 from archive.tables import write_table
 from protocol.clock import slot_time
 from protocol.messages import Configuration, Table
+
+GROWTH = 1 << 20
+"""Bytes by which a file grows in memory."""
+
+
+@contextmanager
+def event_file(path: Path, disk: Disk | None = None) -> Iterator[Any]:
+    """An HDF5 file to be filled; it has its name when all of it is on the disk. Raises OSError.
+
+    It is made in memory: where the disk is full HDF5 can't even close a file, and the process may end by that.
+    """
+    make_folder(path.parent)
+    temporary = path.with_suffix(".tmp")
+    with h5py.File(temporary, "w", driver="core", backing_store=False, block_size=GROWTH) as out:
+        yield out
+        out.flush()
+        image = out.id.get_file_image()
+    try:
+        temporary.write_bytes(image)
+        (disk or Disk()).replace(temporary, path)
+    except OSError:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
 
 
 def write_clip(out: Any, root: Path, devices: set[int], start: int, stop: int, alone: bool = False) -> None:

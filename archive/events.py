@@ -20,9 +20,9 @@ import h5py
 from algorithms.grouping import group
 from archive import folder, layout
 from archive.answers import EVENTS
-from archive.clips import write_clip
+from archive.clips import event_file, write_clip
 from archive.configurations import NUMBERING
-from archive.disk import Disk, make_folder
+from archive.disk import Disk
 from archive.folder import ArchiveError
 from archive.groups import write_root
 from archive.records import NUMBERS, Answer, Record, attributes_of, counting, is_rejected, read_event
@@ -122,16 +122,13 @@ def write_event(root: Path, verdicts: Sequence[Said], before: int, after: int, d
     onset = min(said["onset"] for said in verdicts)
     mark = hashlib.sha256("".join(sorted(key_of(said) for said in verdicts)).encode()).hexdigest()[:8]
     path = root / "events" / f"{layout.event_name(onset, mark)}.h5"
-    make_folder(path.parent)
-    temporary = path.with_suffix(".tmp")
-    with h5py.File(temporary, "w", locking=False) as out:
+    with event_file(path, disk) as out:
         write_root(out, onset - before, onset + after, folder.site_text(root), [])
         out.attrs.update(_attributes(onset, verdicts))
         details = json.dumps(list(verdicts), ensure_ascii=False)
         out.create_dataset("verdicts", data=details, dtype=h5py.string_dtype())
         devices = {device for said in verdicts for device in said["device"]}
         write_clip(out, data or root, devices, onset - before, onset + after)
-    (disk or Disk()).replace(temporary, path)
     return path
 
 

@@ -8,6 +8,7 @@ of the words of each span.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from archive import layout
 from archive.layout import Field
-from archive.ledgers import Columns, Ledger, some
+from archive.ledgers import Columns, Ledger, Once, some
 from archive.verdicts import detail_text
 from protocol.clock import SECOND
 from protocol.messages import Flags
@@ -41,27 +42,15 @@ SPAN = ("by", "device", "kind", "start")
 """What the words of one span have in common."""
 
 
-class Known:
-    """Which words of an hour there are."""
-
-    def __init__(self) -> None:
-        self._told: set[tuple[Any, ...]] = set()
-
-    def note(self, row: dict[str, Any]) -> bool:
-        """Whether a row is new; it is known from now on."""
-        before = len(self._told)
-        self._told.add(tuple(row[name] for name in FLAGS.key))
-        return len(self._told) > before
-
-
+KEY = (*SPAN, "stop", "going")
 FLAGS = Ledger(
     name="flags",
     row="flag",
     about="word about a span of bad data, in order of the span's begin and device",
     fields=FIELDS,
-    key=(*SPAN, "stop", "going"),
+    key=KEY,
     order=("start", "device", "kind", "by", "stop", "kept"),
-    known=Known,
+    known=partial(Once, KEY),
     capacity=lambda: layout.FLAG_ROWS,
 )
 

@@ -36,6 +36,20 @@ class Known(Protocol):
         """Whether a row is new; it is known from now on."""
 
 
+class Once:
+    """Every row that has another key is new."""
+
+    def __init__(self, key: Sequence[str]) -> None:
+        self._key = key
+        self._noted: set[tuple[Any, ...]] = set()
+
+    def note(self, row: dict[str, Any]) -> bool:
+        """Whether a row is new; it is known from now on."""
+        before = len(self._noted)
+        self._noted.add(tuple(row[name] for name in self._key))
+        return len(self._noted) > before
+
+
 @dataclass(frozen=True)
 class Ledger:
     """One kind of such rows."""

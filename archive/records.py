@@ -23,8 +23,8 @@ import h5py
 
 from archive import folder, layout
 from archive.answers import Said, answers
-from archive.clips import write_clip
-from archive.disk import Disk, make_folder
+from archive.clips import event_file, write_clip
+from archive.disk import Disk
 from archive.folder import ArchiveError
 from archive.groups import write_root
 from archive.sources import open_finished
@@ -90,16 +90,13 @@ def write_record(
     onset, small = _onset(last), is_rejected(last["outcome"], last["disturbance"])
     stop = onset + after if small else max(onset + after, min(last["stop"], onset + LONGEST))
     path = path_of(root, name, hour)
-    make_folder(path.parent)
-    temporary = path.with_suffix(".tmp")
-    with h5py.File(temporary, "w", locking=False) as out:
+    with event_file(path, disk) as out:
         write_root(out, onset - before, stop, folder.site_text(root), [])
         out.attrs.update(attributes_of(last))
         record = json.dumps(said, ensure_ascii=False)
         text = out.create_dataset("record", data=record, dtype=h5py.string_dtype())
         text.attrs["long_name"] = "all answers, in order (JSON)"
         write_clip(out, data or root, _shown(last, small), onset - before, stop, alone=True)
-    (disk or Disk()).replace(temporary, path)
     return Written(path, last["final"], small)
 
 

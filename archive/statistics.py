@@ -7,12 +7,13 @@ device, said again by a concentrator that was started anew.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from archive import layout
 from archive.layout import Field
-from archive.ledgers import Columns, Ledger, some
+from archive.ledgers import Columns, Ledger, Once, some
 from protocol.messages import Minutes
 
 COUNTS = {
@@ -45,27 +46,15 @@ FIELDS = {
 """What is kept of a device's minute. Texts are UTF-8, padded with zero bytes."""
 
 
-class Known:
-    """Which minutes of an hour there are."""
-
-    def __init__(self) -> None:
-        self._told: set[tuple[str, int, int]] = set()
-
-    def note(self, row: dict[str, Any]) -> bool:
-        """Whether a row is new; it is known from now on."""
-        before = len(self._told)
-        self._told.add((row["concentrator"], row["device"], row["start"]))
-        return len(self._told) > before
-
-
+KEY = ("concentrator", "device", "start")
 STATISTICS = Ledger(
     name="statistics",
     row="statistic",
     about="minute of a device, in order of time and device",
     fields=FIELDS,
-    key=("concentrator", "device", "start"),
+    key=KEY,
     order=("start", "device", "concentrator"),
-    known=Known,
+    known=partial(Once, KEY),
     capacity=lambda: layout.STATISTIC_ROWS,
 )
 

@@ -29,6 +29,8 @@ LEAD = 5 * SECOND
 """So long before the first suspected moment something is looked for already."""
 LARGEST = 48 << 20
 """Bytes of a window's values; a message holds 64 MiB (`protocol/wire.py`)."""
+SILENT = 600 * SECOND
+"""Samples of a writer and rate that told nothing for so long, while others did, are forgotten."""
 REMEMBERED = 3600 * SECOND
 """So long an event is known after its end."""
 
@@ -62,6 +64,8 @@ class Grid:
     """Newest slot of each table."""
     swept: int = NO_SLOT
     """End of the last sweep."""
+    came: int = 0
+    """When it told something last [ns UTC]; 0: not known."""
 
     @property
     def released(self) -> int:
@@ -122,6 +126,8 @@ class Book:
         if not took.slot.size:
             return
         grid = self._grid(took.writer, took.table.rate)
+        grid.came = took.utc
+        self._drop(took.utc)
         if took.late == ADDED:
             grid.recent.add(took.slot, took.device, took.values, took.utc)
             return
@@ -151,6 +157,13 @@ class Book:
             length = self.shape.held // clock.period(rate) + LEAST
             self.grids[writer, rate] = Grid(rate, Recent(length, len(QUANTITIES), self.shape.samples))
         return self.grids[writer, rate]
+
+    def _drop(self, utc: int) -> None:
+        """Those that have fallen silent: their devices tell other slots now, or their writer is no more."""
+        for key, grid in list(self.grids.items()):
+            grid.came = grid.came or utc
+            if grid.came < utc - SILENT and not any((case.writer, case.rate) == key for case in self.open):
+                del self.grids[key]
 
     def _end(self, writer: str, grid: Grid) -> Iterator[Due]:
         """Its slots begin anew: open events of it have what there is."""
@@ -303,8 +316,9 @@ class Book:
         return region, latitude, np.array([each.longitude for each in known], np.float64)
 
     def _window(self, grid: Grid, devices: list[int], first: int, stop: int, since: int) -> Due:
-        """Of the devices that told anything, from the first slot that is held."""
-        first = max(first, grid.recent.oldest)
+        """Of the devices that told anything, from the first slot that is held, no longer than a message may be."""
+        longest = LARGEST // (4 * len(QUANTITIES) * max(1, len(devices)))
+        first = max(first, grid.recent.oldest, stop - longest)
         values = grid.recent.cut(first, max(first, stop), devices)
         there: NDArray[np.bool_] = ~np.isnan(values)
         told, slots = there.any(axis=(1, 2)), np.flatnonzero(there.any(axis=(0, 1)))
@@ -327,12 +341,22 @@ class Book:
         recent = grid.recent
         devices = recent.devices[recent.heard >= max(first, recent.oldest)]
         region, *_ = self._where(devices.tolist())
-        for each in sorted(set(region.tolist())):
-            for part, members in enumerate(parts(np.flatnonzero(region == each), self._most(grid))):
-                if members.size > 1:
-                    due = self._window(grid, devices[members].tolist(), first, stop, since)
-                    swept = f"{writer} {grid.rate} {each} {part}"
-                    yield due._replace(event=swept, answer=stop, final=True, cause=Cause.SWEEP)
+        groups = [
+            (f"{writer} {grid.rate} {each} {part}", members)
+            for each in sorted(set(region.tolist()))
+            for part, members in enumerate(parts(np.flatnonzero(region == each), self._most(grid)))
+            if members.size > 1
+        ]
+        turn = stop // every % max(1, len(groups))  # where not all can be judged, it is not always the same ones
+        for swept, members in groups[turn:] + groups[:turn]:
+            due = self._window(grid, devices[members].tolist(), first, stop, since)
+            yield due._replace(event=swept, answer=stop, final=True, cause=Cause.SWEEP)
+
+    @property
+    def newest(self) -> int:
+        """ns UTC of the newest slot that is held; 0: none is."""
+        tops = ((grid.recent.top, grid.rate) for grid in self.grids.values() if grid.recent.top != NO_SLOT)
+        return max((int(clock.slot_time(*top)) for top in tops), default=0)
 
     def since(self) -> int:
         """UTC [ns] of the oldest word whose samples may still be needed; NEVER if none is."""

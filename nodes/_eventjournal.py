@@ -2,6 +2,7 @@
 
     took       what is kept of a word of snapshots
     known      what a configuration says of a device
+    heard      a verdict that suspects nothing
     suspected  a suspicious verdict, or a sweep that found something
     closed     an event's last answer was cut because no data came
     swept      a sweep was judged
@@ -29,7 +30,7 @@ from protocol import wire
 from protocol.messages import Cause, Event, Table
 
 FORMAT = 1
-TOOK, KNOWN, SUSPECTED, CLOSED, SWEPT, STATE = 17, 18, 19, 20, 21, 22
+TOOK, KNOWN, SUSPECTED, CLOSED, SWEPT, STATE, HEARD = 17, 18, 19, 20, 21, 22, 23
 """None of a window trigger's (`nodes/_windowjournal.py`)."""
 
 
@@ -41,6 +42,11 @@ def took(note: Took) -> bytes:
 def known(writer: str, epoch: int, next_: int, device: int, what: Known) -> bytes:
     """The note of a configuration."""
     return pack_note(KNOWN, writer, epoch, next_, device, _plain(what))
+
+
+def heard(writer: str, epoch: int, next_: int) -> bytes:
+    """The note of a verdict that suspects nothing: who said it need not keep it any more."""
+    return pack_note(HEARD, writer, epoch, next_)
 
 
 def suspected(suspicion: Suspicion) -> bytes:
@@ -127,6 +133,8 @@ class Fold:
     book: Book
     _due: dict[tuple[str, int], Due] = field(default_factory=dict)
     """Windows that fell due and have no answer; those of a state whose samples were not found have no values."""
+    _early: dict[tuple[str, int], Event] = field(default_factory=dict)
+    """Answers that stand before the note which made their window due: in a group the words come first."""
 
     @property
     def open(self) -> list[Due]:
@@ -144,6 +152,9 @@ class Fold:
             self.book.configure(device, _known(what))
         elif kind == SUSPECTED:
             self._keep(self.book.suspect(Suspicion(*parts)))
+        elif kind == HEARD:
+            writer, epoch, next_ = parts
+            self.book.standing[writer] = (epoch, next_)
         elif kind == CLOSED:
             self._keep(self.book.close(*parts))
         elif kind == SWEPT:
@@ -155,11 +166,20 @@ class Fold:
         """A word of the trigger's own stream."""
         if bytes(parts[0]) == Event.TAG:  # type: ignore[attr-defined]
             event: Event = wire.unpack(parts)
+            case = self.book.cases.get(event.id)
+            if case is None or case.cut < event.answer:
+                self._early[event.id, event.answer] = event
+                return
             self.book.learn(event)
             self._due.pop((event.id, event.answer), None)
 
     def _keep(self, cut: Iterator[Due]) -> None:
-        self._due.update((due.key, due) for due in cut)
+        for due in cut:
+            event = self._early.pop(due.key, None)
+            if event is None:
+                self._due[due.key] = due
+            else:
+                self.book.learn(event)
 
     def _state(self, format_: int, standing: Any, devices: Any, grids: Any, cases: Any, counts: Any, waiting: Any,
                _: int) -> None:  # fmt: skip
@@ -174,6 +194,7 @@ class Fold:
             book.resume(writer, rate, {Table(*table): top for table, top in tops}, last)
         book.cases = {each["id"]: Case(**each) for each in cases}
         book.counts.update(counts)
+        self._early.clear()
         found, self._due = self._due, {}
         for each in waiting:
             due = _due(each)

@@ -14,7 +14,7 @@ with its outcome and error.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -22,10 +22,10 @@ import numpy as np
 from algorithms.leases import Dead
 from nodes._case import Case, Due, Suspicion
 from nodes._eventbook import Book, Known
-from nodes._eventjournal import closed, known, read, state, suspected, swept, took
-from nodes._eventwords import EventTask, Key, key, make, said, unjudged
+from nodes._eventjournal import closed, heard, known, read, state, suspected, swept, took
+from nodes._eventwords import UNREADABLE, EventTask, Key, bad_data, key, make, most_felt, said, unjudged
 from nodes._flagging import COLUMNS as FLAGGED
-from nodes._flagging import Flagging, of_report
+from nodes._flagging import KEEP, Flagging
 from nodes._leasing import Leasing
 from nodes._node import Action, Place
 from nodes._triggersettings import Settings
@@ -37,6 +37,9 @@ COUNTS = ("answered", "disturbances", "rejected", "sweeps", "sweeps_skipped", "c
 WAITING = 256 << 20
 """Bytes of windows without an answer; what is beyond is given up at once (dead letter)."""
 
+SWEPT = 0.75
+"""So much of the room for waiting windows is for sweeps as well."""
+
 
 class EventTrigger(Leasing[EventTask]):
     """See the module."""
@@ -46,8 +49,8 @@ class EventTrigger(Leasing[EventTask]):
     def __init__(self, settings: Settings, place: Place) -> None:
         super().__init__(settings, place, COUNTS)
         self.book = Book(place.name, settings.event_shape)
-        self.held: dict[tuple[str, int], Event] = {}
-        """Answers that came before an earlier one of their event."""
+        self.held: dict[tuple[str, int], tuple[Event, Due]] = {}
+        """Answers that came before an earlier one of their event, and their windows: who comes after us asks again."""
         self.heard: dict[tuple[str, int], int] = {}
         """(writer, rate), or (event, 0) -> when data of it came, or were waited for first [monotonic ns]."""
         self.flagging = Flagging()
@@ -71,10 +74,15 @@ class EventTrigger(Leasing[EventTask]):
             inherited.pop(0)
 
     def _head(self) -> list[bytes]:
-        return [state(self.book, [*self._inherited, *(task.due for _, task in self.leases.pending())])]
+        return [state(self.book, [*self._inherited, *self._unsaid])]
 
     def _since(self, now: Now) -> int:
-        return min([now.utc, self.book.since(), *(task.due.came for _, task in self.leases.pending())])
+        return min([now.utc, self.book.since(), *(due.came for due in self._unsaid)])
+
+    @property
+    def _unsaid(self) -> list[Due]:
+        """Windows whose answer has not been said."""
+        return [*(due for _, due in self.held.values()), *(task.due for _, task in self.leases.pending())]
 
     # ── words ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -92,6 +100,8 @@ class EventTrigger(Leasing[EventTask]):
             self.book.standing[word.node] = (word.epoch, word.number + 1)
             if word.suspicious and word.device.size:
                 yield from self._suspect(Suspicion.of(word, int(word.device[0])), now)
+            else:
+                self.writer.note(heard(word.node, word.epoch, word.number + 1))
 
     def _configure(self, word: Configuration) -> None:
         what = Known.of(word)
@@ -119,19 +129,26 @@ class EventTrigger(Leasing[EventTask]):
     def _due(self, due: Due, now: Now) -> Iterator[Action]:
         """A window goes to the queue, or what there is to say of it is said now."""
         pending = [task for _, task in self.leases.pending()]
-        if due.cause == Cause.SWEEP and any(task.due.event == due.event for task in pending):
-            self.counters["sweeps_skipped"] += 1  # the detectors are behind: the last sweep of these still waits
+        waiting = sum(other.window.values.nbytes for other in pending)
+        if due.cause == Cause.SWEEP and self._behind(due, pending, waiting):
+            self.counters["sweeps_skipped"] += 1
             self.writer.note(swept(due))
             return
         self.counters["windows"] += 1
         task = make(due, self.place.name, self.book.known)
-        waiting = sum(other.window.values.nbytes for other in pending)
         if due.samples < due.rate or not due.rate or not due.devices or due.values is None:
             yield from self._answered(task, unjudged(task, Outcome.INCOMPLETE, self._lacking(due)), now)
         elif waiting + task.window.values.nbytes > WAITING or self.leases.waiting >= self.settings.waiting:
             yield from self._bury(Dead(task, 0, 0, "too many windows wait for a detector"), now)
         else:
             self.leases.add(task, urgent=due.cause == Cause.SUSPICION)
+
+    def _behind(self, due: Due, pending: list[EventTask], waiting: int) -> bool:
+        """Whether the detectors lag so far that a sweep is left out: the last one of these devices still waits, or
+        only the room that is kept for what is suspected is left."""
+        size = due.values.nbytes if due.values is not None else 0
+        full = waiting + size > SWEPT * WAITING or self.leases.waiting >= SWEPT * self.settings.waiting
+        return full or any(task.due.event == due.event for task in pending)
 
     def _lacking(self, due: Due) -> str:
         if due.values is None and due.devices:
@@ -140,6 +157,9 @@ class EventTrigger(Leasing[EventTask]):
 
     def _wake(self, now: Now) -> Iterator[Action]:
         yield from self._close(now)
+        unseen = self.flagging.lapse(self.book.newest - max(KEEP, 2 * self.settings.sweep))
+        if unseen is not None:
+            yield self.writer.say(unseen)
         yield from super()._wake(now)
 
     def _close(self, now: Now) -> Iterator[Action]:
@@ -162,47 +182,52 @@ class EventTrigger(Leasing[EventTask]):
         yield from self._answered(dead.work, verdict, now)
 
     def _answered(self, work: EventTask, verdict: Verdict, now: Now) -> Iterator[Action]:
+        """A report that can't be read, as an algorithm of one's own may give it, is as good as none."""
+        read = self._swept if work.due.cause == Cause.SWEEP else self._concluded
+        try:
+            bad, actions = bad_data(work.due, verdict), read(work.due, verdict, now)
+        except UNREADABLE as fault:
+            error = f"what {verdict.algorithm} reports can't be read: {fault!r}"
+            verdict = unjudged(work, Outcome.FAILED, error)
+            bad, actions = [], read(work.due, verdict, now)
         self.counters[verdict.outcome] += 1
-        yield from self._concluded(work, verdict, now)
+        yield from actions
         if verdict.outcome == Outcome.OK:
-            yield from self._flag(work.due, verdict)
+            word = self.flagging.take(bad, verdict.device.tolist(), verdict.start, verdict.stop)
+            if word is not None:
+                yield self.writer.say(word)
 
-    def _concluded(self, work: EventTask, verdict: Verdict, now: Now) -> Iterator[Action]:
-        """What follows for events."""
-        if work.due.cause == Cause.SWEEP:
-            yield from self._swept(work.due, verdict, now)
-            return
-        case = self.book.cases[work.due.event]
-        self.held[work.due.key] = said(work.due, case, verdict)
-        while (event := self.held.pop((case.id, case.said + 1), None)) is not None:
-            yield self._say(event, case)
+    def _concluded(self, due: Due, verdict: Verdict, now: Now) -> Iterable[Action]:
+        """An answer of an event, and those that waited for it. Raises UNREADABLE."""
+        case = self.book.cases[due.event]
+        self.held[due.key] = said(due, case, verdict), due._replace(values=None)
+        return self._in_order(case)
 
-    def _flag(self, due: Due, verdict: Verdict) -> Iterator[Action]:
-        """Bad data of the devices of a window."""
-        devices, start, stop = verdict.device.tolist(), verdict.start, verdict.stop
-        found = of_report(verdict.detail, devices, start, stop, due.rate)
-        word = self.flagging.take(found, devices, start, stop)
-        if word is not None:
-            yield self.writer.say(word)
+    def _in_order(self, case: Case) -> Iterator[Action]:
+        while (held := self.held.pop((case.id, case.said + 1), None)) is not None:
+            yield self._say(held[0])
 
-    def _say(self, event: Event, case: Case) -> Action:
+    def _say(self, event: Event) -> Action:
         """An answer, after all before it."""
         self.book.learn(event)
         self.counters["answered"] += 1
         if event.final:
-            self.counters["disturbances" if event.disturbance else "rejected"] += 1
+            self.counters["disturbances"] += event.disturbance
+            self.counters["rejected"] += event.outcome == Outcome.OK and not event.disturbance
+            self.heard.pop((event.id, 0), None)
             for device in {flag["device"] for flag in event.bad}:
                 self._tally(device, 1)
         return self.writer.say(event)
 
-    def _swept(self, due: Due, verdict: Verdict, now: Now) -> Iterator[Action]:
-        """A sweep that found a disturbance is a suspicion of the device that felt it most; else nothing is said."""
+    def _swept(self, due: Due, verdict: Verdict, now: Now) -> Iterable[Action]:
+        """A sweep that found a disturbance is a suspicion of the device that felt it most; else nothing is said. Raises
+        UNREADABLE."""
+        device = most_felt(verdict) if verdict.suspicious else 0
         self.counters["sweeps"] += 1
         self.writer.note(swept(due))
-        if verdict.suspicious:
-            amplitude = [each or 0.0 for each in verdict.detail.get("amplitude", [])] or [0.0]
-            device = int(verdict.device[int(np.argmax(amplitude))])
-            yield from self._suspect(Suspicion.of(verdict, device)._replace(cause=Cause.SWEEP), now)
+        if not verdict.suspicious:
+            return ()
+        return self._suspect(Suspicion.of(verdict, device)._replace(cause=Cause.SWEEP), now)
 
     # ── health ──────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -12,6 +12,7 @@ from algorithms.quantities import QUANTITIES
 from nodes._case import Case, Due
 from nodes._deadletters import letter_key
 from nodes._eventbook import NOBODY, Known
+from nodes._flagging import Found, of_report
 from protocol import clock
 from protocol.clock import SECOND
 from protocol.messages import Event, Outcome, Verdict, Window
@@ -20,6 +21,9 @@ TOLD = ("disturbance", "score", "onset", "kind", "confidence", "size_mhz", "size
         "nearest", "latitude", "longitude", "ellipse")  # fmt: skip
 """What an `Event` has a field of its own for."""
 UNKNOWN, NONE = "unknown", "none"
+
+UNREADABLE = (LookupError, TypeError, ValueError, OverflowError)
+"""What a report raises that has not the form of `algorithms/report.py`."""
 
 Key = tuple[tuple[int, ...], int, int]
 """(devices, start, stop): what a detector answered."""
@@ -86,8 +90,21 @@ def unjudged(task: EventTask, outcome: Outcome, error: str) -> Verdict:
     )  # fmt: skip
 
 
+def bad_data(due: Due, verdict: Verdict) -> list[Found]:
+    """What an answer says of bad data. Raises UNREADABLE."""
+    if verdict.outcome != Outcome.OK:
+        return []
+    return list(of_report(verdict.detail, verdict.device.tolist(), verdict.start, verdict.stop, due.rate))
+
+
+def most_felt(verdict: Verdict) -> int:
+    """The device that felt most of what was found. Raises UNREADABLE."""
+    amplitude = [math.nan if each is None else float(each) for each in verdict.detail.get("amplitude", [])]
+    return int(verdict.device[int(np.argmax(np.nan_to_num(amplitude or [0.0], nan=-1.0)))])
+
+
 def said(due: Due, case: Case, verdict: Verdict) -> Event:
-    """What is to be said of an answer. What of a report is not there is not known."""
+    """What is to be said of an answer. What of a report is not there is not known. Raises UNREADABLE."""
     report, judged = verdict.detail, verdict.outcome == Outcome.OK
     devices, start = verdict.device.tolist(), verdict.start
     disturbance = bool(report.get("disturbance", verdict.suspicious))

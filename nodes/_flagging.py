@@ -156,7 +156,14 @@ class Flagging:
 
     def end(self) -> Flags | None:
         """This process ends: what goes on is over as far as it knows."""
-        going = [span for spans in self._spans.values() for span in spans if span.going]
+        return self._ended(self._spans)
+
+    def lapse(self, since: int) -> Flags | None:
+        """What goes on of devices that nobody looked at since then [ns UTC] is over as far as it is known."""
+        return self._ended([device for device in self._spans if self._until.get(device, since) < since])
+
+    def _ended(self, devices: Iterable[int]) -> Flags | None:
+        going = [span for device in devices for span in self._spans[device] if span.going]
         for span in going:
             span.going = False
         return _word(going) if going else None

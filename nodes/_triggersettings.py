@@ -19,6 +19,7 @@ from protocol.clock import MILLISECOND, SECOND
 HOUR = 3600 * SECOND
 LENGTH, OFFSETS = 180 * SECOND, (-150 * SECOND, 30 * SECOND)
 """What `window` is if it is not said."""
+LEAST_SWEEP = SECOND
 SCHEDULED = ("of", "every", "stagger", "completeness", "gap", "alarm", "alarm_limit", "alarm_after", "alarm_hold",
              "alarm_waiting")  # fmt: skip
 SUSPECTED = ("answers", "neighbours", "most", "sweep", "join", "late", "patience", "samples")
@@ -87,7 +88,8 @@ class Settings(Base):
     """Devices in a window at most: those that were suspected, then the nearest to them. The time of a judgement grows
     with the square of it: 20 devices take about two seconds."""
     sweep: Duration = 0
-    """Judge the devices of each region together so often without a suspicion, by the time of the data; 0 s = never."""
+    """Judge the devices of each region together so often without a suspicion, by the time of the data; 0 s = never,
+    else 1 s or more. One is left out while the detectors lag."""
     join: Duration = 40 * SECOND
     """A suspicion whose onset lies within so much of an event's belongs to that event."""
     late: Duration = 120 * SECOND
@@ -118,6 +120,8 @@ class Settings(Base):
             raise fault("`answers` do not ascend", "write them as [3 s, 10 s, 30 s]")
         if self.on == "suspicion" and self.answers[-1] > after:
             raise fault("the last of `answers` is after the end of `window`", "let the window end there, or later")
+        if 0 < self.sweep < LEAST_SWEEP:
+            raise fault("`sweep` is below 1 s", "write 60 s, or 0 s for none")
         return self
 
     @model_validator(mode="after")

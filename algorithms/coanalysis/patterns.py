@@ -92,11 +92,23 @@ def _patterns(there: Bools) -> list[tuple[NDArray[np.intp], Bools]]:
 
 
 def scatter(rows: F8) -> F8:
-    """Tyler's covariance [k, k] of k rows of n instants, of the size of their median distance."""
+    """Tyler's covariance [k, k] of k rows of n instants, of the size of their median distance.
+
+    A row that usually stands still, as of a device whose angle is frozen, goes with no other one and has the size 1.
+    """
     x = rows[:, :: max(1, rows.shape[1] // SAMPLE)]
-    k = x.shape[0]
-    scale = np.maximum(np.median(np.abs(x), axis=1), 1e-12)
+    scale = np.median(np.abs(x), axis=1)
+    moving = np.flatnonzero(scale > 0.0)
+    whole = np.eye(scale.size)
+    if moving.size:
+        whole[np.ix_(moving, moving)] = _tyler(x[moving], scale[moving])
+    return whole
+
+
+def _tyler(x: F8, scale: F8) -> F8:
+    """The covariance of rows [k, n] that have a size [k]."""
     x = x / scale[:, None]
+    k = scale.size
     cover = np.eye(k)
     for _ in range(ROUNDS):
         form = np.maximum(np.sum(x * np.linalg.solve(cover, x), axis=0), 1e-12)

@@ -86,7 +86,8 @@ def lines(turning: F8, rate: float, band: Band) -> Lines | None:
 
 
 def _distances(spectra: C16, wide: int) -> tuple[F8, F8]:
-    """[s, b] squared distances of m devices from the pattern of the bins beside, over their median."""
+    """[s, b] squared distances of m devices from the pattern of the bins beside, over their median. A device that
+    stands still, as one whose angle is frozen, goes with no other one."""
     x = spectra.transpose(2, 1, 0)  # [b, s, m]
     m, conjugate = x.shape[2], x.conj()
     cover = np.broadcast_to(np.diag(np.median(np.abs(x) ** 2, axis=(0, 1)) + 1e-12), (x.shape[0], m, m)).astype(complex)
@@ -95,10 +96,10 @@ def _distances(spectra: C16, wide: int) -> tuple[F8, F8]:
         form = np.maximum(np.sum((y * x).real, axis=2), 1e-12)
         own = np.matmul((x / form[..., None]).transpose(0, 2, 1), conjugate)
         cover = _beside(own, wide)
-        scale = np.trace(cover, axis1=1, axis2=2).real / m
+        scale = np.maximum(np.trace(cover, axis1=1, axis2=2).real / m, 1e-30)
         diagonal = np.einsum("bii->bi", cover).real
-        cover = cover + RIDGE * diagonal[:, :, None] * np.eye(m)
-        cover = cover / np.maximum(scale, 1e-30)[:, None, None]
+        more = np.where(diagonal > 0.0, RIDGE * diagonal, scale[:, None])
+        cover = (cover + more[:, :, None] * np.eye(m)) / scale[:, None, None]
     precision = np.linalg.inv(cover)
     y = np.matmul(conjugate, precision)
     whole = np.sum((y * x).real, axis=2)

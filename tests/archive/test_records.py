@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -227,6 +228,21 @@ def test_killed_while_the_file_is_made_it_is_there_once(tmp_path: Path, kill: in
     [listed] = list_events(tmp_path)
     assert len(listed.files) == 1
     assert len(read_event(Path(listed.files[0])).answers) == 3
+
+
+@pytest.mark.parametrize("limit", [1_000, 5_000, 20_000])
+def test_a_disk_that_is_full_is_told_and_the_file_made_later(archive: Archive, limit: int) -> None:
+    say(archive, 30, 3)
+    before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, most))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            archive.write_events(at(80), SETTLE, BEFORE, AFTER)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (before, most))
+    assert list((archive.root / "events").iterdir()) == []
+    [path] = write(archive, 81)
+    assert read_event(path).final
 
 
 def test_an_id_that_is_no_file_name_leads_nowhere_else(archive: Archive) -> None:

@@ -4,12 +4,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from algorithms.lastvalues import HELD
 from nodes._case import Due, Suspicion
-from nodes._eventbook import Book, Known
+from nodes._eventbook import SILENT, Book, Known
 from nodes._triggersettings import Settings
 from protocol.clock import SECOND
 from protocol.messages import Cause, Snapshots, Table
@@ -296,10 +297,10 @@ def test_sweeps_judge_every_region_by_the_time_of_the_data():
         to.configure(number(link), Known.of(configuration(link, region=region)))
     due = feed(to, 0, 12, [1, 2, 3, 4, 5])
     assert {each.cause for each in due} == {Cause.SWEEP}
-    assert [(each.devices, (each.stop - moment(0)) / SECOND) for each in due] == [
-        ((number(1), number(3)), 5.0), ((number(4), number(5)), 5.0),
-        ((number(1), number(3)), 10.0), ((number(4), number(5)), 10.0),
-    ]  # fmt: skip
+    north, south = (number(1), number(3)), (number(4), number(5))
+    swept = [(each.devices, (each.stop - moment(0)) / SECOND) for each in due]
+    assert sorted(swept) == [(north, 5.0), (north, 10.0), (south, 5.0), (south, 10.0)]
+    assert swept[0][0] != swept[2][0], "the first in turn is another one each time"
     assert due[2].since == 0
     assert len({each.key for each in due}) == 4
     [*_, last] = feed(to, 12, 40, [1, 2, 3, 4, 5])
@@ -356,3 +357,28 @@ def test_memory_for_samples_is_bounded():
     assert grid.recent.size == 65536 // (4 * 7 * 3)
     [due] = suspect(to, 1, onset=13)
     assert due.samples == 16 * RATE - (20 * RATE - grid.recent.size - 3 * RATE)
+
+
+def test_who_has_fallen_silent_is_forgotten_but_for_its_open_events():
+    to = book()
+    feed(to, 0, 20)
+    suspect(to, 2, onset=19.5)
+    other = snapshots(1000, 1010, [9], table=Table(25, 6, 0, 0))
+    utc = int(other.slot[0]) + SILENT + 100
+    list(to.take(to.reduce(other, utc)))
+    assert len(to.grids) == 2, "an event of it is open"
+    list(to.close(to.open[0].id))
+    list(to.take(to.reduce(other, utc)))
+    assert list(to.grids) == [("align", 25)]
+    assert to.since() == utc
+
+
+def test_a_window_is_never_larger_than_a_message(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("nodes._eventbook.LARGEST", 4 * 7 * 3 * 200)
+    to = book(neighbours="all")
+    feed(to, 0, 20)
+    suspect(to, 2, onset=19.5)
+    [due] = feed(to, 20, 20.6)
+    assert due.values is not None
+    assert due.values.nbytes <= 4 * 7 * 3 * 200
+    assert told([due])[0][3] == 20.5

@@ -297,6 +297,23 @@ def test_what_is_bad_now_is_an_alarm(tmp_path: Path):
     assert "drift since" in alarm
 
 
+def test_bad_data_that_nobody_looks_at_any_more_do_not_go_on_for_ever(bench: Bench):
+    bench.say(verdict(2, 19.1))
+    bench.feed(20, 20.2)
+    [window] = bench.windows
+    count = window.values.shape[-1]
+    bad = {"device": 1, "kind": "frozen", "start": count - 100, "stop": count, "score": 2.0, "detail": {}}
+    said = judge(window)
+    bench.hear(bench.node.receive(replace(said, detail=said.detail | {"bad": [bad]}), bench.now))
+    assert bench.flags[-1].going.tolist() == [1]
+    for seconds, going in ((900, [1]), (930, [0])):
+        bench.say(snapshots(seconds * RATE, seconds * RATE + 10, [1, 2, 3]))
+        bench.hear(bench.node.wake(bench.now))
+        assert bench.flags[-1].going.tolist() == going
+    assert (len(bench.flags), bench.flags[-1].stop.tolist()) == (2, bench.flags[0].stop.tolist())
+    assert not [each for each in bench.node.health(bench.now)["alarms"] if "bad data" in each]
+
+
 def test_a_sweep_is_skipped_while_the_last_one_waits(tmp_path: Path):
     bench = Bench(tmp_path, sweep="5 s")
     bench.begin()
@@ -424,6 +441,111 @@ def test_a_late_answer_to_an_earlier_life_counts_once(tmp_path: Path):
     list(second.node.stop(second.now))
 
 
+def restarted(bench: Bench, run: Path, **settings: Any) -> Bench:
+    """Killed, and started again."""
+    assert bench.node.writer.keeper is not None
+    bench.node.writer.keeper.close()
+    again = Bench(run, run / "journal", bench.now, **settings)
+    again.at = {node: at for node, (_, at) in again.node.standing.items()}
+    again.hear(again.node.wake(again.now))
+    return again
+
+
+def test_an_answer_that_waits_for_an_earlier_one_outlives_a_new_segment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("nodes._leasing.SEGMENT", 20_000)
+    first = Bench(tmp_path, tmp_path / "journal")
+    first.begin()
+    first.say(verdict(2, 19.1))
+    first.feed(20, 23)
+    _, quick = first.windows
+    first.windows = []
+    first.hear(first.node.receive(judge(quick), first.now))
+    first.feed(23, 24)  # the journal begins new segments meanwhile
+    assert first.events == []
+    second = restarted(first, tmp_path)
+    second.answer()
+    second.feed(24, 26)
+    second.answer()
+    assert [each.answer for each in second.events] == [1, 2, 3]
+    list(second.node.stop(second.now))
+
+
+def test_what_it_has_heard_of_verdicts_is_not_asked_for_again(tmp_path: Path):
+    first = Bench(tmp_path, tmp_path / "journal")
+    first.begin()
+    first.say(verdict(2, 19.1, suspicious=False))
+    second = restarted(first, tmp_path)
+    assert second.at["windows"] == 1
+    list(second.node.stop(second.now))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"nearest": None}, {"nearest": [7]}, {"onset": "soon"}, {"onset": float("inf")}, {"arrival": None},
+     {"bad": [{"device": 9}]}, {"bad": [{"device": 0, "kind": "spikes", "start": 1, "stop": 2, "score": None}]}],
+)  # fmt: skip
+def test_a_report_that_cannot_be_read_is_none(bench: Bench, wrong: dict[str, Any]):
+    bench.say(verdict(2, 19.1))
+    bench.feed(20, 20.2)
+    [window] = bench.windows
+    said = judge(window)
+    bench.hear(bench.node.receive(replace(said, detail=said.detail | wrong), bench.now))
+    [event] = bench.events
+    assert (event.outcome, event.disturbance, bench.flags) == ("failed", False, [])
+    assert "reports can't be read" in event.error
+
+
+@pytest.mark.parametrize("amplitude", [None, ["much"], [1.0, 2.0, 3.0, 4.0]])
+def test_a_sweep_whose_report_cannot_be_read_is_no_suspicion(tmp_path: Path, amplitude: Any):
+    bench = Bench(tmp_path, sweep="10 s")
+    bench.begin()
+    bench.feed(20, 31)
+    for window in bench.windows:
+        said = judge(window, suspicious=True)
+        bench.hear(bench.node.receive(replace(said, detail=said.detail | {"amplitude": amplitude}), bench.now))
+    assert bench.node.counters["sweeps"] == bench.node.counters["failed"] > 0
+    assert bench.node.book.counts["suspicions"] == 0
+
+
+def test_sweeps_leave_room_for_what_is_suspected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("nodes._eventtrigger.WAITING", 150_000)  # four windows of three devices, of 16 s
+    bench = Bench(tmp_path, sweep="5 s")
+    for link in range(1, 13):
+        bench.say(configuration(link, region=f"region {link // 3}"))
+    bench.feed(0, 30, list(range(1, 13)))
+    assert bench.node.counters["sweeps_skipped"] > 0
+    bench.say(verdict(4, 29.1, stop=29.2))
+    bench.feed(30, 30.2, list(range(1, 13)))
+    assert bench.node.counters["dead"] == 0
+    assert bench.events == []
+
+
+def test_what_waited_for_an_event_without_data_is_forgotten(tmp_path: Path):
+    bench = Bench(tmp_path)
+    bench.say(verdict(2, 19.1))
+    bench.hear(bench.node.wake(bench.now))
+    bench.begin()
+    bench.feed(20, 26)
+    bench.answer()
+    assert bench.events[-1].final
+    assert list(bench.node.heard) == [("align", 50)]
+
+
+def test_what_was_said_at_once_is_not_said_again_after_a_restart(tmp_path: Path):
+    first = Bench(tmp_path, tmp_path / "journal", samples="1 KiB")
+    first.begin()
+    first.feed(20, 26)
+    first.say(verdict(2, 19.1))
+    assert first.told == [(1, True, "incomplete", "unknown")]
+    second = restarted(first, tmp_path, samples="1 KiB")
+    second.feed(26, 27)
+    second.answer()
+    assert (second.told, second.node.health(second.now)["queues"]["in_flight"]) == ([], 0)
+    list(second.node.stop(second.now))
+
+
 # ── settings ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -445,6 +567,7 @@ def test_a_late_answer_to_an_earlier_life_counts_once(tmp_path: Path):
         ({"on": "suspicion", "neighbours": "near"}, "says no neighbours; write region, all, or a distance as 300 km"),
         ({"on": "suspicion", "neighbours": "300 s"}, "unknown unit 's'"),
         ({"window": "10 ms"}, "is too short"),
+        ({"on": "suspicion", "sweep": "20 ms"}, "`sweep` is below 1 s; write 60 s, or 0 s for none"),
     ],
 )
 def test_settings_that_do_not_fit(given: dict[str, Any], fault: str):

@@ -30,6 +30,20 @@ def test_an_event_does_not_hide_itself() -> None:
     np.testing.assert_allclose(after / np.trace(after), before / np.trace(before), atol=0.05)
 
 
+@pytest.mark.parametrize("still", [[2], [0, 1, 2, 3, 4]])
+def test_rows_that_stand_still_go_with_no_other(still: list[int]) -> None:
+    rows, _ = sample(3, 5)
+    rows[still] = 0.0
+    rows[still, 100] = 1e12
+    moving = [k for k in range(5) if k not in still]
+    found = scatter(rows)
+    np.testing.assert_array_equal(found[still], np.eye(5)[still])
+    np.testing.assert_array_equal(found[np.ix_(moving, moving)], scatter(rows[moving]))
+    told = distance(rows[None], np.ones((5, 3000), dtype=bool), 50)
+    assert np.isfinite(told.whole).all()
+    assert told.whole[100] > 1e12
+
+
 @given(st.integers(0, 1000), st.integers(1, 2), st.integers(3, 6))
 def test_both_distances_are_quadratic_forms(seed: int, quantities: int, devices: int) -> None:
     rows, _ = sample(seed, quantities * devices, 400)

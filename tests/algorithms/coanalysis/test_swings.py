@@ -43,6 +43,18 @@ def test_what_one_device_has_alone_is_not_in_the_others() -> None:
     assert found.others.max() < 9
 
 
+def test_a_device_that_stands_still_changes_nothing() -> None:
+    x = hum(4)
+    still = np.concatenate([x, np.zeros((1, 9000))])
+    found, without = lines(still, 50.0, SLOW), lines(x, 50.0, SLOW)
+    assert found is not None
+    assert without is not None
+    np.testing.assert_allclose(found.whole, without.whole, rtol=0.05)
+    nobody = lines(np.zeros((3, 9000)), 50.0, SLOW)
+    assert nobody is not None
+    assert not nobody.whole.any()
+
+
 def test_distances_are_those_of_the_bins_beside() -> None:
     found = lines(hum(3), 50.0, SLOW)
     assert found is not None
