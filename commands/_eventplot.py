@@ -91,7 +91,9 @@ def _draw_traces(axes: list[Axes], said: Answer, traces: list[Trace], colours: d
         label = trace.name if trace.name in named else None
         level = _level(trace.voltage, trace.time < said.onset)
         for axis, values in zip(axes, (trace.frequency, trace.voltage / level, turned[id(trace)]), strict=True):
-            axis.plot(seconds, values, color=colour, linewidth=0.8, label=label if axis is axes[0] else None)
+            axis.plot(
+                seconds, np.asarray(values), color=colour, linewidth=0.8, label=label if axis is axes[0] else None
+            )
         arrival = arrivals.get(trace.device, 0)
         if arrival and seconds.size:
             at = int(np.abs(trace.time - arrival).argmin())

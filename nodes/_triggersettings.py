@@ -90,8 +90,9 @@ class Settings(Base):
     sweep: Duration = 0
     """Judge the devices of each region together so often without a suspicion, by the time of the data; 0 s = never,
     else 1 s or more. One is left out while the detectors lag."""
-    join: Duration = 40 * SECOND
-    """A suspicion whose onset lies within so much of an event's belongs to that event."""
+    join: Duration | None = None
+    """A suspicion whose onset lies within so much of an event's belongs to that event; none: as the last answer.
+    What is later has not been looked at."""
     late: Duration = 120 * SECOND
     """A suspicion that comes so long after its onset still has all samples of its window."""
     patience: Annotated[Duration, Field(ge=SECOND)] = 10 * SECOND
@@ -120,6 +121,10 @@ class Settings(Base):
             raise fault("`answers` do not ascend", "write them as [3 s, 10 s, 30 s]")
         if self.on == "suspicion" and self.answers[-1] > after:
             raise fault("the last of `answers` is after the end of `window`", "let the window end there, or later")
+        if self.on == "suspicion" and (self.join or 0) > self.answers[-1]:
+            raise fault(
+                "`join` is longer than the last of `answers`", "what is later is not looked at: make it shorter"
+            )
         if 0 < self.sweep < LEAST_SWEEP:
             raise fault("`sweep` is below 1 s", "write 60 s, or 0 s for none")
         return self
@@ -162,7 +167,7 @@ class Settings(Base):
             self.neighbours,
             self.most,
             self.sweep,
-            self.join,
+            self.answers[-1] if self.join is None else self.join,
             self.late,
             self.samples,
         )

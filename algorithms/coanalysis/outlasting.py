@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter, uniform_filter1d
 
+from algorithms.coanalysis.driven import FINER, Course, course, envelope
 from algorithms.coanalysis.swings import FAST, SLOW, Lines, lines
 from algorithms.coanalysis.transients import bridged, turned
 from algorithms.observations import Observations
@@ -59,23 +60,51 @@ def _strongest(found: Lines | None, voltage: Lines | None, part: NDArray[np.intp
     largest = np.abs(found.spectra).max(axis=0)
     score = np.minimum(score, np.minimum(changed(found) / LINE[found.band.name], largest / SMALLEST))
     score = np.where(found.middle[:, None] >= since, score, 0.0)
+    if found.band is SLOW:
+        score = begun(found, score, since)
     s, b = (int(k) for k in np.unravel_index(int(np.argmax(score)), score.shape))
     top = float(score[s, b])
     power = np.abs(found.spectra[:, s]) ** 2
     b = _fundamental(found, s, b)
     hertz = between(found.hertz, power.sum(axis=0), b)
+    begins = came(found, s, b, since).begins if found.band is SLOW else np.nan
+    if np.isnan(begins):
+        begins = float(found.middle[int(np.argmax(found.whole[:, b] > 0.25 * found.whole[s, b]))])
     figures = {
         "hz": round(hertz, 4),
         "s": float(found.middle[s]),
         "whole": round(float(np.sqrt(found.whole[s, b])), 3),
         "others": round(float(np.sqrt(found.others[s, b])), 3),
         "harmonic": round(_near(found, s, 2.0 * hertz), 3),
-        "begins": float(found.middle[int(np.argmax(found.whole[:, b] > 0.25 * found.whole[s, b]))]),
+        "begins": begins,
         "share": round(float(np.mean(found.others[:, b] > 0.25 * found.others[s, b])), 3),
         "devices": part.tolist(),
         "mhz": [round(float(size), 3) for size in np.sqrt(power[:, b])],
     }
     return top, figures
+
+
+def begun(found: Lines, score: F8, since: float) -> F8:
+    """[s, b] Scores; those over 1 of lines that may well be driven by the ambient fall to what tells so."""
+    score = score.copy()
+    for b in np.flatnonzero(score.max(axis=0) > 1.0):
+        how = came(found, int(score[:, b].argmax()), int(b), since).score
+        if not how > 1.0:
+            score[:, b] = np.minimum(score[:, b], how)
+    return score
+
+
+def came(found: Lines, s: int, b: int, since: float) -> Course:
+    """How the line at bin b, as spectrum s shows it over the devices, came about.
+
+    What the bins beside show is taken off, or is not: near a mode they are the mode's own, and hold the line, too.
+    """
+    shape = found.spectra[:, s, b].conj()
+    courses = []
+    for weights in (shape @ found.precision[b], shape):
+        middle, z = envelope(weights @ found.turning, found.rate, float(found.hertz[b]), found.band.length / FINER)
+        courses.append(course(middle, z, since))
+    return max(courses, key=lambda one: one.score)
 
 
 def changed(found: Lines) -> F8:

@@ -63,6 +63,12 @@ class Lines:
     """[s, b] squared distance over its median"""
     others: F8
     """[s, b] without the device that shows most"""
+    precision: C16
+    """[b, m, m] inverse of what the bins beside show, of any size"""
+    turning: F8
+    """[m, n] mHz"""
+    rate: float
+    """Samples a second"""
 
 
 def lines(turning: F8, rate: float, band: Band) -> Lines | None:
@@ -79,15 +85,25 @@ def lines(turning: F8, rate: float, band: Band) -> Lines | None:
     first = max(int(np.searchsorted(hertz, band.low)) - GUARD - wide, 1)
     stop = min(int(np.searchsorted(hertz, band.high)) + GUARD + wide + 1, hertz.size)
     spectra, hertz = spectra[:, :, first:stop], hertz[first:stop]
-    whole, others = _distances(spectra, wide)
+    whole, others, precision = _distances(spectra, wide)
     inside = (hertz >= band.low) & (hertz <= band.high)
     middle = (np.arange(spectra.shape[1]) * hop + length / 2) / rate
-    return Lines(band, hertz[inside], middle, spectra[:, :, inside], whole[:, inside], others[:, inside])
+    return Lines(
+        band,
+        hertz[inside],
+        middle,
+        spectra[:, :, inside],
+        whole[:, inside],
+        others[:, inside],
+        precision[inside],
+        turning,
+        rate,
+    )
 
 
-def _distances(spectra: C16, wide: int) -> tuple[F8, F8]:
-    """[s, b] squared distances of m devices from the pattern of the bins beside, over their median. A device that
-    stands still, as one whose angle is frozen, goes with no other one."""
+def _distances(spectra: C16, wide: int) -> tuple[F8, F8, C16]:
+    """[s, b] squared distances of m devices from the pattern of the bins beside, over their median; its inverse. A
+    device that stands still, as one whose angle is frozen, goes with no other one."""
     x = spectra.transpose(2, 1, 0)  # [b, s, m]
     m, conjugate = x.shape[2], x.conj()
     cover = np.broadcast_to(np.diag(np.median(np.abs(x) ** 2, axis=(0, 1)) + 1e-12), (x.shape[0], m, m)).astype(complex)
@@ -106,7 +122,7 @@ def _distances(spectra: C16, wide: int) -> tuple[F8, F8]:
     alone = np.abs(y) ** 2 / np.einsum("bii->bi", precision).real[:, None]
     others = np.maximum(whole - alone.max(axis=2), 0.0)
     usual = np.maximum(_beside(np.median(whole, axis=1), wide), 1e-30) / (2 * wide)
-    return (whole / usual[:, None]).T, (others / usual[:, None]).T * (m / max(m - 1, 1))
+    return (whole / usual[:, None]).T, (others / usual[:, None]).T * (m / max(m - 1, 1)), precision
 
 
 def _beside(x: Any, wide: int) -> Any:
