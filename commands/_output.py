@@ -26,8 +26,8 @@ WIDE = 160
 
 
 class _Console(Console):
-    @property
-    def size(self) -> ConsoleDimensions:  # type: ignore[misc]  # nobody sets it
+    @property  # type: ignore[misc]  # nobody sets it
+    def size(self) -> ConsoleDimensions:
         """What COLUMNS says now, else the terminal; without one WIDE."""
         said, found = os.environ.get("COLUMNS", ""), super().size
         if said.isdigit():
