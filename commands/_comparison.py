@@ -138,6 +138,8 @@ def _differ(field: str, one: Json, other: Json) -> list[Any] | None:
 def table(found: list[Json], one: str, other: str) -> Table:
     """For people."""
     made = Table("window or event", "what", one, other)
+    for column in made.columns:
+        column.overflow = "fold"
     for window in found:
         name = window["id"]
         for field, pair in window.items():

@@ -53,7 +53,7 @@ def _of_answers(record: Record) -> Iterator[RenderableType]:
              f"{(each.get('stop', 0) - each.get('start', 0)) / SECOND:.2f}", _number(each.get("score"), 1))
             for each in last.bad))  # fmt: skip
     yield "[bold]answers[/]"
-    yield _table(("answer", "data up to (UTC)", "what", "onset (UTC)", "size", "where", "nearest", "score"),
+    yield _table(("answer", "data up to, onset (UTC)", "what", "size", "where", "score"),
                  (_row(each) for each in record.answers))  # fmt: skip
     if last.left_out:
         yield f"too large to be kept: {', '.join(last.left_out)}"
@@ -135,7 +135,8 @@ def _evidence(detail: dict[str, Any]) -> Iterator[str]:
         if name in ("rules", "probabilities") or value in ({}, [], None):
             continue
         parts = value.items() if isinstance(value, dict) else [("", value)]
-        yield from (f"{' '.join(filter(None, (name, str(part))))}: {_figures(each)}" for part, each in parts)
+        told = ((str(part), each) for part, each in parts if each not in ({}, [], None))
+        yield from (f"{' '.join(filter(None, (name, part)))}: {_figures(each)}" for part, each in told)
 
 
 def _figures(value: Any) -> str:
@@ -172,7 +173,8 @@ def _row(said: Answer) -> tuple[str, ...]:
     kind = kind if said.outcome == Outcome.OK else f"{said.outcome}: {said.error}"
     place = _position(said.latitude, said.longitude) + (f" ± {said.ellipse[0]:.0f} km" if said.ellipse else "")
     answer, nearest = f"{said.answer}{' final' if said.final else ''}", said.nearest[0] if said.nearest else ""
-    return answer, when(said.stop), kind, when(said.onset), size(said), place, nearest, f"{said.score:.2f}"
+    where = "\n".join(filter(None, (place, f"near {nearest}" if nearest else "")))
+    return answer, f"{when(said.stop)}\n{when(said.onset)}", kind, size(said), where, f"{said.score:.1f}"
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 
 PipelineFile = Annotated[Path, typer.Argument(metavar="PIPELINE", help="Pipeline file, as pipelines/station.yaml.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead of text for people.")]
@@ -20,7 +21,21 @@ HostName = Annotated[
     ),
 ]
 
-console = Console()
+WIDE = 160
+"""Columns of what is piped or redirected: no terminal is there to be narrow."""
+
+
+class _Console(Console):
+    @property  # type: ignore[misc]  # nobody sets it
+    def size(self) -> ConsoleDimensions:
+        """What COLUMNS says now, else the terminal; without one WIDE."""
+        said, found = os.environ.get("COLUMNS", ""), super().size
+        if said.isdigit():
+            return ConsoleDimensions(int(said), found.height)
+        return found if self.is_terminal else ConsoleDimensions(WIDE, found.height)
+
+
+console = _Console()
 """Results, for people."""
 notes = Console(stderr=True)
 """Progress and remarks, so that results can be piped."""

@@ -34,7 +34,12 @@ def algorithms(files: OwnFiles = None, as_json: AsJson = False) -> None:
         print_json([describe(one) for one in known])
         return
     for one in known:
-        console.print(table(one))
+        console.print(table(one) if one.settings.model_fields else f"[bold]{title(one)}[/]\nno settings")
+
+
+def title(one: Algorithm) -> str:
+    """Name, version, what it is."""
+    return f"{one.name} (version {one.version}): {one.summary}"
 
 
 def describe(one: Algorithm) -> dict[str, Any]:
@@ -62,7 +67,7 @@ def describe(one: Algorithm) -> dict[str, Any]:
 def table(one: Algorithm) -> Table:
     """An algorithm for people."""
     shown = describe(one)
-    made = Table(title=f"{one.name} (version {one.version}): {one.summary}", title_justify="left", title_style="bold")
+    made = Table(title=title(one), title_justify="left", title_style="bold")
     for column in ("setting", "in", "default", "what it is"):
         made.add_column(column)
     for setting in shown["settings"]:

@@ -6,7 +6,9 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -167,9 +169,7 @@ def _tell(result: dict[str, Any]) -> None:
     windows = result["windows"]
     console.print(f"{windows['ok']} windows judged, {windows['suspicious']} suspicious")
     for event in result["events"]:
-        devices = len(event["devices"])
-        what = f"{event['kind']} ({event['confidence']:.0%}), " if event["kind"] else ""
-        console.print(f"[bold red]event[/] {event['time']}: {what}{devices} devices, score {event['score']:.1f}")
+        console.print(f"[bold red]event[/] {event['time']}: {', '.join(_said(event))}")
     if not result["events"]:
         console.print("[bold]no event was found[/]")
     for trouble in result["troubles"]:
@@ -189,6 +189,21 @@ def _tell(result: dict[str, Any]) -> None:
         f"  {look}",
     ):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def _said(event: dict[str, Any]) -> Iterator[str]:
+    """Kind, size, place, as far as they are known."""
+    if event["kind"]:
+        yield f"{event['kind']} ({event['confidence']:.0%})"
+    if isfinite(event["size_mhz"]):
+        yield f"{event['size_mhz']:+.0f} mHz"
+    if isfinite(event["latitude"]):
+        within = f" (± {event['ellipse'][0]:.0f} km)" if event["ellipse"] else ""
+        yield f"at {event['latitude']:.2f}, {event['longitude']:.2f}{within}"
+    if event["nearest"]:
+        yield f"nearest {event['nearest'][0]}"
+    yield f"{len(event['devices'])} devices"
+    yield f"score {event['score']:.1f}"
 
 
 def _typed(command: str) -> str:

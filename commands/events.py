@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from archive.events import Event
     from archive.records import Record
 
-SHOWN = 4
-"""Stations named in the table; the others are counted."""
+SHOWN = 2
+"""Stations that are named in the table; more are counted."""
 LIST = "list"
 
 
@@ -64,7 +64,7 @@ def show_all(
             print_json([asdict(event) for event in found])
             return
         if not found:
-            console.print("no events")
+            console.print(_none(directory, kind or []))
             return
         console.print(_table(found))
 
@@ -92,6 +92,16 @@ def show(
         console.print(page(record))
 
 
+def _none(directory: Path, kinds: list[str]) -> str:
+    """That there are none; of kinds that were asked for, which there are instead."""
+    from archive.events import list_events
+
+    if not kinds:
+        return "no events"
+    there = sorted({event.kind for event in list_events(directory) if event.kind})
+    return f"no events of kind {', '.join(kinds)}; in this archive there are: {', '.join(there) or 'none'}"
+
+
 def _plot(record: Record, target: Path) -> None:
     """Raises ArchiveError, OSError."""
     from archive.clips import traces
@@ -102,17 +112,21 @@ def _plot(record: Record, target: Path) -> None:
         from commands import _eventplot
 
         _eventplot.write(record, traces(record.path) if record.path else [], target)
+    except OSError as fault:
+        raise ArchiveError(
+            f"{target}: the picture cannot be written ({fault.strerror}); name another file, as event.png"
+        ) from fault
     except ImportError as fault:
         raise ArchiveError(f"no picture without matplotlib ({fault}): pip install 'syms-station[plots]'") from fault
 
 
 def _table(found: list[Event]) -> Table:
-    table = Table("onset (UTC)", "what", "score", "size", "where", "stations", "answers", "file in events/")
-    table.columns[0].no_wrap = True
-    table.columns[-1].overflow = "fold"
+    table = Table("onset (UTC), id", "what", "score", "size", "where, stations")
+    for column in (*table.columns[:1], *table.columns[2:4]):
+        column.no_wrap = True
     for event in found:
-        table.add_row(event.time, _what(event), f"{event.score:.1f}", _size(event), _where(event), _stations(event),
-                      _answers(event), "\n".join(name.rpartition("/")[2] for name in event.files))  # fmt: skip
+        table.add_row("\n".join((event.time.removesuffix("000Z"), *_ids(event))), _what(event), f"{event.score:.1f}",
+                      _size(event), "\n".join(filter(None, (_where(event), _stations(event)))))  # fmt: skip
     return table
 
 
@@ -124,7 +138,7 @@ def _what(event: Event) -> str:
         return f"not judged ({event.outcome})"
     if event.rejected:
         return f"bad data: {', '.join(event.bad)}" if event.bad else "nothing"
-    return f"{event.kind} ({event.confidence:.0%})"
+    return f"{event.kind} ({event.confidence:.0%})" + ("" if event.final else f", answer {event.answer}")
 
 
 def _size(event: Event) -> str:
@@ -141,9 +155,9 @@ def _where(event: Event) -> str:
 
 
 def _stations(event: Event) -> str:
-    more = len(event.devices) - SHOWN
-    return ", ".join(event.devices[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return f"{len(event.devices)} stations" if len(event.devices) > SHOWN else ", ".join(event.devices)
 
 
-def _answers(event: Event) -> str:
-    return f"{event.answer}{', final' if event.final else ''}" if event.id else ""
+def _ids(event: Event) -> list[str]:
+    """What `show` knows it by: what verdicts alone made has the names of its files."""
+    return [event.id] if event.id else [Path(name).stem for name in event.files]

@@ -59,15 +59,14 @@ def flags(
 
 
 def _table(told: list[dict[str, Any]]) -> Table:
-    table = Table("station", "kind", "from (UTC)", "to (UTC)", "seconds", "score", "figures", "by")
-    for column in table.columns[1:4]:
+    table = Table("station", "kind", "from (UTC), how long", "score", "figures", "by")
+    for column in table.columns[:4]:
         column.no_wrap = True
     for row in told:
-        stop = "goes on" if row["going"] else f"{moment(row['stop']):%H:%M:%S.%f}"[:-3]
         begin = f"{moment(row['start']):%Y-%m-%d %H:%M:%S.%f}"[:-3]
-        seconds = f"{(row['stop'] - row['start']) / 1e9:.2f}"
-        table.add_row(row["name"] or str(row["device"]), row["kind"], begin, stop, seconds, f"{row['score']:.1f}",
-                      ", ".join(_figures(json.loads(row["detail"]))), row["by"])  # fmt: skip
+        long = f"{(row['stop'] - row['start']) / 1e9:.2f} s{', goes on' if row['going'] else ''}"
+        table.add_row(row["name"] or str(row["device"]), row["kind"], f"{begin}\n{long}",
+                      f"{row['score']:.1f}", ", ".join(_figures(json.loads(row["detail"]))), row["by"])  # fmt: skip
     return table
 
 

@@ -20,6 +20,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 
 from algorithms import registry
 from algorithms.registry import Algorithm, Judgement, WindowData
+from nodes._faults import explain
 from nodes._gridwatch import GridWatch
 from nodes._node import Action, Actions, Letter, Node, Place
 from nodes._settings import Settings as Base
@@ -52,10 +53,7 @@ class Settings(Base):
         try:
             self.load()
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            what = f"{self.algorithm}: setting {where!r}: {first['msg'].removeprefix('Value error, ')}"
-            raise fault(what, "see `syms algorithms` for its settings") from None
+            raise fault(*explain(error.errors()[0], registry.find(self.algorithm).settings, self.algorithm)) from None
         return self
 
     @property

@@ -107,6 +107,7 @@ def _missing(device: int, gone: Bools, hold: int) -> list[Flag]:
     rest = gone.copy()
     for start, stop in long:
         rest[start:stop] = False
+    rest[: np.argmin(gone)] = False  # it may have begun then: nothing says that it was sent
     at = np.flatnonzero(rest)
     if at.size:
         start, stop = int(at[0]), int(at[-1]) + 1

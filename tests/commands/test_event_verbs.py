@@ -66,10 +66,17 @@ def drawn(record: Record) -> Any:
 def test_list_says_what_where_how_large_and_how_sure(root: Path) -> None:
     for words in (("events", root), ("events", "list", root)):
         lines = syms(*words).stdout
-        for told in ("2026-05-03T09:20:20.020000Z", "gen_trip (88%)", "-43 mHz", "31.50, 120.25 ± 50 km", "near 站 1",
-                     "3, final", f"{ID}.h5", "load_loss (62%)", "+700 MW"):  # fmt: skip
+        for told in ("2026-05-03T09:20:20.020 ", "gen_trip (88%)", "-43 mHz", "31.50, 120.25 ± 50 km", "near 站 1",
+                     ID, "load_loss (62%), answer 1", "+700 MW", "3 stations"):  # fmt: skip
             assert told in lines
         assert "bad data" not in lines
+
+
+def test_a_row_of_the_list_fits_a_terminal_and_a_pipe(root: Path) -> None:
+    for columns in ("80", None):
+        lines = CliRunner().invoke(APP, ["events", str(root)], env={"COLUMNS": columns}).stdout.splitlines()
+        assert any("2026-05-03T09:20:20.020 " in line and "gen_trip" in line and "-43 mHz" in line for line in lines)
+        assert any(ID in line for line in lines)
 
 
 def test_list_of_some(root: Path) -> None:
@@ -78,6 +85,7 @@ def test_list_of_some(root: Path) -> None:
     found = json.loads(syms("events", "--json", "--to", "2026-05-03T09:20:30Z", root).stdout)
     assert [each["id"] for each in found] == [ID]
     assert found[0]["size_mw"] is None
+    assert "there are: gen_trip, load_loss" in syms("events", root, "--kind", "gentrip").stdout
     rejected = syms("events", root, "--rejected").stdout
     assert "bad data: 站 2" in rejected
     assert "gen_trip" not in rejected
@@ -159,6 +167,7 @@ def test_an_event_of_verdicts_alone_is_shown_too(tmp_path: Path) -> None:
     assert "limit_mhz" in shown.stdout
     result = syms("events", "show", path.stem, tmp_path, "--plot", tmp_path / "x.png")
     assert (result.exit_code, (tmp_path / "x.png").exists()) == (1, False)
+    assert path.stem in syms("events", tmp_path).stdout
 
 
 def test_answers_as_csv(root: Path) -> None:

@@ -190,7 +190,7 @@ def test_a_file_is_found_beside_the_pipeline(mine: str):
     [
         ({"algorithm": "fft"}, "no algorithm is called 'fft'; there are .*emd"),
         ({"algorithm": "./none.py"}, "no such file"),
-        ({"settings": {"limitt": 3}}, "emd: setting 'limitt': Extra inputs"),
+        ({"settings": {"limitt": 3}}, "emd: unknown setting 'limitt'"),
     ],
 )
 def test_faults_are_found_by_the_check(given: dict, fault: str):

@@ -179,3 +179,19 @@ def test_slower_devices_are_judged_alike(grid: Grid, every: int):
     assert [(flag.kind, flag.start) for flag in assess(replace(coarse, frequency=frequency)).flags] == [
         (Fault.SPIKES, 300)
     ]
+
+
+@pytest.mark.parametrize("late", [1, 5])
+def test_what_precedes_a_devices_first_sample_is_no_loss(grid: Grid, late: int):
+    def begins(x: np.ndarray) -> np.ndarray:
+        return np.where(np.arange(x.size) < late, np.nan, x)
+
+    seen = grid()
+    whole = {name: getattr(seen, name).copy() for name in ("frequency", "magnitude", "angle")}
+    for x in whole.values():
+        x[DEVICE] = begins(x[DEVICE])
+    assert assess(replace(seen, **whole)).flags == []
+    for x in whole.values():
+        x[DEVICE, FIRST : FIRST + 2] = np.nan
+    kind, start, stop = only(assess(replace(seen, **whole)))
+    assert (kind, start, stop) == (Fault.PACKET_LOSS, FIRST, FIRST + 2)
