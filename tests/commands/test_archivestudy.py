@@ -229,6 +229,7 @@ def stop_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Answers, "take", counted)
 
 
+@pytest.mark.slow
 def test_workers_are_as_one(recorded: Path, tmp_path: Path) -> None:
     """With real processes, as many as there are."""
     one = study(recorded, tmp_path, "two", workers=2)
