@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,12 @@ from algorithms.neighbours import chosen, parts
 from algorithms.quantities import QUANTITIES, Plan, Sources, reduce
 from algorithms.recent import LEAST, NEVER, NO_SLOT, Recent
 from nodes._case import Case, Due, Suspicion, name
-from nodes._eventshape import GRACE, EventShape
-from nodes._sources import sources_of
+from nodes._eventgrid import NOBODY, Grid, Known
+from nodes._eventshape import EventShape
 from nodes._windowbook import ADDED, LEAST_RATE, Took
 from protocol import clock
 from protocol.clock import SECOND
-from protocol.messages import Cause, Configuration, Event, Snapshots, Table
+from protocol.messages import Cause, Event, Snapshots, Table
 
 LEAD = 5 * SECOND
 """So long before the first suspected moment something is looked for already."""
@@ -35,44 +35,7 @@ REMEMBERED = 3600 * SECOND
 """So long an event is known after its end."""
 
 
-class Known(NamedTuple):
-    """What its configuration says of a device."""
-
-    name: str
-    region: str
-    latitude: float
-    longitude: float
-    nominal: int
-    sources: Sources | None
-
-    @classmethod
-    def of(cls, word: Configuration) -> Known:
-        return cls(word.name, word.region, word.latitude, word.longitude, word.nominal, sources_of(word))
-
-
-NOBODY = Known("", "", float("nan"), float("nan"), 0, None)
 NO_PLAN = Plan.of([])
-
-
-@dataclass
-class Grid:
-    """The slots of one rate that one writer tells."""
-
-    rate: int
-    recent: Recent
-    tops: dict[Table, int] = field(default_factory=dict)
-    """Newest slot of each table."""
-    swept: int = NO_SLOT
-    """End of the last sweep."""
-    came: int = 0
-    """When it told something last [ns UTC]; 0: not known."""
-
-    @property
-    def released(self) -> int:
-        """The slot after the last one that every table has; but for tables that are far behind."""
-        newest = max(self.tops.values(), default=NO_SLOT)
-        patience = GRACE // clock.period(self.rate)
-        return 1 + min((top for top in self.tops.values() if top >= newest - patience), default=NO_SLOT)
 
 
 @dataclass

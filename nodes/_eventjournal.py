@@ -22,7 +22,8 @@ from algorithms.quantities import QUANTITIES, Sources
 from algorithms.recent import NEVER
 from archive.journal import Note, Record, Word
 from nodes._case import Case, Due, Suspicion
-from nodes._eventbook import Book, Known
+from nodes._eventbook import Book
+from nodes._eventgrid import Known
 from nodes._eventshape import EventShape
 from nodes._windowbook import Took
 from nodes._windowjournal import NoteError, pack_note, unpack_note

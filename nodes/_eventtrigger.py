@@ -21,7 +21,8 @@ import numpy as np
 
 from algorithms.leases import Dead
 from nodes._case import Case, Due, Suspicion
-from nodes._eventbook import Book, Known
+from nodes._eventbook import Book
+from nodes._eventgrid import Known
 from nodes._eventjournal import closed, heard, known, read, state, suspected, swept, took
 from nodes._eventwords import UNREADABLE, EventTask, Key, bad_data, key, make, most_felt, said, unjudged
 from nodes._flagging import COLUMNS as FLAGGED

@@ -11,7 +11,7 @@ import numpy as np
 from algorithms.quantities import QUANTITIES
 from nodes._case import Case, Due
 from nodes._deadletters import letter_key
-from nodes._eventbook import NOBODY, Known
+from nodes._eventgrid import NOBODY, Known
 from nodes._flagging import Found, of_report
 from protocol import clock
 from protocol.clock import SECOND

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from algorithms.lastvalues import HELD
 from nodes._case import Due, Suspicion
-from nodes._eventbook import SILENT, Book, Known
+from nodes._eventbook import SILENT, Book
+from nodes._eventgrid import Known
 from nodes._triggersettings import Settings
 from protocol.clock import SECOND
 from protocol.messages import Cause, Snapshots, Table
