@@ -81,7 +81,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any, int]:
     return held_rows(path), books, disk.calls
 
 
-@pytest.mark.parametrize(("number", "step"), [(errno.EIO, 1), (errno.ENOSPC, 5), (errno.EROFS, 7)])
+@pytest.mark.parametrize(
+    ("number", "step"), [pytest.param(errno.EIO, 1, marks=pytest.mark.slow), (errno.ENOSPC, 5), (errno.EROFS, 7)]
+)
 def test_one_call_fails_whichever(tmp_path: Path, whole: tuple[Any, Any, int], number: int, step: int) -> None:
     rows, books, calls = whole
     failures = 0

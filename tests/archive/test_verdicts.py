@@ -150,7 +150,8 @@ def run(path: Path, disk: Dying) -> None:
         archive.close()
 
 
-@pytest.mark.parametrize("torn", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.slow
+@pytest.mark.parametrize("torn", [False, True])
 def test_killed_at_every_change_of_a_file(tmp_path: Path, torn: bool) -> None:
     counter = Dying(0)
     run(tmp_path / "whole", counter)
@@ -177,6 +178,7 @@ class Full(Dying):
         return False
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_tried_again_and_nothing_is_there_twice(tmp_path: Path) -> None:
     counter = Full(0)
     run(tmp_path / "whole", counter)

@@ -109,7 +109,7 @@ def mentions_rename(words: Sequence[Any]) -> bool:
     return any(getattr(word, "version", 1) == 2 for word in words)
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(words=streams(), every=st.integers(1, 4), reopen=st.booleans())
 def test_what_goes_in_comes_out(
     tmp_path_factory: pytest.TempPathFactory, words: list[Any], every: int, reopen: bool

@@ -17,7 +17,7 @@ from archive.clips import traces
 from archive.events import find_event
 from archive.records import Record, read_event
 from archive.writer import Archive
-from commands import _eventplot, _output
+from commands import _eventplot
 from commands.app import make_app
 from protocol.clock import SECOND
 from tests import archives as makers
@@ -29,9 +29,7 @@ ID = "20260503T092020.000Z_suspects"
 
 
 def syms(*arguments: object) -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_output.console, "_width", 250)
-        return CliRunner().invoke(APP, [str(each) for each in arguments])
+    return CliRunner().invoke(APP, [str(each) for each in arguments], env={"COLUMNS": "250"})
 
 
 @pytest.fixture

@@ -185,6 +185,7 @@ def compare_events(said: list[Event], again: list[Event]) -> None:
             assert this == pytest.approx(other_, rel=1e-3, abs=most) or (math.isnan(this) and math.isnan(other_)), name
 
 
+@pytest.mark.slow
 def test_a_trip(tmp_path: Path) -> None:
     check(SHORT, tmp_path)
 
