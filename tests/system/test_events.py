@@ -37,7 +37,7 @@ def wiring(folder: Path, scenario: str, liar: bool = False) -> dict[str, Any]:
         "prejudge": {"kind": "detector", "from": "windows"},
         "suspects": {
             "kind": "trigger", "from": ["align", "windows"], "on": "suspicion", "window": ["-60 s", "+25 s"],
-            "answers": [f"{each} s" for each in ANSWERS], "timeout": "20 s", "attempts": 10, "join": "60 s",
+            "answers": [f"{each} s" for each in ANSWERS], "timeout": "20 s", "attempts": 10,
         },
         "identify": {"kind": "detector", "from": "suspects", "algorithm": "disturbance"},
     }  # fmt: skip
