@@ -21,6 +21,8 @@ pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(400)]
 DEVICES, AT = 6, 45
 PATIENCE = 160.0
 ANSWERS = [3, 10, 25]
+FAULT = {"kind": "step", "every": f"{AT} s", "length": "8 s", "size": 0.3}
+"""A frequency that no angle knows of."""
 
 
 def wiring(folder: Path, scenario: str, liar: bool = False) -> dict[str, Any]:
@@ -28,7 +30,7 @@ def wiring(folder: Path, scenario: str, liar: bool = False) -> dict[str, Any]:
     quiet = {"kind": "simulator", "to": "front", "devices": DEVICES, "at": f"{AT} s", "scenario": scenario}
     return {
         "devices": quiet,
-        **({"liar": lying | {"scenario": "generation_trip", "size": 0.5}} if liar else {}),
+        **({"liar": lying | {"faults": [FAULT]}} if liar else {}),
         "front": {"kind": "balancer", "listen": f"127.0.0.1:{free_port()}"},
         "receivers": {"kind": "receiver", "from": "front"},
         "archive": {"kind": "archiver", "from": ["receivers", "windows", "suspects"], "path": str(folder / "data")},
