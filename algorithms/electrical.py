@@ -132,13 +132,9 @@ def islands(network: Network) -> Places:
         label = after
 
 
-def electrical_distances(network: Network, at: Places) -> F8:
-    """[k, n] Effective reactance from each of the buses `at` to every bus; infinite to another island."""
-    return between(potentials(network), islands(network), at)
-
-
 def between(potential: F8, island: Places, at: Places) -> F8:
-    """The same from `potentials` and `islands` that are at hand."""
+    """[k, n] Effective reactance from each of the buses `at` to every bus, of `potentials` and `islands`; infinite to
+    another island."""
     own = np.diag(potential)
     found = own[at][:, None] + own - 2.0 * potential[at]
     return np.where(island[at][:, None] == island, np.maximum(found, 0.0), np.inf)

@@ -35,6 +35,7 @@ ORDER = (
     "startup",
     "first_stage",
     "damping",
+    "judgement",
     "live_flags",
 )
 """As the data go."""

@@ -86,7 +86,7 @@ class Settings(Base):
     """Who is looked at with a suspected device: its region, all, or who is not further away, as 300 km."""
     most: Annotated[int, Field(ge=2, le=1000)] = 20
     """Devices in a window at most: those that were suspected, then the nearest to them. The time of a judgement grows
-    with the square of it: 20 devices take about two seconds."""
+    with the square of it; one that takes longer than `timeout` is none."""
     sweep: Duration = 0
     """Judge the devices of each region together so often without a suspicion, by the time of the data; 0 s = never,
     else 1 s or more. One is left out while the detectors lag."""

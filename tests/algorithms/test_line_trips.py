@@ -9,8 +9,8 @@ import pytest
 
 from algorithms.electrical import Network
 from algorithms.location import locate
-from algorithms.observations import Observations
 from tests.algorithms.grids import Machines, measured, run
+from tests.algorithms.seen import Seen
 
 ONSET = 12.0
 RING = 8
@@ -25,13 +25,6 @@ def grid() -> Machines:
     more = [(1, 5, 0.12), (2, 6, 0.15), (3, 8, 0.1), (0, 9, 0.05), (4, 10, 0.05), (6, 11, 0.05)]
     loads = {bus: part + 0.2j * part for bus, part in enumerate([0.2, 0.5, 0.7, 0.3, 0.2, 0.6, 0.1, 0.8, 0.1])}
     return Machines(ring + more, loads, [9, 10, 11], [10.0, 8.0, 6.0], [1.6, 1.2, 0.7])
-
-
-@dataclass(frozen=True)
-class Seen:
-    bad: np.ndarray
-    repaired: Observations
-    usable: np.ndarray
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,10 @@ import pytest
 from algorithms.electrical import Network
 from algorithms.location import SWINGS, Place, locate, trusted
 from algorithms.observations import Observations
+from tests.algorithms.seen import Seen
 
 RATE, SAMPLES, ONSET = 50.0, 4000, 3000
 KM = 111.195
-
-
-@dataclass(frozen=True)
-class Seen:
-    bad: np.ndarray
-    repaired: Observations
-    usable: np.ndarray
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from algorithms import electrical, onnetwork
-from algorithms.electrical import Network, electrical_distances, potentials
+from algorithms.electrical import Network, potentials
 from algorithms.onnetwork import candidates
 from algorithms.responses import Response
+from tests.algorithms.seen import distances
 
 
 def ring(devices: list[int]) -> Network:
@@ -54,12 +55,12 @@ def test_a_line_that_makes_no_difference_to_the_devices_is_not_named() -> None:
 
 def test_a_bus_is_told_by_electrical_distance() -> None:
     grid = ring([0, 2, 4, 6, 8])
-    away = electrical_distances(grid, np.array([4]))[0]
+    away = distances(grid, np.array([4]))[0]
     size = 0.1 / (1.0 + away[grid.devices] / 0.02) ** 1.5
     found = candidates(grid, [response("dip", size)], lines=False)
     assert found is not None
     assert found.names[int(np.argmax(found.weight))] == "B4"
-    assert found.distance[:, 1] == pytest.approx(electrical_distances(grid, np.array([2]))[0])
+    assert found.distance[:, 1] == pytest.approx(distances(grid, np.array([2]))[0])
 
 
 def test_devices_at_unknown_buses_do_not_count() -> None:

@@ -12,6 +12,7 @@ from algorithms.observations import Observations
 from algorithms.oscillating import SLOW, Line, find, oscillate
 from algorithms.participation import energy, shape
 from tests.algorithms.grids import BASE, Machines, measured, run
+from tests.algorithms.seen import Seen
 
 ONSET = 10.0
 POSITION = np.array([[45.0, 9.0], [45.5, 9.5], [46.0, 11.0], [45.0, 10.5]])
@@ -88,12 +89,6 @@ def test_the_rise_is_that_of_the_integral(resonant: Observations) -> None:
 
 
 def test_the_place_is_that_of_the_source(resonant: Observations) -> None:
-    @dataclass(frozen=True)
-    class Seen:
-        bad: np.ndarray
-        repaired: Observations
-        usable: np.ndarray
-
     @dataclass(frozen=True)
     class Found:
         onset: float = ONSET
