@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.responses import JSONResponse, Response
 from nicegui import ui
 
 from console.model import Station
@@ -29,9 +31,27 @@ class Console:
 
 def application(console: Console) -> FastAPI:
     """All of it, for a web server. A process has one: NiceGUI's pages belong to the process."""
+    from console.api.router import api
     from console.pages import now
 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    _doors(app, console)
+    app.mount("/api/v1", api(console, lambda request: None))
     now.register(console)
     ui.run_with(app, title="SYMS", tailwind=True, show_welcome_message=False, reconnect_timeout=10.0)
     return app
+
+
+def _doors(app: FastAPI, console: Console) -> None:
+    """What programs ask that watch the station."""
+    from console.api.metrics import CONTENT_TYPE, exposition
+    from console.api.wellbeing import wellbeing
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(exposition(console.station), media_type=CONTENT_TYPE)
+
+    @app.get("/health")
+    def health() -> JSONResponse:
+        status, told = wellbeing(console.station, time.time_ns())
+        return JSONResponse(told, status)
