@@ -1,0 +1,1 @@
+"""The web console: who may do what, what is known of the station now, pages, texts."""
