@@ -2,8 +2,8 @@
 
 Each line carries the SHA-256 of the line before (`prev`, of its bytes without the line end) and its number `n` from 1,
 over all files of the log: `audit-000001.jsonl` … are full, `audit.jsonl` is written to. `head` names the last line, so
-that lines cut off at the end show, too. Whoever may write all of these files can make a log anew from some line on: keep
-the hash that `syms users audit --verify` prints elsewhere now and then.
+that lines cut off at the end show, too. Whoever may write all of these files can make a log anew from some line on:
+keep the hash that `syms users audit --verify` prints elsewhere now and then.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -223,6 +224,7 @@ def _binding(request: Request, tls: bool) -> str:
     return visit.session if visit.user() else request.cookies.get(cookies.form_cookie(tls), "")
 
 
+@cache
 def texts(language: str) -> Texts:
     """Key -> text."""
     found: Texts = yaml.safe_load((PAGES / f"{language}.yaml").read_text(encoding="utf-8"))

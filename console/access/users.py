@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 NAME = re.compile(r"\w[\w.@-]{0,63}")
 """What a user, or a token, may be called; letters of any script."""
-SHA256 = r"^[0-9a-f]{64}$"
+SHA256, ARGON2 = re.compile(r"[0-9a-f]{64}"), re.compile(r"\$argon2id\$[\x21-\x7e]+")
 HEADING = (
     "# Who may use the console: `syms users` writes this file, and comments in it are not kept. A running console\n"
     "# takes a change up within a second. Passwords and tokens stand here as hashes; nobody else may read it (0600).\n"
@@ -42,12 +43,24 @@ class Role(StrEnum):
         return list(Role).index(self)
 
 
+def _hash(form: re.Pattern[str], what: str, verb: str) -> AfterValidator:
+    """The fault does not repeat what stands there: it may be the secret itself."""
+
+    def check(text: str) -> str:
+        if not form.fullmatch(text):
+            context = {"what": f"is no {what}", "remedy": f"syms users {verb} writes it"}
+            raise PydanticCustomError("syms", "{what}; {remedy}", context)
+        return text
+
+    return AfterValidator(check)
+
+
 class Token(BaseModel):
     """What a script shows in the place of a password."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    hash: str = Field(pattern=SHA256)
+    hash: Annotated[str, _hash(SHA256, "SHA-256 of a token", "token")]
     """SHA-256 of the token: 64 hexadecimal digits, as `syms users token` writes them."""
     expires: AwareDatetime
     """When it ends, as 2027-01-01T00:00:00Z."""
@@ -60,7 +73,7 @@ class Entry(BaseModel):
 
     role: Role
     """viewer, operator, engineer or administrator."""
-    password: str | None = Field(None, pattern=r"^\$argon2id\$")
+    password: Annotated[str, _hash(ARGON2, "argon2id hash", "passwd")] | None = None
     """argon2id hash, as `syms users passwd` writes it; without one he can't sign in (scripts have tokens)."""
     regions: list[str] | None = Field(None, min_length=1)
     """Regions of the site that he may see; all if this is left out."""

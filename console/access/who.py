@@ -107,7 +107,7 @@ class Access:
         self.sessions.end(visit.session)
 
     def change_password(self, user: User, password: str, address: str) -> str:
-        """A user takes a new password (see `check`): all his sessions end; the token of a new one. Raises AccessFault."""
+        """A user takes a new, checked password: his sessions end; the token of a new one. Raises AccessFault."""
         made = self.hasher.make(password)
         now = self.clock()
         self.audit.write(Done(now.utc, user.name, user.role, address, "password", user.name, "done"))
