@@ -28,7 +28,7 @@ from protocol.clock import SECOND
 
 PAGES = Path(__file__).parent / "pages"
 LANGUAGES = ("en", "zh")
-OPEN = ("/login", "/logout", "/password", "/access.css")
+OPEN = ("/login", "/logout", "/password", "/session", "/access.css", "/access.js")
 FIRST = "/first/"
 MAX_BODY = 16 << 10
 """Bytes of a form."""
@@ -56,7 +56,9 @@ class Forms:
                 Route("/logout", self.logout, methods=both),
                 Route("/password", self.password, methods=both),
                 Route("/first/{token}", self.first, methods=both),
-                Route("/access.css", self.css),
+                Route("/session", self.session),
+                Route("/access.css", self.file),
+                Route("/access.js", self.file),
             ]
         )
 
@@ -64,9 +66,13 @@ class Forms:
         """Whether a path is one of these pages; they look themselves at who is there."""
         return path in OPEN or path.startswith(FIRST)
 
-    async def css(self, request: Request) -> Response:
-        """How they look."""
-        return FileResponse(PAGES / "access.css", media_type="text/css")
+    async def file(self, request: Request) -> Response:
+        """How they look, and what has pages whose session has ended go there."""
+        return FileResponse(PAGES / request.url.path[1:])
+
+    async def session(self, request: Request) -> Response:
+        """Whether there is a session, for a page that has lost its websocket; no sign of life."""
+        return Response(status_code=401 if _visit(request).user() is None else 204)
 
     async def login(self, request: Request) -> Response:
         """Name and password, then on to `next`."""

@@ -1,7 +1,7 @@
 """What every answer tells the browser about itself.
 
 NiceGUI 3 needs `eval` (its properties and handlers with a colon, Vue's templates) and inline styles. Its inline scripts
-get a nonce by `scripts_with_nonce`, so that a script which somebody smuggled into a page has none and does not run.
+get a nonce by `prepare_pages`, so that a script which somebody smuggled into a page has none and does not run.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import Any
 import jinja2
 
 NONCE = "{{ request.scope['syms'].nonce }}"
-PERMISSIONS = "camera=(), microphone=(), geolocation=(), payment=(), usb=(), serial=(), bluetooth=(), midi=(), hid=()"
+WATCH = '<script defer src="/access.js"></script>'
+PERMISSIONS = "camera=(), microphone=(), geolocation=(), payment=(), usb=(), serial=(), midi=(), hid=()"
 HSTS = "max-age=31536000"
 
 
@@ -56,14 +57,17 @@ def of_answer(nonce: str, tls: bool) -> dict[str, str]:
     return always | ({"strict-transport-security": HSTS} if tls else {})
 
 
-def scripts_with_nonce(pages: jinja2.Environment) -> None:
-    """Have the scripts of NiceGUI's own template carry the nonce of the request; what data bring has none."""
+def prepare_pages(pages: jinja2.Environment) -> None:
+    """Have NiceGUI's own template give its scripts the nonce of the request (what data bring gets none), and watch
+    over its session.
+    """
     loader = pages.loader
     if loader is None:
         raise ValueError("these templates come from nowhere")
 
     def load(name: str) -> tuple[str, str | None, Any]:
         text, path, unchanged = loader.get_source(pages, name)
+        text = text.replace("</head>", f"{WATCH}</head>")
         return re.sub(r"<script\b", f'<script nonce="{NONCE}"', text), path, unchanged
 
     pages.loader = jinja2.FunctionLoader(load)

@@ -218,3 +218,13 @@ def test_signing_in_works_on_a_full_disk_but_nothing_is_changed(door: Door, monk
     assert answer.status_code == 503
     assert forms.texts("en")["no_log"] in answer.text.replace("&#39;", "'")
     assert sign_in(door.browser(), "anna").status_code == 303
+
+
+def test_a_page_asks_whether_its_session_lives(door: Door) -> None:
+    browser = door.signed_in("vera")
+    assert browser.get("/session").status_code == 204
+    door.clock.go(7199)
+    assert browser.get("/session").status_code == 204  # and that is no sign of life
+    door.clock.go(1)
+    assert browser.get("/session").status_code == 401
+    assert door.browser().get("/session").status_code == 401

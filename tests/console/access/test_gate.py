@@ -31,7 +31,7 @@ def test_nobody_gets_anything(door: Door, path: str) -> None:
     assert answer.text in ("", "sign in first\n")
 
 
-@pytest.mark.parametrize("path", ["/health", "/login", "/access.css"])
+@pytest.mark.parametrize("path", ["/health", "/login", "/access.css", "/access.js"])
 def test_what_is_open(door: Door, path: str) -> None:
     assert door.browser().get(path).status_code == 200
 
