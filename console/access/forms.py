@@ -87,11 +87,11 @@ class Forms:
             return self._page(request, "login", 403, "form_old")
         name = said.get("name", "").strip()
         if wait := self.access.attempt(name, visit.address):
-            return self._page(request, "login", 429, "too_many", wait=wait)
+            return self._page(request, "login", 429, "too_many", wait=wait, name=name)
         right = await self._slowly(self.access.verify, name, said.get("password", ""))
         token = self.access.sign_in(name, right, visit.address)
         if not token:
-            return self._page(request, "login", 401, "refused")
+            return self._page(request, "login", 401, "refused", name=name)
         self.access.sessions.end(visit.session)  # of whoever used this browser before
         return self._welcome(token, wanted)
 
@@ -128,8 +128,9 @@ class Forms:
         fault = self._new_password(said, user.name)
         if fault:
             return self._page(request, "password", 400, fault)
+        made = await self._slowly(self.access.hasher.make, said["password"])
         try:
-            token = await self._slowly(self.access.change_password, user, said["password"], visit.address)
+            token = self.access.change_password(user, made, visit.address)
         except AccessFault as refused:
             return self._page(request, "password", 503, refused.key or str(refused))
         return self._welcome(token, "/")
@@ -147,11 +148,12 @@ class Forms:
         name = said.get("name", "").strip()
         fault = self._new_password(said, name)
         if fault:
-            return self._page(request, "first", 400, fault)
+            return self._page(request, "first", 400, fault, name=name)
+        made = await self._slowly(self.access.hasher.make, said["password"])
         try:
-            session = await self._slowly(self.access.use_first_link, token, name, said["password"], visit.address)
+            session = self.access.use_first_link(token, name, made, visit.address)
         except AccessFault as refused:
-            return self._page(request, "first", 400, refused.key or str(refused))
+            return self._page(request, "first", 400, refused.key or str(refused), name=name)
         return self._welcome(session, "/")
 
     def _new_password(self, said: dict[str, str], name: str) -> str:
@@ -189,8 +191,10 @@ class Forms:
         cookies.take(answer, cookies.form_cookie(self._tls), self._tls)
         return answer
 
-    def _page(self, request: Request, name: str, status: int, fault: str = "", wait: int = 0) -> Response:
-        """One of these pages; `fault` is a key of the texts, or a text."""
+    def _page(
+        self, request: Request, page: str, status: int, fault: str = "", wait: int = 0, name: str = ""
+    ) -> Response:
+        """One of these pages; `fault` is a key of the texts, or a text; `name` was typed before."""
         visit = _visit(request)
         user = visit.user()
         language = (user.language if user else None) or spoken(request.headers.get("accept-language", ""))
@@ -201,7 +205,8 @@ class Forms:
             binding = fresh = secrets.token_urlsafe(32)
         text = self._pages.get_template("page.html").render(
             t=said,
-            page=name,
+            page=page,
+            name=name,
             language=language,
             user=user.name if user else "",
             least=least,

@@ -33,6 +33,8 @@ FREE_NAME, FREE_ADDRESS = 5, 20
 """Failed attempts that cost nothing: for one name, from one address."""
 REFUSALS = 20
 """Lines in a minute about what one user, or somebody at one address, was refused."""
+NOBODY = "(unknown name)"
+"""In the audit log."""
 _LONGEST_NAME = 64
 
 Source = HTTPConnection | MutableMapping[str, Any]
@@ -93,7 +95,8 @@ class Access:
         self.book.look(now.monotonic)
         user = self.book.users.get(name)
         if not right or user is None or user.disabled:
-            self._refusal(Done(now.utc, name, "", address, "sign in", "", "refused"), address)
+            known = name if user is not None else NOBODY  # what was typed may be a password in the wrong field
+            self._refusal(Done(now.utc, known, "", address, "sign in", "", "refused"), address)
             return ""
         self.by_name.forgive(name[:_LONGEST_NAME])
         self.by_address.take_back(address)
@@ -106,9 +109,8 @@ class Access:
             self._note(Done(self.clock().utc, user.name, user.role, visit.address, "sign out", "", "done"))
         self.sessions.end(visit.session)
 
-    def change_password(self, user: User, password: str, address: str) -> str:
-        """A user takes a new, checked password: his sessions end; the token of a new one. Raises AccessFault."""
-        made = self.hasher.make(password)
+    def change_password(self, user: User, made: str, address: str) -> str:
+        """A user takes a new password, of this hash: his sessions end; the token of a new one. Raises AccessFault."""
         now = self.clock()
         self.audit.write(Done(now.utc, user.name, user.role, address, "password", user.name, "done"))
         with self.book.changing() as users:
@@ -118,9 +120,11 @@ class Access:
         self.sessions.end_all(user.name)
         return self.sessions.begin(self.book.users[user.name], address, now.monotonic)
 
-    def use_first_link(self, token: str, name: str, password: str, address: str) -> str:
-        """The first administrator makes himself known: the token of his session. Raises AccessFault."""
-        made = self.hasher.make(password)
+    def use_first_link(self, token: str, name: str, made: str, address: str) -> str:
+        """The first administrator makes himself known, with a password of this hash: the token of his session.
+
+        Raises AccessFault.
+        """
         now = self.clock()
         user = self.first.use(token, name, made, now.utc)
         self._note(

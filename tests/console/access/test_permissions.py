@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from console.access.permissions import ACTIONS, Forbidden, demand, may
@@ -56,3 +58,12 @@ def test_an_unknown_action_is_a_mistake_in_the_program() -> None:
 def test_refusals_say_why(action: str, region: str | None, why: str) -> None:
     with pytest.raises(Forbidden, match=why):
         demand(User(name="x", role=Role.OPERATOR, regions=["north"]), action, region)
+
+
+def test_the_page_has_the_same_table() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "users-and-roles.md").read_text()
+    table = "".join(
+        f"| {each.least} | {action} | {each.what} | {'no' if each.whole else 'there'} |\n"
+        for action, each in ACTIONS.items()
+    )
+    assert table in page
