@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from nicegui import ui
 from starlette.requests import Request
 
+from console.access.users import User
+from console.access.who import require
 from console.app import Console
 from console.texts import Texts, speaks
 
@@ -21,17 +23,22 @@ class Page:
     """What the content of a page needs to know of its reader."""
 
     text: Texts
+    user: User
+    """As he was when the page was opened; what he does asks anew (`console.access.who.acting`)."""
 
 
 @contextmanager
 def frame(console: Console, request: Request, here: str) -> Iterator[Page]:
     """The frame of a page; its content is made inside."""
-    text = Texts(speaks(request.headers.get("accept-language", "")))
+    user = require(request, "view")
+    text = Texts(user.language or speaks(request.headers.get("accept-language", "")))
     ui.page_title(f"{text('app.' + here)} · {console.station.name}")
     with ui.header(elevated=True).classes("items-center gap-4 py-1"):
         ui.label(console.station.name).classes("text-lg font-medium")
         for name, path in PAGES.items():
             ui.link(text(f"app.{name}"), path).classes("text-white no-underline px-2" + " border-b-2" * (name == here))
         ui.space()
+        ui.label(text("app.signed_in", name=user.name, role=text(f"role.{user.role}"))).classes("text-sm")
+        ui.link(text("app.sign_out"), "/logout").classes("text-white text-sm")
     with ui.column().classes("w-full p-2 gap-2"):
-        yield Page(text)
+        yield Page(text, user)
