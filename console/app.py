@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
 from nicegui import ui
 
+from console.ground import Ground
 from console.model import Station
+from console.pulse import Pulses
 
 
 @dataclass
@@ -25,6 +28,13 @@ class Console:
     """Runtime folder of the station."""
     archive: Path | None = None
     """Folder of its archive, if it has one."""
+    ground: Ground = field(default_factory=Ground)
+    """What the map shows beside devices."""
+
+    @cached_property
+    def pulses(self) -> Pulses:
+        """How the grid is, second by second."""
+        return Pulses(self.station, self.site)
 
 
 def application(console: Console) -> FastAPI:

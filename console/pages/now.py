@@ -6,7 +6,13 @@ from nicegui import ui
 from starlette.requests import Request
 
 from console.app import Console
+from console.pages._trends import Trends
 from console.pages.frame import frame
+from console.quantities import Wanted
+from protocol.messages import Table
+
+DEFAULT_TRACES = 6
+"""Frequencies that are shown where nothing was chosen."""
 
 
 def register(console: Console) -> None:
@@ -14,12 +20,22 @@ def register(console: Console) -> None:
 
     @ui.page("/")
     def now(request: Request) -> None:
-        with frame(console, request, "now") as page:
-            told = ui.label()
+        with (
+            frame(console, request, "now") as page,
+            ui.element("div").style("height: calc(100vh - 44px)").classes("w-full"),
+        ):
+            trends = Trends(console, page, request.query_params)
+            trends.begin(lambda: frequencies(console))
 
-            def show() -> None:
-                readings = console.station.readings()
-                told.text = f"{len(readings)}" if readings else page.text("app.no_data")
 
-            show()
-            ui.timer(1.0, show)
+def frequencies(console: Console) -> list[Wanted]:
+    """Of the first devices of each region, evenly."""
+    regions: dict[str, list[int]] = {}
+    for device, known in sorted(console.station.configurations().items()):
+        if not Table(*known.table).spectrum:
+            regions.setdefault(known.region, []).append(device)
+    if not regions:
+        return []
+    share = max(1, DEFAULT_TRACES // len(regions))
+    chosen = [device for devices in regions.values() for device in devices[:share]]
+    return [Wanted(device, "frequency") for device in chosen[:DEFAULT_TRACES]]
