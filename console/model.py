@@ -202,20 +202,22 @@ class Station:
                 )
         return found
 
-    def reading(self, device: int) -> tuple[Reading, NDArray[np.uint16]] | None:
-        """The newest row of one device, and its digital words; None if there is none."""
+    def reading(self, device: int) -> tuple[Reading, U2, int] | None:
+        """The newest row of one device, its digital words, and when it was last heard [ns UTC; 0: never]; None if
+        nothing is known of it."""
         with self._lock:
             known = self._known.get(device)
             held = self._tables.get(Table(*known.table)) if known else None
             last = held.last if held else None
             if known is None or last is None or device not in last.device:
                 return None
-            at = last.device.index(device)
-            time = clock.slot_time(last.slot, Table(*known.table).rate)
+            at, rate = last.device.index(device), Table(*known.table).rate
+            time = clock.slot_time(last.slot, rate)
             row = Reading(
                 time, bool(last.present[at] == 1), int(last.status[at]), int(last.quality[at]), last.values[at]
             )  # fmt: skip
-            return row, last.digital[at]
+            heard = held.ring.heard_at(device) if held else NO_SLOT
+            return row, last.digital[at], clock.slot_time(heard, rate) if heard > NO_SLOT else 0
 
     def readings(self) -> dict[int, Reading]:
         """The newest row of each device."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from console.model import Latest, Station
 from protocol.c37118.status import TRIGGERED, UNSYNCHRONISED, usable
 from protocol.clock import SECOND
-from protocol.messages import Configuration, Table, split_device
+from protocol.messages import Configuration, Event, Table, split_device
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
@@ -24,10 +24,16 @@ Bools = NDArray[np.bool_]
 
 SILENT = 3 * SECOND
 """A device of which nothing came for so long (or for three of its rows) has no data."""
+CLOCK_OFFSET = "clock_offset"
+"""The kind of bad data that is the clock's."""
+NEVER = 1 << 60
+"""ns; how old what is held is where nothing comes any more."""
 EVERY = 0.95
 """Seconds for which what was made holds."""
 REMEMBERED = 300
 """Seconds of centres and spreads that are kept for small trends."""
+RECENT = 900 * SECOND
+"""Events of so long ago are among those of a pulse."""
 UNSURE = 11
 """Time quality (bits 3-0) from which a clock counts as off: 1 s and worse, or failed."""
 
@@ -95,6 +101,8 @@ class Pulse:
     spreads: tuple[Spread, ...]
     """Of the site, then of its regions by name."""
     alarms: tuple[str, ...]
+    events: tuple[Event, ...] = ()
+    """Of the last minutes, the newest first."""
 
     @property
     def deviation(self) -> F8:
@@ -133,8 +141,10 @@ class Pulses:
         newest = station.newest()
         alive = self._advance.goes_on(newest, monotonic)
         alarms = tuple(station.board.alarms(monotonic)) if station.board.processes else ()
-        return pulse(self._roster, station.latest(), newest if alive else newest + (1 << 60), set(station.flagged()),
-                     alarms, newest)  # fmt: skip
+        events = tuple(each for each in station.events() if newest - each.onset <= RECENT)
+        now = newest if alive else newest + NEVER
+        found = pulse(self._roster, station.latest(), now, station.flagged())
+        return replace(found, newest=newest, alarms=alarms, events=events)
 
 
 @dataclass
@@ -173,10 +183,8 @@ def roster(known: Mapping[int, Configuration], inertia: Mapping[int, float | Non
     )
 
 
-def pulse(
-    of: Roster, latest: list[tuple[Table, Latest]], now: int, flagged: set[int], alarms: tuple[str, ...], newest: int
-) -> Pulse:
-    """`now` [ns UTC] is what ages are told by; `flagged` devices have bad data."""
+def pulse(of: Roster, latest: list[tuple[Table, Latest]], now: int, flagged: Mapping[int, list[str]]) -> Pulse:
+    """`now` [ns UTC] is what ages are told by; `flagged`: kinds of bad data of devices that have some."""
     count = of.device.size
     frequency, rocof = np.full(count, np.nan), np.full(count, np.nan)
     state = np.full(count, State.SILENT, np.uint8)
@@ -188,19 +196,21 @@ def pulse(
         alive = now - last.heard[mine] <= max(SILENT, 3 * SECOND * -table.rate)
         frequency[at] = np.where(alive, last.values[mine, 0], np.nan)
         rocof[at] = np.where(alive, last.values[mine, 1], np.nan)
-        bad = ~usable(last.status[mine]) | np.isin(device, sorted(flagged))
-        state[at] = states(alive, last.status[mine], last.quality[mine], bad)
+        kinds = [set(flagged.get(each, ())) for each in device.tolist()]
+        bad = ~usable(last.status[mine]) | np.array([bool(each - {CLOCK_OFFSET}) for each in kinds], bool)
+        off = np.array([CLOCK_OFFSET in each for each in kinds], bool)
+        state[at] = states(alive, last.status[mine], last.quality[mine], bad, off)
     counted = ~np.isin(state, (State.SILENT, State.BAD)) & ~np.isnan(frequency)
     regions = np.array(of.regions, dtype=object)
     where: list[tuple[str, Callable[[], Bools]]] = [("", lambda: np.ones(count, bool))]
     where += [(name, lambda name=name: regions == name) for name in sorted(set(of.regions)) if name]  # type: ignore[misc]
     spreads = tuple(spread(name, frequency, rocof, of.weight, counted & here()) for name, here in where)
-    return Pulse(of, newest, frequency, rocof, state, spreads, alarms)
+    return Pulse(of, now, frequency, rocof, state, spreads, ())
 
 
-def states(alive: Bools, status: NDArray[np.uint16], quality: U1, bad: Bools) -> U1:
+def states(alive: Bools, status: NDArray[np.uint16], quality: U1, bad: Bools, off: Bools) -> U1:
     """[m] The worst that holds of each: no data; a trigger of its own (STAT bit 11); bad data; its clock is off."""
-    off = (status & UNSYNCHRONISED != 0) | (quality & 15 >= UNSURE)
+    off = off | (status & UNSYNCHRONISED != 0) | (quality & 15 >= UNSURE)
     told = np.select(
         [~alive, status & TRIGGERED != 0, bad, off], [State.SILENT, State.ALARM, State.BAD, State.CLOCK], State.OK
     )

@@ -282,6 +282,7 @@ export default {
       const lines = this.marks.map(([at, text]) => [at, text, this.colour("--alarm")]);
       if (this.pointed != null) lines.push([this.pointed, "", this.colour("--ink-1")]);
       ctx.save();
+      ctx.textAlign = "left";
       for (const [at, text, colour] of lines) {
         const x = plot.valToPos(at, "x", true);
         if (x < bbox.left || x > bbox.left + bbox.width) continue;

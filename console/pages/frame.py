@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from console import components
 from console.app import Console
 from console.components.bar import Clock
 from console.texts import LANGUAGES, Texts, speaks
+from protocol.messages import Configuration
 
 PAGES = {"now": "/", "events": "/events", "station": "/station"}
 """Name of each page (its text is `app.<name>`) -> where it is."""
@@ -31,6 +32,16 @@ class Page:
     text: Texts
     local: bool
     """Times in the zone of the reader's browser, not in UTC."""
+    regions: frozenset[str] | None = None
+    """That the reader may see; None: all."""
+
+    def sees(self, region: str) -> bool:
+        """Whether the reader may see what is in a region."""
+        return self.regions is None or region in self.regions
+
+    def visible(self, known: Mapping[int, Configuration]) -> dict[int, Configuration]:
+        """Those of some devices that the reader may see."""
+        return {device: each for device, each in known.items() if self.sees(each.region)}
 
 
 def reader(request: Request) -> Page:

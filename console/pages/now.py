@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import time
+
 from nicegui import ui
 from starlette.requests import Request
 
 from console.app import Console
+from console.pages._picker import Picker
+from console.pages._side import Side
+from console.pages._site import SiteMap, Summary, event_text
 from console.pages._trends import Trends
-from console.pages.frame import frame
+from console.pages.frame import Page, frame
+from console.pulse import Pulse
 from console.quantities import Wanted
 from protocol.messages import Table
 
@@ -20,18 +26,46 @@ def register(console: Console) -> None:
 
     @ui.page("/")
     def now(request: Request) -> None:
-        with (
-            frame(console, request, "now") as page,
-            ui.element("div").style("height: calc(100vh - 44px)").classes("w-full"),
-        ):
+        with frame(console, request, "now") as page, ui.element("div").classes("syms-now"):
+            _content(console, page, request)
+
+
+def _content(console: Console, page: Page, request: Request) -> None:
+    with ui.element("div").classes("tiles"):
+        summary = Summary(console, page)
+    site = SiteMap(console, page, lambda device: side.choose(device))
+    side = Side(console, page, lambda device: site.pick(device), lambda *more: trends.add(*more))
+    with ui.element("div").classes("syms-panel trends"):
+        choose = ui.button(page.text("trends.choose"), icon="tune").props("flat dense no-caps").mark("choose")
+        with ui.element("div").classes("fill"):
             trends = Trends(console, page, request.query_params)
-            trends.begin(lambda: frequencies(console))
+    picker = Picker(console, page, trends)
+    choose.on_click(picker.open)
+    trends.begin(lambda: frequencies(console, page))
+    marked: list[tuple[int, str]] = []
+
+    def tick() -> None:
+        pulse = console.pulses.now(time.monotonic())
+        site.tell(pulse)
+        side.tell(pulse)
+        summary.tell(pulse, site.mine)
+        marks = marks_of(pulse, page)
+        if marks != marked:
+            marked[:] = marks
+            trends.mark(marks)
+
+    ui.timer(1.0, tick)
 
 
-def frequencies(console: Console) -> list[Wanted]:
+def marks_of(pulse: Pulse, page: Page) -> list[tuple[int, str]]:
+    """Onsets of recent disturbances."""
+    return [(each.onset, event_text(each, page)) for each in pulse.events if each.disturbance]
+
+
+def frequencies(console: Console, page: Page) -> list[Wanted]:
     """Of the first devices of each region, evenly."""
     regions: dict[str, list[int]] = {}
-    for device, known in sorted(console.station.configurations().items()):
+    for device, known in sorted(page.visible(console.station.configurations()).items()):
         if not Table(*known.table).spectrum:
             regions.setdefault(known.region, []).append(device)
     if not regions:
