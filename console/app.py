@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from console.access.gate import Gate
 from console.access.headers import prepare_pages
 from console.access.sockets import own_pages_only
 from console.access.who import Access, require
+from console.ground import Ground
 from console.model import Station
+from console.pulse import Pulses
 
 
 @dataclass
@@ -32,6 +35,13 @@ class Console:
     """Runtime folder of the station."""
     archive: Path | None = None
     """Folder of its archive, if it has one."""
+    ground: Ground = field(default_factory=Ground)
+    """What the map shows beside devices."""
+
+    @cached_property
+    def pulses(self) -> Pulses:
+        """How the grid is, second by second."""
+        return Pulses(self.station, self.site)
 
 
 def application(console: Console, access: Access) -> Gate:

@@ -8,6 +8,7 @@ reads best effort: what it misses, the archive has.
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,6 +102,7 @@ class Console(Node):
 
     def start(self, now: Now) -> Iterator[Action]:
         """Open the port and serve. Raises StartError."""
+        os.environ.setdefault("NICEGUI_STORAGE_PATH", f"{self.place.run}/nicegui")  # else in the working folder
         from console.app import Console as Shared
         from console.app import application
         from console.server import WebServer
