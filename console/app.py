@@ -10,9 +10,11 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
+from fastapi.staticfiles import StaticFiles
 from nicegui import Client, core, ui
 from nicegui.client import templates
 
+from console import components
 from console.access.gate import Gate
 from console.access.headers import prepare_pages
 from console.access.sockets import own_pages_only
@@ -20,6 +22,9 @@ from console.access.who import Access, require
 from console.ground import Ground
 from console.model import Station
 from console.pulse import Pulses
+
+ASSETS = "/assets"
+"""Where browsers get the files beside the components."""
 
 
 @dataclass
@@ -51,6 +56,7 @@ def application(console: Console, access: Access) -> Gate:
 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     _doors(app, console)
+    app.mount(ASSETS, StaticFiles(directory=Path(components.__file__).parent))
     app.mount("/api/v1", api(console, _regions))
     now.register(console)
     ui.run_with(app, title="SYMS", tailwind=True, show_welcome_message=False, reconnect_timeout=10.0)

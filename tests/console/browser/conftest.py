@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from console.access.cookies import session_cookie
 from tests.console.browser.feeding import Feeder, site
 from tests.console.browser.serving import Served
 
@@ -56,6 +57,7 @@ def feeder(served: Served) -> Feeder:
 def page(browser: Any, feeder: Feeder) -> Iterator[Any]:
     """A tab of 1280 x 720 that looks at it; no request may fail or leave this machine, no script may complain."""
     context = browser.new_context(viewport={"width": 1280, "height": 720}, locale="en-GB", accept_downloads=True)
+    sign_in(context, feeder.served, "anna")
     opened = context.new_page()
     opened.set_default_timeout(PATIENCE)
     troubles: list[str] = []
@@ -66,6 +68,12 @@ def page(browser: Any, feeder: Feeder) -> Iterator[Any]:
     yield opened
     context.close()
     assert troubles == []
+
+
+def sign_in(context: Any, served: Served, name: str) -> None:
+    """All tabs of a context are this user's (`tests.doors.PEOPLE`) from now on."""
+    cookie = {"name": session_cookie(False), "value": served.sign_in(name), "url": served.url}
+    context.add_cookies([cookie])
 
 
 def _stays(url: str, here: str, troubles: list[str]) -> None:

@@ -7,6 +7,7 @@ as the node would.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import socket
 import time
 from collections.abc import Callable
@@ -60,6 +61,12 @@ class Served:
         self._end.send(messages)
         self._hear()
 
+    def sign_in(self, name: str) -> str:
+        """Begin a session of a user of `tests.doors.PEOPLE`: its cookie's value."""
+        self._end.send(name)
+        token: str = self._hear()
+        return token
+
     def do(self, act: Callable[[Any], Any]) -> Any:
         """Call a function of a module of tests with the `Console` there; what it returns."""
         self._end.send(act)
@@ -78,14 +85,19 @@ def _serve(
     end: Connection, listening: socket.socket, folder: Path, site: dict[str, Any], processes: list[str], more: Any
 ) -> None:
     """The process: serves until the pipe is closed."""
+    os.environ["NICEGUI_STORAGE_PATH"] = str(folder / "nicegui")
+    from console.access.audit import Audit
+    from console.access.who import Access, Policy
     from console.app import Console, application
     from console.board import Board
     from console.model import Station
-    from console.server import WebServer
+    from console.server import WebServer, clock
+    from tests.doors import make_book
 
+    access = Access(make_book(folder), Audit(folder / "audit"), Policy(), clock)
     station = Station(str(site.get("station", "")), Board(processes), KEEP, MEMORY)
     console = Console(station, site, folder / "pipeline.yaml", str(folder), **more)
-    web = WebServer(application(console), listening)
+    web = WebServer(application(console, access), listening)
     web.start()
     end.send(None)
     while True:
@@ -93,8 +105,13 @@ def _serve(
             asked = end.recv()
         except EOFError:
             break
-        end.send(_done(console, asked))
+        end.send(_signed_in(access, asked) if isinstance(asked, str) else _done(console, asked))
     web.stop()
+
+
+def _signed_in(access: Any, name: str) -> str:
+    token: str = access.sessions.begin(access.book.users[name], "127.0.0.1", access.clock().monotonic)
+    return token
 
 
 def _done(console: Any, asked: Any) -> Any:
