@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
 from nicegui import Client, core, ui
 from nicegui.client import templates
@@ -17,6 +17,7 @@ from nicegui.client import templates
 from console import components
 from console.access.gate import Gate
 from console.access.headers import prepare_pages
+from console.access.permissions import Forbidden
 from console.access.sockets import own_pages_only
 from console.access.who import Access, require
 from console.ground import Ground
@@ -56,6 +57,7 @@ def application(console: Console, access: Access) -> Gate:
 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     _doors(app, console)
+    app.add_exception_handler(Forbidden, _forbidden)
     app.mount(ASSETS, StaticFiles(directory=Path(components.__file__).parent))
     app.mount("/api/v1", api(console, _regions))
     now.register(console)
@@ -63,6 +65,10 @@ def application(console: Console, access: Access) -> Gate:
     prepare_pages(templates.env)
     own_pages_only(core.sio, lambda client: found.request if (found := Client.instances.get(client)) else None)
     return Gate(app, access)
+
+
+def _forbidden(request: Request, fault: Exception) -> Response:
+    return PlainTextResponse(f"{fault}\n", 403)
 
 
 def _regions(request: Request) -> list[str] | None:
