@@ -51,6 +51,31 @@ def _unframe(magic: bytes, data: bytes, path: Path) -> tuple[int, bytes] | None:
     return sequence, payload
 
 
+def _newest(mark: int, path: Path) -> tuple[int, dict[str, Any]]:
+    """(sequence, state) of an open watermark."""
+    size = os.fstat(mark).st_size
+    found = [_unframe(WATERMARK, os.pread(mark, SLOT, slot * SLOT), path) for slot in (0, 1)]
+    marks = [each for each in found if each is not None]
+    if not marks:
+        if size > SLOT:  # slot 1 is only written after slot 0 was
+            raise WatermarkError(f"{path}: both slots are damaged; restore it from a copy")
+        return 0, {}
+    sequence, payload = max(marks)
+    return sequence, json.loads(payload)
+
+
+def committed(root: Path) -> dict[str, Any]:
+    """The state of an archive that may be written meanwhile; nothing of one that was never written."""
+    try:
+        mark = os.open(root / "watermark", os.O_RDONLY)
+    except FileNotFoundError:
+        return {}
+    try:
+        return _newest(mark, root / "watermark")[1]
+    finally:
+        os.close(mark)
+
+
 class Watermark:
     """The two files of an archive folder."""
 
@@ -58,18 +83,7 @@ class Watermark:
         self._root, self._disk = root, disk
         self._mark = os.open(root / "watermark", os.O_RDWR | os.O_CREAT, 0o644)
         self._undo = os.open(root / "undo", os.O_RDWR | os.O_CREAT, 0o644)
-        self.sequence, self.state = self._newest()
-
-    def _newest(self) -> tuple[int, dict[str, Any]]:
-        size, path = os.fstat(self._mark).st_size, self._root / "watermark"
-        found = [_unframe(WATERMARK, os.pread(self._mark, SLOT, slot * SLOT), path) for slot in (0, 1)]
-        marks = [each for each in found if each is not None]
-        if not marks:
-            if size > SLOT:  # slot 1 is only written after slot 0 was
-                raise WatermarkError(f"{path}: both slots are damaged; restore it from a copy")
-            return 0, {}
-        sequence, payload = max(marks)
-        return sequence, json.loads(payload)
+        self.sequence, self.state = _newest(self._mark, root / "watermark")
 
     def prepare(self, changes: list[Change]) -> None:
         """Put down how to undo the commit that begins now. Returns when it is on disk."""
