@@ -145,7 +145,8 @@ def _add_minutes(asked: Asked, devices: dict[int, Health]) -> None:
         order = np.argsort(device, kind="stable")
         numbers, first = np.unique(device[order], return_index=True)
         columns = {name: rows[name][inside][order] for name in fields}
-        for number, low, high in zip(numbers.tolist(), first, [*first[1:], len(order)], strict=True):
+        ends = np.append(first, len(order))[1:]
+        for number, low, high in zip(numbers.tolist(), first.tolist(), ends.tolist(), strict=True):
             if number in devices:
                 _add_hour(devices[number], {name: column[low:high] for name, column in columns.items()},
                           weights, number)  # fmt: skip
