@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -254,7 +255,11 @@ def _link(configuration: Configuration) -> int:
 
 def _slots(configuration: Configuration, start: int, stop: int) -> int:
     """Slots of a device in [start, stop) ns."""
-    rate = Table(*configuration.table).rate
+    return _between(Table(*configuration.table).rate, start, stop)
+
+
+@lru_cache(maxsize=256)
+def _between(rate: int, start: int, stop: int) -> int:
     return max(0, layout.first_slot(stop, rate) - layout.first_slot(start, rate))
 
 

@@ -90,19 +90,13 @@ def _of_group(group: Any, table: Table, start: int, end: int) -> Iterator[Counte
     tallies = [Tally(table.rate) for _ in source.columns]
     if low >= high:
         return
-    for column, at, raw in _chunks(group["present"]):
-        a, b = max(low - at, 0), min(high - at, group["present"].chunks[-1])
-        if a < b:
-            whole = (a, b) == (0, group["present"].chunks[-1])
-            count = _presence(raw) if whole else _positions(_unpacked(raw, 1)[a:b])
-            tallies[column].present(source.first + at + a, *count)
-    for column, at, raw in _chunks(group["status"]):
-        a, b = max(low - at, 0), min(high - at, group["status"].chunks[-1])
-        if a < b:
-            whole = (a, b) == (0, group["status"].chunks[-1])
-            invalid, unsynchronised = _status(raw) if whole else _bad(_unpacked(raw, 2)[a:b])
-            tallies[column].invalid += invalid
-            tallies[column].unsynchronised += unsynchronised
+    for column, at, a, b, raw in _chunks(group["present"], low, high):
+        count = _presence(raw) if a is None else _positions(_unpacked(raw, 1)[a:b])
+        tallies[column].present(source.first + at + (a or 0), *count)
+    for column, _, a, b, raw in _chunks(group["status"], low, high):
+        invalid, unsynchronised = _status(raw) if a is None else _bad(_unpacked(raw, 2)[a:b])
+        tallies[column].invalid += invalid
+        tallies[column].unsynchronised += unsynchronised
     for key, column in source.columns.items():
         if tallies[column].rows:
             yield tallies[column].told(source.configurations[key])
@@ -113,12 +107,18 @@ def _ours(data: Any) -> bool:
     return bool(data.chunks[0] == 1 and data.compression == "gzip" and data.shuffle)
 
 
-def _chunks(data: Any) -> Iterator[tuple[int, int, bytes]]:
-    """(column, first slot behind that of the file, packed bytes) of every chunk there is."""
+def _chunks(data: Any, low: int, high: int) -> Iterator[tuple[int, int, int | None, int | None, bytes]]:
+    """(column, first slot behind that of the file, [a, b) of its slots, packed bytes) of every chunk there is that has
+    some of the slots [low, high); a and b are None where these are all of its slots.
+    """
+    slots = data.chunks[1]
     places: list[tuple[int, int]] = []
     data.id.chunk_iter(lambda chunk: places.append(chunk.chunk_offset))
     for column, at in places:
-        yield column, at, data.id.read_direct_chunk((column, at))[1]
+        a, b = max(low - at, 0), min(high - at, slots)
+        if a < b:
+            part = (None, None) if (a, b) == (0, slots) or (a == 0 and at + b == data.shape[1]) else (a, b)
+            yield column, at, *part, data.id.read_direct_chunk((column, at))[1]
 
 
 def _unpacked(raw: bytes, size: int) -> NDArray[Any]:

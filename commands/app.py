@@ -29,6 +29,8 @@ ORDER = (
     "export",
     "events",
     "flags",
+    "completeness",
+    "report",
     "study",
 )
 """How `syms --help` lists the verbs; others follow by name."""
