@@ -21,7 +21,6 @@ from protocol.clock import SECOND
 
 if TYPE_CHECKING:
     from archive.reports.day import Day
-    from protocol.messages import Configuration
 
 
 def register(app: typer.Typer) -> None:
@@ -99,14 +98,7 @@ def _gathered(directory: Path, chosen: date, zone: tzinfo, now: int, title: str)
     span = span_of(chosen, zone)
     recent = now < span[1] + (span[1] - span[0])
     free = shutil.disk_usage(directory).free if recent else None  # of a day long past it tells nothing
-    return gathered(directory, span, now=now, zone=zone, phases=_phases, title=title, free=free)
-
-
-def _phases(known: Configuration) -> tuple[int, ...]:
-    """Phasors of the first voltage of three phases."""
-    from nodes._phases import sets_of
-
-    return next((each.phasors for each in sets_of(known) if each.unit == "V"), ())
+    return gathered(directory, span, now=now, zone=zone, title=title, free=free)
 
 
 def _write(found: Day, out: Path, name: str, language: str) -> list[Path]:

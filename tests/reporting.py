@@ -23,13 +23,7 @@ TABLE, HARMONICS = Table(1, 3, 0, 0), Table(1, 3, 0, 0, orders=3)
 ODD = '北站 <b>&"=1+1'
 """A name that is markup and a formula."""
 NAMES = ("Lakeside", "Wind Farm North", ODD, "Solar Park East", "Harbour", "Mill Street", "Airport", "Quarry")
-PHASES = (0, 1, 2)
 SITE = "station: North Hub\ndevices:\n"
-
-
-def phases(_: Configuration) -> tuple[int, ...]:
-    """All three phasors of a station are those of its voltage."""
-    return PHASES
 
 
 def site(devices: int) -> str:
@@ -133,4 +127,4 @@ def fill(root: Path, devices: int = 4, hours: int = 3) -> Path:
 
 def gathered(root: Path, hours: int = 3, **more: Any) -> Day:
     """What the report of the day tells, made when so many hours were over."""
-    return day(root, (START, END), now=START + hours * SPAN, zone=UTC, phases=phases, **more)
+    return day(root, (START, END), now=START + hours * SPAN, zone=UTC, **more)

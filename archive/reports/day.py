@@ -17,7 +17,7 @@ from archive.reports.asked import Asked
 from archive.reports.frequencies import Frequencies, frequencies
 from archive.reports.health import Health, health
 from archive.reports.station import Station, station
-from archive.reports.voltages import Phases, Voltage, voltages
+from archive.reports.voltages import Voltage, voltages
 from archive.sitetexts import SiteTexts
 from protocol.clock import SECOND
 
@@ -68,7 +68,6 @@ def day(
     *,
     now: int,
     zone: tzinfo,
-    phases: Phases,
     title: str = "",
     free: int | None = None,
     alarms: Alarms | None = None,
@@ -91,7 +90,7 @@ def day(
     return Day(
         title=title or SiteTexts(root).of_hour(layout.hour_of(until - 1)).station,
         start=start, end=end, until=until, zone=zone,
-        completeness=found, frequencies=seconds, qualities=qualities, voltages=voltages(asked, phases),
+        completeness=found, frequencies=seconds, qualities=qualities, voltages=voltages(asked),
         health=health(asked, found), events=[each for each in events if not each.rejected],
         rejected=sum(each.rejected for each in events), station=station(asked, free),
         alarms=None if alarms is None else alarms(asked),

@@ -6,7 +6,7 @@ row: angles and harmonics have no overview, and reading a day of them would take
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,10 +24,9 @@ from archive.spectra import all_components
 from archive.stations import key_of
 from protocol.clock import SECOND, slot_time
 from protocol.messages import Configuration, Spectrum, Table
+from protocol.threephase import sets_of
 
 F8 = NDArray[np.float64]
-Phases = Callable[[Configuration], Sequence[int]]
-"""Positions of the phasors that are phases A, B and C of a device's first voltage; none if it has no such three."""
 MINUTE = 60 * SECOND
 
 
@@ -49,7 +48,7 @@ class Voltage:
     """That the mean is of."""
 
 
-def voltages(asked: Asked, phases: Phases) -> dict[int, Voltage]:
+def voltages(asked: Asked) -> dict[int, Voltage]:
     """Device number of a station -> its voltages. Raises ArchiveError, OSError."""
     found: dict[int, Voltage] = {}
     glances = Glances()
@@ -57,7 +56,7 @@ def voltages(asked: Asked, phases: Phases) -> dict[int, Voltage]:
         _ranges(glances, asked.root, hour, low, stop, found)
         with opened_hour(asked.root, hour) as (tables, _):
             for rows in tables:
-                _minute(rows, low, stop, phases, found)
+                _minute(rows, low, stop, found)
     return {device: voltage for device, voltage in sorted(found.items()) if voltage.channel or voltage.distortion}
 
 
@@ -89,7 +88,7 @@ def _first(each: Configuration) -> Pick:
     return Pick("values", layout.channel_of(Table(*each.table), "magnitude", each.phasor_units.index("V")))
 
 
-def _minute(rows: Joined, start: int, stop: int, phases: Phases, found: dict[int, Voltage]) -> None:
+def _minute(rows: Joined, start: int, stop: int, found: dict[int, Voltage]) -> None:
     """Unbalance and distortion of a minute of an hour, of the devices of a table."""
     table, span = rows.table, rows.crop()
     if span is None:
@@ -98,13 +97,18 @@ def _minute(rows: Joined, start: int, stop: int, phases: Phases, found: dict[int
     last = min(span[1], layout.first_slot(min(stop, int(slot_time(first, table.rate)) + MINUTE), table.rate))
     for column, each in enumerate(rows.configurations) if first < last else ():
         if table.spectrum is Spectrum.NONE:
-            three = phases(each)
+            three = _phases(each)
             values = _unbalance(rows, column, three, first, last) if three else np.nan
         else:
             values = _distortion(rows, column, each, first, last) if table.spectrum is Spectrum.HARMONICS else np.nan
         if np.isfinite(values):
             voltage = found.setdefault(key_of(each).station, Voltage())
             (voltage.distortion if table.spectrum else voltage.unbalance).append(float(values))
+
+
+def _phases(known: Configuration) -> tuple[int, ...]:
+    """Phasors of the first voltage of three phases; none if there is none."""
+    return next((each.phasors for each in sets_of(known) if each.unit == "V"), ())
 
 
 def _unbalance(rows: Joined, column: int, three: Sequence[int], first: int, stop: int) -> float:

@@ -13,7 +13,6 @@ from commands import _polite, report
 from commands.app import make_app
 from nodes._faults import Faulty
 from tests import reporting
-from tests.archives import configuration
 
 APP = make_app(["report"])
 
@@ -88,10 +87,3 @@ def test_a_day_to_come_and_no_archive(root: Path, tmp_path: Path) -> None:
     site = tmp_path / "site.yaml"
     site.write_text("stations: x\n")
     assert isinstance(syms(root, "--out", tmp_path, "--site", site).exception, Faulty)
-
-
-def test_the_first_voltage_of_three_phases() -> None:
-    names = ["IA", "IB", "IC", "VA", "VB", "VC"]
-    known = configuration(1, reporting.Table(50, 6, 0, 0), phasors=names, phasor_units=["A"] * 3 + ["V"] * 3)
-    assert report._phases(known) == (3, 4, 5)
-    assert report._phases(configuration(1, reporting.Table(50, 1, 0, 0))) == ()

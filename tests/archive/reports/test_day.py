@@ -129,7 +129,7 @@ def test_a_day_without_anything(tmp_path: Path) -> None:
     assert found.qualities[""].known == 0
     assert committed(tmp_path / "nowhere") == {}
     with pytest.raises(ArchiveError, match="still to come"):
-        day(tmp_path, (START, START + SPAN), now=START, zone=UTC, phases=reporting.phases)
+        day(tmp_path, (START, START + SPAN), now=START, zone=UTC)
 
 
 def test_a_day_is_that_of_its_zone() -> None:
