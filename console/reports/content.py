@@ -17,6 +17,8 @@ F8 = NDArray[np.float64]
 TEXT, TIME, CLOCK, DURATION, BYTES = "text", "time", "clock", "duration", "bytes"
 """Forms beside those of numbers, which are as Excel writes them: `0.00`, `0.00%`."""
 MARK = {TEXT: "", TIME: "yyyy-mm-dd hh:mm:ss", CLOCK: "hh:mm:ss", DURATION: "[h]:mm:ss", BYTES: '0.0 "MiB"'}
+LISTED = 60
+"""Rows of a table of devices on the page."""
 LEVELS = ((0.99, "good"), (0.95, "fair"), (0.8, "poor"), (0.0, "bad"))
 """Least share and name; the first is the goal."""
 

@@ -92,7 +92,7 @@ def _bars(root: Xml.Element, what: Bars) -> None:
     for value in _ticks(*axes.x):
         x = float(axes.across(value))
         _text(root, x, HEIGHT - BOTTOM + 14, _number(value, axes.x), anchor="middle")
-    _text(root, WIDTH - RIGHT + 5, HEIGHT - BOTTOM + 14, what.unit)
+    _text(root, WIDTH - RIGHT + 26, HEIGHT - BOTTOM + 14, what.unit)
     for low, high, value in zip(edges, edges[1:], what.bars, strict=False):
         a, b, y = float(axes.across(low)), float(axes.across(high)), float(axes.up(value))
         Xml.SubElement(root, "rect", x=f"{a:.2f}", y=f"{y:.2f}", width=f"{max(b - a - 0.6, 0.4):.2f}",

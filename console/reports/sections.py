@@ -17,6 +17,7 @@ from console.reports.content import (
     BYTES,
     CLOCK,
     DURATION,
+    LISTED,
     TIME,
     Bars,
     Cell,
@@ -29,12 +30,11 @@ from console.reports.content import (
     share,
     shown,
 )
+from console.reports.voltages import voltages
 from console.texts import Texts
 from protocol.clock import SECOND
 from protocol.messages import Outcome
 
-LISTED = 60
-"""Rows of a table of devices on the page."""
 WORST = 6
 """Hours that are named."""
 STEP = 60
@@ -44,7 +44,7 @@ STEP = 60
 def content(day: Day, text: Texts) -> Content:
     """All of it, in one language."""
     at = moment(day.start).astimezone(day.zone)
-    made = [_completeness, _events, _frequency, _voltages, _devices, _alarms, _station]
+    made = [_completeness, _events, _frequency, voltages, _devices, _alarms, _station]
     remarks = []
     if day.until < day.end:
         remarks.append(text("report.unfinished", time=shown(Cell(day.until, TIME), day.zone)))
@@ -199,31 +199,6 @@ def _hours(day: Day, whole: FrequencyQuality) -> list[list[Cell]]:
         rows.append([Cell(day.start + at * 3600 * SECOND, CLOCK), number(mean, 4), number(1e3 * sigma, 1),
                      number(lowest, 3), number(highest, 3)])  # fmt: skip
     return rows
-
-
-def _voltages(day: Day, text: Texts) -> Section | None:
-    if not day.voltages:
-        return None
-    by_number = {each.device: name for name, each in
-                 zip(day.completeness.devices, day.completeness.configurations, strict=True)}  # fmt: skip
-    names = ("device", "channel", "lowest_kv", "mean_kv", "highest_kv", "range", "unbalance", "unbalance_max", "thd",
-             "thd_max")  # fmt: skip
-    rows = []
-    for device, each in day.voltages.items():
-        kilovolts = [number(value / 1e3, 2) for value in (each.lowest, each.mean, each.highest)]
-        width = 100 * (each.highest - each.lowest) / each.mean if each.mean else np.nan
-        both = [number(value, 2) for values in (each.unbalance, each.distortion)
-                for value in (_mean(values), max(values, default=np.nan))]  # fmt: skip
-        rows.append([Cell(by_number.get(device, str(device))), Cell(each.channel or None), *kilovolts,
-                     number(width, 2), *both])  # fmt: skip
-    rows.sort(key=lambda row: -(row[5].value if row[5].known and isinstance(row[5].value, float) else -1.0))
-    table = Table("voltages", [text(f"report.column.{name}") for name in names], rows, listed=LISTED)
-    return Section("voltages", text("report.voltages.title"), text("report.voltages.lead"), tables=[table],
-                   notes=[text("report.voltages.note")])  # fmt: skip
-
-
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values) if values else np.nan
 
 
 def _devices(day: Day, text: Texts) -> Section:
