@@ -47,7 +47,7 @@ for python in ${{PYTHON:-{names} python3}}; do
         exec "$python" -IB -c '{boot}' "$0" {begin:>8} {size} {digest} "$@"
 done
 echo 'syms: Python {either} is needed, and is none of: {names} python3.' >&2
-echo 'Install it (apt install python{last}; dnf install python{last}), or say where it is: PYTHON=/path/to/python{last} sh …' >&2
+echo 'Install it (apt install python{last}; dnf install python{last}), or say where: PYTHON=/path/to/python{last} sh …' >&2
 exit 1
 """
 BOOT = """\
@@ -203,16 +203,15 @@ def put(folder: Path, tree: Path, extras: list[str], pythons: list[str], glibc: 
             unpacked = max(unpacked, sum(weight(each) for each in theirs))
             for wheel in Path(place).iterdir():
                 wheel.replace(wheels / wheel.name)
-    _copy_rest(folder, tree)
+    copy_rest(folder, tree)
     (folder / "sbom.json").write_text(json.dumps(_sbom().bill(_sbom().packages()), indent=1) + "\n")
     return {
-        "version": project["version"], "commit": commit, "platform": _platform(), "pythons": pythons,
-        "glibc": library([each.name for each in wheels.iterdir()]), "unpacked": unpacked,
-        "files": {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files(folder)},
+        "version": project["version"], "commit": commit, "platform": platform_name(), "pythons": pythons,
+        "glibc": library([each.name for each in wheels.iterdir()]), "unpacked": unpacked, "files": digests(folder),
     }  # fmt: skip
 
 
-def _copy_rest(folder: Path, tree: Path) -> None:
+def copy_rest(folder: Path, tree: Path) -> None:
     installer = folder / "installer" / "commands"
     installer.mkdir(parents=True)
     for name in INSTALLER:
@@ -233,7 +232,7 @@ def _sbom() -> ModuleType:
     return module
 
 
-def _platform() -> str:
+def platform_name() -> str:
     return sysconfig.get_platform().replace("-", "_").replace(".", "_")
 
 
@@ -251,6 +250,11 @@ def weight(wheel: Path) -> int:
 
 def files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Path -> SHA-256."""
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files(folder)}
 
 
 def packed(folder: Path, manifest: dict[str, Any], moment: int) -> bytes:

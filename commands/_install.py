@@ -1,8 +1,8 @@
 """Installs what a bundle brings, or upgrades to it. Run by the bundle itself; nothing but Python's own library is used.
 
-    sh syms-station-….run --to /opt/syms [--data /var/lib/syms] [--user syms]
-    sh syms-station-….run --check
-    /opt/syms/bin/syms-rollback [RELEASE]
+sh syms-station-….run --to /opt/syms [--data /var/lib/syms] [--user syms]
+sh syms-station-….run --check
+/opt/syms/bin/syms-rollback [RELEASE]
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import os
 import pwd
-import shlex
 import shutil
 import subprocess
 import sys
@@ -26,17 +25,18 @@ from commands._releases import RECORD, Installation, ReleaseError, told
 LAUNCHER = """\
 #!/bin/sh
 # This command of the release in force.
-to={to}
+to='{to}'
 release=$(readlink -f "$to/current") || exit 1
 SYMS_RUN="${{SYMS_RUN:-$to/run}}"
 export SYMS_RUN
+unset PYTHONPATH PYTHONHOME
 exec "$release/venv/bin/${{0##*/}}" "$@"
 """
 ROLLBACK = """\
 #!/bin/sh
 # The release before is in force again, also if this one does not start.
-to={to}
-exec {python} -IB "$(readlink -f "$to/current")/installer" rollback --to "$to" "$@"
+to='{to}'
+exec '{python}' -IB "$(readlink -f "$to/current")/installer" rollback --to "$to" "$@"
 """
 UNIT = """\
 ; An example: cp {to}/syms.service /etc/systemd/system/ && systemctl enable --now syms
@@ -88,13 +88,13 @@ def main(words: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(words)
     try:
         if asked.verb == "rollback":
-            say_back(roll_back(asked.to, asked.release))
+            print(told(roll_back(asked.to, asked.release)))
             return 0
         with closing(Bundle(asked.file, asked.begin)) as bundle:
             bundle.verify()
             check_machine(bundle.manifest)
             if asked.check or not asked.to:
-                print(f"{asked.file}: release {bundle.manifest.release}, whole, and fits this machine; install: --to DIR")
+                print(f"{asked.file}: {bundle.manifest.release} is whole and fits this machine; install it: --to DIR")
                 return 0 if asked.check else 2
             install(bundle, asked.to.absolute(), asked.data, asked.user, print)
     except (BundleError, ReleaseError, OSError) as fault:
@@ -112,10 +112,6 @@ def roll_back(to: Path, release: str = "") -> dict[str, Any]:
         return place.roll_back(release)
 
 
-def say_back(done: dict[str, Any]) -> None:
-    print(f"release {done['to']} is in force, after {done['from']}; {told(done)}")
-
-
 def install(bundle: Bundle, to: Path, data: Path | None, user: str | None, say: Callable[[str], None]) -> None:
     """Everything, in an order in which a kill leaves a station that works: to be repeated. Raises BundleError,
     ReleaseError, OSError."""
@@ -131,15 +127,13 @@ def install(bundle: Bundle, to: Path, data: Path | None, user: str | None, say: 
             say(f"release {name}: its packages are installed, a minute or so")
             make_release(bundle, place)
         lay_out(place, name, data, account)
+        say("its loops are compiled, half a minute or so")
         compile_loops(place, name)
-        place.try_out(name)
-        before = place.linked("current")
-        place.switch(name)
-        say(f"release {name} is in force" + (f", after {before}" if before and before != name else ""))
-        say(told(place.take_up(name)))
+        done = place.put_in_force(name)
+        say(told(done))
         if gone := place.prune():
             say(f"deleted: {', '.join(gone)}")
-    if not before:
+    if not done["from"]:
         say(first_steps(place))
 
 
@@ -176,16 +170,20 @@ def make_release(bundle: Bundle, place: Installation) -> None:
     manifest_file.replace(release / RECORD)
 
 
+def _base_python() -> str:
+    """Ours; where that is one of a virtual environment, which may go, the one that this was made of."""
+    return getattr(sys, "_base_executable", None) or sys.executable
+
+
 def _install_packages(unpacked: Path, release: Path) -> None:
     """A virtual environment of what the bundle has, and of nothing else: pip asks no index and no settings."""
     python = "{}.{}".format(*sys.version_info)
     wheels, venv = unpacked / "wheels", release / "venv"
     [pip] = wheels.glob("pip-*.whl")
-    base = getattr(sys, "_base_executable", None) or sys.executable
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("PIP_", "PYTHON"))}
     clean |= {"PIP_CONFIG_FILE": os.devnull, "TMPDIR": str(unpacked)}
     steps: list[list[str]] = [
-        [base, "-m", "venv", "--without-pip", str(venv)],
+        [_base_python(), "-m", "venv", "--without-pip", str(venv)],
         [
             str(venv / "bin" / "python"), f"{pip}/pip", "install", "--quiet", "--no-index", f"--find-links={wheels}",
             "--require-hashes", "--no-deps", "--only-binary=:all:", "--no-cache-dir", "--disable-pip-version-check",
@@ -214,9 +212,8 @@ def lay_out(place: Installation, name: str, data: Path | None, account: pwd.stru
         for path in mine:
             os.chown(path, account.pw_uid, account.pw_gid)
     for command in COMMANDS:
-        _write(root / "bin" / command, LAUNCHER.format(to=shlex.quote(str(root))), 0o755)
-    python = getattr(sys, "_base_executable", None) or sys.executable
-    _write(root / "bin" / "syms-rollback", ROLLBACK.format(to=shlex.quote(str(root)), python=shlex.quote(python)), 0o755)
+        _write(root / "bin" / command, LAUNCHER.format(to=root), 0o755)
+    _write(root / "bin" / "syms-rollback", ROLLBACK.format(to=root, python=_base_python()), 0o755)
     user = pwd.getpwuid(place.run.stat().st_uid).pw_name
     _write(root / "syms.service", UNIT.format(to=root, user=user))
     text = (share / "supervisord.conf").read_text()

@@ -12,6 +12,7 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import shutil
 import sys
 import sysconfig
@@ -24,8 +25,10 @@ BLOCK = 1 << 20
 MANIFEST = "manifest.json"
 ROOM = 64 << 20
 """Bytes that are to stay free beside what is installed."""
-COMPILED = 1.4
-"""What a release comes to, by what its wheels unpack to: byte code is added."""
+BESIDE = 1.8
+"""Bytes that are needed by those that the wheels unpack to: byte code, and the bundle while it is unpacked."""
+
+PLAIN = re.compile(r"[\w./+@,=-]+", re.ASCII)
 
 
 class BundleError(Exception):
@@ -140,6 +143,8 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def check_place(to: Path, manifest: Manifest) -> None:
     """Whether there is a place to install to. Raises BundleError."""
+    if not PLAIN.fullmatch(str(to)):
+        raise BundleError(f"{to}: supervisord and systemd can't have spaces and the like in a path; name another: --to")
     standing = next(each for each in (to, *to.parents) if each.exists())
     if not standing.is_dir():
         raise BundleError(f"{standing} is no folder; name another place: --to")
@@ -147,13 +152,8 @@ def check_place(to: Path, manifest: Manifest) -> None:
         raise BundleError(f"{standing} can't be written to by this user; run it as root, or name another place: --to")
     if os.statvfs(standing).f_flag & os.ST_NOEXEC:
         raise BundleError(f"{standing} is mounted noexec: nothing installed there could run; name another place: --to")
-    need, free = int(manifest.unpacked * COMPILED) + sum_of_wheels(manifest) + ROOM, shutil.disk_usage(standing).free
+    need, free = int(manifest.unpacked * BESIDE) + ROOM, shutil.disk_usage(standing).free
     if free < need:
         raise BundleError(
             f"{standing} has {free >> 20} MiB free, {need >> 20} MiB are needed; make room, or name another place: --to"
         )
-
-
-def sum_of_wheels(manifest: Manifest) -> int:
-    """Bytes that the bundle takes while it is unpacked: no more than what it unpacks to."""
-    return manifest.unpacked

@@ -134,7 +134,7 @@ class Installation:
                     f"{self.linked('current') or 'nothing'} stays in force"
                 )
 
-    def take_up(self, name: str) -> dict[str, Any]:
+    def _take_up(self, name: str) -> dict[str, Any]:
         """Have a station that runs go on as this release, process by process; what `syms renew --json` tells. Raises
         ReleaseError."""
         if not self.station.exists():
@@ -148,6 +148,13 @@ class Installation:
         told: dict[str, Any] = json.loads(done.stdout)
         return told
 
+    def put_in_force(self, name: str) -> dict[str, Any]:
+        """From the release in force to this one, with a station that runs; what became of it. Raises ReleaseError."""
+        before = self.linked("current")
+        self.try_out(name)
+        self.switch(name)
+        return {"from": before, "to": name, **self._take_up(name)}
+
     def roll_back(self, name: str = "") -> dict[str, Any]:
         """Put the release before in force again, or the one that is named. Raises ReleaseError."""
         before, target = self.linked("current"), name or self.linked("previous")
@@ -155,9 +162,7 @@ class Installation:
             raise ReleaseError(f"there is no release before {before or 'the first'}; there are: {self._listed()}")
         if target not in self.names():
             raise ReleaseError(f"there is no release {target} (any more); there are: {self._listed()}")
-        self.try_out(target)
-        self.switch(target)
-        return {"from": before, "to": target, **self.take_up(target)}
+        return self.put_in_force(target)
 
     def _listed(self) -> str:
         return ", ".join(self.names()) or "none"
@@ -176,7 +181,11 @@ def own_name() -> str:
 
 
 def told(done: dict[str, Any]) -> str:
-    """What became of a station, for people."""
-    if not done["up"]:
-        return "the station does not run"
-    return f"{len(done['renewed'])} processes of the station run as it since {done['seconds']:.0f} s"
+    """What became of it, for people."""
+    after = f", after {done['from']}" if done["from"] not in ("", done["to"]) else ""
+    station = (
+        f"{len(done['renewed'])} processes of the station begun anew in {done['seconds']:.0f} s"
+        if done["up"]
+        else "the station does not run"
+    )
+    return f"release {done['to']} is in force{after}; {station}"

@@ -33,4 +33,4 @@ def rollback(
     if as_json:
         print_json(done)
     else:
-        _install.say_back(done)
+        print(_releases.told(done))
