@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -21,7 +22,7 @@ from commands._orphans import lock_holders
 from commands._releases import Installation, ReleaseError
 from commands._station import free_port
 from nodes._sockets import listen
-from protocol.messages import Snapshots
+from protocol.messages import Health, Snapshots
 from tests.installations import ROOT, of_checkout, place
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
@@ -31,30 +32,40 @@ PIPELINE = """site: ../config/site.yaml
 nodes:
   front:      {{kind: balancer,     listen: "127.0.0.1:{port}"}}
   receivers:  {{kind: receiver,     from: front, copies: 2}}
-  archive:    {{kind: archiver,     from: [receivers, windows], path: ../data/station}}
+  archive:    {{kind: archiver,     from: receivers, path: ../data/station}}
   align:      {{kind: concentrator, from: receivers}}
-  windows:    {{kind: trigger,      from: align, window: 3 s, every: 1 s}}
-  prejudge:   {{kind: detector,     from: windows}}
 """
-PROCESSES = {"front", "receivers.1", "receivers.2", "archive", "align", "windows", "prejudge"}
+PROCESSES = {"front", "receivers.1", "receivers.2", "archive", "align"}
 
 
-class Pauses(threading.Thread):
-    """The longest time between two words of a process."""
+class Watch(threading.Thread):
+    """What the station says meanwhile."""
 
-    def __init__(self, run: str, process: str) -> None:
+    def __init__(self, run: str) -> None:
         super().__init__(daemon=True)
-        self.longest, self.over = 0.0, False
-        self._told = run, process
+        self._run = run
+        self.archived = 0
+        self.pause = 0.0
+        """The longest time between two words of slots [s]."""
+        self.over = False
 
     def run(self) -> None:
-        last = time.monotonic()
-        for word in listen(self._told[0], [self._told[1]], [Snapshots.TAG], 0.1):  # type: ignore[attr-defined]
-            now = time.monotonic()
-            if word is not None:
-                self.longest, last = max(self.longest, now - last), now
+        last = math.inf
+        tags = [Health.TAG, Snapshots.TAG]  # type: ignore[attr-defined]
+        for word in listen(self._run, ["archive", "align"], tags, 0.1):
+            if isinstance(word, Health):
+                self.archived = int(word.counters.get("archived", self.archived))
+            elif word is not None:
+                self.pause, last = max(self.pause, time.monotonic() - last), time.monotonic()
             if self.over:
                 return
+
+    def further(self, frames: int, patience: float = 40) -> bool:
+        """Whether so many more are archived within `patience` [s]."""
+        wanted, deadline = self.archived + frames, time.monotonic() + patience
+        while self.archived < wanted and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return self.archived >= wanted
 
 
 def command(made: Installation, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -94,30 +105,28 @@ def test_upgrade_and_back_while_devices_send(made: Installation) -> None:
     words = ("simulate", "--to", f"127.0.0.1:{port}", "--devices", str(DEVICES), "--phasors", "1", "--json")
     devices = subprocess.Popen([sys.executable, "-m", "commands", *words], cwd=ROOT, stdout=subprocess.PIPE)
     try:
-        assert within(30, lambda: archived(made) > 100)
-        pauses = Pauses(str(made.run), "align")
-        pauses.start()
+        watch = Watch(str(made.run))
+        watch.start()
+        assert watch.further(100)
         assert releases_that_run(made) == dict.fromkeys(PROCESSES, "old")
         done = made.put_in_force("new")
         assert (done["up"], set(done["renewed"])) == (True, PROCESSES)
         assert (done["renewed"][0], done["renewed"][-2:]) == ("front", ["receivers.1", "receivers.2"])
         assert releases_that_run(made) == dict.fromkeys(PROCESSES, "new")
-        before = archived(made)
-        assert within(30, lambda: archived(made) > before + 100)
+        assert watch.further(100)
 
         back = command(made, "syms-rollback").stdout
-        assert back.startswith("release old is in force, after new; 7 processes of the station begun anew")
+        assert back.startswith("release old is in force, after new; 5 processes of the station begun anew")
         assert releases_that_run(made) == dict.fromkeys(PROCESSES, "old")
         assert json.loads(command(made, "syms", "renew", str(made.station), "--json").stdout)["renewed"] == []
-        before = archived(made)
-        assert within(30, lambda: archived(made) > before + 100)
-        pauses.over = True
+        assert watch.further(100)
     finally:
         devices.terminate()
         told = json.loads(devices.communicate(timeout=60)[0])
     assert told["connects"] == DEVICES
-    assert within(30, lambda: archived(made) == told["sent"])
-    print(f"{told['sent']} frames; {done['seconds']} s; slots paused for {pauses.longest:.1f} s at most")
+    assert watch.further(told["sent"] - watch.archived)
+    watch.over = True
+    print(f"{told['sent']} frames; {done['seconds']} s; slots paused for {watch.pause:.1f} s at most")
 
     for each in json.loads(command(made, "syms", "formats", str(made.station), "--json").stdout):
         assert each["readable"]
@@ -136,22 +145,6 @@ def test_upgrade_and_back_while_devices_send(made: Installation) -> None:
         made.roll_back()
     mark.write_text(whole)
     assert made.linked("current") == "old"
-
-
-def archived(made: Installation) -> int:
-    """Frames so far, as the archiver tells."""
-    done = subprocess.run([made.root / "bin" / "syms", "status", str(made.station), "--json"], capture_output=True,
-                          text=True, timeout=60)  # fmt: skip
-    nodes = json.loads(done.stdout).get("nodes", {})
-    return int(nodes.get("archive", {}).get("counters", {}).get("archived", 0))
-
-
-def within(seconds: float, condition) -> bool:  # type: ignore[no-untyped-def]
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-    return True
 
 
 @pytest.mark.slow
