@@ -25,7 +25,6 @@ import tempfile
 import tomllib
 import zipfile
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 from packaging.markers import Marker
@@ -47,7 +46,7 @@ for python in ${{PYTHON:-{names} python3}}; do
         exec "$python" -IB -c '{boot}' "$0" {begin:>8} {size} {digest} "$@"
 done
 echo 'syms: Python {either} is needed, and is none of: {names} python3.' >&2
-echo 'Install it (apt install python{last}; dnf install python{last}), or say where: PYTHON=/path/to/python{last} sh …' >&2
+echo 'Install it (apt install python{last}; dnf install python{last}), or: PYTHON=/path/to/python{last} sh …' >&2
 exit 1
 """
 BOOT = """\
@@ -204,7 +203,7 @@ def put(folder: Path, tree: Path, extras: list[str], pythons: list[str], glibc: 
             for wheel in Path(place).iterdir():
                 wheel.replace(wheels / wheel.name)
     copy_rest(folder, tree)
-    (folder / "sbom.json").write_text(json.dumps(_sbom().bill(_sbom().packages()), indent=1) + "\n")
+    (folder / "sbom.json").write_text(json.dumps(bill({each.name for each in lock}), indent=1) + "\n")
     return {
         "version": project["version"], "commit": commit, "platform": platform_name(), "pythons": pythons,
         "glibc": library([each.name for each in wheels.iterdir()]), "unpacked": unpacked, "files": digests(folder),
@@ -222,14 +221,16 @@ def copy_rest(folder: Path, tree: Path) -> None:
         (folder / page).write_bytes((tree / page).read_bytes())
 
 
-def _sbom() -> ModuleType:
+def bill(inside: set[str]) -> dict[str, Any]:
+    """The bill of materials; required is what is in the bundle."""
     spec = importlib.util.spec_from_file_location("sbom", ROOT / ".ci" / "sbom.py")
     assert spec
     assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["sbom"] = module
-    spec.loader.exec_module(module)
-    return module
+    sbom = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = sbom
+    spec.loader.exec_module(sbom)
+    found: dict[str, Any] = sbom.bill([each._replace(needed=each.name in inside) for each in sbom.packages()])
+    return found
 
 
 def platform_name() -> str:

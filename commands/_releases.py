@@ -109,16 +109,20 @@ class Installation:
         return {"user": info.st_uid, "group": info.st_gid, "extra_groups": groups}
 
     def syms(self, name: str, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
-        """The `syms` of a release, as the station's user; `more` is of its environment."""
+        """The `syms` of a release, as the station's user; `more` is of its environment. Raises
+        ReleaseError."""
         owner = self.owner()
         home = {"HOME": pwd.getpwuid(owner["user"]).pw_dir} if owner else {}
         drop = {"PYTHONPATH", "PYTHONHOME"}
         environment = {key: value for key, value in os.environ.items() if key not in drop}
-        return subprocess.run(
-            [str(self.releases / name / "venv" / "bin" / "syms"), *words],
-            env={"SYMS_RUN": str(self.run)} | environment | home | more,
-            cwd=self.root, capture_output=True, text=True, timeout=PATIENCE, stdin=subprocess.DEVNULL, **owner,
-        )  # fmt: skip
+        try:
+            return subprocess.run(
+                [str(self.releases / name / "venv" / "bin" / "syms"), *words],
+                env={"SYMS_RUN": str(self.run)} | environment | home | more,
+                cwd=self.root, capture_output=True, text=True, timeout=PATIENCE, stdin=subprocess.DEVNULL, **owner,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as fault:
+            raise ReleaseError(f"syms {words[0]} of release {name} does not end; is the machine at work?") from fault
 
     def try_out(self, name: str) -> None:
         """Whether a release starts, takes the pipeline file, and reads what is on the disk. Raises ReleaseError."""

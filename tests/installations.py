@@ -112,11 +112,12 @@ def _pip() -> Path:
 
 def wheel(folder: Path, version: str) -> Path:
     """`syms_station`, with the examples that the installer copies."""
+    about = f"Metadata-Version: 2.1\nName: syms-station\nVersion: {version}\n"
     files = {
         "commands/__init__.py": "",
         "commands/app.py": f"def main():\n    exec({SYMS!r}, {{}})\n",
         "commands/_pulse.py": "",
-        f"syms_station-{version}.dist-info/METADATA": f"Metadata-Version: 2.1\nName: syms-station\nVersion: {version}\n",
+        f"syms_station-{version}.dist-info/METADATA": about,
         f"syms_station-{version}.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         f"syms_station-{version}.dist-info/entry_points.txt": "[console_scripts]\nsyms = commands.app:main\n",
     }

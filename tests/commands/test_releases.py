@@ -84,8 +84,14 @@ def test_back_and_forth(made: Installation) -> None:
 @pytest.mark.parametrize(
     ("script", "words"),
     [
-        (NEWER, "syms formats .*station.yaml\n    archive of format 7, this release knows up to 6; use a newer one\nb st"),
-        ('case $1 in check) echo "station.yaml:3: unknown setting" >&2; exit 2;; esac', "station.yaml:3: unknown setting"),
+        (
+            NEWER,
+            "syms formats .*station.yaml\n    archive of format 7, this release knows up to 6; use a newer one\nb st",
+        ),
+        (
+            'case $1 in check) echo "station.yaml:3: unknown setting" >&2; exit 2;; esac',
+            "station.yaml:3: unknown setting",
+        ),
         ("exit 127", "release old was tried and does not fit: syms --version"),
     ],
 )
