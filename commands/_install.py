@@ -96,7 +96,7 @@ def main(words: Sequence[str] | None = None) -> int:
             if asked.check or not asked.to:
                 print(f"{asked.file}: {bundle.manifest.release} is whole and fits this machine; install it: --to DIR")
                 return 0 if asked.check else 2
-            install(bundle, asked.to.absolute(), asked.data, asked.user, print)
+            install(bundle, asked.to.absolute(), asked.data, asked.user, lambda text: print(text, flush=True))
     except (BundleError, ReleaseError, OSError) as fault:
         print(f"syms: {fault}", file=sys.stderr)
         return 1

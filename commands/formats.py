@@ -30,6 +30,8 @@ def tell_formats(pipeline: PipelineFile, host: HostName = "", as_json: AsJson = 
     if as_json:
         print_json([each._asdict() | {"readable": each.readable} for each in found])
     else:
+        if not found:
+            print(f"{pipeline}: nothing was written yet")
         for each in found:
             newer = "" if each.readable else "; use a newer one"
             print(f"{each.path}: {each.what} of format {each.found}, this release knows up to {each.known}{newer}")
