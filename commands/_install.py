@@ -121,7 +121,7 @@ def install(bundle: Bundle, to: Path, data: Path | None, user: str | None, say: 
     os.umask(0o022)
     place.releases.mkdir(parents=True, exist_ok=True)
     with place.alone():
-        if name in place.names():
+        if name in place.names() and name in place.needed():
             say(f"release {name} is there already")
         else:
             say(f"release {name}: its packages are installed, a minute or so")

@@ -87,10 +87,14 @@ class Installation:
             found |= {name for name in self.names() if f"{self.releases}/{name}/" in words}
         return found
 
+    def needed(self) -> set[str]:
+        """Releases that are not to be touched."""
+        return {self.linked("current"), self.linked("previous"), *self.running()}
+
     def prune(self, keep: int = KEEP) -> list[str]:
         """Delete the oldest releases; returns their names."""
         names = self.names()
-        safe = {*names[-keep:], self.linked("current"), self.linked("previous"), *self.running()}
+        safe = {*names[-keep:], *self.needed()}
         gone = [name for name in names if name not in safe]
         for name in gone:
             (self.releases / name / RECORD).unlink()  # a kill leaves one that is not whole
@@ -121,6 +125,12 @@ class Installation:
                 env={"SYMS_RUN": str(self.run)} | environment | home | more,
                 cwd=self.root, capture_output=True, text=True, timeout=PATIENCE, stdin=subprocess.DEVNULL, **owner,
             )  # fmt: skip
+        except PermissionError as fault:
+            python = (self.releases / name / "venv" / "bin" / "python").resolve()
+            raise ReleaseError(
+                f"the owner of {self.run} may not run {python}; install with a Python that everybody may run, as "
+                "PYTHON=/usr/bin/python3 sh …"
+            ) from fault
         except subprocess.TimeoutExpired as fault:
             raise ReleaseError(f"syms {words[0]} of release {name} does not end; is the machine at work?") from fault
 
