@@ -13,7 +13,7 @@ import shlex
 import sys
 import time
 import xmlrpc.client
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -161,10 +161,12 @@ class Supervisor:
         self.url = url
 
     def _ask(self, method: str, *arguments: Any) -> Any:
+        return self._call(lambda server: getattr(server.supervisor, method)(*arguments))
+
+    def _call(self, what: Callable[[xmlrpc.client.ServerProxy], Any]) -> Any:
         transport = SupervisorTransport(None, None, self.url)
         try:
-            proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
-            return getattr(proxy.supervisor, method)(*arguments)
+            return what(xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport))
         finally:
             transport.close()
 
@@ -181,12 +183,21 @@ class Supervisor:
 
     def update(self) -> None:
         """Take up the included file: stop and forget what left it or changed, learn what is new."""
-        [[added, changed, removed]] = self._ask("reloadConfig")
+        added, changed, removed = self.differences()
         for group in (*removed, *changed):
             self._ask("stopProcessGroup", group)
             self._ask("removeProcessGroup", group)
         for group in (*changed, *added):
-            self._ask("addProcessGroup", group)
+            self.learn(group)
+
+    def differences(self) -> tuple[list[str], list[str], list[str]]:
+        """Programs of its files that are added, changed, removed since it took them up; it goes on as before."""
+        [[added, changed, removed]] = self._ask("reloadConfig")
+        return added, changed, removed
+
+    def learn(self, process: str) -> None:
+        """Take up a program of its files, which it must not have (any more)."""
+        self._ask("addProcessGroup", process)
 
     def start(self, process: str) -> None:
         """Start a process; one that runs already is left alone."""
@@ -201,6 +212,15 @@ class Supervisor:
         # supervisord itself waits for seconds between two looks at its children unless somebody asks.
         while any(self.states().get(process, {}).get("statename") == "STOPPING" for process in processes):
             time.sleep(POLL)
+
+    def kill(self, process: str) -> None:
+        """End a process by SIGKILL, and have it not started again: both before supervisord looks at its children."""
+        calls = [
+            {"methodName": "supervisor.signalProcess", "params": [process, "KILL"]},
+            {"methodName": "supervisor.stopProcess", "params": [process, False]},
+        ]
+        self._call(lambda server: server.system.multicall(calls))
+        self.stop(process)
 
     def forget(self, process: str) -> None:
         """Stop a process and take it out of supervisord."""

@@ -9,6 +9,7 @@ import importlib
 import pkgutil
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -82,7 +83,19 @@ def _without_verbs() -> typer.Typer:
     return app
 
 
-def _root() -> None:
+def _tell_version(asked: bool) -> None:
+    if asked:
+        from commands._releases import own_name
+
+        print(f"syms {own_name()}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_tell_version, help="Which release this is.")
+    ] = False,
+) -> None:
     """Master station of the full-view synchronized measurement system: receives what synchronised devices measure,
     aligns it in time, judges it and keeps it.
     """

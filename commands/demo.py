@@ -25,7 +25,9 @@ from commands._output import AsJson, console, notes, print_json
 from commands._station import PrivateStation, free_port, read_wiring
 from console.board import Board
 
-PIPELINE = Path(__file__).resolve().parents[1] / "pipelines" / "demo.yaml"
+PLACES = (Path(__file__).resolve().parents[1], Path(sys.prefix, "share", "syms-station"))
+"""A checkout, or what the wheel brings."""
+PIPELINE = next(path for place in PLACES if (path := place / "pipelines" / "demo.yaml").exists() or place == PLACES[-1])
 WHOLE = 45
 """Seconds with room for a window of 20 s before the trip and one that holds it; shorter runs have shorter ones."""
 DRAIN_PATIENCE = 60.0

@@ -153,8 +153,8 @@ def wire(pipeline: Pipeline, include: Path) -> None:
     with starting(str(logs)):  # two supervisords that wire at once
         _refuse_second(pipeline, server)
         tell_ended(end_orphans(pipeline, server.pid()))
-        _replace(include, _supervise.programs(pipeline))
-        _replace(Path(pipeline.run, _supervise.SERVER), url)
+        replace(include, _supervise.programs(pipeline))
+        replace(Path(pipeline.run, _supervise.SERVER), url)
         _sitewatch.keep(pipeline.run, pipeline.site.text, "up")
     server.update()
     first = _first(pipeline)
@@ -200,7 +200,7 @@ def _refuse_second(pipeline: Pipeline, server: _supervise.Supervisor) -> None:
         raise typer.Exit(2)
 
 
-def _replace(path: Path, text: str) -> None:
+def replace(path: Path, text: str) -> None:
     """Write a file as a whole: a reader sees the old one or the new one."""
     fresh = path.with_name(f".{path.name}.new")
     fresh.write_text(text)

@@ -15,8 +15,8 @@ from commands import app as syms
 ROOT = Path(__file__).parents[2]
 CASES = ROOT / "tests" / "pipelines"
 VERBS = (
-    *("algorithms", "check", "compile", "decode", "demo", "down", "draw", "events", "export", "finish"),
-    *("replay", "run", "schema", "simulate", "status", "study", "try", "up"),
+    *("algorithms", "check", "compile", "decode", "demo", "down", "draw", "events", "export", "finish", "formats"),
+    *("renew", "replay", "rollback", "run", "schema", "simulate", "status", "study", "try", "up"),
 )
 
 
