@@ -1,4 +1,4 @@
-"""`syms up`: start a pipeline under supervisord and see that every process runs."""
+"""`syms up`: start a pipeline under supervisord, or make the one that runs what its file says now."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from typing import Annotated, Any
 
 import typer
 
-from commands import _orphans, _root, _supervise
+from commands import _orphans, _root, _supervise, _wirings
+from commands._agreeing import Change, DryRun, Yes, agreed
 from commands._output import AsJson, HostName, PipelineFile, notes, print_json
 from nodes import _sitewatch, _sockets
 from nodes._kinds import KINDS
@@ -49,30 +50,44 @@ def up(
     pipeline: PipelineFile,
     host: HostName = "",
     as_json: AsJson = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
     as_root: _root.AsRoot = False,
     inside: Annotated[
         Path | None, typer.Option(hidden=True, help="Write the programs here; supervisord itself asks for it.")
     ] = None,
 ) -> None:
-    """Start a pipeline under supervisord, and wait until every process runs. `syms down` ends it."""
+    """Start a pipeline under supervisord, and wait until every process runs; `syms down` ends it. Of one that runs,
+    only what its edited file changes is restarted, after it was shown and agreed to.
+    """
     checked = load(pipeline, here=host)
     _root.check(as_root)
     make_run_folder(Path(checked.run))
     if inside is not None:
         wire(checked, inside)
         return
+    change = None
     with starting(checked.run):
-        fresh = start(checked)
-        states = wait_until_up(checked)
+        if server := _supervise.supervisor_of(checked.run):
+            change = Change(checked, server)
+            if change.plan.steps and not agreed(change, as_json, yes, dry_run):
+                return
+            if not dry_run:
+                change.carry_out()
+        elif not dry_run:
+            start(checked)
+        states = {} if dry_run else wait_until_up(checked)
     if as_json:
-        print_json({"started": fresh, "run": checked.run, "processes": states})
-    elif fresh:
+        plan = {"plan": change.plan.told()} if change else {}
+        print_json({"started": change is None and not dry_run, "run": checked.run, "processes": states, **plan})
+    elif dry_run:
+        print(f"{pipeline} {'is up, and as its file says' if change else 'is not up: all of it would be started'}")
+    elif change is None:
         print(f"{pipeline}: {len(states)} processes run; syms status {pipeline}, syms down {pipeline}")
         print(f"logs in {_supervise.log_folder(checked)}; supervisorctl -c {checked.run}/supervisord.conf")
     else:
-        print(f"{pipeline} is up already: {len(states)} processes run; syms status {pipeline}, syms down {pipeline}")
-        if changed_since(checked):
-            print(f"{checked.path} has changed since it was started: syms down {pipeline}, then syms up takes it up")
+        how = "is as its file says now" if change.plan.steps else "is up already"
+        print(f"{pipeline} {how}: {len(states)} processes run; syms status {pipeline}, syms down {pipeline}")
 
 
 @contextmanager
@@ -86,30 +101,13 @@ def starting(run: str) -> Iterator[None]:
         os.close(handle)
 
 
-def start(pipeline: Pipeline) -> bool:
-    """Start supervisord for a pipeline, in the background; False if it runs already. Ends what a supervisord that was
-    killed has left.
-
-    Raises StartError where another wiring runs.
-    """
-    if running := _supervise.supervisor_of(pipeline.run):
-        if not is_wired(pipeline, running):
-            raise StartError(f"{pipeline.path} has changed since it was started; syms down it first")
-        for process in _down(pipeline, running):
-            running.start(process)
-        return False
+def start(pipeline: Pipeline) -> None:
+    """Start supervisord for a pipeline, in the background. Ends what a supervisord that was killed has left."""
     tell_ended(end_orphans(pipeline))
     _orphans.sweep(pipeline.run)
     result = subprocess.run(supervisord(prepare(pipeline)), capture_output=True, text=True)
     if result.returncode:
         raise StartError(f"supervisord did not start: {(result.stderr or result.stdout).strip()}")
-    return True
-
-
-def _down(pipeline: Pipeline, server: _supervise.Supervisor) -> list[str]:
-    """Processes that somebody stopped, or that supervisord gave up, in the order of starting."""
-    states = server.states()
-    return [name for name in pipeline.starting_order if states[name]["statename"] in ("STOPPED", "FATAL")]
 
 
 def end_orphans(pipeline: Pipeline, supervisord: int | None = None) -> list[str]:
@@ -153,8 +151,10 @@ def wire(pipeline: Pipeline, include: Path) -> None:
     with starting(str(logs)):  # two supervisords that wire at once
         _refuse_second(pipeline, server)
         tell_ended(end_orphans(pipeline, server.pid()))
-        _replace(include, _supervise.programs(pipeline))
-        _replace(Path(pipeline.run, _supervise.SERVER), url)
+        _wirings.keep(pipeline)
+        _supervise.include(include, _supervise.programs(pipeline))
+        _supervise.replace_text(Path(pipeline.run, _supervise.INCLUDED), str(include.resolve()))
+        _supervise.replace_text(Path(pipeline.run, _supervise.SERVER), url)
         _sitewatch.keep(pipeline.run, pipeline.site.text, "up")
     server.update()
     first = _first(pipeline)
@@ -198,24 +198,6 @@ def _refuse_second(pipeline: Pipeline, server: _supervise.Supervisor) -> None:
         print(f"syms: {pipeline.path} is up already, under {running.url}; syms down {pipeline.path} first",
               file=sys.stderr)  # fmt: skip
         raise typer.Exit(2)
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file as a whole: a reader sees the old one or the new one."""
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.write_text(text)
-    fresh.replace(path)
-
-
-def is_wired(pipeline: Pipeline, server: _supervise.Supervisor) -> bool:
-    """Whether supervisord has the processes that the file names."""
-    return set(server.states()) - _supervise.OWN == set(pipeline.local)
-
-
-def changed_since(pipeline: Pipeline) -> bool:
-    """Whether the pipeline file was written after the processes were started; a site file is taken up at once."""
-    started = Path(pipeline.run, _supervise.SERVER).stat().st_mtime
-    return pipeline.path.stat().st_mtime > started
 
 
 def wait_until_up(pipeline: Pipeline, patience: float = PATIENCE) -> dict[str, Any]:
@@ -274,14 +256,5 @@ def _reasons(pipeline: Pipeline, states: dict[str, Any], spoken: set[str]) -> st
     late = [name for name in pipeline.local if name not in spoken]
     logs = _supervise.log_folder(pipeline)
     if not states:
-        return f"  {last_line(Path(pipeline.run, 'wiring.log'))}"
-    return "\n".join(f"  {name}: {last_line(logs / f'{name}.log')} ({logs / name}.log)" for name in late)
-
-
-def last_line(log: Path) -> str:
-    """Last line of a log file, if there is one."""
-    try:
-        lines = log.read_text(errors="replace").strip().splitlines()
-    except OSError:
-        return "no log yet"
-    return lines[-1] if lines else "nothing logged"
+        return f"  {_supervise.last_line(Path(pipeline.run, 'wiring.log'))}"
+    return "\n".join(f"  {name}: {_supervise.last_line(logs / f'{name}.log')} ({logs / name}.log)" for name in late)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from commands import _supervise
-from commands.up import last_line
+from commands._supervise import last_line
 from nodes._node import StartError
 from nodes._pipeline import Pipeline, load
 
@@ -29,7 +29,7 @@ def station() -> Pipeline:
 
 
 def test_one_program_per_process(station: Pipeline) -> None:
-    programs = ini(_supervise.programs(station))
+    programs = ini("\n".join(_supervise.programs(station).values()))
     assert {name.removeprefix("program:") for name in programs.sections()} == set(station.processes)
     for process in station.processes:
         program = programs[f"program:{process}"]
@@ -42,7 +42,7 @@ def test_one_program_per_process(station: Pipeline) -> None:
 
 def test_what_feeds_stops_before_what_reads(station: Pipeline) -> None:
     """supervisord stops the highest priority number first."""
-    programs = ini(_supervise.programs(station))
+    programs = ini("\n".join(_supervise.programs(station).values()))
     for process, node in station.processes.items():
         mine = programs[f"program:{process}"].getint("priority")
         for source in node.sources:
@@ -52,7 +52,7 @@ def test_what_feeds_stops_before_what_reads(station: Pipeline) -> None:
 
 def test_percent_signs_in_paths_are_no_expansions(station: Pipeline) -> None:
     odd = replace(station, path=Path("/srv/50 %/pipeline.yaml"), run="/run/50%")
-    program = ini(_supervise.programs(odd))["program:front"]
+    program = ini("\n".join(_supervise.programs(odd).values()))["program:front"]
     assert shlex.split(program["command"])[-2] == "/srv/50 %%/pipeline.yaml"
     assert 'SYMS_RUN="/run/50%%"' in program["environment"]
     with pytest.raises(StartError, match="has a quote in it"):
