@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from commands import _supervise
+from commands import _supervise, _wirings
 from commands._supervise import last_line
 from nodes._node import StartError
 from nodes._pipeline import Pipeline, load
@@ -33,7 +33,8 @@ def test_one_program_per_process(station: Pipeline) -> None:
     assert {name.removeprefix("program:") for name in programs.sections()} == set(station.processes)
     for process in station.processes:
         program = programs[f"program:{process}"]
-        assert shlex.split(program["command"])[-3:] == ["run", str(station.path), process]
+        wiring = _wirings.name_of(station.text)
+        assert shlex.split(program["command"])[-5:] == ["run", "--wiring", wiring, str(station.path), process]
         assert program.getint("priority") == station.order(process)
         assert (program["autorestart"], program["exitcodes"], program["stopsignal"]) == ("unexpected", "0,2", "TERM")
         assert int(program["stdout_logfile_backups"]) > 0
