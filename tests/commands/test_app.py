@@ -16,7 +16,21 @@ ROOT = Path(__file__).parents[2]
 CASES = ROOT / "tests" / "pipelines"
 VERBS = (
     *("algorithms", "check", "compile", "decode", "demo", "down", "draw", "events", "export", "finish"),
-    *("replay", "run", "schema", "simulate", "status", "study", "try", "up"),
+    *(
+        "replay",
+        "restart",
+        "run",
+        "scale",
+        "schema",
+        "simulate",
+        "start",
+        "status",
+        "stop",
+        "study",
+        "swap",
+        "try",
+        "up",
+    ),
 )
 
 

@@ -64,7 +64,13 @@ def test_an_edited_file_is_taken_up(tmp_path: Path) -> None:
         scene.station.path.write_text(faulty)
 
         def alter(nodes: dict[str, Any]) -> None:
-            nodes["prejudge"] = {"kind": "detector", "from": "windows", "copies": 3, "algorithm": "rocof"}
+            nodes["prejudge"] = {
+                "kind": "detector",
+                "from": "windows",
+                "copies": 3,
+                "algorithm": "rocof",
+                "settings": {"block": "200 ms"},
+            }
             nodes["align"]["wait"] = "300 ms"
 
         edit(scene, alter)
@@ -114,8 +120,7 @@ def test_killed_in_the_middle_it_is_finished_by_the_next(tmp_path: Path, victim:
 
     def alter(nodes: dict[str, Any]) -> None:
         nodes["receivers"]["copies"] = 1
-        nodes["prejudge"]["algorithm"] = "rocof"
-        del nodes["prejudge"]["settings"]
+        nodes["prejudge"] |= {"algorithm": "rocof", "settings": {"block": "200 ms"}}
 
     def act(scene: Scene) -> None:
         edit(scene, alter)
