@@ -14,7 +14,6 @@ from commands._changing import Changing
 from commands._output import print_json
 from commands._plan import RESTART, Do, Running, Step
 from commands._running import running
-from commands.up import starting
 from nodes._faults import suggestion
 from nodes._node import StartError
 from nodes._pipeline import load
@@ -42,15 +41,15 @@ def act(do: Do, path: Path, names: Sequence[str], host: str, as_json: bool, yes:
     server = _supervise.supervisor_of(pipeline.run)
     if server is None:
         raise StartError(f"{path} is not up; syms up {path}")
-    with starting(pipeline.run):
-        found = running(pipeline, server)
-        steps = plan(do, found, names, {name for name, info in server.states().items() if info["pid"]})
-        if not as_json:
-            for step in steps:
-                print(f"{step.do} {step.process}: {step.cost}" if step.cost else f"{step.do} {step.process}")
-        if steps and do != Do.START and not yes:
-            asked(as_json)
-        changing = Changing(pipeline, server, found)
+    found = running(pipeline, server)
+    steps = plan(do, found, names, {name for name, info in server.states().items() if info["pid"]})
+    if not as_json:
+        for step in steps:
+            print(f"{step.do} {step.process}: {step.cost}" if step.cost else f"{step.do} {step.process}")
+    if steps and do != Do.START and not yes:
+        asked(as_json)
+    with _supervise.starting(pipeline.run):
+        changing = Changing(pipeline, server, running(pipeline, server))
         for step in steps:
             tell_step(step)
             _carry_out(changing, step)

@@ -12,6 +12,8 @@ from commands._changing import Changing
 from commands._output import notes, print_json
 from commands._plan import Plan, Step, lines, make
 from commands._running import running
+from nodes._kinds import KINDS
+from nodes._node import StartError
 from nodes._pipeline import Pipeline
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
@@ -29,12 +31,16 @@ class Change:
         self.plan: Plan = make(self.running, pipeline)
 
     def carry_out(self) -> None:
-        """All steps; then whatever somebody stopped, or supervisord gave up, is started too."""
-        Changing(self.pipeline, self.server, self.running).carry_out(self.plan, tell_step)
-        states = self.server.states()
-        for process in self.pipeline.starting_order:
-            if states.get(process, {}).get("statename") in DOWN:
-                self.server.start(process)
+        """All steps; then whatever somebody stopped, or supervisord gave up, is started too. Raises StartError."""
+        with _supervise.starting(self.pipeline.run):
+            if Change(self.pipeline, self.server).plan != self.plan:
+                raise StartError("the station has changed meanwhile, and nothing was done: say it again")
+            Changing(self.pipeline, self.server, self.running).carry_out(self.plan, tell_step)
+            states = self.server.states()
+            for process in self.pipeline.starting_order:
+                over = KINDS[self.pipeline.local[process].kind].source  # what plays devices may have ended
+                if states.get(process, {}).get("statename") in (DOWN if over else (*DOWN, "EXITED")):
+                    self.server.start(process)
 
 
 def tell_step(step: Step) -> None:

@@ -11,7 +11,7 @@ from commands import _supervise
 from commands._agreeing import Change, agreed
 from commands._output import print_json
 from commands._pipelinefile import edited
-from commands.up import starting, wait_until_up
+from commands.up import wait_until_up
 from nodes import _yaml
 from nodes._faults import Faulty, suggestion
 from nodes._pipeline import load
@@ -43,13 +43,12 @@ def take_up(
             draft.write()
         print_json({"run": wanted.run, "plan": None}) if as_json else print(f"{path} is not up: its file alone changes")
         return
-    with starting(wanted.run):
-        change = Change(wanted, server)
-        if not agreed(change, as_json, yes, dry_run):
-            return
-        draft.write()
-        change.carry_out()
-        states = wait_until_up(wanted)
+    change = Change(wanted, server)
+    if not agreed(change, as_json, yes, dry_run):
+        return
+    draft.write()
+    change.carry_out()
+    states = wait_until_up(wanted)
     if as_json:
         print_json({"run": wanted.run, "processes": states, "plan": change.plan.told()})
     else:

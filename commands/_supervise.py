@@ -8,7 +8,9 @@ the only source of wiring, however supervisord was started.
 
 from __future__ import annotations
 
+import fcntl
 import http.client
+import os
 import re
 import shlex
 import sys
@@ -273,6 +275,17 @@ def _ignoring(*names: str) -> Iterator[None]:
     except xmlrpc.client.Fault as fault:
         if not fault.faultString.startswith(names):
             raise
+
+
+@contextmanager
+def starting(run: str) -> Iterator[None]:
+    """Two that start (or end) the same pipeline at once wait for each other."""
+    handle = os.open(run, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def own(run: str) -> Supervisor:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -66,17 +63,19 @@ def up(
     if inside is not None:
         wire(checked, inside)
         return
-    change = None
-    with starting(checked.run):
-        if server := _supervise.supervisor_of(checked.run):
-            change = Change(checked, server)
-            if change.plan.steps and not agreed(change, as_json, yes, dry_run):
-                return
-            if not dry_run:
-                change.carry_out()
-        elif not dry_run:
+    states: dict[str, Any] = {}
+    with _supervise.starting(checked.run):
+        server = _supervise.supervisor_of(checked.run)
+        if server is None and not dry_run:
             start(checked)
-        states = {} if dry_run else wait_until_up(checked)
+            states = wait_until_up(checked)
+    change = Change(checked, server) if server else None
+    if change:
+        if change.plan.steps and not agreed(change, as_json, yes, dry_run):
+            return
+        if not dry_run:
+            change.carry_out()
+            states = wait_until_up(checked)
     if as_json:
         plan = {"plan": change.plan.told()} if change else {}
         print_json({"started": change is None and not dry_run, "run": checked.run, "processes": states, **plan})
@@ -88,17 +87,6 @@ def up(
     else:
         how = "is as its file says now" if change.plan.steps else "is up already"
         print(f"{pipeline} {how}: {len(states)} processes run; syms status {pipeline}, syms down {pipeline}")
-
-
-@contextmanager
-def starting(run: str) -> Iterator[None]:
-    """Two that start (or end) the same pipeline at once wait for each other."""
-    handle = os.open(run, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def start(pipeline: Pipeline) -> None:
@@ -148,7 +136,7 @@ def wire(pipeline: Pipeline, include: Path) -> None:
     logs.mkdir(mode=0o700, parents=True, exist_ok=True)
     include.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     server = _supervise.Supervisor(url)
-    with starting(str(logs)):  # two supervisords that wire at once
+    with _supervise.starting(str(logs)):  # two supervisords that wire at once
         _refuse_second(pipeline, server)
         tell_ended(end_orphans(pipeline, server.pid()))
         _wirings.keep(pipeline)
