@@ -51,6 +51,10 @@ class Changing:
         for step in plan.steps:
             tell(step)
             self.do(step)
+        wiring = _wirings.name_of(self.pipeline.text)
+        for process in plan.kept:
+            if _wirings.name_of(self.programs[process].wiring.text) != wiring:
+                _wirings.follow(self.pipeline.run, process, wiring)
 
     def do(self, step: Step) -> None:
         """One step, to the end."""
@@ -76,6 +80,7 @@ class Changing:
     def program(self, process: str, program: Program, leave: bool = False) -> None:
         """Say what supervisord is to run under a name; what ran under it has ended."""
         self.programs[process] = program
+        _wirings.follow_no_more(self.pipeline.run, process)
         wiring, stand_in = _wirings.name_of(program.wiring.text), process if process != program.of else ""
         text = _supervise.program(program.wiring, program.of, wiring, leave, stand_in)
         _supervise.include(self._include, {**_supervise.included(self._include), process: text})

@@ -25,7 +25,7 @@ def running(pipeline: Pipeline, server: _supervise.Supervisor) -> list[Running]:
         words = _spoken(info) or shlex.split(commands.get(name, ""))
         if str(pipeline.path) not in words or "run" not in words:
             continue  # another program of the same supervisord
-        wiring = _after(words, "--wiring")
+        wiring = _wirings.followed(pipeline.run, name) or _after(words, "--wiring")
         if not wiring:
             raise StartError(f"{name} was started by an earlier release: syms down {pipeline.path}, then syms up")
         if wiring not in wirings:

@@ -33,6 +33,24 @@ def keep(pipeline: Pipeline) -> str:
     return name
 
 
+def follow(run: str | Path, process: str, name: str) -> None:
+    """A process that was left alone in a change starts again, if it must, by the new text."""
+    fresh = Path(run, FOLDER, f".{process}")
+    fresh.write_text(name)
+    fresh.replace(Path(run, FOLDER, process))
+
+
+def followed(run: str | Path, process: str) -> str:
+    """Name of the text that a process starts by in the place of its own; "" if by its own."""
+    path = Path(run, FOLDER, process)
+    return path.read_text() if path.exists() else ""
+
+
+def follow_no_more(run: str | Path, process: str) -> None:
+    """It is to be started by a text that its program names."""
+    Path(run, FOLDER, process).unlink(missing_ok=True)
+
+
 def recall(pipeline: Pipeline, name: str) -> Pipeline:
     """The pipeline that a kept text describes. Raises StartError, Faulty."""
     path = place(pipeline.run, name)

@@ -33,7 +33,8 @@ def run(
     as_root: _root.AsRoot = False,
 ) -> None:
     """Run one process of a pipeline. Exit codes: 0 stopped or done, 1 a bug or no start, 2 faulty settings."""
-    kept = _wirings.place(run_folder(pipeline), wiring) if wiring else None
+    run = run_folder(pipeline)
+    kept = _wirings.place(run, _wirings.followed(run, name or process) or wiring) if wiring else None
     checked = load(pipeline, only=process, wired=kept)
     if process not in checked.processes:
         message = f"{pipeline} has no process {process!r}; its processes: {', '.join(checked.processes)}"
