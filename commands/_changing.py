@@ -6,7 +6,9 @@ middle, the next `syms up` finds out what is left to do.
 
 from __future__ import annotations
 
+import shutil
 import time
+import xmlrpc.client
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +21,8 @@ from nodes._node import StartError
 from nodes._pipeline import Pipeline
 from protocol.messages import Health, Shift, Worker
 
-PATIENCE = 60.0
-"""Seconds for one process to be at work."""
+PATIENCE = 120.0
+"""Seconds for one process to be at work: it may have to compile first."""
 LEAVING = 180.0
 """Seconds for one to hand on what it has."""
 POLL = 0.1
@@ -50,7 +52,10 @@ class Changing:
         _wirings.keep(self.pipeline)
         for step in plan.steps:
             tell(step)
-            self.do(step)
+            try:
+                self.do(step)
+            except xmlrpc.client.Fault as fault:
+                raise StartError(f"supervisord: {fault.faultString}; {self._remedy}") from fault
         wiring = _wirings.name_of(self.pipeline.text)
         for process in plan.kept:
             if _wirings.name_of(self.programs[process].wiring.text) != wiring:
@@ -69,8 +74,10 @@ class Changing:
             self.program(step.process, Program(self.pipeline, step.process))
             self.start(step.process)
         elif step.do == Do.LEAVE:
+            journal = self.programs[step.process].wiring.journal / step.process
             self.leave(step.process)
             self.forget(step.process)
+            shutil.rmtree(journal, ignore_errors=True)  # all of it is with its readers
         else:
             self.stop(step.process)
             self.forget(step.process)
@@ -111,17 +118,14 @@ class Changing:
     def give_way(self, process: str) -> None:
         """End it so that a successor can go on at once."""
         for _ in range(AGAIN):
-            if not self._wait(process, lambda info: info["statename"] != "STARTING", PATIENCE):
-                break
+            self._wait(process, lambda info: info["statename"] != "STARTING", PATIENCE)
             pid = self._info(process)["pid"]
             if not pid:
-                return
+                break
             _orphans.wake([pid])
             self.server.signal(process, "USR1")
-            ended = self._wait(process, lambda info: info["pid"] != pid, _supervise.STOP_PATIENCE)  # noqa: B023
-            if ended and not self._info(process)["pid"]:
-                return
-        self.server.stop(process)
+            self._wait(process, lambda info: info["pid"] != pid, _supervise.STOP_PATIENCE)  # noqa: B023
+        self.server.stop(process)  # one that is waited for to be started anew, too
 
     def leave(self, process: str) -> None:
         """Have it hand on what it has, and end."""
@@ -168,5 +172,8 @@ class Changing:
     def _fail(self, process: str, what: str) -> None:
         log = _supervise.log_folder(self.pipeline) / f"{process}.log"
         said = _supervise.last_line(log)
-        remedy = f"the change stops here; syms up {self.pipeline.path} goes on with it"
-        raise StartError(f"{process} {what}: {said} ({log}); {remedy}")
+        raise StartError(f"{process} {what}: {said} ({log}); {self._remedy}")
+
+    @property
+    def _remedy(self) -> str:
+        return f"the change stops here; syms up {self.pipeline.path} goes on with it"

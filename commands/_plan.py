@@ -281,15 +281,11 @@ def _written(entry: Mapping[str, Any], name: str, otherwise: Any = "") -> str:
     return "" if value == "" else text.removesuffix("\n").removesuffix("...").rstrip("\n")
 
 
-# ── how it is told ──────────────────────────────────────────────────────────────────────────────────────────
-
-SIGNS = {"added": "+", "removed": "-", "changed": "~"}
-
-
 def lines(plan: Plan) -> Iterator[str]:
     """For people."""
+    signs = {"added": "+", "removed": "-", "changed": "~"}
     for each in plan.differences:
-        yield f"{SIGNS[each.what]} {each.node} ({each.kind}){'' if each.settings else f' {each.what}'}"
+        yield f"{signs[each.what]} {each.node} ({each.kind}){'' if each.settings else f' {each.what}'}"
         for name, old, new in each.settings:
             yield f"    {name}: {old or 'default'} → {new or 'default'}"
     if plan.steps:

@@ -93,6 +93,7 @@ def start(pipeline: Pipeline) -> None:
     """Start supervisord for a pipeline, in the background. Ends what a supervisord that was killed has left."""
     tell_ended(end_orphans(pipeline))
     _orphans.sweep(pipeline.run)
+    _tell_left_journals(pipeline)
     result = subprocess.run(supervisord(prepare(pipeline)), capture_output=True, text=True)
     if result.returncode:
         raise StartError(f"supervisord did not start: {(result.stderr or result.stdout).strip()}")
@@ -107,6 +108,16 @@ def end_orphans(pipeline: Pipeline, supervisord: int | None = None) -> list[str]
     strangers = [pid for name, pid in left.items() if name not in pipeline.local]
     _orphans.end([*order, *strangers], _supervise.STOP_PATIENCE)
     return sorted(left)
+
+
+def _tell_left_journals(pipeline: Pipeline) -> None:
+    """Of processes that the file has no more: what their readers have not got yet stays there."""
+    found = sorted(each.name for each in pipeline.journal.glob("*") if each.is_dir())
+    left = [name for name in found if name not in pipeline.processes]
+    if left:
+        what = f"{pipeline.journal} has journals of no process of this file: {', '.join(left)}"
+        remedy = "what of them was not archived comes when a node has that name again; else delete them"
+        notes.print(f"{what}; {remedy}", soft_wrap=True, highlight=False)
 
 
 def tell_ended(names: list[str]) -> None:
