@@ -24,12 +24,16 @@ from nodes._keeper import Keeper
 from nodes._node import Actions, Done, Node, Place, StartError
 from nodes._state import Handed, LinkState, StateError, WayState, replay
 from nodes._stream import Writer
-from protocol.clock import MILLISECOND, Now
+from protocol.clock import MILLISECOND, SECOND, Now
 from protocol.messages import Durable, Fetch
 
 LOOK_EVERY = 20 * MILLISECOND
 NOTES_AT_MOST = 100
 """Heard from one balancer at a time."""
+
+
+GONE = 60 * SECOND
+"""A balancer that is not there for so long has no connections any more."""
 
 
 class Bounds(Protocol):
@@ -85,6 +89,8 @@ class Retiring(Node):
         self.balancers.holding = self._holding
         self.ends: dict[int, list[socket.socket]] = {}
         """Connection -> its sockets, which nobody reads meanwhile."""
+        self.missing: dict[str, int] = {}
+        """Balancer that is not there -> since when [monotonic ns]."""
         self.passed = 0
         self.look_at = 0
 
@@ -122,6 +128,7 @@ class Retiring(Node):
         """Hear the balancers; raises Done when nothing is left to do."""
         self.look_at = now.monotonic + LOOK_EVERY
         self._hear(now)
+        self._give_up(now)
         self.balancers.flush()
         actions = self.writer.commit(self.writer.wake(now), now)
         if not self.state.ways and self.writer.drained:
@@ -140,6 +147,15 @@ class Retiring(Node):
                 self._over(balancer, note["connection"], note["say"], now)
             for spare in ends:
                 spare.close()
+
+    def _give_up(self, now: Now) -> None:
+        """Connections of balancers that are gone for good."""
+        known = self.place.sources.get("balancer", [])
+        gone = {way.handed.balancer for way in self.state.ways.values()} - set(known)
+        self.missing = {name: self.missing.get(name, now.monotonic) for name in {*self.balancers.missing, *gone}}
+        for way in list(self.state.ways.values()):
+            if now.monotonic - self.missing.get(way.handed.balancer, now.monotonic) >= GONE:
+                self._over(way.handed.balancer, way.handed.connection, "end", now)
 
     def _slot(self, balancer: str, connection: int) -> int | None:
         found = (balancer, connection)

@@ -133,6 +133,28 @@ def test_it_stays_until_its_readers_have_all(tmp_path: Path) -> None:
     node.stop(later)
 
 
+def test_a_balancer_that_is_gone_for_good_keeps_nobody(tmp_path: Path) -> None:
+    world = world_of(tmp_path, Steps())
+    for fd in (1, 2):
+        call(world, fd)
+    world.turn()
+    world.run = str(tmp_path)
+    node, listener = leaver(world)
+    listener.missing = (BALANCER,)
+    at = world.now.monotonic
+    for seconds in (0, 30):
+        list(node.wake(Now(at + seconds * SECOND, world.now.utc)))
+        assert len(node.state.ways) == 2
+    listener.missing = ()
+    list(node.wake(Now(at + 59 * SECOND, world.now.utc)))  # it is back
+    listener.missing = (BALANCER,)
+    list(node.wake(Now(at + 61 * SECOND, world.now.utc)))
+    assert len(node.state.ways) == 2
+    with pytest.raises(Done):
+        list(node.wake(Now(at + 121 * SECOND, world.now.utc)))
+    node.stop(world.now)
+
+
 def test_what_is_left_is_what_is_taken(tmp_path: Path) -> None:
     handed = Handed(7, "front", "udp", ("10.0.0.1", 4713), ("10.0.0.1", 4713), False, None)
     way = WayState(handed, 12, 4, b"\xaa\x01", [1, 2, 3], [[5, 6]])
