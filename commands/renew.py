@@ -7,9 +7,9 @@ from pathlib import Path
 
 import typer
 
-from commands import _supervise
+from commands import _supervise, _wirings
 from commands._output import AsJson, HostName, PipelineFile, notes, print_json
-from commands.up import is_wired, last_line, prepare, replace, starting
+from commands.up import prepare
 from nodes import _sockets
 from nodes._kinds import KINDS
 from nodes._node import StartError
@@ -46,11 +46,12 @@ def renew(pipeline: PipelineFile, host: HostName = "", as_json: AsJson = False) 
 
 def renew_all(pipeline: Pipeline, server: _supervise.Supervisor) -> list[str]:
     """The names of those that were begun anew, in this order. Raises StartError."""
-    with starting(pipeline.run):
-        if not is_wired(pipeline, server):
-            raise StartError(f"{pipeline.path} has changed since it was started; syms down it, then syms up")
+    with _supervise.starting(pipeline.run):
+        if not _is_wired(pipeline, server):
+            raise StartError(f"{pipeline.path} has changed since it was started; syms up shows what, and takes it up")
         prepare(pipeline)
-        replace(Path(pipeline.run, "programs.conf"), _supervise.programs(pipeline))
+        included = Path(Path(pipeline.run, _supervise.INCLUDED).read_text())
+        _supervise.include(included, _supervise.programs(pipeline))
         changed = server.differences()[1]
         renewed = [process for process in order(pipeline) if process in changed]
         for process in renewed:
@@ -59,6 +60,14 @@ def renew_all(pipeline: Pipeline, server: _supervise.Supervisor) -> list[str]:
             server.forget(program)
             server.learn(program)
     return renewed
+
+
+def _is_wired(pipeline: Pipeline, server: _supervise.Supervisor) -> bool:
+    """Whether what runs are the processes of the file, each by its text or begun before without harm by another."""
+    run = {process: command for process, command in server.commands().items() if process not in _supervise.OWN}
+    wiring = _wirings.name_of(pipeline.text)
+    by = (_wirings.followed(pipeline.run, process) or command for process, command in run.items())
+    return set(run) == set(pipeline.local) and all(wiring in each for each in by)
 
 
 def order(pipeline: Pipeline) -> list[str]:
@@ -86,4 +95,6 @@ def _renew(pipeline: Pipeline, server: _supervise.Supervisor, process: str) -> N
                 return
             if time.monotonic() > deadline:
                 break
-    raise StartError(f"{process} does not speak: {last_line(_supervise.log_folder(pipeline) / f'{process}.log')}")
+    raise StartError(
+        f"{process} does not speak: {_supervise.last_line(_supervise.log_folder(pipeline) / f'{process}.log')}"
+    )

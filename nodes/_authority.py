@@ -9,8 +9,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from nodes._node import Place, process_of
-from protocol.messages import Announce, Durable, Fetch, Gone, Health, Numbered, RawFrames, Verdict, Window
+from nodes._node import Place, node_of, process_of
+from protocol.messages import (
+    Announce,
+    Dismissed,
+    Durable,
+    Fetch,
+    Gone,
+    Health,
+    Numbered,
+    RawFrames,
+    Verdict,
+    Window,
+    Worker,
+)
 
 
 def speaker(message: Any) -> str:
@@ -28,18 +40,24 @@ class Authority:
         self._sources = {name for names in place.sources.values() for name in names}
         self._readers = {name for names in place.readers_of.values() for name in names}
         self._watched = set(place.watched)
-        self._workers = set(place.readers_of.get("detector", ()))
+        self._pools = {node_of(worker) for worker in place.readers_of.get("detector", ())}
         self._host_of = dict(place.network.host_of) if place.network else {}
 
     def permits(self, message: Any, host: str) -> bool:
         """Whether to act on it. `host` is where it came from; "" where a pipeline has but one."""
         who = speaker(message)
-        return who in self._entitled(message) and self._host_of.get(who, "") == host
+        if isinstance(message, Worker) or (isinstance(message, Verdict) and not message.node):
+            # Detectors come and go while we run: any copy of a node that reads us may work for us.
+            return node_of(who) in self._pools and self._host(who) == host
+        return who in self._entitled(message) and self._host(who) == host
+
+    def _host(self, who: str) -> str:
+        """Where it runs: a copy that is new to us, where the others of its node do."""
+        kin = (host for name, host in self._host_of.items() if node_of(name) == node_of(who))
+        return self._host_of.get(who) or next(kin, "")
 
     def _entitled(self, message: Any) -> set[str]:
-        if isinstance(message, Verdict) and not message.node:
-            return self._workers
-        if isinstance(message, Numbered | Announce | Gone | Window | RawFrames):
+        if isinstance(message, Numbered | Announce | Gone | Window | RawFrames | Dismissed):
             return self._sources
         if isinstance(message, Fetch | Durable):
             return self._readers

@@ -40,7 +40,7 @@ KINDS: dict[str, Kind] = {
     "replayer": Kind("the device's side of a capture", "Replayer", source=True, order=90),
     "balancer": Kind("gives every device to the receiver with the fewest", "Balancer", serves=("receiver",), order=80),
     "receiver": Kind(
-        "bytes of devices to rows", "Receiver", reads=("balancer",), needs=("balancer",), copies=True, order=70
+        "bytes of devices to rows", "receiver", reads=("balancer",), needs=("balancer",), copies=True, order=70
     ),
     "concentrator": Kind(
         "rows of all devices to slots, aligned in time",

@@ -171,6 +171,18 @@ def listen(
         context.destroy(0)
 
 
+def put(run: str, process: str, message: Any) -> None:
+    """A letter to a process of this host; nothing happens if it is not there."""
+    context = zmq.Context()
+    try:
+        target = open_socket(context, zmq.PUSH, INBOX_LIMIT)
+        target.connect(inbox(run, process))
+        target.send_multipart(wire.pack(message))
+        target.close(LINGER)
+    finally:
+        context.term()
+
+
 def _readings(
     context: Any, run: str, processes: Sequence[str], tags: set[bytes], network: Network | None
 ) -> Iterator[Socket]:

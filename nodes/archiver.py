@@ -188,10 +188,17 @@ class Archiver(Node):
 
     def stop(self, now: Now) -> Iterator[Action]:
         """Commit all that came, write the open events; what is sealed is merged at the next start."""
+        yield from self._end(now, everything=True)
+
+    def give_way(self, now: Now) -> Iterator[Action]:
+        """Commit all that came; events stay open."""
+        yield from self._end(now, everything=False)
+
+    def _end(self, now: Now, everything: bool) -> Iterator[Action]:
         if self.child is not None:
             self.child.kill()  # what it had not finished it begins anew
             self.child.communicate()
-        if self._commit(now, everything=True):
+        if self._commit(now, everything):
             yield from self._durable(now)
         self.opened.close()
 

@@ -31,7 +31,7 @@ from nodes._flagging import COLUMNS as FLAGGED
 from nodes._inspecting import Inspecting
 from nodes._mark import Followers, Mark, MarkError, Progress, Standing
 from nodes._minutes import MINUTE, Statistics
-from nodes._node import Action, Actions, Node, Place, StartError
+from nodes._node import Action, Actions, Done, Node, Place, StartError
 from nodes._stream import Reader, Writer
 from nodes._treatment import Placed, Treatment
 from protocol import clock
@@ -127,6 +127,8 @@ class Concentrator(Node):
             mine = self.aside if self.aside and self.aside.asks(message) else self.writer
             yield from mine.receive(message, now)
             return
+        if self.place.leaving:
+            return
         self._notice(now)
         words, actions = self.reader.receive(message, now)
         yield from self._catchup.asking(actions)
@@ -151,6 +153,8 @@ class Concentrator(Node):
 
     def wake(self, now: Now) -> Iterator[Action]:
         """Waits that are over, fetches to repeat, the announcement."""
+        if self.place.leaving and (self.aside is None or self.aside.writer.drained):
+            raise Done("its minutes and flags are with their readers")
         self._notice(now)
         if self._catchup.active:
             yield from self._catch_up(now)
@@ -166,11 +170,18 @@ class Concentrator(Node):
         """Hand on what is held, as it is. What the triggers don't get any more our successor says again."""
         yield from self._release(now, now, everything=True)
         yield self.writer.announce()
+        if self.aside and self.inspecting:
+            self._put(self.inspecting.flagging.end())
+        yield from self._close(now)
+
+    def give_way(self, now: Now) -> Iterator[Action]:
+        """What is held is put together again by our successor, from the mark on: none of it is told early."""
+        yield from self._close(now)
+
+    def _close(self, now: Now) -> Iterator[Action]:
         if self._mark:
             self._mark.close()
         if self.aside:
-            if self.inspecting:
-                self._put(self.inspecting.flagging.end())
             yield from self.aside.wake(now)
             self.aside.close()
 

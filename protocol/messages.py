@@ -634,3 +634,36 @@ class Flags(Numbered):
     """[n] in multiples of its limit, where it was worst"""
     detail: Annotated[list[dict[str, Any]], "n"]
     """[n] figures with units in their names, as `offset_s`."""
+
+
+class Shift(StrEnum):
+    """What a detector's part in the work of a trigger becomes."""
+
+    JOINS = "joins"
+    """It takes windows from now on."""
+    LEAVES = "leaves"
+    """It answers what it has, and wants no more."""
+    GONE = "gone"
+    """It has ended: what it had is to be given to others."""
+
+
+@message(b"WRK")
+@dataclass(frozen=True)
+class Worker:
+    """A detector to a trigger that it reads: it joins those who judge its windows, or leaves them."""
+
+    worker: str
+    """Process name of the detector."""
+    trigger: str
+    what: str
+    """A `Shift`."""
+
+
+@message(b"DIS")
+@dataclass(frozen=True)
+class Dismissed:
+    """A trigger to a detector: no window comes to it from here any more, unless it joins anew."""
+
+    trigger: str
+    to: str
+    """Process name of the detector."""
