@@ -167,8 +167,9 @@ class Watch:
         return Change(time, point, level, float(self.value[point]), bool(self.stale[point]))
 
 
-def _levels(on: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _levels(on: NDArray[np.bool_]) -> I8:
     """[n] The furthest limit that is crossed."""
     rank = np.where(on, RANK, 0)
     low, high = rank.min(axis=1), rank.max(axis=1)
-    return np.where(high > 0, high, low)
+    level: I8 = np.where(high > 0, high, low)
+    return level

@@ -5,8 +5,9 @@
       └──acknowledged── returned                     normal <┘
 
 Beside that an alarm may be shelved (by a person, for a while, with a reason), or suppressed (a device whose data are
-known to be bad has no alarms of limits). Both go on underneath: when it ends the alarm stands where it would have stood.
-One that comes and goes is chattering: it stays active until it has been calm for a while, and is told no more meanwhile.
+known to be bad has no alarms of limits). Both go on underneath: when it ends the alarm stands where it would have
+stood. One that comes and goes is chattering: it stays active until it has been calm for a while, and is told no more
+meanwhile.
 """
 
 from __future__ import annotations

@@ -14,6 +14,8 @@ class Entry:
     """See `protocol.messages.Alarm` for what has its name there."""
 
     id: str
+    key: str
+    """As in `Condition`."""
     source: str
     kind: str
     subject: str
@@ -50,7 +52,7 @@ class Entry:
     @classmethod
     def of(cls, told: Condition) -> Entry:
         """Normal, as yet."""
-        entry = cls(told.id, told.source, told.kind, told.subject)
+        entry = cls(told.id, told.key, told.source, told.kind, told.subject)
         entry.take(told)
         return entry
 

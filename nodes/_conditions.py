@@ -16,6 +16,8 @@ class Condition(NamedTuple):
 
     source: str
     """As in `Alarm`."""
+    key: str
+    """Tells it from all others of its source, in all lives of the station."""
     kind: str
     subject: str
     active: bool
@@ -37,11 +39,10 @@ class Condition(NamedTuple):
 
     @property
     def id(self) -> str:
-        """Of its alarm: the same in all lives of the station."""
-        return id_of(self.source, self.kind if self.source != "event" else "", self.subject, self.device)
+        """Of its alarm: ten hex digits, short enough to be typed."""
+        return hashlib.sha256(f"{self.source}\0{self.key}".encode()).hexdigest()[:10]
 
 
-def id_of(source: str, kind: str, subject: str, device: int) -> str:
-    """Ten hex digits: short enough to be typed. A device is known by its number, whatever it is called."""
-    whose = str(device) if device else subject
-    return hashlib.sha256("\0".join((source, kind, whose)).encode()).hexdigest()[:10]
+def keyed(*parts: str | int) -> str:
+    """A key of several parts. A device stands in it by its number, whatever it is called."""
+    return "\0".join(map(str, parts))

@@ -19,7 +19,8 @@ HELD = 10 * SECOND
 UNSYNCHRONISED = np.uint16(0x2000)
 """STAT bit 13: the angle says nothing."""
 NOWHERE = np.iinfo(np.int64).min
-I8, F8 = NDArray[np.int64], NDArray[np.float64]
+I8 = NDArray[np.int64]
+F8 = NDArray[np.float64]
 
 
 class Pair:

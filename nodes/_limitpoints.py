@@ -108,7 +108,7 @@ def _channels(of: ThreePhase) -> tuple[int, ...]:
 
 
 def _distorted(known: Configuration, limit: Limit) -> Iterator[tuple[str, str, tuple[Any, ...]]]:
-    """Phasors of a table of harmonics: (channel of the first component, how many, place of a fundamental among them)."""
+    """Phasors of a table of harmonics: (first channel, places of the orders above 1, name) are `what`."""
     count = len(known.components)
     orders = [round(each) for each in known.components]
     for place, name in enumerate(known.phasors):

@@ -1,8 +1,10 @@
 """Limits of a site: which values of which devices are watched, and from where on they are an alarm.
 
-limits:
-  - {name: Frequency, quantity: frequency, low: 49.8 Hz, high: 50.2 Hz, high_high: 50.5 Hz, deadband: 20 mHz, each: site}
-  - {name: Voltage, quantity: voltage, nominal: 127 kV, low: 0.9 p.u., high: 1.1 p.u., delay: 2 s, regions: [north]}
+    limits:
+      - {name: Frequency, quantity: frequency, low: 49.8 Hz, high: 50.2 Hz, deadband: 20 mHz, each: site}
+      - {name: Voltage, quantity: voltage, nominal: 127 kV, low: 0.9 p.u., high: 1.1 p.u., regions: [north]}
+
+A fault names the line of the setting that it is about.
 """
 
 from __future__ import annotations

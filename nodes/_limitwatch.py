@@ -1,7 +1,7 @@
 """The limits of a site over the slots of a concentrator: which alarms they make.
 
-Points (`nodes/_limitpoints.py`) of one alarm are its members: the phases of a device, or with `each: region` all devices
-of a region. The alarm is active while one of them is beyond its limit, and as grave as the gravest.
+Points (`nodes/_limitpoints.py`) of one alarm are its members: the phases of a device, or with `each: region` all
+devices of a region. The alarm is active while one of them is beyond its limit, and as grave as the gravest.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.limits import Change, State, Watch
-from nodes._conditions import Condition
+from nodes._conditions import Condition, keyed
 from nodes._limitpairs import Pair
 from nodes._limitpoints import Fundamentals, Key, Point, Reading, bounds_of, points_of
 from nodes._limitsettings import Limit
@@ -85,12 +85,20 @@ class LimitWatch:
         for pair in self._pairs:
             pair.configure(word)
 
+    def changed(self, limits: Sequence[Limit]) -> LimitWatch:
+        """The same of other limits; those that there were before go on."""
+        other = LimitWatch(limits, self.states())
+        for word in self.known.values():
+            other.configure(word)
+        other._tops, other._heard = dict(self._tops), dict(self._heard)
+        return other
+
     def states(self) -> list[Kept]:
         """All points that are, or may soon be, beyond a limit, or back."""
         found = [[*key, *state] for key, state in self._inherited.items()]
         for table in self._tables.values():
-            for point in table.watch.busy.tolist():
-                found.append([*table.points[point].key, *table.watch.state(point)])
+            busy = table.watch.busy.tolist()
+            found += [[*table.points[point].key, *table.watch.state(point)] for point in busy]
         found += [[pair.limit.name, 0, "", *pair.watch.state(0)] for pair in self._pairs if pair.watch.busy.size]
         return found
 
@@ -179,7 +187,7 @@ class LimitWatch:
         """Which alarm of its limit a point belongs to."""
         limit, known = self._limits[key.limit], self.known.get(key.device)
         if limit.between:
-            return " – ".join(limit.between)
+            return " - ".join(limit.between)
         if limit.each == "device" or known is None:
             return str(key.device)
         return known.region if limit.each == "region" else ""
@@ -208,6 +216,7 @@ class LimitWatch:
         many = len(self._members.get((key.limit, self._subject(key)), ()))
         return Condition(
             source="limit",
+            key=keyed(key.limit, self._subject(key)),
             kind=key.limit,
             subject=subject or SITE,
             active=worst is not None,

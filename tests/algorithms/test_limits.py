@@ -1,4 +1,4 @@
-"""Values against limits: deadband, delays, gaps; the same whatever the pieces, and as a plain loop over samples says."""
+"""Values against limits: deadband, delays, gaps; the same whatever the pieces, and as a loop over samples says."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def plain(bound: Bounds, values: np.ndarray, point: int) -> list[tuple[int, int,
 
 
 VALUES = st.lists(
-    st.lists(st.sampled_from([-25.0, -19.0, -11.0, -9.0, 0.0, 7.0, 9.0, 10.0, 18.5, 21.0, NAN]), min_size=2, max_size=2),
+    st.lists(st.sampled_from([-25.0, -19.0, -11.0, -9.0, 0.0, 7.0, 9.0, 10.0, 18.5, 21, NAN]), min_size=2, max_size=2),
     min_size=1, max_size=40,
 )  # fmt: skip
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodes._alarmbook import Book, Refused, Ways
-from nodes._conditions import Condition
+from nodes._conditions import Condition, keyed
 from protocol import wire
 from protocol.clock import SECOND
 from protocol.messages import Alarm, AlarmAction, Severity
@@ -24,8 +24,9 @@ def at(seconds: float) -> int:
 
 
 def condition(active: bool = True, seconds: float = 0, **more: Any) -> Condition:
-    return Condition(**{"source": "limit", "kind": "Frequency", "subject": "PMU 1", "active": active, "device": 1 << 16,
-                        "time": at(seconds), "text": "49.7 Hz"} | more)  # fmt: skip
+    told = {"source": "limit", "kind": "Frequency", "subject": "PMU 1", "active": active, "device": 1 << 16,
+            "time": at(seconds), "text": "49.7 Hz"} | more  # fmt: skip
+    return Condition(key=keyed(told["kind"], told["device"]), **told)
 
 
 def action(what: str, id_: str, **more: Any) -> AlarmAction:
