@@ -80,7 +80,7 @@ def _write(root: Path, hour: int, path: Path, file: Any, parts: list[Part], said
         for ledger in (VERDICTS, STATISTICS, EVENTS, FLAGS, ALARMS):
             held = [ledger.of_file(file)] if file is not None else []
             kept = ledger.joined(held + [ledger.of_part(part) for name, part in said if name == ledger.name])
-            if len(kept["start"]):
+            if len(kept[ledger.order[0]]):
                 ledger.write_group(out, kept)
         out.flush()
     disk.replace(temporary, path)

@@ -29,6 +29,7 @@ ORDER = (
     "export",
     "events",
     "flags",
+    "alarms",
     "study",
 )
 """How `syms --help` lists the verbs; others follow by name."""

@@ -11,7 +11,19 @@ import numpy as np
 
 from nodes._node import Action, Letter, News, Place
 from nodes.alarms import Alarms, Settings
-from protocol.messages import Alarm, AlarmAction, AlarmAnswer, Announce, Configuration, Event, Flags, Gone, Health, Numbered, Snapshots
+from protocol.messages import (
+    Alarm,
+    AlarmAction,
+    AlarmAnswer,
+    Announce,
+    Configuration,
+    Event,
+    Flags,
+    Gone,
+    Health,
+    Numbered,
+    Snapshots,
+)
 from tests.suspicions import later, moment, number, snapshots
 
 LIMITS = [
@@ -129,5 +141,3 @@ def in_order(words: Iterable[Numbered]) -> list[Any]:
         numbered.append(replace(word, number=counts.setdefault(word.node, 0)))
         counts[word.node] += 1
     return numbered
-
-

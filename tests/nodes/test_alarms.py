@@ -162,7 +162,9 @@ def test_a_process_that_falls_silent_is_an_alarm(bench: Bench):
 def test_people_act_and_are_answered_once_each_time_they_ask(bench: Bench):
     bench.hear(hertz(0, 50, 2, LOW), seconds=1)
     id_ = bench.words[-1].id
-    assert bench.hear(action("comment", id_[:5], text="seen"), seconds=2) == [("Frequency", "commented", "unacknowledged")]
+    assert bench.hear(action("comment", id_[:5], text="seen"), seconds=2) == [
+        ("Frequency", "commented", "unacknowledged")
+    ]
     assert bench.hear(action("comment", id_[:5], text="seen"), seconds=3) == [], "sent again, done once"
     assert [(each.request, each.done) for each in bench.answers] == [("r1", True)] * 2
     assert bench.hear(action("shelve", id_, "r2", span=SECOND), seconds=4) == []
@@ -193,9 +195,10 @@ def test_changes_may_be_fetched_and_health_counts_them(bench: Bench):
 
 
 def test_a_changed_site_file_brings_other_limits(tmp_path: Path):
-    file = tmp_path / "site.yaml"
+    file, run = tmp_path / "site.yaml", tmp_path / "run"
+    run.mkdir()
     file.write_text("station: test\n")
-    bench = Bench(replace(place(tmp_path), site_file=file)).begin(0)
+    bench = Bench(replace(place(run), site_file=file)).begin(0)
     bench.hear(configuration(1), configuration(2, 1), hertz(0, 50, 2, LOW), seconds=1)
     bench.wake(2)
     assert ("Frequency", "cleared", "returned") in bench.wake(4)
@@ -269,7 +272,9 @@ def test_actions_outlive_a_kill_and_are_known_when_they_come_again(tmp_path: Pat
     assert second.hear(asked, seconds=4) == []
     assert second.answers[-1].done
     assert second.wake(101) == []
-    assert [each for each in second.wake(102.5) if each[0] == "Frequency"] == [("Frequency", "unshelved", "unacknowledged")]
+    assert [each for each in second.wake(102.5) if each[0] == "Frequency"] == [
+        ("Frequency", "unshelved", "unacknowledged")
+    ]
     second.die()
 
 
