@@ -13,7 +13,7 @@ import socket
 import ssl
 import stat
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
@@ -30,6 +30,8 @@ from protocol.messages import Severity
 
 PATIENCE = 10.0
 """Seconds that a receiver has for each step."""
+FAREWELL = 1.0
+"""Seconds that a syslog has to close its connection after the last message."""
 LOCAL = "/dev/log"
 LONGEST_LINE = 1000
 LISTED = 50
@@ -113,13 +115,13 @@ class Sender:
                 for frame in frames:
                     out.send(frame)
             return
-        with closing(socket.create_connection((way.to.host, way.to.port), PATIENCE)) as plain:
-            out = _context(way.authority).wrap_socket(plain, server_hostname=way.to.host) if way.by == "tls" else plain
+        out = socket.create_connection((way.to.host, way.to.port), PATIENCE)
+        with ExitStack() as stack:
+            stack.callback(lambda: out.close())  # as it is then
+            if way.by == "tls":
+                out = _context(way.authority).wrap_socket(out, server_hostname=way.to.host)
             out.sendall(b"".join(b"%d %s" % (len(frame), frame) for frame in frames))
-            out.shutdown(socket.SHUT_WR)
-            out.settimeout(PATIENCE)
-            if out.recv(1):  # whoever takes them closes without a word; one that is gone resets
-                raise Failed("it answers, which no syslog does")
+            _farewell(out)
 
     def _datagrams(self, way: Syslog) -> socket.socket:
         if way.to is None:
@@ -142,6 +144,17 @@ def _context(authority: Path | None) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=None if authority is None else str(authority))
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
+
+
+def _farewell(out: socket.socket) -> None:
+    """All was sent: a receiver that takes it closes, or says nothing. Raises OSError if it is gone."""
+    out.settimeout(FAREWELL)
+    with suppress(TimeoutError, ssl.SSLError):
+        if isinstance(out, ssl.SSLSocket):
+            out.unwrap()
+        else:
+            out.shutdown(socket.SHUT_WR)
+            out.recv(1)
 
 
 def _smtp(way: Email) -> smtplib.SMTP:
