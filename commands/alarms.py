@@ -166,13 +166,13 @@ def _kept(where: Path, host: str, start: str | None, end: str | None, changes: b
     from archive.alarms import FIELDS, last
     from archive.reading import open_archive
 
+    told: list[dict[str, Any]] = []
     with refusals(), open_archive(where if where.is_dir() else _archive_of(where, host), start, end) as found:
         rows = found.alarms() if changes else last(found.alarms())
         columns = (rows[name].tolist() for name in FIELDS)
-        told = [dict(zip(FIELDS, row, strict=True)) for row in zip(*columns, strict=True)]
-        flags = ("active", "acknowledged", "chattering", "stale")
-        return [row | {name: bool(row[name]) for name in flags} | {"detail": json.loads(row["detail"])} for row in told]
-    return []
+        told += (dict(zip(FIELDS, row, strict=True)) for row in zip(*columns, strict=True))
+    flags = ("active", "acknowledged", "chattering", "stale")
+    return [row | {name: bool(row[name]) for name in flags} | {"detail": json.loads(row["detail"])} for row in told]
 
 
 def _archive_of(path: Path, host: str) -> Path:

@@ -78,7 +78,7 @@ class Book:
             yield from self._holds(entry, told, utc)
         else:
             yield from self._is_over(entry, told, utc)
-        if not entry.matters and not entry.due:
+        if not entry.matters and not entry.due and not entry.recent:
             del self.entries[entry.id]
 
     def _holds(self, entry: Entry, told: Condition, utc: int) -> Iterator[Alarm]:

@@ -15,6 +15,7 @@ from protocol.clock import SECOND
 from protocol.messages import Severity
 
 WAYS = Ways()
+FLAGS: dict[str, Graded] = {"*": Severity.NOTICE}
 
 
 class Settings(Base):
@@ -24,7 +25,7 @@ class Settings(Base):
     """How grave events are; the first entry that fits counts, what fits none is no alarm."""
     hold: Duration = 600 * SECOND
     """An event stays active for so long after its final answer."""
-    flags: dict[str, Graded] = Field(default_factory=lambda: {"*": Severity.NOTICE})
+    flags: dict[str, Graded] = Field(default_factory=lambda: dict(FLAGS))
     """How grave bad data are, by kind (`frozen: warning`); the first pattern that fits counts; none: no alarm."""
     lasting: Duration = 10 * SECOND
     """Bad data that last less are no alarm."""

@@ -24,6 +24,8 @@ from protocol.messages import Configuration, Snapshots, Table
 
 BACK = 60 * SECOND
 """Slots that lie further back than so are those of a clock that was put right; nearer ones are left out."""
+NOTED = SECOND // 2
+"""Harmonics come once a second: so often are the fundamentals noted that they are compared with."""
 SITE = "site"
 """What an alarm of all devices is of, and one of a region without a name."""
 Kept = list[Any]
@@ -62,6 +64,8 @@ class LimitWatch:
         self._heard: dict[tuple[str, Table], int] = {}
         """When it was told [monotonic ns]."""
         self._fundamentals = Fundamentals()
+        self._noted: dict[tuple[str, Table], int] = {}
+        """Newest time [ns] at which its fundamentals were noted."""
         self._members: dict[tuple[str, str], dict[Key, _Member]] = {}
         """(limit, subject) -> its members."""
         self._inherited: dict[Key, State] = {}
@@ -149,7 +153,9 @@ class LimitWatch:
         self._tops[at] = int(time[-1])
         table, over = self._table(word, kind)
         yield from over
-        self._fundamentals.note(word, self.known)
+        if self._fundamentals.wanted and time[-1] >= self._noted.get(at, 0) + NOTED:
+            self._noted[at] = int(time[-1])
+            self._fundamentals.note(word, self.known)
         if table.points:
             for change in table.watch.push(time[fresh], table.reading.of(word)[fresh]):
                 yield from self._tell(table.points[change.point].key, change)

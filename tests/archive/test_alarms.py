@@ -26,7 +26,8 @@ def alarm(change: str, seconds: float, number: int = 0, **more: Any) -> Alarm:
             "id": "0123456789", "change": change, "state": "unacknowledged", "source": "limit", "kind": "Frequency",
             "subject": "站 1", "device": 65536, "region": "north", "severity": "warning", "text": "49.7 Hz",
             "active": change != "cleared", "acknowledged": False, "chattering": False, "stale": False, "count": 1,
-            "value": 49.7, "limit": 49.8, "unit": "Hz", "raised": T0, "cleared": 0, "time": T0 + round(seconds * SECOND),
+            "value": 49.7, "limit": 49.8, "unit": "Hz", "raised": T0, "cleared": 0,
+            "time": T0 + round(seconds * SECOND),
             "user": "", "comment": "", "until": 0, "by": "", "detail": {"final": True}, "node": "alarms", "epoch": 5,
             "number": number,
         }

@@ -206,8 +206,13 @@ def test_what_is_normal_is_forgotten_when_it_can_not_chatter_any_more(bench: Ben
     bench.tell(True, 0)
     bench.act("acknowledge", 1)
     bench.tell(False, 2)
-    assert len(bench.book.entries) in (0, 1)
-    bench.wake(61)
+    assert bench.tell(True, 3) == [("raised", "unacknowledged")]
+    bench.act("acknowledge", 4)
+    bench.tell(False, 5)
+    assert bench.tell(True, 6) == [("chattering", "unacknowledged")], "also if each was acknowledged"
+    bench.act("acknowledge", 7)
+    bench.tell(False, 8)
+    bench.wake(70)
     assert bench.book.entries == {}
 
 

@@ -34,7 +34,9 @@ def test_frequency_and_rocof_are_the_first_channels():
     assert read(configuration(1), word, limit("rocof", high="1 Hz/s")) == {"": [0.0, 0.0]}
 
 
-@pytest.mark.parametrize(("quantity", "high", "names"), [("voltage", "1 kV", ["VA", "VB", "VC"]), ("current", "1 kA", ["IA", "IB", "IC"])])  # fmt: skip
+@pytest.mark.parametrize(
+    ("quantity", "high", "names"), [("voltage", "1 kV", ["VA", "VB", "VC"]), ("current", "1 kA", ["IA", "IB", "IC"])]
+)
 def test_each_phase_and_those_that_are_chosen(quantity: str, high: str, names: list[str]):
     word, value = snapshots(0, 1, [1]), {"voltage": 100.0, "current": 10.0}[quantity]
     assert read(configuration(1), word, limit(quantity, high=high)) == {name: [value] for name in names}

@@ -81,10 +81,7 @@ def test_alarms_outlive_kills_are_acted_on_and_archived(tmp_path: Path):
         assert answer["alarms"][0]["state"] == "shelved"
         assert "begins with 'zz'" in syms("comment", "zz", "text", syms.path, code=1)["why"]
         assert [each["comment"] for each in syms("list", syms.path) if each["id"] == raised.id] == ["known"]
-        of_limits = lambda: [
-            each for each in syms("list", tmp_path / "north", "--changes") if each["source"] == "limit"
-        ]  # noqa: E731
-        kept = eventually(lambda: of_limits() if len(of_limits()) >= 3 else None)
+        kept = eventually(lambda: _of_limits(syms("list", tmp_path / "north", "--changes"), 3))
         assert [(each["change"], each["user"]) for each in kept] == [
             ("raised", ""),
             ("acknowledged", "li"),
@@ -92,3 +89,9 @@ def test_alarms_outlive_kills_are_acted_on_and_archived(tmp_path: Path):
         ]
         assert len(syms("list", syms.path, "--from", "2026-01-01")) == len({each["id"] for each in words})
     assert [word.change for word in words if word.source == "limit"] == ["raised", "acknowledged", "shelved"]
+
+
+def _of_limits(told: list[dict[str, Any]], least: int) -> list[dict[str, Any]]:
+    """Once there are so many."""
+    found = [each for each in told if each["source"] == "limit"]
+    return found if len(found) >= least else []

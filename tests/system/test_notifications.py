@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, AuthResult
+from aiosmtpd.smtp import AuthResult
 
 from commands._station import free_port
 from nodes._node import Watch
@@ -102,7 +102,8 @@ def test_a_mail_is_a_digest_of_the_alarms(
     controller.start()
     try:
         login = {"user": "syms", "password": "mail"} if security == "starttls" else {}
-        way = notify(email={"server": f"localhost:{controller.port}" if security != "none" else f"127.0.0.1:{controller.port}",
+        host = "localhost" if security != "none" else "127.0.0.1"
+        way = notify(email={"server": f"{host}:{controller.port}",
                             "security": security, "authority": authority.certificate, "sender": "syms@grid.example",
                             "recipients": ["duty@grid.example", "night@grid.example"], **login})  # fmt: skip
         Sender("North Hub", secrets).send(way, [ITEM, LATER])
@@ -251,7 +252,8 @@ def test_a_dead_receiver_holds_up_nobody_and_gets_all_when_it_is_back(tmp_path: 
     hook.answer = 500
     with closing(socket.create_server(("127.0.0.1", 0))) as deaf:  # takes the connection, and never says a word
         ways = [{"webhook": {"url": f"http://127.0.0.1:{hook.server_port}", "secret": "hook"}},
-                {"email": {"server": f"127.0.0.1:{deaf.getsockname()[1]}", "sender": "a@b", "recipients": ["c@d"]}}]  # fmt: skip
+                {"email": {"server": f"127.0.0.1:{deaf.getsockname()[1]}", "sender": "a@b",
+                           "recipients": ["c@d"]}}]  # fmt: skip
         where = place(tmp_path, tmp_path / "journal")
         bench = Bench(where, notify=ways, secrets=str(secrets)).begin(0)
         begun, clock = time.monotonic(), Now(1_000 * SECOND, START)
