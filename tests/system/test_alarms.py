@@ -17,9 +17,9 @@ import pytest
 from commands._station import PrivateStation, free_port
 from protocol.messages import Alarm
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 SITE = {
     "station": "test",
     "unknown": "admit",
