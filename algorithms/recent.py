@@ -109,6 +109,14 @@ class Recent:
         """The newest slot in which a device told anything."""
         return int(self.heard[self._column[device]])
 
+    def last(self, quantities: int) -> F4:
+        """[m, q] What each device told when it was last heard, of the first so many quantities; NaN where that is no
+        longer held."""
+        held = self.heard > self.top - self.size
+        at = np.where(held, self.heard, 0) % self.size
+        values = self._values[at, np.arange(self.devices.size), :quantities]
+        return np.where(held[:, None], values, np.float32(np.nan))
+
     def cut(self, first: int, stop: int, devices: list[int]) -> F4:
         """[m, q, n] of slots [first, stop); NaN where nothing is held."""
         slots = np.arange(first, stop)

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
-from nicegui import ui
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.staticfiles import StaticFiles
+from nicegui import Client, core, ui
+from nicegui.client import templates
 
+from console import components
+from console.access.gate import Gate
+from console.access.headers import prepare_pages
+from console.access.permissions import Forbidden
+from console.access.sockets import own_pages_only
+from console.access.who import Access, require
+from console.ground import Ground
 from console.model import Station
+from console.pulse import Pulses
+
+ASSETS = "/assets"
+"""Where browsers get the files beside the components."""
 
 
 @dataclass
@@ -25,13 +41,50 @@ class Console:
     """Runtime folder of the station."""
     archive: Path | None = None
     """Folder of its archive, if it has one."""
+    ground: Ground = field(default_factory=Ground)
+    """What the map shows beside devices."""
+
+    @cached_property
+    def pulses(self) -> Pulses:
+        """How the grid is, second by second."""
+        return Pulses(self.station, self.site)
 
 
-def application(console: Console) -> FastAPI:
-    """All of it, for a web server. A process has one: NiceGUI's pages belong to the process."""
+def application(console: Console, access: Access) -> Gate:
+    """All of it behind the gate, for a web server. A process has one: NiceGUI's pages belong to the process."""
+    from console.api.router import api
     from console.pages import now
 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    _doors(app, console)
+    app.add_exception_handler(Forbidden, _forbidden)
+    app.mount(ASSETS, StaticFiles(directory=Path(components.__file__).parent))
+    app.mount("/api/v1", api(console, _regions))
     now.register(console)
     ui.run_with(app, title="SYMS", tailwind=True, show_welcome_message=False, reconnect_timeout=10.0)
-    return app
+    prepare_pages(templates.env)
+    own_pages_only(core.sio, lambda client: found.request if (found := Client.instances.get(client)) else None)
+    return Gate(app, access)
+
+
+def _forbidden(request: Request, fault: Exception) -> Response:
+    return PlainTextResponse(f"{fault}\n", 403)
+
+
+def _regions(request: Request) -> list[str] | None:
+    return require(request, "view").regions
+
+
+def _doors(app: FastAPI, console: Console) -> None:
+    """What programs ask that watch the station."""
+    from console.api.metrics import CONTENT_TYPE, exposition
+    from console.api.wellbeing import wellbeing
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(exposition(console.station), media_type=CONTENT_TYPE)
+
+    @app.get("/health")
+    def health() -> JSONResponse:
+        status, told = wellbeing(console.station, time.time_ns())
+        return JSONResponse(told, status)

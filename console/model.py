@@ -6,20 +6,23 @@ Whoever asks gets copies, or messages, which never change.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from algorithms.recent import Recent
+from algorithms.recent import NO_SLOT, Recent
 from console.board import Board
 from protocol import clock
 from protocol.clock import SECOND
-from protocol.messages import Configuration, Event, Flags, Health, Snapshots, Table
+from protocol.messages import FIXED_CHANNELS, Configuration, Event, Flags, Health, Snapshots, Table
 
 F4 = NDArray[np.float32]
 I8 = NDArray[np.int64]
 U2 = NDArray[np.uint16]
+T = TypeVar("T")
 
 EVENTS_AT_MOST = 1000
 """Events that are remembered; the archive has all of them."""
@@ -47,6 +50,8 @@ class _Last:
     quality: NDArray[np.uint8]
     values: F4
     """[m, c]"""
+    digital: U2
+    """[m, d]"""
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,22 @@ class Reading:
     quality: int
     values: F4
     """[c] as its table says."""
+
+
+@dataclass(frozen=True)
+class Latest:
+    """What m devices of one table said last."""
+
+    device: I8
+    """[m]"""
+    heard: I8
+    """[m] ns UTC of the newest row with any value; 0 if there is none."""
+    values: F4
+    """[m, 2] frequency [Hz] and ROCOF [Hz/s] of that row"""
+    status: U2
+    """[m] STAT in the newest slot"""
+    quality: NDArray[np.uint8]
+    """[m] time quality there"""
 
 
 @dataclass
@@ -119,7 +140,7 @@ class Station:
         held.ring.push(told.slot, told.device, told.values)
         held.last = _Last(
             int(told.slot[-1]), told.device.tolist(), told.present[-1], told.status[-1], told.quality[-1],
-            told.values[-1],
+            told.values[-1], told.digital[-1],
         )  # fmt: skip
 
     def _take_event(self, event: Event) -> None:
@@ -136,6 +157,11 @@ class Station:
             self._flags.pop(key, None)
             if going:
                 self._flags[key] = (int(stop), True, float(score))
+
+    def ask(self, about: Callable[[Board], T]) -> T:
+        """What `about` finds on the board, which nobody changes meanwhile."""
+        with self._lock:
+            return about(self.board)
 
     # ── what pages ask ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -166,6 +192,40 @@ class Station:
                 if held.last and (rate is None or table.rate == rate)
             ]
         return max(times, default=0)
+
+    def latest(self) -> list[tuple[Table, Latest]]:
+        """Of all devices at once, table by table; spectra, which are the same devices again, are left out."""
+        found = []
+        with self._lock:
+            for table, held in self._tables.items():
+                if held.last is None or table.spectrum:
+                    continue
+                ring, last = held.ring, held.last
+                heard = np.where(ring.heard > NO_SLOT, clock.slot_time(np.maximum(ring.heard, 0), table.rate), 0)
+                place = ring.columns(np.array(last.device, np.uint32))
+                status, quality = np.zeros(heard.size, np.uint16), np.zeros(heard.size, np.uint8)
+                status[place], quality[place] = last.status, last.quality
+                found.append(
+                    (table, Latest(ring.devices.astype(np.int64), heard, ring.last(FIXED_CHANNELS), status, quality))
+                )
+        return found
+
+    def reading(self, device: int) -> tuple[Reading, U2, int] | None:
+        """The newest row of one device, its digital words, and when it was last heard [ns UTC; 0: never]; None if
+        nothing is known of it."""
+        with self._lock:
+            known = self._known.get(device)
+            held = self._tables.get(Table(*known.table)) if known else None
+            last = held.last if held else None
+            if known is None or last is None or device not in last.device:
+                return None
+            at, rate = last.device.index(device), Table(*known.table).rate
+            time = clock.slot_time(last.slot, rate)
+            row = Reading(
+                time, bool(last.present[at] == 1), int(last.status[at]), int(last.quality[at]), last.values[at]
+            )  # fmt: skip
+            heard = held.ring.heard_at(device) if held else NO_SLOT
+            return row, last.digital[at], clock.slot_time(heard, rate) if heard > NO_SLOT else 0
 
     def readings(self) -> dict[int, Reading]:
         """The newest row of each device."""

@@ -14,9 +14,9 @@ from algorithms.limits import Bounds
 from algorithms.sequences import power, unbalance
 from nodes._limitsettings import Limit
 from nodes._patterns import matches
-from nodes._phases import ThreePhase, pairs, sets_of
 from nodes._sources import sources_of
 from protocol.messages import FIXED_CHANNELS, Configuration, Snapshots, Spectrum, Table, spectrum_number
+from protocol.threephase import ThreePhase, pairs, sets_of
 
 F8 = NDArray[np.float64]
 INVALID = np.uint16(0x8000)

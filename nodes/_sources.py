@@ -12,8 +12,8 @@ import re
 from collections.abc import Collection
 
 from algorithms.quantities import Sources
-from nodes._phases import pairs, sets_of
 from protocol.messages import FIXED_CHANNELS, Configuration, Table
+from protocol.threephase import pairs, sets_of
 
 SEQUENCES = ("zero", "positive", "negative")
 """0, 1, 2"""

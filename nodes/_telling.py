@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from algorithms.derived import Recipe
 from nodes._patterns import chosen
-from nodes._phases import ThreePhase, pairs, sets_of
 from nodes._treatsettings import Correction, Treating
 from protocol.messages import FIXED_CHANNELS, Configuration, Table
+from protocol.threephase import ThreePhase, pairs, sets_of
 
 CALIBRATED_MAGNITUDE, CALIBRATED_PHASE, PSEUDO = 1 << 7, 1 << 8, 1 << 10
 """Modification flags of a phasor (PHSCALE of CFG-3, C37.118.2-2011)."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from nodes._patterns import matches
-from nodes._phases import sets_of
 from nodes._treatsettings import Treating
 from protocol.messages import Configuration
+from protocol.threephase import sets_of
 
 Names = Callable[[Configuration], Sequence[str]]
 """What a device is called: its link as the settings mean it, as the site file has it now, then other names."""

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import time
+
 from nicegui import ui
 from starlette.requests import Request
 
 from console.app import Console
-from console.pages.frame import frame
+from console.pages._picker import Picker
+from console.pages._side import Side
+from console.pages._site import SiteMap, Summary, event_text
+from console.pages._trends import Trends
+from console.pages.frame import Page, frame
+from console.pulse import Pulse
+from console.quantities import Wanted
+from protocol.messages import Table
+
+DEFAULT_TRACES = 6
+"""Frequencies that are shown where nothing was chosen."""
 
 
 def register(console: Console) -> None:
@@ -14,12 +26,50 @@ def register(console: Console) -> None:
 
     @ui.page("/")
     def now(request: Request) -> None:
-        with frame(console, request, "now") as page:
-            told = ui.label()
+        with frame(console, request, "now") as page, ui.element("div").classes("syms-now"):
+            _content(console, page, request)
 
-            def show() -> None:
-                readings = console.station.readings()
-                told.text = f"{len(readings)}" if readings else page.text("app.no_data")
 
-            show()
-            ui.timer(1.0, show)
+def _content(console: Console, page: Page, request: Request) -> None:
+    with ui.element("div").classes("tiles"):
+        summary = Summary(console, page)
+    site = SiteMap(console, page, lambda device: side.choose(device))
+    side = Side(console, page, lambda device: site.pick(device), lambda *more: trends.add(*more))
+    with ui.element("div").classes("syms-panel trends"):
+        choose = ui.button(page.text("trends.choose"), icon="tune").props("flat dense no-caps").mark("choose")
+        with ui.element("div").classes("fill"):
+            trends = Trends(console, page, request.query_params)
+    picker = Picker(console, page, trends)
+    choose.on_click(picker.open)
+    trends.begin(lambda: frequencies(console, page))
+    marked: list[tuple[int, str]] = []
+
+    def tick() -> None:
+        pulse = console.pulses.now(time.monotonic())
+        site.tell(pulse)
+        side.tell(pulse)
+        summary.tell(pulse, site.mine)
+        marks = marks_of(pulse, page)
+        if marks != marked:
+            marked[:] = marks
+            trends.mark(marks)
+
+    ui.timer(1.0, tick)
+
+
+def marks_of(pulse: Pulse, page: Page) -> list[tuple[int, str]]:
+    """Onsets of recent disturbances."""
+    return [(each.onset, event_text(each, page)) for each in pulse.events if each.disturbance]
+
+
+def frequencies(console: Console, page: Page) -> list[Wanted]:
+    """Of the first devices of each region, evenly."""
+    regions: dict[str, list[int]] = {}
+    for device, known in sorted(page.visible(console.station.configurations()).items()):
+        if not Table(*known.table).spectrum:
+            regions.setdefault(known.region, []).append(device)
+    if not regions:
+        return []
+    share = max(1, DEFAULT_TRACES // len(regions))
+    chosen = [device for devices in regions.values() for device in devices[:share]]
+    return [Wanted(device, "frequency") for device in chosen[:DEFAULT_TRACES]]

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from nodes._phases import pairs, sets_of
 from nodes.concentrator import Settings
 from protocol.messages import Table, device_number
+from protocol.threephase import pairs, sets_of
 from tests.aligning import AMPERES, PERIOD, START, VOLTS, Bench, Row, meaning
 
 ONE, TWO, THREE = (device_number(link, 0) for link in (1, 2, 3))

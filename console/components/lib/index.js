@@ -1,0 +1,7 @@
+// What components of pages share.
+export { default as uPlot } from "syms-lib/uplot.js";
+export * from "syms-lib/traces.js";
+export * from "syms-lib/times.js";
+export * from "syms-lib/saving.js";
+export * from "syms-lib/drawing.js";
+export * from "syms-lib/mapping.js";

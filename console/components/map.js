@@ -1,0 +1,409 @@
+// The site from above: devices where they are or grouped by region, coloured by what they say.
+import { h } from "vue";
+import { Sheet, tone, diverging, round, projection, fitted, extent, between, ellipse, number } from "syms-lib";
+
+const STATES = ["ok", "none", "clock", "bad", "alarm"];
+const CELL = 12; // px of the field between devices
+const NEAR = 14; // px in which a pointer means a device
+const LABELS = 60; // devices in sight of which names are written
+
+export default {
+  props: { texts: Object, colouring: String, schematic: Boolean },
+  emits: ["pick"],
+  render() {
+    return h("div", { class: "syms-map" });
+  },
+  mounted() {
+    Object.assign(this, { devices: [], boxes: [], ground: null, found: [], states: "", values: [], scale: 20, at: {}, picked: null });
+    const make = (classes) => this.$el.appendChild(Object.assign(document.createElement("div"), { className: classes }));
+    this.sheet = new Sheet(make("sheet"), (ctx, width, height) => this.draw(ctx, width, height));
+    [this.legend, this.tip] = [make("legend"), make("tip")];
+    this.tip.hidden = true;
+    this.$watch("colouring", () => this.sheet.ask());
+    this.$watch("schematic", () => this.sheet.ask());
+    this.gestures();
+  },
+  beforeUnmount() {
+    this.sheet.close();
+  },
+  methods: {
+    /** {areas, ways, lines, names}: see console/ground.py. */
+    set_ground(ground) {
+      this.ground = ground;
+      this.at = {};
+      this.sheet.ask();
+    },
+
+    /** [[id, name, region, longitude or null, latitude or null, x, y (schematic), nominal], …] and boxes [[x, y, w, h, name], …]. */
+    set_devices(devices, boxes) {
+      this.devices = devices.map(([id, name, region, longitude, latitude, x, y, nominal]) => ({ id, name, region, longitude, latitude, x, y, nominal }));
+      this.boxes = boxes;
+      const placed = this.devices.filter((each) => each.longitude !== null);
+      const middle = placed.reduce((sum, each) => sum + each.latitude, 0) / Math.max(1, placed.length);
+      this.plane = projection(middle);
+      this.at = {};
+      this.sheet.ask();
+    },
+
+    /** A digit for each device's state, deviations [mHz] (null: none), and that of the centre. */
+    tell(states, values, centre) {
+      [this.states, this.values, this.centre] = [states, values, centre ?? 0];
+      this.sheet.ask();
+    },
+
+    /** Where events were: [[longitude, latitude, major, minor [km], bearing [°], text], …]. */
+    locate(found) {
+      this.found = found;
+      this.sheet.ask();
+    },
+
+    pick(id) {
+      this.picked = id;
+      this.sheet.ask();
+    },
+
+    fit() {
+      this.at = {};
+      this.sheet.ask();
+    },
+
+    // ── where things are ──────────────────────────────────────────────────────────────────────────────────
+
+    place(device) {
+      if (this.schematic) return [device.x, device.y];
+      return device.longitude === null ? null : [this.plane.x(device.longitude), this.plane.y(device.latitude)];
+    },
+
+    point(longitude, latitude) {
+      return [this.plane.x(longitude) * this.view.scale + this.view.x, this.plane.y(latitude) * this.view.scale + this.view.y];
+    },
+
+    look(width, height) {
+      const key = this.schematic ? "schematic" : "map";
+      if (!this.at[key]) {
+        const points = this.devices.map((each) => this.place(each)).filter(Boolean);
+        const corners = this.schematic ? this.boxes.flatMap(([x, y, w, h]) => [[x, y], [x + w, y + h]]) : [];
+        const box = extent([...points, ...corners]);
+        if (!box) return false;
+        const slack = this.schematic ? 0 : Math.max(0.05, 0.08 * (box[2] - box[0]));
+        this.at[key] = fitted([box[0] - slack, box[1] - slack, box[2] + slack, box[3] + slack], width, height, 14);
+      }
+      this.view = this.at[key];
+      return true;
+    },
+
+    // ── what is drawn ─────────────────────────────────────────────────────────────────────────────────────
+
+    draw(ctx, width, height) {
+      if (!this.devices.length || !this.look(width, height)) {
+        ctx.fillStyle = tone(this.$el, "ink-3");
+        ctx.textAlign = "center";
+        ctx.fillText(this.texts.empty, width / 2, height / 2);
+        return;
+      }
+      this.dark = document.body.classList.contains("body--dark");
+      this.dots = this.devices.map((each, k) => {
+        const place = this.place(each);
+        return place && { k, x: place[0] * this.view.scale + this.view.x, y: place[1] * this.view.scale + this.view.y };
+      }).filter(Boolean);
+      if (this.schematic) this.drawBoxes(ctx);
+      else this.drawGround(ctx, width, height);
+      this.rescale();
+      if (this.colouring !== "state" && !this.schematic) this.drawField(ctx, width, height);
+      if (!this.schematic) this.drawLines(ctx);
+      this.drawFound(ctx);
+      this.drawDots(ctx, width, height);
+      this.tellLegend();
+    },
+
+    drawGround(ctx, width, height) {
+      if (!this.ground) return;
+      const trace = (way) => {
+        way.forEach(([longitude, latitude], k) => {
+          const [x, y] = this.point(longitude, latitude);
+          k ? ctx.lineTo(x, y) : ctx.moveTo(x, y);
+        });
+      };
+      ctx.beginPath();
+      this.ground.areas.forEach(trace);
+      ctx.fillStyle = tone(this.$el, "panel-2");
+      ctx.fill("evenodd");
+      this.ground.ways.forEach(trace);
+      ctx.strokeStyle = tone(this.$el, "edge");
+      ctx.lineWidth = 1;
+      ctx.stroke();
+      ctx.fillStyle = tone(this.$el, "ink-3");
+      ctx.textAlign = "left";
+      for (const [longitude, latitude, name] of this.ground.names) {
+        const [x, y] = this.point(longitude, latitude);
+        if (x > 0 && x < width && y > 0 && y < height) ctx.fillText(name, x + 3, y - 3);
+      }
+    },
+
+    drawLines(ctx) {
+      if (!this.ground) return;
+      ctx.strokeStyle = tone(this.$el, "ink-3");
+      ctx.lineWidth = 1;
+      ctx.globalAlpha = 0.7;
+      ctx.beginPath();
+      for (const [x1, y1, x2, y2] of this.ground.lines) {
+        ctx.moveTo(...this.point(x1, y1));
+        ctx.lineTo(...this.point(x2, y2));
+      }
+      ctx.stroke();
+      ctx.globalAlpha = 1;
+    },
+
+    drawBoxes(ctx) {
+      ctx.textAlign = "left";
+      for (const [x, y, w, h, name] of this.boxes) {
+        const { scale } = this.view;
+        ctx.fillStyle = tone(this.$el, "panel-2");
+        ctx.strokeStyle = tone(this.$el, "line");
+        ctx.beginPath();
+        ctx.roundRect(x * scale + this.view.x, y * scale + this.view.y, w * scale, h * scale, 4);
+        ctx.fill();
+        ctx.stroke();
+        ctx.fillStyle = tone(this.$el, "ink-2");
+        ctx.fillText(name, x * scale + this.view.x + 6, y * scale + this.view.y + 13);
+      }
+    },
+
+    shown(k) {
+      const value = this.values[k];
+      return value == null ? null : this.colouring === "relative" ? value - this.centre : value;
+    },
+
+    /** The scale goes up at once, and down when it is much too wide. */
+    rescale() {
+      const most = Math.max(0, ...this.values.map((_, k) => Math.abs(this.shown(k) ?? 0)));
+      const wanted = Math.max(5, round(most || 5));
+      if (wanted > this.scale || wanted * 3 < this.scale) this.scale = wanted;
+    },
+
+    drawField(ctx, width, height) {
+      const devices = this.dots.map(({ k, x, y }) => ({ x, y, value: this.shown(k) })).filter((each) => each.value !== null);
+      if (devices.length < 3) return;
+      const { across, down, found } = between(devices, width, height, CELL, 0.3 * Math.max(width, height));
+      const image = new ImageData(across, down);
+      for (let k = 0; k < across * down; k++) {
+        const [red, green, blue] = diverging(found[2 * k] / this.scale, this.dark);
+        image.data.set([red, green, blue, 150 * found[2 * k + 1]], 4 * k);
+      }
+      this.field ??= document.createElement("canvas");
+      this.field.width = across;
+      this.field.height = down;
+      this.field.getContext("2d").putImageData(image, 0, 0);
+      ctx.imageSmoothingEnabled = true;
+      ctx.drawImage(this.field, 0, 0, across * CELL, down * CELL);
+    },
+
+    drawFound(ctx) {
+      if (this.schematic) return;
+      for (const [longitude, latitude, major, minor, bearing, text] of this.found) {
+        ctx.strokeStyle = ctx.fillStyle = tone(this.$el, "alarm");
+        ctx.lineWidth = 1.5;
+        ctx.beginPath();
+        if (major) ellipse(longitude, latitude, major, minor, bearing).forEach((each) => ctx.lineTo(...this.point(...each)));
+        ctx.globalAlpha = 0.12;
+        ctx.fill();
+        ctx.globalAlpha = 1;
+        ctx.stroke();
+        const [x, y] = this.point(longitude, latitude);
+        ctx.beginPath();
+        for (const [dx, dy] of [[7, 0], [0, 7]]) {
+          ctx.moveTo(x - dx, y - dy);
+          ctx.lineTo(x + dx, y + dy);
+        }
+        ctx.stroke();
+        ctx.textAlign = "left";
+        ctx.font = "500 12px Roboto, sans-serif";
+        this.halo(ctx, text, x + 9, y - 6, tone(this.$el, "alarm"));
+        ctx.font = "11px Roboto, sans-serif";
+      }
+    },
+
+    halo(ctx, text, x, y, ink) {
+      ctx.lineWidth = 3;
+      ctx.strokeStyle = tone(this.$el, "panel");
+      ctx.strokeText(text, x, y);
+      ctx.fillStyle = ink;
+      ctx.fillText(text, x, y);
+    },
+
+    drawDots(ctx, width, height) {
+      const size = this.devices.length > 150 ? 4 : 5.5;
+      const colours = STATES.map((name) => tone(this.$el, name));
+      const rim = tone(this.$el, "panel");
+      const seen = this.dots.filter(({ x, y }) => x > -9 && y > -9 && x < width + 9 && y < height + 9);
+      for (const { k, x, y } of [...seen].sort((a, b) => (this.states[a.k] ?? 1) - (this.states[b.k] ?? 1))) {
+        const state = Number(this.states[k] ?? 1);
+        const value = this.shown(k);
+        const byState = this.colouring === "state" || value === null;
+        ctx.fillStyle = byState ? colours[value === null && state !== 1 && this.colouring !== "state" ? 1 : state] : `rgb(${diverging(value / this.scale, this.dark)})`;
+        ctx.lineWidth = 1.2;
+        ctx.strokeStyle = byState ? rim : tone(this.$el, "ink-2");
+        ctx.beginPath();
+        shape(ctx, state, x, y, size);
+        if (state === 1) {
+          ctx.strokeStyle = colours[1];
+          ctx.lineWidth = 1.8;
+          ctx.stroke();
+        } else {
+          ctx.fill();
+          ctx.stroke();
+        }
+        if (this.devices[k].id === this.picked) {
+          ctx.strokeStyle = tone(this.$el, "accent");
+          ctx.lineWidth = 2.2;
+          ctx.beginPath();
+          ctx.arc(x, y, size + 4, 0, 7);
+          ctx.stroke();
+        }
+      }
+      if (seen.length <= LABELS) this.drawNames(ctx, seen, size);
+    },
+
+    /** Names that do not lie over others. */
+    drawNames(ctx, seen, size) {
+      const taken = seen.map(({ x, y }) => [x - size, y - size, x + size, y + size]);
+      ctx.textAlign = "left";
+      for (const { k, x, y } of seen) {
+        const name = this.devices[k].name;
+        const width = ctx.measureText(name).width;
+        const box = [x + size + 3, y - 6, x + size + 3 + width, y + 6];
+        if (taken.some((each) => each[0] < box[2] && box[0] < each[2] && each[1] < box[3] && box[1] < each[3])) continue;
+        taken.push(box);
+        this.halo(ctx, name, box[0], y + 4, tone(this.$el, "ink-2"));
+      }
+    },
+
+    tellLegend() {
+      const key = `${this.colouring} ${this.scale} ${this.dark}`;
+      if (this.legend.dataset.key === key) return;
+      this.legend.dataset.key = key;
+      this.legend.replaceChildren();
+      const add = (tag, classes, text = "") => this.legend.appendChild(Object.assign(document.createElement(tag), { className: classes, textContent: text }));
+      if (this.colouring === "state") {
+        STATES.forEach((name, k) => {
+          const mark = add("canvas", "mark");
+          [mark.width, mark.height] = [14, 14];
+          const ctx = mark.getContext("2d");
+          ctx.fillStyle = ctx.strokeStyle = tone(this.$el, name);
+          ctx.lineWidth = 1.8;
+          shape(ctx, k, 7, 7, 4.5);
+          k === 1 ? ctx.stroke() : ctx.fill();
+          add("span", "name", this.texts.states[k]);
+        });
+        return;
+      }
+      add("span", "figures", `−${this.scale}`);
+      const stops = [-1, -0.5, 0, 0.5, 1].map((share) => `rgb(${diverging(share, this.dark)})`);
+      add("span", "ramp").style.background = `linear-gradient(90deg, ${stops.join(", ")})`;
+      add("span", "figures", `+${this.scale} mHz`);
+      add("span", "name", this.texts[this.colouring]);
+    },
+
+    // ── what the reader does ──────────────────────────────────────────────────────────────────────────────
+
+    gestures() {
+      const box = this.sheet.canvas;
+      const held = new Map();
+      let moved = 0;
+      box.style.touchAction = "none";
+      const here = (event) => {
+        const at = box.getBoundingClientRect();
+        return [event.clientX - at.left, event.clientY - at.top];
+      };
+      box.onpointerdown = (event) => {
+        box.setPointerCapture(event.pointerId);
+        held.set(event.pointerId, here(event));
+        moved = 0;
+      };
+      box.onpointermove = (event) => {
+        const now = here(event);
+        const before = held.get(event.pointerId);
+        if (!before) return this.hover(now);
+        moved += Math.abs(now[0] - before[0]) + Math.abs(now[1] - before[1]);
+        if (held.size === 1 && moved > 4) this.move(now[0] - before[0], now[1] - before[1]);
+        if (held.size === 2) {
+          const other = [...held].find(([id]) => id !== event.pointerId)[1];
+          const apart = (each) => Math.hypot(each[0] - other[0], each[1] - other[1]);
+          this.zoom(other, apart(now) / Math.max(5, apart(before)));
+        }
+        held.set(event.pointerId, now);
+      };
+      box.onpointerup = (event) => {
+        const now = here(event);
+        held.delete(event.pointerId);
+        const hit = moved <= 4 ? this.nearest(now) : null;
+        if (hit) this.$emit("pick", this.devices[hit.k].id);
+        if (moved <= 4) this.hover(now);
+      };
+      box.onpointercancel = (event) => held.delete(event.pointerId);
+      box.onpointerleave = () => (this.tip.hidden = true);
+      box.ondblclick = () => this.fit();
+      box.addEventListener("wheel", (event) => {
+        event.preventDefault();
+        this.zoom(here(event), event.deltaY > 0 ? 0.85 : 1.18);
+      }, { passive: false });
+    },
+
+    nearest([x, y]) {
+      let best = null;
+      let least = NEAR;
+      for (const dot of this.dots ?? []) {
+        const apart = Math.hypot(dot.x - x, dot.y - y);
+        if (apart < least) [least, best] = [apart, dot];
+      }
+      return best;
+    },
+
+    hover(now) {
+      const hit = this.nearest(now);
+      this.tip.hidden = !hit;
+      this.sheet.canvas.style.cursor = hit ? "pointer" : "grab";
+      if (!hit) return;
+      const { name, region, nominal } = this.devices[hit.k];
+      const value = this.values[hit.k];
+      const lines = [name + (region ? ` · ${region}` : ""), this.texts.states[Number(this.states[hit.k] ?? 1)]];
+      if (value != null) lines.push(`${number(nominal + value / 1000, 4)} Hz   ${value > 0 ? "+" : ""}${number(value, 1)} mHz`);
+      this.tip.textContent = lines.join("\n");
+      const left = hit.x > this.$el.clientWidth - 190;
+      Object.assign(this.tip.style, { left: `${hit.x + (left ? -14 : 14)}px`, top: `${Math.max(4, hit.y - 22)}px`, transform: left ? "translateX(-100%)" : "" });
+    },
+
+    move(dx, dy) {
+      this.view.x += dx;
+      this.view.y += dy;
+      this.tip.hidden = true;
+      this.sheet.ask();
+    },
+
+    zoom([x, y], ratio) {
+      if (!this.view) return;
+      this.view.x = x - (x - this.view.x) * ratio;
+      this.view.y = y - (y - this.view.y) * ratio;
+      this.view.scale *= ratio;
+      this.tip.hidden = true;
+      this.sheet.ask();
+    },
+  },
+};
+
+/** Each state has a shape, so that nobody needs to tell colours apart. */
+function shape(ctx, state, x, y, size) {
+  if (state === 2) {
+    ctx.moveTo(x, y - size - 1.5);
+    ctx.lineTo(x + size + 1.5, y);
+    ctx.lineTo(x, y + size + 1.5);
+    ctx.lineTo(x - size - 1.5, y);
+    ctx.closePath();
+  } else if (state === 3) ctx.rect(x - size, y - size, 2 * size, 2 * size);
+  else if (state === 4) {
+    ctx.moveTo(x, y - size - 2);
+    ctx.lineTo(x + size + 2, y + size);
+    ctx.lineTo(x - size - 2, y + size);
+    ctx.closePath();
+  } else ctx.arc(x, y, size, 0, 2 * Math.PI);
+}

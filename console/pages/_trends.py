@@ -1,0 +1,176 @@
+"""Trends of whatever a reader chooses; the choice stands in the address of the page, so that it can be passed on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from urllib.parse import urlencode
+
+from nicegui import run, ui
+from starlette.datastructures import QueryParams
+
+from archive.folder import ArchiveError
+from console.app import Console
+from console.components.trend import COLOURS, MOST, Line, Trend, View
+from console.pages.frame import Page
+from console.quantities import DIFFERENCE, Wanted
+from console.texts import Texts
+from console.traces import Feed, TooLong, past, sources
+from protocol.clock import SECOND
+
+TICK = 0.2
+"""Seconds between two looks at what came; of long spans rarer (`SLOW`)."""
+SLOW, SLOW_FROM = 1.0, 600.0
+READERS = asyncio.Semaphore(2)
+"""Pages that read the archive at a time."""
+
+
+class Trends:
+    """The panel."""
+
+    def __init__(self, console: Console, page: Page, query: QueryParams, path: str = "/") -> None:
+        self._console, self._page, self._path = console, page, path
+        self.wanted = _chosen(query.getlist("t"))
+        self.reference = next(iter(_chosen(query.getlist("ref"))), None)
+        span = _number(query.get("span"), 60.0)
+        self._view = View(True, 0, 0, 1000, span)
+        self._feed = Feed(console.station, [], None, 0)
+        self._lines: list[Line] = []
+        self._asked = 0
+        self._element = Trend(
+            page.text, span=span, title=console.station.name, local=page.local, on_view=self._look,
+            on_remove=lambda id_: self.remove(id_),
+        )  # fmt: skip
+        self._fetched = 0.0
+        ui.timer(TICK, self._tick)
+
+    def begin(self, default: Callable[[], list[Wanted]]) -> None:
+        """When the browser is there: what the address says, else `default`."""
+        if not self.wanted:
+            self.wanted = default()
+        self._arrange()
+
+    def add(self, *more: Wanted) -> None:
+        """Quantities, at most as many as one can tell apart."""
+        new = [each for each in more if each not in self.wanted]
+        if len(self.wanted) + len(new) > MOST:
+            ui.notify(self._page.text("trends.most", count=MOST), type="warning")
+        self.wanted = (self.wanted + new)[:MOST]
+        self._arrange()
+
+    def replace(self, wanted: list[Wanted], reference: Wanted | None) -> None:
+        """All of them."""
+        self.wanted, self.reference = wanted[:MOST], reference
+        self._arrange()
+
+    def remove(self, id_: str) -> None:
+        self.wanted = [each for each in self.wanted if each.id != id_]
+        self._arrange()
+
+    def mark(self, marks: list[tuple[int, str]]) -> None:
+        """Instants [ns UTC] with a label."""
+        self._element.annotate(marks)
+
+    # ── what is shown ───────────────────────────────────────────────────────────────────────────────────────
+
+    def _arrange(self) -> None:
+        """Tell the browser what there is, and begin with what was."""
+        lines = lines_of(self._console, self.wanted, self._page.text, self._lines)
+        self._lines = lines
+        self._element.set_lines(lines)
+        newest = self._console.station.newest() or time.time_ns()
+        self._feed = Feed(self._console.station, self.wanted, self._reference(), newest + 1)
+        self._save()
+        if self._view.live:
+            self._view = View(True, newest - int(self._view.span * SECOND), newest, self._view.columns, self._view.span)
+        self._fetch()
+
+    def _reference(self) -> Wanted | None:
+        """What differences are to: what was chosen, else the first device's first phasor that is shown."""
+        if self.reference is not None:
+            return self.reference
+        first = next((each for each in self.wanted if each.quantity == DIFFERENCE), None)
+        return Wanted(first.device, "angle", first.name) if first else None
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        if self._view.span >= SLOW_FROM and now - self._fetched < SLOW:
+            return
+        self._fetched = now
+        if len(self._lines) < len(self.wanted) and len(sources(self._console.station, self.wanted)) > len(self._lines):
+            self._arrange()
+        elif blocks := self._feed.news():
+            self._element.append(blocks)
+
+    def _look(self, view: View) -> None:
+        self._view = view
+        self._save()
+        self._fetch()
+
+    def _fetch(self) -> None:
+        if self.wanted:
+            self._asked += 1
+            self._element.busy(True)
+            ui.timer(0, lambda asked=self._asked: self._bring(asked, self._view), once=True)
+
+    async def _bring(self, asked: int, view: View) -> None:
+        """What there is of a stretch; what was asked meanwhile goes first."""
+        console, text, note = self._console, self._page.text, ""
+        async with READERS:
+            if asked != self._asked:
+                return
+            try:
+                found = await run.io_bound(
+                    past, console.station, console.archive, self.wanted, self._reference(), view.since, view.until,
+                    view.columns,
+                )  # fmt: skip
+            except TooLong as limit:
+                found, note = {}, text("trends.too_long", hours=int(str(limit)) // 3600)
+            except (ArchiveError, OSError) as fault:
+                found, note = {}, text("trends.no_archive", why=str(fault))
+        if asked == self._asked:
+            self._element.past(view.since, view.until, found or {})
+            self._element.tell(note)
+
+    def _save(self) -> None:
+        """The address of the page says what is shown."""
+        told = [("t", each.id) for each in self.wanted]
+        told += [("ref", self.reference.id)] if self.reference else []
+        told += [("span", f"{self._view.span:g}")]
+        ui.navigate.history.replace(f"{self._path}?{urlencode(told)}")
+
+
+def _chosen(texts: list[str]) -> list[Wanted]:
+    """What an address says, without what is none."""
+    found = []
+    for text in texts[:MOST]:
+        try:
+            found.append(Wanted.of(text))
+        except ValueError:
+            continue
+    return found
+
+
+def _number(text: str | None, default: float) -> float:
+    try:
+        return min(max(float(text or default), 1.0), 86400.0)
+    except ValueError:
+        return default
+
+
+def lines_of(console: Console, wanted: list[Wanted], text: Texts, before: list[Line]) -> list[Line]:
+    """How traces are labelled; those that stay keep their colours."""
+    held = {each.id: each.colour for each in before}
+    free = [colour for colour in COLOURS if colour not in {held.get(each.id) for each in wanted}]
+    found = []
+    for each, (known, told) in sources(console.station, wanted).items():
+        label = f"{known.name} {caption(each, text)}"
+        colour = held.get(each.id) or free.pop(0)
+        found.append(Line(each.id, label, told.unit or "1", colour, told.digits))
+    return found
+
+
+def caption(wanted: Wanted, text: Texts) -> str:
+    """`f`, `|VA|`, … of a quantity."""
+    return text(f"trends.short_{wanted.quantity}", name=wanted.name)
