@@ -37,6 +37,7 @@ ORDER = (
     "flags",
     "completeness",
     "report",
+    "alarms",
     "study",
 )
 """How `syms --help` lists the verbs; others follow by name."""

@@ -2,7 +2,9 @@
 
 A word of a stream, and work, come from those whom we read; a request, and what is safe, from those who read us; a
 verdict without a number from a detector that we gave work; how a process is, from all that we watch. Each may speak
-only from its own host. Anything else is not acted on, and counted: a name is easily claimed.
+only from its own host. What is to be done about alarms comes from those who read us, or, without a name, from the
+command line of this host, which only our own user can speak through. Anything else is not acted on, and counted: a name
+is easily claimed.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ from typing import Any
 
 from nodes._node import Place, node_of, process_of
 from protocol.messages import (
+    AlarmAction,
+    AlarmAnswer,
     Announce,
     Dismissed,
     Durable,
@@ -23,6 +27,9 @@ from protocol.messages import (
     Window,
     Worker,
 )
+
+COMMAND_LINE = ""
+"""Who a message comes from that names no process."""
 
 
 def speaker(message: Any) -> str:
@@ -41,7 +48,7 @@ class Authority:
         self._readers = {name for names in place.readers_of.values() for name in names}
         self._watched = set(place.watched)
         self._pools = {node_of(worker) for worker in place.readers_of.get("detector", ())}
-        self._host_of = dict(place.network.host_of) if place.network else {}
+        self._host_of = {**place.network.host_of, COMMAND_LINE: place.network.here} if place.network else {}
 
     def permits(self, message: Any, host: str) -> bool:
         """Whether to act on it. `host` is where it came from; "" where a pipeline has but one."""
@@ -57,10 +64,12 @@ class Authority:
         return self._host_of.get(who) or next(kin, "")
 
     def _entitled(self, message: Any) -> set[str]:
-        if isinstance(message, Numbered | Announce | Gone | Window | RawFrames | Dismissed):
+        if isinstance(message, Numbered | Announce | Gone | Window | RawFrames | Dismissed | AlarmAnswer):
             return self._sources
         if isinstance(message, Fetch | Durable):
             return self._readers
+        if isinstance(message, AlarmAction):
+            return self._readers | {COMMAND_LINE}
         if isinstance(message, Health):
             return self._watched
         return set()

@@ -114,7 +114,7 @@ class Leasing(Node, Generic[T]):
         keeper = self._open()
         self.reader = Reader(self.place.name, self.standing)
         readers = self.place.readers_of
-        needed = [*readers.get("archiver", []), *readers.get("trigger", [])]
+        needed = [name for kind in ("archiver", "trigger", "alarms") for name in readers.get(kind, [])]
         self.writer = Writer(self.place.name, now.utc, self.settings.memory, keeper, needed)
         self.writer.open(now, self._head)
         self.leases = self._leases(self.writer.epoch)

@@ -24,7 +24,7 @@ from algorithms.slotring import Rows
 from archive.journal import JournalError
 from nodes._alignhealth import COLUMNS, alarms, columns, table_of
 from nodes._alignsettings import Settings
-from nodes._archivestream import ArchiveStream
+from nodes._archivestream import ArchiveStream, reader_of
 from nodes._catchup import CatchUp, spans, together
 from nodes._clocks import Clocks
 from nodes._flagging import COLUMNS as FLAGGED
@@ -74,7 +74,7 @@ class Concentrator(Node):
         self.statistics = Statistics() if settings.statistics else None
         self.inspecting = Inspecting() if settings.flags else None
         self.aside: ArchiveStream | None = None
-        """Minutes and flags, for archivers."""
+        """Minutes and flags, for archivers; flags for who raises alarms."""
         self._called = 0
         self._catchup = CatchUp([], Now(0, 0))
         self._mark: Mark | None = None
@@ -108,8 +108,9 @@ class Concentrator(Node):
             self._passed = self._mark.standing
             self.reader = Reader(self.place.name, self._passed, configurations=True)
         if self.statistics or self.inspecting:
-            archivers = self.place.readers_of.get("archiver", ())
-            self.aside = ArchiveStream(self.place.name, archivers, folder and folder / "minutes")
+            readers = self.place.readers_of
+            told = [*readers.get("archiver", ()), *map(reader_of, readers.get("alarms", ()))]
+            self.aside = ArchiveStream(self.place.name, told, folder and folder / "minutes")
             self.aside.open(now)
 
     def _receivers(self) -> list[str]:
@@ -333,7 +334,7 @@ class Concentrator(Node):
             self.inspecting.push(table, part, self.clocks.marked, late)
 
     def _put(self, word: Numbered | None) -> None:
-        """To the archivers."""
+        """To the archivers, and who raises alarms."""
         if self.aside and word:
             self.aside.put(word)
 

@@ -15,7 +15,7 @@ from commands import app as syms
 ROOT = Path(__file__).parents[2]
 CASES = ROOT / "tests" / "pipelines"
 VERBS = (
-    *("algorithms", "check", "compile", "completeness", "decode", "demo", "down", "draw", "events", "export", "finish"),
+    *("alarms", "algorithms", "check", "compile", "completeness", "decode", "demo", "down", "draw", "events", "export", "finish"),
     *("formats", "renew", "replay", "report", "restart", "rollback", "run", "scale", "schema", "simulate", "start"),
     *("status", "stop", "study", "swap", "try", "up", "users"),
 )
