@@ -22,7 +22,7 @@ from typing import Any
 
 import h5py
 
-from archive import folder, layout
+from archive import checksums, folder, layout
 from archive.answers import EVENTS
 from archive.disk import Disk, make_folder
 from archive.flags import FLAGS
@@ -82,7 +82,7 @@ def _write(root: Path, hour: int, path: Path, file: Any, parts: list[Part], said
             if len(kept["start"]):
                 ledger.write_group(out, kept)
         out.flush()
-    disk.replace(temporary, path)
+    checksums.finish(root, temporary, path, disk)
 
 
 def finish_sealed(root: Path) -> list[Path]:
