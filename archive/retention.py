@@ -1,7 +1,7 @@
 """Retention: which finished files may go, oldest first; which never do.
 
-What is protected stays, and so do files of events, but for an age of their own. Before a file is deleted that is written
-down (`archive/checksums.py`): it is not missing, it was removed. Late rows of such an hour make a new file.
+What is protected stays, and so do files of events, but for an age of their own. Before a file is deleted that is
+written down (`archive/checksums.py`): it is not missing, it was removed. Late rows of such an hour make a new file.
 
     protected.jsonl    crc32 {"number": 1, "from": ns, "to": ns, "reason": …, "utc": ns}, or {"free": 1, "utc": ns}
 """

@@ -38,11 +38,11 @@ def backup(
     host: HostName = "",
     as_json: AsJson = False,
 ) -> None:
-    """Back a station up: what has not changed since the last snapshot is not copied again, what is copied is read back."""
+    """Back a station up: what is as in the last snapshot is not copied again, and what is copied is read back."""
+    from archive.backup.addresses import is_remote
     from archive.backup.copying import Spoiled
     from archive.backup.local import backup as local
     from archive.backup.remote import backup as remote
-    from archive.backup.remote import is_remote
     from archive.folder import ArchiveError
 
     _polite.give_way()

@@ -36,8 +36,9 @@ def restore(
 ) -> None:
     """Restore a snapshot, and verify what was written. `syms up` of its pipeline file then goes on from there."""
     from archive.backup import snapshots
+    from archive.backup.addresses import is_remote
     from archive.backup.copying import Spoiled
-    from archive.backup.remote import fetched, is_remote
+    from archive.backup.remote import fetched
     from archive.backup.restoring import restore as copy
     from archive.folder import ArchiveError
 

@@ -72,6 +72,7 @@ KINDS: dict[str, Kind] = {
         needs=("receiver",),
         order=10,
     ),
+    "caretaker": Kind("backups, retention, verifying, at their times", "Caretaker", order=5),
     "monitor": Kind("watches the machine's clock and disks", "Monitor", order=5),
 }
 

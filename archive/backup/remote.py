@@ -8,7 +8,6 @@ new is then compared by checksum at both ends, and the manifest goes last: a sna
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
@@ -26,15 +25,9 @@ from archive.checksums import Checksum
 from archive.disk import Disk
 from archive.folder import ArchiveError
 
-REMOTE = re.compile(r"rsync://|[^/:]+::?[^:]")
 MISSING = 23
 """rsync's exit code for what is not there."""
 PARTIAL = ".rsync-partial"
-
-
-def is_remote(target: str) -> bool:
-    """Whether a target is one for rsync: it has a colon before its first slash."""
-    return REMOTE.match(target) is not None
 
 
 class Stage:
