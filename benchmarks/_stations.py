@@ -14,8 +14,8 @@ from benchmarks._counting import Files
 from benchmarks._programs import Program, cpu, memory, pace
 from benchmarks._report import progress
 from commands import _account
-from commands._board import Board
 from commands._station import PrivateStation, free_port
+from console.board import Board
 from protocol.messages import Verdict
 
 RATE = 50

@@ -13,8 +13,8 @@ import tempfile
 from pathlib import Path
 
 from benchmarks._report import goal, goals, progress, section, table
-from commands._board import Board
 from commands._station import PrivateStation, free_port
+from console.board import Board
 
 RECEIVERS = 3
 PATIENCE = 60.0

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from archive.events import list_events
-from commands._board import Board
+from console.board import Board
 from protocol.messages import STATIONS_PER_SPECTRUM
 
 FRAMES = {

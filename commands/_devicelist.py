@@ -12,8 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from commands import _orphans, _supervise
-from commands._board import Board
 from commands.status import FIRST_LOOK, look, number
+from console.board import Board
 from nodes import _site, _yaml
 from nodes._pipeline import load
 from nodes._site import Device, Site

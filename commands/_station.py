@@ -28,8 +28,8 @@ from typing import Any
 import yaml
 
 from commands import _orphans, _root, _supervise
-from commands._board import Board
 from commands.up import last_line, prepare, supervisord, wait_until_up
+from console.board import Board
 from nodes import _sockets, _yaml
 from nodes._faults import Faulty
 from nodes._kinds import KINDS

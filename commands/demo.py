@@ -21,9 +21,9 @@ from rich.text import Text
 
 from archive.finish import finish_all
 from commands._account import accounted, drained, frames, summary, windows
-from commands._board import Board
 from commands._output import AsJson, console, notes, print_json
 from commands._station import PrivateStation, free_port, read_wiring
+from console.board import Board
 
 PIPELINE = Path(__file__).resolve().parents[1] / "pipelines" / "demo.yaml"
 WHOLE = 45

@@ -15,8 +15,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from commands import _orphans, _supervise
-from commands._board import Board
 from commands._output import AsJson, HostName, PipelineFile, console, print_json
+from console.board import Board
 from nodes import _sockets
 from nodes._pipeline import Pipeline, load
 from protocol.clock import SECOND

@@ -11,11 +11,11 @@ import typer
 
 from archive.finish import finish_all
 from commands._account import accounted, drained, frames, sent, summary
-from commands._board import Board
 from commands._output import AsJson, console, notes, print_json
 from commands._station import PrivateStation, free_port
 from commands.decode import CaptureFile, open_capture, refuse
 from commands.demo import new_folder
+from console.board import Board
 from protocol.c37118 import FrameType, frame_type
 from protocol.c37118.offline import Study
 from protocol.clock import SECOND, period

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import count
 from typing import Any
@@ -13,7 +13,19 @@ from zmq.utils.monitor import parse_monitor_message
 from nodes._curve import Allowed, Guard
 from nodes._network import Network
 from nodes._node import Place, StartError
-from nodes._sockets import BATCH, INBOX_LIMIT, NEWS_LIMIT, Door, Poll, Socket, open_socket, read_pair, secure, subscribe
+from nodes._sockets import (
+    BATCH,
+    INBOX_LIMIT,
+    NEWS_LIMIT,
+    WATCHED,
+    Door,
+    Poll,
+    Socket,
+    open_socket,
+    read_pair,
+    secure,
+    subscribe,
+)
 from protocol.clock import SECOND, Now
 
 EVENTS_LIMIT = 100_000
@@ -74,22 +86,25 @@ class Abroad:
             except zmq.ZMQError as error:
                 self._shut()
                 return f"{endpoint}: {error.strerror}; is {self.network.here} this machine, and are its ports free?"
-        for host in sorted({self.network.host_of[source] for source in self._sources()}):
-            if key := self.allowed.by_name.get(host):
-                self._read(host, key)
+        for tags, names in ((self.tags, self._sources()), (WATCHED, self._abroad(self.place.watched))):
+            for host in sorted({self.network.host_of[name] for name in names}):
+                if key := self.allowed.by_name.get(host):
+                    self._read(host, key, tags, names)
         self._opened_at = None
         return ""
 
     def _sources(self) -> list[str]:
         """Processes on other hosts whose news we read."""
-        names = [name for names in self.place.sources.values() for name in names]
+        return self._abroad(name for names in self.place.sources.values() for name in names)
+
+    def _abroad(self, names: Iterable[str]) -> list[str]:
         return [name for name in names if not self.network.is_here(name)]
 
-    def _read(self, host: str, key: bytes) -> None:
-        reading = secure(subscribe(self.context, self.tags), self.network.hosts[host], self.pair, key)
+    def _read(self, host: str, key: bytes, tags: set[bytes], names: list[str]) -> None:
+        reading = secure(subscribe(self.context, tags), self.network.hosts[host], self.pair, key)
         self._monitor(reading, REACHED | FAILED | FATAL)
         self.doors[reading] = Door(reading, host)
-        for source in self._sources():
+        for source in names:
             if self.network.host_of[source] == host:
                 reading.connect(self.network.news(source))
 

@@ -1,8 +1,8 @@
 """Who may say what to a process: one rule for everything that comes in.
 
 A word of a stream, and work, come from those whom we read; a request, and what is safe, from those who read us; a
-verdict without a number from a detector that we gave work. Each may speak only from its own host. Anything else is
-not acted on, and counted: a name is easily claimed.
+verdict without a number from a detector that we gave work; how a process is, from all that we watch. Each may speak
+only from its own host. Anything else is not acted on, and counted: a name is easily claimed.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from nodes._node import Place, process_of
-from protocol.messages import Announce, Durable, Fetch, Gone, Numbered, RawFrames, Verdict, Window
+from protocol.messages import Announce, Durable, Fetch, Gone, Health, Numbered, RawFrames, Verdict, Window
 
 
 def speaker(message: Any) -> str:
@@ -27,6 +27,7 @@ class Authority:
     def __init__(self, place: Place) -> None:
         self._sources = {name for names in place.sources.values() for name in names}
         self._readers = {name for names in place.readers_of.values() for name in names}
+        self._watched = set(place.watched)
         self._workers = set(place.readers_of.get("detector", ()))
         self._host_of = dict(place.network.host_of) if place.network else {}
 
@@ -42,4 +43,6 @@ class Authority:
             return self._sources
         if isinstance(message, Fetch | Durable):
             return self._readers
+        if isinstance(message, Health):
+            return self._watched
         return set()

@@ -29,6 +29,8 @@ class Kind:
     """Several of it may share the work."""
     source: bool = False
     """It feeds its `to` from outside the pipeline, over the network, as a device does."""
+    watches: bool = False
+    """It hears the Health of every process."""
     order: int = 0
     """Started in ascending order, stopped in descending: a reader starts before and stops after who feeds it."""
 
@@ -71,6 +73,14 @@ KINDS: dict[str, Kind] = {
         reads=("receiver", "trigger", "concentrator"),
         needs=("receiver",),
         order=10,
+    ),
+    "console": Kind(
+        "the station on web pages",
+        "Console",
+        reads=("concentrator", "trigger", "archiver"),
+        needs=("concentrator",),
+        watches=True,
+        order=8,
     ),
     "caretaker": Kind("backups, retention, verifying, at their times", "Caretaker", order=5),
     "monitor": Kind("watches the machine's clock and disks", "Monitor", order=5),

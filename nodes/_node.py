@@ -99,6 +99,8 @@ class Place:
     """Where the site file lies, to be read again when it changes; None: it stays as it is."""
     triggers_of: dict[str, list[str]] = field(default_factory=dict)
     """Process of a trigger in our `from` -> processes of the triggers in its own: it is an event trigger."""
+    watched: tuple[str, ...] = ()
+    """Processes whose Health we hear: all of the pipeline, if our kind watches it."""
 
 
 class Node:

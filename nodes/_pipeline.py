@@ -136,6 +136,7 @@ class Pipeline:
             raw=tuple(each.raw for each in self.nodes.values() if each.raw and node.name in each.sources),
             site_file=self.site_file,
             triggers_of=self._triggers_of(node),
+            watched=tuple(self.processes) if KINDS[node.kind].watches else (),
         )
 
     def _triggers_of(self, reader: NodeSpec) -> dict[str, list[str]]:

@@ -20,6 +20,7 @@ from nodes._sockets import (
     BATCH,
     INBOX_LIMIT,
     NEWS_LIMIT,
+    WATCHED,
     Door,
     Poll,
     Socket,
@@ -49,6 +50,7 @@ class Post:
         self.inbox = open_socket(self.context, zmq.PULL, INBOX_LIMIT)
         self.outlet = open_socket(self.context, zmq.PUB, NEWS_LIMIT)
         self.reading = subscribe(self.context, subscriptions(tags))
+        self.watching = subscribe(self.context, WATCHED)
         self._letters: dict[str, Socket] = {}
         try:
             self._open(subscriptions(tags))
@@ -65,10 +67,12 @@ class Post:
                 bound.bind(endpoint(place.run, place.name))
             except zmq.ZMQError as error:
                 raise StartError(str(error)) from error
-        for source in (name for names in place.sources.values() for name in names):
-            if place.network is None or place.network.is_here(source):
-                self.reading.connect(news(place.run, source))
-        for opened in (self.inbox, self.reading):
+        sources = [name for names in place.sources.values() for name in names]
+        for reading, names in ((self.reading, sources), (self.watching, place.watched)):
+            for source in names:
+                if place.network is None or place.network.is_here(source):
+                    reading.connect(news(place.run, source))
+        for opened in (self.inbox, self.reading, self.watching):
             self.doors[opened] = Door(opened, place.network.here if place.network else "")
         if place.network:
             self.abroad = Abroad(self.context, place, place.network, tags, self.poll)

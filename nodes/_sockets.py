@@ -18,7 +18,7 @@ from nodes._curve import DOMAIN, Allowed
 from nodes._network import Host, Network
 from nodes._node import StartError
 from protocol import wire
-from protocol.messages import REGISTRY, Announce, Numbered
+from protocol.messages import REGISTRY, Announce, Health, Numbered
 
 Socket = Any
 """A zmq.Socket."""
@@ -29,6 +29,8 @@ small, or answers that were asked for: those are bounded in bytes (`nodes/_strea
 NEWS_LIMIT = 256
 """Messages waiting for one reader, at either end. A word may have hundreds of kilobytes: this is some seconds' worth
 and tens of megabytes while a reader stands still; it fetches what was dropped."""
+WATCHED: set[bytes] = {Health.TAG}  # type: ignore[attr-defined]
+"""Tags of what is heard of processes that are only watched."""
 BATCH = 200
 """Messages taken from one socket before the others have their turn."""
 LINGER = 2_000

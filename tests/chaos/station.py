@@ -19,9 +19,9 @@ from typing import Any
 import yaml
 
 from commands import _orphans
-from commands._board import Board
 from commands._station import free_port
 from commands.status import look
+from console.board import Board
 from nodes import _sockets
 from nodes._pipeline import load
 from protocol.messages import Health, Measurements, Snapshots, Verdict

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from commands._board import Board
 from commands.status import called, device_tables, number, picture, span
+from console.board import Board
 from protocol.messages import Health, device_number
 
 SECOND = 10**9

@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from commands import _devicelist
-from commands._board import Board
 from commands.app import make_app
+from console.board import Board
 from nodes._faults import Faulty
 from nodes._site import load
 from tests.commands.test_board import health, rows

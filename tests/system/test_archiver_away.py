@@ -11,8 +11,8 @@ import pytest
 
 from archive.reading import open_archive
 from commands._account import frames
-from commands._board import Board
 from commands._station import PrivateStation, free_port
+from console.board import Board
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
 

@@ -16,8 +16,8 @@ import pytest
 
 from archive.reading import open_archive
 from commands._account import accounted, drained, frames
-from commands._board import Board
 from commands._station import PrivateStation, free_port
+from console.board import Board
 from protocol.clock import MILLISECOND, SECOND
 from protocol.messages import Measurements
 

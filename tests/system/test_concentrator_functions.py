@@ -17,8 +17,8 @@ from archive.folder import ArchiveError
 from archive.ledgers import Columns
 from archive.reading import open_archive
 from archive.statistics import STATISTICS
-from commands._board import Board
 from commands._station import PrivateStation, free_port
+from console.board import Board
 from protocol.messages import Snapshots, Table, device_number
 
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(240)]

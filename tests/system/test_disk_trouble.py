@@ -18,8 +18,8 @@ import pytest
 
 from archive.reading import open_archive
 from commands._account import drained, frames
-from commands._board import Board
 from commands._station import PrivateStation, free_port
+from console.board import Board
 from nodes._pipeline import Pipeline, load
 from protocol.clock import MILLISECOND
 from protocol.messages import Snapshots

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from commands._board import Board
 from commands._station import PrivateStation, free_port
+from console.board import Board
 from protocol.messages import Event
 
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(400)]

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from archive.journal import Journal, Word
-from commands._board import Board
 from commands._station import PrivateStation, free_port
+from console.board import Board
 from protocol import wire
 from protocol.clock import SECOND
 from protocol.messages import Verdict

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from commands._board import Board
 from commands._station import PrivateStation, free_port
+from console.board import Board
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
 

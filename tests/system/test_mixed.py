@@ -17,8 +17,8 @@ import yaml
 
 from archive.reading import open_archive
 from commands._account import accounted, frames
-from commands._board import Board
 from commands._station import PrivateStation
+from console.board import Board
 from protocol.c37118 import ConfigurationFrame, Splitter, frame_type, parse
 from protocol.messages import Spectrum, Table
 from tests import tshark

@@ -18,8 +18,8 @@ import pytest
 
 from archive.reading import open_archive
 from commands._account import accounted, frames
-from commands._board import Board
 from commands._station import PrivateStation, free_port
+from console.board import Board
 from protocol.c37118 import ConfigurationFrame, Splitter, compile_codec, frame_type, parse, sound
 from protocol.clock import SECOND
 from tests import tshark

@@ -18,8 +18,8 @@ import yaml
 
 from archive.reading import open_archive
 from commands._account import accounted, frames
-from commands._board import Board
 from commands._station import PrivateStation, free_port
+from console.board import Board
 from nodes._site import load
 from protocol.clock import MILLISECOND
 from protocol.messages import Configuration

@@ -17,8 +17,8 @@ import pytest
 
 from archive.reading import open_archive
 from commands._account import accounted, frames
-from commands._board import Board
 from commands._station import PrivateStation, free_port
+from console.board import Board
 from tests.authorities import ENDED, Authority
 from tests.tlsdevices import TlsDevice, answers, dials
 

@@ -6,13 +6,14 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from nodes._kinds import KINDS
 from protocol.messages import Health, split_device
 
 SILENT_AFTER = 3.5
 """Seconds without Health after which a process counts as silent (it speaks each second)."""
 LARGEST = ("connected", "score", "_ms", "bad_now")
 """Per-device columns of which the largest counts where several processes of a kind know a device; others add up."""
+PLAYERS = ("simulator", "replayer")
+"""Kinds that play devices."""
 SITE_NAMES = ("balancer", "receiver")
 """Kinds that call a device as the site file does; the others know what the station calls itself."""
 
@@ -105,7 +106,7 @@ class Board:
 
         What plays devices (a simulator) is no witness: it numbers them by itself.
         """
-        voices = [voice.last for voice in self.voices.values() if not _plays(voice.last.kind)]
+        voices = [voice.last for voice in self.voices.values() if voice.last.kind not in PLAYERS]
         owners: dict[str, set[str]] = {}
         for health in voices:
             for column in health.columns:
@@ -123,10 +124,6 @@ class Board:
     def summary(self, now: float) -> dict[str, Any]:
         """All of it, for `--json`."""
         return {"nodes": self.nodes(now), "devices": self.devices(), "alarms": self.alarms(now)}
-
-
-def _plays(kind: str) -> bool:
-    return kind in KINDS and KINDS[kind].source
 
 
 def _blank(device: int) -> dict[str, Any]:

@@ -1,0 +1,58 @@
+"""The web server in a thread of its own: the node's loop goes on beside it."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+PATIENCE = 10.0
+"""Seconds that open requests have when the server is to end."""
+
+
+class WebServer:
+    """Serves an application on a socket that listens already, until it is stopped."""
+
+    def __init__(
+        self, app: FastAPI, listening: socket.socket, certificate: Path | None = None, key: Path | None = None
+    ) -> None:
+        """With a certificate and its key (PEM): under TLS."""
+        self._socket = listening
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                lifespan="on",
+                server_header=False,
+                date_header=False,
+                timeout_graceful_shutdown=2,
+                ssl_certfile=str(certificate) if certificate else None,
+                ssl_keyfile=str(key) if key else None,
+            )
+        )
+        self._thread = threading.Thread(target=self._run, name="web", daemon=True)
+        self.fault: BaseException | None = None
+        """What ended it unasked."""
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._server.run(sockets=[self._socket])
+        except BaseException as fault:  # told by the node, which ends with it
+            self.fault = fault
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        """Hang up, and wait until all is closed."""
+        self._server.should_exit = True
+        self._thread.join(PATIENCE)
+        self._socket.close()

@@ -1,0 +1,154 @@
+"""Console: the station on web pages.
+
+Reads the concentrators' slots, what triggers say of events, and the Health of every process; hands it to a model
+(`console/model.py`) that the pages ask, which a web server in a thread of its own serves (`console/app.py`). It
+reads best effort: what it misses, the archive has.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import structlog
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from nodes._machine import folders_of
+from nodes._node import Action, Node, Place, StartError
+from nodes._settings import Address, Duration, FilePath, Size, fault
+from nodes._settings import Settings as Base
+from nodes._stream import Reader
+from protocol.clock import MILLISECOND, SECOND, Now
+from protocol.messages import Configuration, Event, Flags, Health, Numbered, Snapshots
+
+LOOK_EVERY = 500 * MILLISECOND
+"""At the web server: one that ended unasked is a bug, and the process ends with it."""
+
+
+class Settings(Base):
+    """Console: where browsers find it, and what it keeps."""
+
+    listen: Address = Address("127.0.0.1", 8080)
+    """Where browsers find it; beyond this machine under TLS alone."""
+    certificate: FilePath | None = None
+    """Of this server, PEM; behind it those between it and its authority."""
+    key: FilePath | None = None
+    """Its secret key, PEM, without a passphrase."""
+    keep: Duration = Field(default=120 * SECOND, gt=0)
+    """Slots that are held for trends; what is older comes from the archive."""
+    memory: Size = 128 << 20
+    """Most that they take of each table."""
+    archive: FilePath | None = None
+    """Folder of the archive that pages show; none: that of this pipeline."""
+
+    @model_validator(mode="after")
+    def _secured(self) -> Settings:
+        if (self.certificate is None) != (self.key is None):
+            raise fault("a certificate and its key go together", "give both, or neither")
+        if self.certificate is None and not _is_loopback(self.listen.host):
+            raise not_secured(self.listen)
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def not_secured(listen: Address) -> PydanticCustomError:
+    """Passwords do not go over a network in the clear."""
+    what = f"{listen} can be reached from other machines, and there is no TLS"
+    return fault(what, f"add certificate: and key:, or listen: 127.0.0.1:{listen.port}")
+
+
+class Console(Node):
+    """See the module."""
+
+    TAGS = (Configuration.TAG, Snapshots.TAG, Event.TAG, Flags.TAG)  # type: ignore[attr-defined]
+    NICE = 5
+
+    def __init__(self, settings: Settings, place: Place) -> None:
+        from console.board import Board
+        from console.model import Station
+
+        self.settings, self.place = settings, place
+        self.log = structlog.get_logger().bind(node=place.name)
+        self.reader = Reader(place.name, configurations=True)
+        self.station = Station(
+            str(place.site.get("station", "")), Board(list(place.watched)), settings.keep, settings.memory
+        )
+        self._web: Any = None
+        self._look_at = 0
+
+    def start(self, now: Now) -> Iterator[Action]:
+        """Open the port and serve. Raises StartError."""
+        from console.app import Console as Shared
+        from console.app import application
+        from console.server import WebServer
+
+        listening = _listen(self.settings.listen)
+        shared = Shared(
+            self.station, self.place.site, Path(self.place.pipeline), self.place.run, self._archive()
+        )  # fmt: skip
+        self._web = WebServer(application(shared), listening, self.settings.certificate, self.settings.key)
+        self._web.start()
+        self.log.info("serves", at=f"http{'s' * (self.settings.key is not None)}://{self.settings.listen}/")
+        return iter(())
+
+    def _archive(self) -> Path | None:
+        return self.settings.archive or next(iter(folders_of(self.place)), None)
+
+    def receive(self, message: Any, now: Now) -> Iterator[Action]:
+        """Words of those it reads, and Health."""
+        if isinstance(message, Health):
+            self.station.take(message, now.monotonic / SECOND)
+            return
+        words, actions = self.reader.receive(message, now)
+        yield from actions
+        for word in words:
+            self._take(word, now)
+
+    def _take(self, word: Numbered, now: Now) -> None:
+        self.station.take(word, now.monotonic / SECOND)
+
+    def wake_at(self) -> int | None:
+        wait = self.reader.wake_at()
+        return self._look_at if wait is None else min(wait, self._look_at)
+
+    def wake(self, now: Now) -> Iterator[Action]:
+        """Fetch what was missed; look whether the web server is there."""
+        yield from self.reader.wake(now)
+        if now.monotonic >= self._look_at:
+            self._look_at = now.monotonic + LOOK_EVERY
+            if self._web is not None and not self._web.alive:
+                raise RuntimeError("the web server has ended") from self._web.fault
+
+    def stop(self, now: Now) -> Iterator[Action]:
+        """Browsers are hung up on."""
+        if self._web is not None:
+            self._web.stop()
+        return iter(())
+
+    def health(self, now: Now) -> dict[str, Any]:
+        """For a Health message."""
+        return {"counters": {"messages_lost": self.reader.lost, "messages_fetched": self.reader.fetched}}
+
+
+def _listen(at: Address) -> socket.socket:
+    """Raises StartError."""
+    family = socket.AF_INET6 if ":" in at.host else socket.AF_INET
+    try:
+        where = socket.getaddrinfo(at.host, at.port, family if ":" in at.host else 0, socket.SOCK_STREAM)[0]
+        opened = socket.socket(where[0], where[1])
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind(where[4])
+        opened.listen(128)
+    except OSError as trouble:
+        raise StartError(f"{at}: {trouble.strerror or trouble}") from trouble
+    return opened
