@@ -8,11 +8,12 @@ new is then compared by checksum at both ends, and the manifest goes last: a sna
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from archive import checksums, folder
 from archive.backup import snapshots
@@ -28,6 +29,10 @@ from archive.folder import ArchiveError
 MISSING = 23
 """rsync's exit code for what is not there."""
 PARTIAL = ".rsync-partial"
+DAEMON = re.compile(r"(rsync://[^/]+/|[^/:]+::)[^/]+")
+"""The address of a daemon's module."""
+WILD = re.compile(r"[*?\[\\]")
+"""What means something in rsync's patterns."""
 
 
 class Stage:
@@ -120,19 +125,29 @@ def _manifest(target: str, name: str, stage: Path) -> Manifest:
 def _send(manifest: Manifest, before: Manifest | None, into: Path, there: str, last: str, rate: float,
           stage: Path) -> int:  # fmt: skip
     """Copy the stage, compare, and make the snapshot whole. Returns the bytes that were new."""
-    links = [f"--link-dest=../{last}"] if last else []
+    links = [f"--link-dest={_beside(there, last)}"] if last else []
     slower = [f"--bwlimit={max(1, round(rate * 1e6 / 1024))}"] if rate else []
-    rsync("-rtpL", "--delete", f"--partial-dir={PARTIAL}", f"--exclude=/{MANIFEST}", *links, *slower, f"{into}/", there)
+    rsync(
+        "-rtpLS", "--delete", f"--partial-dir={PARTIAL}", f"--exclude=/{MANIFEST}", *links, *slower, f"{into}/", there
+    )
     held = {} if before is None else before.files
     fresh = [name for name, each in manifest.files.items() if name not in held or held[name].sha256 != each.sha256]
     names = stage / "fresh"
-    names.write_bytes(b"\0".join(name.encode() for name in fresh))
+    names.write_bytes(b"".join(name.encode() + b"\0" for name in fresh))
     differ = rsync("-tLcn", "--from0", f"--files-from={names}", "--out-format=%n", f"{into}/", there) if fresh else ""
     if wrong := [line for line in differ.splitlines() if not line.endswith("/")]:
         raise Spoiled(Path(there) / wrong[0])
     manifest.write(into)
     rsync("-t", f"{into}/{MANIFEST}", there)
     return sum(manifest.files[name].size for name in fresh)
+
+
+def _beside(there: str, name: str) -> str:
+    """The snapshot `name` as rsync is to call it that copies to `there`: a daemon follows no `..`, but calls its module
+    the root."""
+    if (module := DAEMON.match(there)) is None:
+        return f"../{name}"
+    return str(PurePosixPath("/", there[module.end() :]).parent / name)
 
 
 def _delete(target: str, names: Sequence[str], stage: Path) -> None:
@@ -158,9 +173,10 @@ def fetched(source: str, at: str, to: Path, only: str = "") -> Iterator[Path]:
         rsync("-t", f"{source.rstrip('/')}/{FOLDER}/{found[0]}/{MANIFEST}", f"{into}/")
         roles = ROLES[only] if only else set(Role)
         wanted = [name for name, each in snapshots.read(into).files.items() if each.role in roles]
-        names = stage / "wanted"
-        names.write_bytes(b"\0".join(name.encode() for name in wanted))
-        rsync("-tpS", "--from0", f"--files-from={names}", f"{source.rstrip('/')}/{FOLDER}/{found[0]}/", f"{into}/")
+        names = stage / "wanted"  # a daemon that is not confined finds nothing of --files-from
+        names.write_bytes(b"".join(b"/" + WILD.sub(r"\\\g<0>", name).encode() + b"\0" for name in wanted))
+        filters = ("--from0", "--include=*/", f"--include-from={names}", "--exclude=*")
+        rsync("-rtpSm", *filters, f"{source.rstrip('/')}/{FOLDER}/{found[0]}/", f"{into}/")
         yield into
     finally:
         shutil.rmtree(stage, ignore_errors=True)
