@@ -147,3 +147,12 @@ def removed(root: Path, start: int, end: int) -> list[Checksum]:
     """Files with something of [start, end) ns that retention has deleted, in the order of their names."""
     found = (each for name, each in sorted(read(root).items()) if each.removed and touches(name, start, end))
     return [each for each in found if not (root / each.file).exists()]
+
+
+def told(found: list[Checksum]) -> str:
+    """In words that retention has deleted these; "" if there are none."""
+    if not found:
+        return ""
+    last = max(found, key=lambda each: each.removed)
+    files = f"{len(found)} files" if len(found) > 1 else "1 file"
+    return f"{files} of that time removed by retention, last on {layout.moment(last.removed):%Y-%m-%d}: {last.why}"

@@ -32,6 +32,11 @@ ORDER = (
     "events",
     "flags",
     "study",
+    "backup",
+    "restore",
+    "verify",
+    "retention",
+    "protect",
 )
 """How `syms --help` lists the verbs; others follow by name."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,9 +32,17 @@ def name(root: Path, back: int) -> str:
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root(made: Path, tmp_path: Path) -> Path:
+    """A copy of that."""
+    shutil.copytree(made, tmp_path / "data")
+    return tmp_path / "data"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Five finished hours, the oldest in the first of two days; an event in each of two."""
-    archive = Archive(tmp_path)
+    path = tmp_path_factory.mktemp("made")
+    archive = Archive(path)
     archive.take(configuration(1))
     for back in range(HOURS):
         archive.take(measurements([1] * 200, grid(0, 200, start=hour(back) + 60 * SECOND)))
@@ -43,8 +52,8 @@ def root(tmp_path: Path) -> Path:
     archive.write_events(NONE, 0, SECOND, SECOND, everything=True)
     archive.commit(NONE)
     archive.close()
-    finish_all(tmp_path)
-    return tmp_path
+    finish_all(path)
+    return path
 
 
 def files(removals: list[Removal]) -> list[str]:
@@ -121,6 +130,7 @@ def test_what_was_removed_is_said_and_not_missed(root: Path) -> None:
         assert [(each.file, each.removed, each.why) for each in held.removed] == [
             (name(root, back), now, "older than 100.083 d") for back in (4, 3)
         ]
+        assert "2 files of that time removed by retention, last on 2026-08-11: old" in checksums.told(held.removed)
     with open_archive(root, hour(2)) as held:
         assert held.removed == []
     assert plan(root, Rules(age=now - hour(2)), now).removals == []

@@ -101,6 +101,9 @@ def test_retention_asks_and_protected_stays(folder: Path) -> None:
     assert len(told(call("retention", root, "--age", "1 d", "--yes", "--json"))["removals"]) == 1
     assert not hour_file(root).exists()
     assert "1 were removed by retention" in call("verify", root).stdout
+    asked = ("--from", "2026-05-03T08:00:00Z", "--to", "2026-05-03T09:00:00Z")
+    assert "1 file of that time removed by retention" in call("export", root, *asked).stderr
+    assert "1 file of that time removed" in call("export", root, *asked, "--out", folder / "x.h5").stderr
     assert call("retention", root, "--age", "1").exit_code == 2
     assert call("protect", root, "--reason", "x").exit_code == 2
     assert told(call("protect", root, "--release", 1, "--json")) == []
