@@ -27,7 +27,7 @@ LOOK_EVERY = 10 * SECOND
 """At what is due: the clock may be stepped."""
 POLL = 200 * MILLISECOND
 """Whether a child has ended."""
-PATIENCE = 5.0
+PATIENCE = 2.0
 """Seconds that a child has to end when we do."""
 ROOT = Path(__file__).parents[1]
 LAST = 300

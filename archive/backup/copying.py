@@ -60,6 +60,7 @@ def copy_open(fd: int, target: Path, told: Told, size: int | None = None,
     size = os.fstat(fd).st_size if size is None else size
     temporary = _temporary(target)
     with temporary.open("w+b", buffering=0) as out:
+        os.fchmod(out.fileno(), os.fstat(fd).st_mode & 0o777)
         pieces = list(_copied(fd, out.fileno(), size, told))
         if over is not None:
             offset, data = over
