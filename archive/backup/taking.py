@@ -112,7 +112,7 @@ def _place(taken: Taken, root: Path, files: Iterable[str]) -> None:
                 taken.manifest.files.pop(place, None)
                 continue
             role = Role.EVENTS if name.startswith("events/") else Role.ARCHIVE
-            taken.manifest.files[place] = Kept(role, info.st_size, digest)
+            taken.manifest.files[place] = Kept(role, (taken.into / place).stat().st_size, digest)
 
 
 def _archive(taken: Taken, root: Path, pause: Callable[[], None]) -> None:
