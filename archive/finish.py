@@ -22,7 +22,7 @@ from typing import Any
 
 import h5py
 
-from archive import folder, layout
+from archive import checksums, folder, layout
 from archive.alarms import ALARMS
 from archive.answers import EVENTS
 from archive.disk import Disk, make_folder
@@ -83,7 +83,7 @@ def _write(root: Path, hour: int, path: Path, file: Any, parts: list[Part], said
             if len(kept[ledger.order[0]]):
                 ledger.write_group(out, kept)
         out.flush()
-    disk.replace(temporary, path)
+    checksums.finish(root, temporary, path, disk)
 
 
 def finish_sealed(root: Path) -> list[Path]:

@@ -6,6 +6,8 @@
     DIR/watermark  undo                      see archive/watermark.py
     DIR/strays.json                          hours that hold rows set aside of other times, if any
     DIR/configurations.jsonl                 every configuration ever taken, append-only
+    DIR/checksums.jsonl                      SHA-256 of finished files and events, and what was removed, append-only
+    DIR/protected.jsonl                      spans that retention leaves alone, see archive/retention.py
     DIR/live/20260506T07Z/                   the parts of one hour, see archive/parts.py
         rate50_ph4_an0_dg1.20260506T0700Z_60min.<serial>.part.h5
         rate50_ph4_an0_dg1.aside.<serial>.part.h5

@@ -6,6 +6,7 @@ Its first line is "`syms verb`: what it does", which `syms --help` shows.
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Annotated
 import typer
 
 import commands
+from commands import _polite
 
 ORDER = (
     "demo",
@@ -39,6 +41,11 @@ ORDER = (
     "report",
     "alarms",
     "study",
+    "backup",
+    "restore",
+    "verify",
+    "retention",
+    "protect",
 )
 """How `syms --help` lists the verbs; others follow by name."""
 
@@ -109,6 +116,8 @@ def _root(
 
 def main() -> None:
     """Entry point. Exit codes: 0 done, 1 it went wrong, 2 what was asked for is faulty (a file, an option)."""
+    if parent := os.environ.pop("SYMS_PARENT", ""):  # a process of the station that has us do this
+        _polite.end_with(int(parent))
     asked = sys.argv[1] if len(sys.argv) > 1 else ""
     module = next((verb for verb in verbs() if verb.rstrip("_") == asked), None)
     if module is None:

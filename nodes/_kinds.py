@@ -90,6 +90,7 @@ KINDS: dict[str, Kind] = {
         watches=True,
         order=8,
     ),
+    "caretaker": Kind("backups, retention, verifying, at their times", "Caretaker", order=5),
     "monitor": Kind("watches the machine's clock and disks", "Monitor", order=5),
 }
 
