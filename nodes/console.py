@@ -64,6 +64,15 @@ class Settings(Base):
     proxy: bool = False
     """A proxy before it speaks https to browsers: cookies are for https alone."""
 
+    @property
+    def address(self) -> str:
+        """Where its first page is."""
+        return f"http{'s' * (self.key is not None or self.proxy)}://{self.listen}/"
+
+    def users_file(self, pipeline: Path) -> Path:
+        """The file of the users, of a console of this pipeline file."""
+        return self.users or pipeline.parent.parent / "config" / "users.yaml"
+
     @model_validator(mode="after")
     def _secured(self) -> Settings:
         if (self.certificate is None) != (self.key is None):
@@ -118,7 +127,7 @@ class Console(Node):
         access = self._access()
         self._web = WebServer(application(shared, access), listening, self.settings.certificate, self.settings.key)
         self._web.start()
-        at = f"http{'s' * (self.settings.key is not None)}://{self.settings.listen}/"
+        at = self.settings.address
         self.log.info("serves", at=at)
         self._book = access.book
         if not access.book.has_administrator:
@@ -136,13 +145,13 @@ class Console(Node):
         from console.access.who import Access, Policy
         from console.server import clock
 
-        root, s = Path(self.place.pipeline).parent.parent, self.settings
+        pipeline, s = Path(self.place.pipeline), self.settings
         tls = s.key is not None or s.proxy
         hosts = frozenset(name.lower() for name in (*s.hosts, s.listen.host))
         policy = Policy(tls=tls, hosts=hosts, idle=s.idle, absolute=s.longest)
         try:
-            book = Book(s.users or root / "config" / "users.yaml", _users.load)
-            return Access(book, Audit(s.audit or root / "data" / "audit"), policy, clock)
+            book = Book(s.users_file(pipeline), _users.load)
+            return Access(book, Audit(s.audit or pipeline.parent.parent / "data" / "audit"), policy, clock)
         except (AccessFault, Faulty, OSError) as fault:
             raise StartError(str(fault)) from fault
 
