@@ -5,6 +5,7 @@ import { Sheet, tone, diverging, round, projection, fitted, extent, between, ell
 const STATES = ["ok", "none", "clock", "bad", "alarm"];
 const CELL = 12; // px of the field between devices
 const NEAR = 14; // px in which a pointer means a device
+const FOOT = 26; // px below that the legend takes
 const LABELS = 60; // devices in sight of which names are written
 
 export default {
@@ -86,7 +87,7 @@ export default {
         const box = extent([...points, ...corners]);
         if (!box) return false;
         const slack = this.schematic ? 0 : Math.max(0.05, 0.08 * (box[2] - box[0]));
-        this.at[key] = fitted([box[0] - slack, box[1] - slack, box[2] + slack, box[3] + slack], width, height, 14);
+        this.at[key] = fitted([box[0] - slack, box[1] - slack, box[2] + slack, box[3] + slack], width, height - FOOT, 14);
       }
       this.view = this.at[key];
       return true;

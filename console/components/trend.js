@@ -270,14 +270,14 @@ export default {
         axes: [
           { stroke: ink, grid, ticks: { show: false }, font, size: last ? 22 : 0, gap: 2, space: 76,
             values: (_, splits, __, ___, step) => splits.map((at) => (last ? tick(at, step, this.local) : "")) },
-          { stroke: ink, grid, ticks: { show: false }, font, size: 66, gap: 4, space: 26,
+          { stroke: ink, grid, ticks: { show: false }, font, size: 66, gap: 4, space: 18,
             values: (_, splits, __, ___, step) => splits.map((at) => at.toFixed(Math.min(6, Math.max(0, -Math.floor(Math.log10(step) + 0.3))))) },
         ],
-        hooks: { draw: [(plot) => this.decorate(plot)], setCursor: [() => this.panes.includes(pane) && this.legend(pane)] },
+        hooks: { draw: [(plot) => this.decorate(plot, pane)], setCursor: [() => this.panes.includes(pane) && this.legend(pane)] },
       };
     },
 
-    decorate(plot) {
+    decorate(plot, pane) {
       const { ctx, bbox } = plot;
       const lines = this.marks.map(([at, text]) => [at, text, this.colour("--alarm")]);
       if (this.pointed != null) lines.push([this.pointed, "", this.colour("--ink-1")]);
@@ -291,7 +291,7 @@ export default {
         ctx.moveTo(x, bbox.top);
         ctx.lineTo(x, bbox.top + bbox.height);
         ctx.stroke();
-        ctx.fillText(text, x + 4, bbox.top + 10);
+        if (pane === this.panes[0]) ctx.fillText(text, x + 4, bbox.top + 10);
       }
       ctx.restore();
     },
@@ -301,7 +301,7 @@ export default {
       const count = this.panes.length;
       if (!width || !count) return;
       const legends = this.panes.reduce((sum, pane) => sum + pane.legend.offsetHeight, 0);
-      const each = Math.max(60, (this.body.clientHeight - legends - 22) / count);
+      const each = Math.max(44, (this.body.clientHeight - legends - 22) / count);
       this.panes.forEach((pane, k) => pane.plot.setSize({ width, height: Math.floor(each + (k === count - 1 ? 22 : 0)) }));
       this.stale = true;
     },

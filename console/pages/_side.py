@@ -153,8 +153,8 @@ class Diagram:
         self._console, self._page, self._known = console, page, None
         self._wanted: list[Wanted] = []
         with ui.element("div").classes("w-full h-full flex flex-col flex-nowrap"):
-            with ui.element("div").classes("w-full flex items-center gap-2 px-2"):
-                ui.label(page.text("side.reference")).classes("text-xs").style("color: var(--ink-2)")
+            with ui.element("div").classes("line"):
+                ui.label(page.text("side.reference")).style("color: var(--ink-2); white-space: nowrap")
                 self._reference = ui.select(
                     {AS_MEASURED: page.text("side.as_measured")}, value=AS_MEASURED, with_input=True
                 )

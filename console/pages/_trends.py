@@ -14,7 +14,7 @@ from archive.folder import ArchiveError
 from console.app import Console
 from console.components.trend import COLOURS, MOST, Line, Trend, View
 from console.pages.frame import Page
-from console.quantities import DIFFERENCE, Wanted
+from console.quantities import DIFFERENCE, Wanted, names
 from console.texts import Texts
 from console.traces import Feed, TooLong, past, sources
 from protocol.clock import SECOND
@@ -87,11 +87,16 @@ class Trends:
         self._fetch()
 
     def _reference(self) -> Wanted | None:
-        """What differences are to: what was chosen, else the first device's first phasor that is shown."""
-        if self.reference is not None:
-            return self.reference
+        """What differences are to: what was chosen, else a phasor of the first device that is shown."""
         first = next((each for each in self.wanted if each.quantity == DIFFERENCE), None)
-        return Wanted(first.device, "angle", first.name) if first else None
+        if self.reference is not None or first is None:
+            return self.reference
+        known = self._console.station.configurations()
+        for each in self.wanted:
+            angles = names(known[each.device], "angle") if each.device in known else []
+            if angles:
+                return Wanted(each.device, "angle", first.name if first.name in angles else angles[0])
+        return None
 
     def _tick(self) -> None:
         now = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from nicegui import ui
 from starlette.requests import Request
@@ -26,17 +27,20 @@ def register(console: Console) -> None:
 
     @ui.page("/")
     def now(request: Request) -> None:
-        with frame(console, request, "now") as page, ui.element("div").classes("syms-now"):
-            _content(console, page, request)
+        with frame(console, request, "now") as page, ui.element("div").classes("syms-now") as whole:
+            _content(console, page, request, lambda: whole.classes(toggle="large"))
 
 
-def _content(console: Console, page: Page, request: Request) -> None:
+def _content(console: Console, page: Page, request: Request, enlarge: Callable[[], object]) -> None:
     with ui.element("div").classes("tiles"):
         summary = Summary(console, page)
     site = SiteMap(console, page, lambda device: side.choose(device))
     side = Side(console, page, lambda device: site.pick(device), lambda *more: trends.add(*more))
     with ui.element("div").classes("syms-panel trends"):
-        choose = ui.button(page.text("trends.choose"), icon="tune").props("flat dense no-caps").mark("choose")
+        with ui.element("div").classes("tools"):
+            choose = ui.button(page.text("trends.choose"), icon="tune").props("flat dense no-caps").mark("choose")
+            large = ui.button(icon="open_in_full", on_click=enlarge).props("flat dense").mark("large")
+            large.tooltip(page.text("trends.large"))
         with ui.element("div").classes("fill"):
             trends = Trends(console, page, request.query_params)
     picker = Picker(console, page, trends)

@@ -78,7 +78,9 @@ def fundamentals(known: list[Configuration], since: int, slots: int) -> Snapshot
     mode = 0.006 * np.sin(2 * np.pi * 0.45 * at)[:, None] * against
     values[..., 0] = 50 + common + mode + noise.normal(0, 4e-4, (slots, count))
     values[..., 1] = 0.006 * 2 * np.pi * 0.45 * np.cos(2 * np.pi * 0.45 * at)[:, None] * against
-    turned = 360 * np.cumsum(values[..., 0] - 50, axis=0) / RATE + 12 * np.arange(count)
+    turned = -360 * 0.012 * 37 / (2 * np.pi) * np.cos(2 * np.pi * at / 37)[:, None]
+    turned = turned - 360 * 0.006 / (2 * np.pi * 0.45) * np.cos(2 * np.pi * 0.45 * at)[:, None] * against
+    turned = turned + 12 * np.arange(count)
     for place, name in enumerate(PHASORS):
         volts = name.startswith("V")
         shift = {"A": 0, "B": -120, "C": 120}[name[-1]] - (0 if volts else 21)
