@@ -26,6 +26,12 @@ SPDX = {
 """What packages write, and what it is called."""
 BY_HAND = {
     "h5netcdf": "BSD-3-Clause", "scipy": "BSD-3-Clause", "supervisor": "BSD-3-Clause-Modification",
+    "appnope": "BSD-2-Clause", "comm": "BSD-3-Clause", "ipython-pygments-lexers": "BSD-3-Clause",
+    "docutils": "LicenseRef-Public-Domain AND BSD-2-Clause AND PSF-2.0", "nest-asyncio2": "BSD-2-Clause",
+    "pexpect": "ISC", "ptyprocess": "ISC",
+    "itsdangerous": "BSD-3-Clause", "jinja2": "BSD-3-Clause", "jupyter-client": "BSD-3-Clause",
+    "nbclient": "BSD-3-Clause", "nbformat": "BSD-3-Clause", "prompt-toolkit": "BSD-3-Clause",
+    "tinycss2": "BSD-3-Clause", "traitlets": "BSD-3-Clause", "webencodings": "BSD-3-Clause",
     "contourpy": "BSD-3-Clause", "cycler": "BSD-3-Clause", "kiwisolver": "BSD-3-Clause", "matplotlib": "PSF-2.0",
     "pytest-timeout": "MIT",
     # not installed everywhere, or an extra that is not in the lock

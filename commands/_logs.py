@@ -1,5 +1,7 @@
 """Logs of long-running processes: one line each on stderr, which no reader of them can make wait or end.
 
+`SYMS_LOGS=json` in the environment makes each line a JSON object, for programs that collect logs.
+
 Under supervisord stderr is a pipe. When supervisord was killed, writing to it fails; when supervisord stands still (a
 full disk, SIGSTOP), it fills up and writing would wait. A line that can't be written is left out, and counted in the
 next one that can.
@@ -13,6 +15,9 @@ import stat
 import sys
 
 import structlog
+import typer
+
+from nodes._logged import add
 
 
 class Lines:
@@ -64,14 +69,24 @@ def _ours(fd: int) -> bool:
         return True
 
 
+FORMAT = "SYMS_LOGS"
+"""In the environment: `json`, or `text`, which is meant without it."""
+
+
 def configure_logs() -> None:
-    """UTC first, `key=value` after; no colours in files."""
+    """UTC first, `key=value` after; no colours in files. Raises typer.BadParameter for an unknown format."""
+    wanted = os.environ.get(FORMAT, "text")
+    if wanted not in ("text", "json"):
+        raise typer.BadParameter(f"{FORMAT}={wanted}: there are json and text")
     structlog.configure(
         processors=[
+            add,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0, pad_level=False),
+            structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
+            if wanted == "json"
+            else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0, pad_level=False),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.WriteLoggerFactory(Lines(sys.stderr.fileno())),  # type: ignore[arg-type]

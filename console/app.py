@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
-from nicegui import ui
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from nicegui import Client, core, ui
+from nicegui.client import templates
 
+from console.access.gate import Gate
+from console.access.headers import prepare_pages
+from console.access.sockets import own_pages_only
+from console.access.who import Access, require
 from console.ground import Ground
 from console.model import Station
 from console.pulse import Pulses
@@ -37,11 +44,35 @@ class Console:
         return Pulses(self.station, self.site)
 
 
-def application(console: Console) -> FastAPI:
-    """All of it, for a web server. A process has one: NiceGUI's pages belong to the process."""
+def application(console: Console, access: Access) -> Gate:
+    """All of it behind the gate, for a web server. A process has one: NiceGUI's pages belong to the process."""
+    from console.api.router import api
     from console.pages import now
 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    _doors(app, console)
+    app.mount("/api/v1", api(console, _regions))
     now.register(console)
     ui.run_with(app, title="SYMS", tailwind=True, show_welcome_message=False, reconnect_timeout=10.0)
-    return app
+    prepare_pages(templates.env)
+    own_pages_only(core.sio, lambda client: found.request if (found := Client.instances.get(client)) else None)
+    return Gate(app, access)
+
+
+def _regions(request: Request) -> list[str] | None:
+    return require(request, "view").regions
+
+
+def _doors(app: FastAPI, console: Console) -> None:
+    """What programs ask that watch the station."""
+    from console.api.metrics import CONTENT_TYPE, exposition
+    from console.api.wellbeing import wellbeing
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(exposition(console.station), media_type=CONTENT_TYPE)
+
+    @app.get("/health")
+    def health() -> JSONResponse:
+        status, told = wellbeing(console.station, time.time_ns())
+        return JSONResponse(told, status)

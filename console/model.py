@@ -6,7 +6,9 @@ Whoever asks gets copies, or messages, which never change.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,7 @@ from protocol.messages import FIXED_CHANNELS, Configuration, Event, Flags, Healt
 F4 = NDArray[np.float32]
 I8 = NDArray[np.int64]
 U2 = NDArray[np.uint16]
+T = TypeVar("T")
 
 EVENTS_AT_MOST = 1000
 """Events that are remembered; the archive has all of them."""
@@ -154,6 +157,11 @@ class Station:
             self._flags.pop(key, None)
             if going:
                 self._flags[key] = (int(stop), True, float(score))
+
+    def ask(self, about: Callable[[Board], T]) -> T:
+        """What `about` finds on the board, which nobody changes meanwhile."""
+        with self._lock:
+            return about(self.board)
 
     # ── what pages ask ──────────────────────────────────────────────────────────────────────────────────────
 

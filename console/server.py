@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from pathlib import Path
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from protocol.clock import Now
 
 PATIENCE = 10.0
 """Seconds that open requests have when the server is to end."""
+
+
+def clock() -> Now:
+    """What time it is for the web server's thread, which runs beside the node's loop."""
+    return Now(time.monotonic_ns(), time.time_ns())
 
 
 class WebServer:
     """Serves an application on a socket that listens already, until it is stopped."""
 
     def __init__(
-        self, app: FastAPI, listening: socket.socket, certificate: Path | None = None, key: Path | None = None
+        self, app: ASGIApp, listening: socket.socket, certificate: Path | None = None, key: Path | None = None
     ) -> None:
         """With a certificate and its key (PEM): under TLS."""
         self._socket = listening

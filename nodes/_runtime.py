@@ -17,6 +17,7 @@ import numpy as np
 import structlog
 
 from nodes._authority import Authority, speaker
+from nodes._logged import InHand
 from nodes._node import Actions, Done, News, Node, Place, StartError, Unwatch, Watch
 from nodes._post import Post
 from nodes._process import Signals, Taken, only_one, raise_open_files, resident
@@ -151,7 +152,9 @@ class Runtime:
                 what = type(message).__name__
                 self._log_once("refused", host, f"{speaker(message)!r:.60} may not send us this {what}")
                 continue
+            InHand.message = message
             self.act(self.node.receive(message, read_clock()))
+            InHand.message = None
 
     def _log_once(self, event: str, host: str, why: str) -> None:
         """A flood of the same fault is one line; every one is counted."""

@@ -8,15 +8,18 @@ reads best effort: what it misses, the archive has.
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import structlog
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from nodes import _users
+from nodes._faults import Faulty
 from nodes._machine import folders_of
 from nodes._node import Action, Node, Place, StartError
 from nodes._settings import Address, Duration, FilePath, Size, fault
@@ -24,6 +27,9 @@ from nodes._settings import Settings as Base
 from nodes._stream import Reader
 from protocol.clock import MILLISECOND, SECOND, Now
 from protocol.messages import Configuration, Event, Flags, Health, Numbered, Snapshots
+
+if TYPE_CHECKING:
+    from console.access.who import Access
 
 LOOK_EVERY = 500 * MILLISECOND
 """At the web server: one that ended unasked is a bug, and the process ends with it."""
@@ -44,6 +50,14 @@ class Settings(Base):
     """Most that they take of each table."""
     archive: FilePath | None = None
     """Folder of the archive that pages show; none: that of this pipeline."""
+    users: FilePath | None = None
+    """File of the users; none: config/users.yaml beside the folder of the pipeline."""
+    audit: FilePath | None = None
+    """Folder of the audit log; none: data/audit beside the folder of the pipeline."""
+    hosts: list[Annotated[str, Field(min_length=1, max_length=253)]] = Field(default_factory=list)
+    """Names that browsers reach it by, besides IP addresses and localhost."""
+    proxy: bool = False
+    """A proxy before it speaks https to browsers: cookies are for https alone."""
 
     @model_validator(mode="after")
     def _secured(self) -> Settings:
@@ -88,18 +102,41 @@ class Console(Node):
 
     def start(self, now: Now) -> Iterator[Action]:
         """Open the port and serve. Raises StartError."""
+        os.environ.setdefault("NICEGUI_STORAGE_PATH", f"{self.place.run}/nicegui")  # else in the working folder
         from console.app import Console as Shared
         from console.app import application
         from console.server import WebServer
 
         listening = _listen(self.settings.listen)
-        shared = Shared(
-            self.station, self.place.site, Path(self.place.pipeline), self.place.run, self._archive()
-        )  # fmt: skip
-        self._web = WebServer(application(shared), listening, self.settings.certificate, self.settings.key)
+        shared = Shared(self.station, self.place.site, Path(self.place.pipeline), self.place.run, self._archive())
+        access = self._access()
+        self._web = WebServer(application(shared, access), listening, self.settings.certificate, self.settings.key)
         self._web.start()
-        self.log.info("serves", at=f"http{'s' * (self.settings.key is not None)}://{self.settings.listen}/")
+        at = f"http{'s' * (self.settings.key is not None)}://{self.settings.listen}/"
+        self.log.info("serves", at=at)
+        if not access.book.has_administrator:
+            self.log.warning(
+                "nobody may sign in yet: make the link for the first administrator",
+                how=f"syms users first --url {at} --users {access.book.path}",
+            )
         return iter(())
+
+    def _access(self) -> Access:
+        """Raises StartError."""
+        from console.access.audit import Audit
+        from console.access.book import Book
+        from console.access.users import AccessFault
+        from console.access.who import Access, Policy
+        from console.server import clock
+
+        root, s = Path(self.place.pipeline).parent.parent, self.settings
+        tls = s.key is not None or s.proxy
+        policy = Policy(tls=tls, hosts=frozenset(name.lower() for name in (*s.hosts, s.listen.host)))
+        try:
+            book = Book(s.users or root / "config" / "users.yaml", _users.load)
+            return Access(book, Audit(s.audit or root / "data" / "audit"), policy, clock)
+        except (AccessFault, Faulty, OSError) as fault:
+            raise StartError(str(fault)) from fault
 
     def _archive(self) -> Path | None:
         return self.settings.archive or next(iter(folders_of(self.place)), None)

@@ -12,6 +12,8 @@ from nicegui import ui
 from starlette.requests import Request
 
 from console import components
+from console.access.users import User
+from console.access.who import require
 from console.app import Console
 from console.components.bar import Clock
 from console.texts import LANGUAGES, Texts, speaks
@@ -30,14 +32,14 @@ class Page:
     """What the content of a page needs to know of its reader."""
 
     text: Texts
+    user: User
+    """As he was when the page was opened; what he does asks anew (`console.access.who.acting`)."""
     local: bool
     """Times in the zone of the reader's browser, not in UTC."""
-    regions: frozenset[str] | None = None
-    """That the reader may see; None: all."""
 
     def sees(self, region: str) -> bool:
         """Whether the reader may see what is in a region."""
-        return self.regions is None or region in self.regions
+        return self.user.regions is None or region in self.user.regions
 
     def visible(self, known: Mapping[int, Configuration]) -> dict[int, Configuration]:
         """Those of some devices that the reader may see."""
@@ -45,9 +47,13 @@ class Page:
 
 
 def reader(request: Request) -> Page:
-    """What a reader chose, else what the browser asks for."""
-    wanted = request.cookies.get(LANGUAGE) or request.headers.get("accept-language", "")
-    return Page(Texts(speaks(wanted)), request.cookies.get(TIMES) == "local")
+    """Who it is, and what he chose, else what he has in the file of users, else what his browser asks for.
+
+    Raises Forbidden.
+    """
+    user = require(request, "view")
+    wanted = request.cookies.get(LANGUAGE) or user.language or request.headers.get("accept-language", "")
+    return Page(Texts(speaks(wanted)), user, request.cookies.get(TIMES) == "local")
 
 
 @contextmanager
@@ -104,6 +110,11 @@ def _choices(page: Page, shown: Clock, look: ui.dark_mode) -> None:
         look.value = dark
         shown.remember(LOOK, "dark" if dark else "light", False)
 
+    with ui.button(icon="person").props("flat dense color=white").mark("user"), ui.menu():
+        ui.item_label(text("app.signed_in", name=page.user.name, role=text(f"role.{page.user.role}"))).classes("q-pa-sm")
+        ui.separator()
+        ui.menu_item(text("app.password"), lambda: ui.navigate.to("/password"))
+        ui.menu_item(text("app.sign_out"), lambda: ui.navigate.to("/logout"))
     with ui.button(icon="settings").props("flat dense color=white").mark("choices"), ui.menu():
         for name, called in LANGUAGES.items():
             with ui.menu_item(called, on_click=lambda name=name: shown.remember(LANGUAGE, name, True)):

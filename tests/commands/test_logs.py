@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from commands._logs import Lines
+from commands._logs import FORMAT, Lines
+
+ROOT = Path(__file__).parents[2]
 
 Pipe = tuple[int, int]
 
@@ -66,3 +72,33 @@ def _all(reader: int) -> bytes:
         return os.read(reader, 1 << 20)
     except BlockingIOError:
         return b""
+
+
+def logged(form: str) -> subprocess.CompletedProcess[str]:
+    """A line of a process that has a verdict in hand."""
+    code = (
+        "import structlog; from commands._logs import configure_logs; from nodes._logged import InHand;"
+        "from tests.archives import verdict; configure_logs();"
+        "InHand.message = verdict(1, 5, node='windows', number=7);"
+        "structlog.get_logger().bind(node='suspects').warning('told', device='Hub A', said=b'x')"
+    )
+    environment = os.environ | {FORMAT: form}
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=ROOT)
+
+
+def test_a_line_as_json_tells_what_was_in_hand() -> None:
+    line = json.loads(logged("json").stderr)
+    told = {"event": "told", "level": "warning", "node": "suspects", "writer": "windows", "number": 7, "lease": 1}
+    assert told.items() <= line.items()
+    assert line["device"] == "Hub A", "what the line says itself goes before"
+    assert line["timestamp"].endswith("Z")
+
+
+def test_a_line_as_text_has_the_same() -> None:
+    text = logged("text").stderr
+    assert "told" in text
+    assert "writer=windows" in text
+
+
+def test_a_format_that_there_is_none_of_is_named() -> None:
+    assert "SYMS_LOGS=xml: there are json and text" in logged("xml").stderr

@@ -1,0 +1,98 @@
+"""Metrics and the word for load balancers, of a board fed by hand; the examples ask for nothing that is not there."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from console.api.metrics import exposition
+from console.api.wellbeing import STALE, wellbeing
+from console.board import Board
+from console.model import Station
+from nodes._alignhealth import LATENCIES
+from nodes._flagging import COLUMNS
+from nodes._leasing import COUNTS
+from protocol.clock import SECOND
+from tests.archives import T0, event
+from tests.commands.test_board import health
+from tests.console.test_api import slots
+
+MONITORING = Path(__file__).parents[2] / "docs" / "monitoring"
+NAME = re.compile(r"\bsyms_[a-z0-9_]+")
+
+
+@pytest.fixture
+def station(monkeypatch: pytest.MonkeyPatch) -> Station:
+    """Three processes speak, one is silent; two devices."""
+    monkeypatch.setattr("time.monotonic", lambda: 100.0)
+    station = Station("North", Board(["receivers.1", "align", "archive", "windows"]), 10 * SECOND, 1 << 20)
+    devices: dict[str, Any] = {"devices": np.array([65536, 131072], np.uint32), "labels": ["a", 'b"\\']}
+    rows = {"columns": ["received", "connected"], "counts": np.array([[10.0, 1], [20, 0]])}
+    kept = {"columns": ["received", "archived", "lost"], "counts": np.array([[10.0, 9, 1], [20, 20, 0]])}
+    late = {
+        "columns": ["late", "missing", "latency_ms", *COLUMNS],
+        "counts": np.array([[1, 2, 12.5, 0, 0], [0, 0, np.nan, 1, 3]]),
+    }
+    for said in (
+        health("receivers.1", "receiver", counters={"connections.front": 2.0}, queues={"to": 3}, **devices, **rows),
+        health("archive", "archiver", alarms=["it is full"], **devices, **kept),
+        health("align", "concentrator", counters=dict.fromkeys(LATENCIES, 5.0), **devices, **late),
+    ):
+        station.take(said, 99.0)
+    return station
+
+
+def told(station: Station) -> dict[str, list[tuple[dict[str, str], float]]]:
+    """Sample name -> (labels, value) each."""
+    found: dict[str, list[tuple[dict[str, str], float]]] = {}
+    for family in text_string_to_metric_families(exposition(station).decode()):
+        assert family.documentation
+        for sample in family.samples:
+            found.setdefault(sample.name, []).append((sample.labels, sample.value))
+    return found
+
+
+def test_processes(station: Station) -> None:
+    found = told(station)
+    up = {labels["node"]: value for labels, value in found["syms_node_up"]}
+    assert up == {"receivers.1": 1, "align": 1, "archive": 1, "windows": 0}
+    assert ({"node": "archive", "kind": "archiver"}, 1) in found["syms_node_alarms"]
+    assert found["syms_node_queue"] == [({"node": "receivers.1", "kind": "receiver", "queue": "to"}, 3)]
+    assert found["syms_receiver_connections"] == [({"node": "receivers.1", "of": "front"}, 2)]
+
+
+def test_devices_have_what_became_of_their_rows(station: Station) -> None:
+    found = told(station)
+    fates = {(each["name"], each["fate"]): value for each, value in found["syms_device_rows_total"]}
+    assert fates["a", "archived"] == 9
+    assert fates["a", "lost"] == 1
+    assert fates["a", "received"] == 10
+    assert fates['b"\\', "archived"] == 20
+    assert [value for _, value in found["syms_device_connected"]] == [1, 0]
+
+
+def test_a_station_is_well_when_all_speak_and_data_are_fresh(station: Station) -> None:
+    assert wellbeing(station, 0) == (503, {"status": "fail", "faults": ["1 processes are silent", "no data yet"]})
+    station.take(health("windows", "trigger"), 99.0)
+    station.take(slots([1, 2]), 99.0)
+    assert wellbeing(station, station.newest() + STALE) == (200, {"status": "pass", "faults": []})
+    status, said = wellbeing(station, station.newest() + STALE + SECOND)
+    assert (status, said["faults"]) == (503, ["the newest data are 6 s old"])
+
+
+@pytest.mark.parametrize("file", ["alerts.yaml", "grafana.json"])
+def test_the_examples_ask_for_metrics_that_there_are(station: Station, file: str) -> None:
+    station.take(health("windows", "trigger", counters=dict.fromkeys(COUNTS, 0)), 99.0)
+    station.take(slots([1, 2]), 99.0)
+    station.take(event(T0), 99.0)
+    text = (MONITORING / file).read_text()
+    asked = set(NAME.findall(json.dumps(json.loads(text) if file.endswith("json") else yaml.safe_load(text))))
+    assert asked
+    assert asked <= told(station).keys()
