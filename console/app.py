@@ -12,11 +12,13 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from nicegui import Client, core, ui
 from nicegui.client import templates
+from starlette.staticfiles import StaticFiles
 
 from console.access.gate import Gate
 from console.access.headers import prepare_pages
 from console.access.sockets import own_pages_only
 from console.access.who import Access, require
+from console.components import LOOK, LOOKS
 from console.ground import Ground
 from console.model import Station
 from console.pulse import Pulses
@@ -51,6 +53,7 @@ def application(console: Console, access: Access) -> Gate:
 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     _doors(app, console)
+    app.mount(LOOKS, StaticFiles(directory=LOOK))
     app.mount("/api/v1", api(console, _regions))
     now.register(console)
     ui.run_with(app, title="SYMS", tailwind=True, show_welcome_message=False, reconnect_timeout=10.0)

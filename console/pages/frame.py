@@ -6,22 +6,20 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from nicegui import ui
 from starlette.requests import Request
 
-from console import components
 from console.access.users import User
 from console.access.who import require
 from console.app import Console
+from console.components import LOOKS, STYLES
 from console.components.bar import Clock
 from console.texts import LANGUAGES, Texts, speaks
 from protocol.messages import Configuration
 
 PAGES = {"now": "/", "events": "/events", "station": "/station"}
 """Name of each page (its text is `app.<name>`) -> where it is."""
-STYLE = [Path(components.__file__).parent / name for name in ("lib/uplot.css", "style.css")]
 LANGUAGE, LOOK, TIMES = "syms_language", "syms_look", "syms_times"
 """Cookies of what a reader chose."""
 ALARMS_SHOWN = 12
@@ -61,8 +59,7 @@ def frame(console: Console, request: Request, here: str) -> Iterator[Page]:
     """The frame of a page; its content is made inside."""
     page = reader(request)
     text = page.text
-    for file in STYLE:
-        ui.add_css(file)
+    ui.add_head_html("".join(f'<link rel="stylesheet" href="{LOOKS}/{file}">' for file in STYLES))
     ui.page_title(f"{text('app.' + here)} · {console.station.name}")
     look = ui.dark_mode({"dark": True, "light": False}.get(request.cookies.get(LOOK, "")))
     with ui.header().classes("syms-bar items-center"):
@@ -111,7 +108,9 @@ def _choices(page: Page, shown: Clock, look: ui.dark_mode) -> None:
         shown.remember(LOOK, "dark" if dark else "light", False)
 
     with ui.button(icon="person").props("flat dense color=white").mark("user"), ui.menu():
-        ui.item_label(text("app.signed_in", name=page.user.name, role=text(f"role.{page.user.role}"))).classes("q-pa-sm")
+        ui.item_label(text("app.signed_in", name=page.user.name, role=text(f"role.{page.user.role}"))).classes(
+            "q-pa-sm"
+        )
         ui.separator()
         ui.menu_item(text("app.password"), lambda: ui.navigate.to("/password"))
         ui.menu_item(text("app.sign_out"), lambda: ui.navigate.to("/logout"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,20 +52,44 @@ def feeder(served: Served) -> Feeder:
     return fed
 
 
+Open = Callable[..., Any]
+
+
 @pytest.fixture
-def page(browser: Any, feeder: Feeder) -> Iterator[Any]:
-    """A tab of 1280 x 720 that looks at it; no request may fail or leave this machine, no script may complain."""
-    context = browser.new_context(viewport={"width": 1280, "height": 720}, locale="en-GB", accept_downloads=True)
-    opened = context.new_page()
-    opened.set_default_timeout(PATIENCE)
+def open_as(browser: Any, feeder: Feeder) -> Iterator[Open]:
+    """`open_as(name, **how)`: a tab of 1280 x 720 in which that user has signed in (`serving.PEOPLE`), `how` as of
+    Playwright's contexts. No request may fail or leave this machine, no script may complain.
+    """
+    contexts: list[Any] = []
     troubles: list[str] = []
+
+    def opened(name: str, **how: Any) -> Any:
+        wanted = {"viewport": {"width": 1280, "height": 720}, "locale": "en-GB"} | how
+        context = browser.new_context(**wanted)
+        contexts.append(context)
+        context.add_cookies(feeder.served.cookies(name))
+        tab = context.new_page()
+        tab.set_default_timeout(PATIENCE)
+        _watch(tab, feeder.served.url, troubles)
+        return tab
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert troubles == []
+
+
+@pytest.fixture
+def page(open_as: Open) -> Any:
+    """A tab of the administrator."""
+    return open_as("anna")
+
+
+def _watch(opened: Any, here: str, troubles: list[str]) -> None:
     opened.on("requestfailed", lambda request: troubles.append(f"failed: {request.url}"))
     opened.on("pageerror", lambda fault: troubles.append(f"error: {fault}"))
     opened.on("console", lambda said: troubles.append(f"{said.type}: {said.text}") if said.type == "error" else None)
-    opened.on("request", lambda request: _stays(request.url, feeder.served.url, troubles))
-    yield opened
-    context.close()
-    assert troubles == []
+    opened.on("request", lambda request: _stays(request.url, here, troubles))
 
 
 def _stays(url: str, here: str, troubles: list[str]) -> None:

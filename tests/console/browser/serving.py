@@ -1,7 +1,8 @@
 """A console application without a station, in a process of its own, fed by hand.
 
 NiceGUI's pages belong to the process, so that each test session has one process with all pages; tests tell it messages
-as the node would.
+as the node would. It is behind the gate, with the people of `tests.doors` and an engineer; anyone's session is had
+without typing a password.
 """
 
 from __future__ import annotations
@@ -10,15 +11,29 @@ import multiprocessing
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from console.access.cookies import session_cookie
+from console.access.users import Role, User
 from protocol.clock import SECOND
+from tests import doors
+from tests.consoleapp import clock
 
 PATIENCE = 30.0
 """Seconds that it has to come up."""
+PEOPLE = doors.PEOPLE | {"emil": User(name="emil", role=Role.ENGINEER, password=doors.HASH)}
+"""vera sees, oleg acknowledges in the north, emil runs the station, anna administers."""
 KEEP, MEMORY = 120 * SECOND, 64 << 20
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """Asked for the session of a user."""
+
+    name: str
 
 
 class Served:
@@ -60,6 +75,11 @@ class Served:
         self._end.send(messages)
         self._hear()
 
+    def cookies(self, name: str) -> list[dict[str, str]]:
+        """Those of a browser in which a user has signed in."""
+        self._end.send(SignIn(name))
+        return [{"name": session_cookie(tls=False), "value": self._hear(), "url": self.url}]
+
     def do(self, act: Callable[[Any], Any]) -> Any:
         """Call a function of a module of tests with the `Console` there; what it returns."""
         self._end.send(act)
@@ -78,6 +98,8 @@ def _serve(
     end: Connection, listening: socket.socket, folder: Path, site: dict[str, Any], processes: list[str], more: Any
 ) -> None:
     """The process: serves until the pipe is closed."""
+    from console.access.audit import Audit
+    from console.access.who import Access, Policy
     from console.app import Console, application
     from console.board import Board
     from console.model import Station
@@ -85,7 +107,8 @@ def _serve(
 
     station = Station(str(site.get("station", "")), Board(processes), KEEP, MEMORY)
     console = Console(station, site, folder / "pipeline.yaml", str(folder), **more)
-    web = WebServer(application(console), listening)
+    access = Access(doors.make_book(folder, PEOPLE), Audit(folder / "audit"), Policy(), clock, doors.QUICK)
+    web = WebServer(application(console, access), listening)
     web.start()
     end.send(None)
     while True:
@@ -93,12 +116,14 @@ def _serve(
             asked = end.recv()
         except EOFError:
             break
-        end.send(_done(console, asked))
+        end.send(_done(console, access, asked))
     web.stop()
 
 
-def _done(console: Any, asked: Any) -> Any:
+def _done(console: Any, access: Any, asked: Any) -> Any:
     try:
+        if isinstance(asked, SignIn):
+            return access.sign_in(asked.name, True, "127.0.0.1")
         if callable(asked):
             return asked(console)
         for message in asked:
