@@ -43,7 +43,7 @@ class Console:
     @cached_property
     def pulses(self) -> Pulses:
         """How the grid is, second by second."""
-        return Pulses(self.station, self.site)
+        return Pulses(self.station, self.site, self.ground.at)
 
 
 def application(console: Console, access: Access) -> Gate:

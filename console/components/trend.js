@@ -301,7 +301,7 @@ export default {
       const count = this.panes.length;
       if (!width || !count) return;
       const legends = this.panes.reduce((sum, pane) => sum + pane.legend.offsetHeight, 0);
-      const each = Math.max(44, (this.body.clientHeight - legends - 22) / count);
+      const each = Math.max(34, (this.body.clientHeight - legends - 22) / count);
       this.panes.forEach((pane, k) => pane.plot.setSize({ width, height: Math.floor(each + (k === count - 1 ? 22 : 0)) }));
       this.stale = true;
     },

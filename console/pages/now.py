@@ -11,7 +11,7 @@ from starlette.requests import Request
 from console.app import Console
 from console.pages._picker import Picker
 from console.pages._side import Side
-from console.pages._site import SiteMap, Summary, event_text
+from console.pages._site import SiteMap, Summary, event_text, events_of
 from console.pages._trends import Trends
 from console.pages.frame import Page, frame
 from console.pulse import Pulse
@@ -45,11 +45,12 @@ def _content(console: Console, page: Page, request: Request, enlarge: Callable[[
             trends = Trends(console, page, request.query_params)
     picker = Picker(console, page, trends)
     choose.on_click(picker.open)
-    trends.begin(lambda: frequencies(console, page))
     marked: list[tuple[int, str]] = []
 
     def tick() -> None:
         pulse = console.pulses.now(time.monotonic())
+        if not trends.begun:
+            trends.begin(lambda: frequencies(console, page))
         site.tell(pulse)
         side.tell(pulse)
         summary.tell(pulse, site.mine)
@@ -63,13 +64,13 @@ def _content(console: Console, page: Page, request: Request, enlarge: Callable[[
 
 def marks_of(pulse: Pulse, page: Page) -> list[tuple[int, str]]:
     """Onsets of recent disturbances."""
-    return [(each.onset, event_text(each, page)) for each in pulse.events if each.disturbance]
+    return [(each.onset, event_text(each, page)) for each in events_of(pulse, page)]
 
 
 def frequencies(console: Console, page: Page) -> list[Wanted]:
     """Of the first devices of each region, evenly."""
     regions: dict[str, list[int]] = {}
-    for device, known in sorted(page.visible(console.station.configurations()).items()):
+    for device, known in sorted(page.visible(console.station).items()):
         if not Table(*known.table).spectrum:
             regions.setdefault(known.region, []).append(device)
     if not regions:

@@ -45,11 +45,12 @@ def served(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 
 @pytest.fixture(scope="session")
-def feeder(served: Served) -> Feeder:
-    """What feeds it: half a minute of what its devices say is there from the start."""
+def feeder(served: Served) -> Iterator[Feeder]:
+    """What feeds it: half a minute of what its devices say is there from the start, and they go on."""
     fed = Feeder(served)
     fed.begin(30.0)
-    return fed
+    with fed.live():
+        yield fed
 
 
 Open = Callable[..., Any]

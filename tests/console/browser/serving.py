@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import socket
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ class Served:
         self.folder, self.site, self.processes, self.more = folder, site or {}, processes or [], more
         self.url = ""
         self.pid = 0
+        self._turn = threading.Lock()
 
     def __enter__(self) -> Served:
         here = multiprocessing.get_context("spawn")
@@ -72,18 +74,20 @@ class Served:
 
     def take(self, *messages: object) -> None:
         """Tell the model; returns when it has them."""
-        self._end.send(messages)
-        self._hear()
+        self._ask(messages)
 
     def cookies(self, name: str) -> list[dict[str, str]]:
         """Those of a browser in which a user has signed in."""
-        self._end.send(SignIn(name))
-        return [{"name": session_cookie(tls=False), "value": self._hear(), "url": self.url}]
+        return [{"name": session_cookie(tls=False), "value": self._ask(SignIn(name)), "url": self.url}]
 
     def do(self, act: Callable[[Any], Any]) -> Any:
         """Call a function of a module of tests with the `Console` there; what it returns."""
-        self._end.send(act)
-        return self._hear()
+        return self._ask(act)
+
+    def _ask(self, what: Any) -> Any:
+        with self._turn:
+            self._end.send(what)
+            return self._hear()
 
     def _hear(self) -> Any:
         if not self._end.poll(PATIENCE):
