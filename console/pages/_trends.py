@@ -19,7 +19,7 @@ from console.texts import Texts
 from console.traces import Feed, TooLong, past, sources
 from protocol.clock import SECOND
 
-TICK = 0.2
+TICK = 0.15
 """Seconds between two looks at what came; of long spans rarer (`SLOW`)."""
 SLOW, SLOW_FROM = 1.0, 600.0
 READERS = asyncio.Semaphore(2)

@@ -172,6 +172,8 @@ class Feeder:
 
         thread = threading.Thread(target=feed, daemon=True)
         thread.start()
-        yield
-        stop.set()
-        thread.join()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
