@@ -52,6 +52,10 @@ INSIDE = {
     "scipy": BLAS,
 }
 """Compiled libraries in the wheels for Linux."""
+ELSEWHERE = "sys_platform == 'emscripten'"
+"""Packages for browsers: the station runs in none."""
+VENDORED = {"uPlot 1.6.32 (JavaScript, `console/components/lib/uplot.js`)": "MIT"}
+"""What lies in our own folders but is not ours."""
 LICENCE = re.compile(r"[A-Za-z0-9.+-]+")
 
 
@@ -112,7 +116,7 @@ def packages() -> list[Package]:
     return [
         Package(each[1], each[2], re.findall(r"sha256:([0-9a-f]{64})", line), licence_of(each[1]),
                 canonical(each[1]) in ours)
-        for each, line in zip(found, lines, strict=True) if each
+        for each, line in zip(found, lines, strict=True) if each and ELSEWHERE not in line
     ]  # fmt: skip
 
 
@@ -175,6 +179,7 @@ def page(found: list[Package]) -> str:
         rows = sorted({(each.name, each.licence) for each in found if each.needed == needed})  # two versions of some
         lines += [f"## {title}", "", *_table(rows), ""]
     lines += ["## Other extras, not in the lock", "", *_table(list(extras().items())), ""]
+    lines += ["## Part of this package", "", *_table(list(VENDORED.items())), ""]
     return "\n".join(lines)
 
 

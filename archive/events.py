@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -122,7 +122,7 @@ def write_event(root: Path, verdicts: Sequence[Said], before: int, after: int, d
     onset = min(said["onset"] for said in verdicts)
     mark = hashlib.sha256("".join(sorted(key_of(said) for said in verdicts)).encode()).hexdigest()[:8]
     path = root / "events" / f"{layout.event_name(onset, mark)}.h5"
-    with event_file(path, disk) as out:
+    with event_file(root, path, disk) as out:
         write_root(out, onset - before, onset + after, folder.site_text(root), [])
         out.attrs.update(_attributes(onset, verdicts))
         details = json.dumps(list(verdicts), ensure_ascii=False)
@@ -183,17 +183,36 @@ class Event:
         return is_rejected(self.outcome, self.disturbance)
 
 
+class Remembered:
+    """Reads event files and remembers what they say, for who lists them again and again: each is replaced as a whole
+    or not at all."""
+
+    def __init__(self) -> None:
+        self._held: dict[Path, tuple[tuple[int, int], Event]] = {}
+
+    def __call__(self, path: Path) -> Event:
+        """What a file says. Raises ArchiveError, OSError."""
+        stat = path.stat()
+        stamp = (stat.st_mtime_ns, stat.st_ino)
+        held = self._held.get(path)
+        if held is None or held[0] != stamp:
+            held = self._held[path] = (stamp, _read(path))
+        return held[1]
+
+
 def list_events(path: str | os.PathLike[str], kinds: Collection[str] = (), since: Moment = None, until: Moment = None,
-                rejected: bool | None = False) -> list[Event]:  # fmt: skip
+                rejected: bool | None = False, read: Callable[[Path], Event] | None = None
+                ) -> list[Event]:  # fmt: skip
     """The events of an archive with an onset in [since, until), in order of onset. Raises ArchiveError.
 
     `kinds`: only these kinds. `rejected`: those that were no disturbance, instead of all others; None: all events.
+    `read`: a `Remembered`, of who lists them often.
     """
     root = Path(path)
     folder.check(root)
     low, high = instant(since, FIRST), instant(until, LAST)
     files = (file for file in sorted((root / "events").glob("*.h5")) if _is_near(file, low, high))
-    written = [_read(file) for file in files]
+    written = [(read or _read)(file) for file in files]
     alone = [] if rejected else [event for event in written if not event.id]
     known = {event.id: event for event in written if event.id}
     for event in (_event(attributes_of(counting(said)), []) for said in _open_answers(root).values()):

@@ -5,9 +5,9 @@ Plain HTML that works without scripts. Each form carries a token that is bound t
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable
-from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from urllib.parse import parse_qsl
 
 import anyio
 import jinja2
-import yaml
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
@@ -24,18 +23,18 @@ from starlette.routing import Route
 from console.access import cookies, headers, origin, passwords
 from console.access.users import AccessFault
 from console.access.who import Access, Visit, find
+from console.texts import Texts, speaks
 from protocol.clock import SECOND
 
 PAGES = Path(__file__).parent / "pages"
-LANGUAGES = ("en", "zh")
 OPEN = ("/login", "/logout", "/password", "/session", "/access.css", "/access.js")
 FIRST = "/first/"
 MAX_BODY = 16 << 10
 """Bytes of a form."""
+KEY = re.compile(r"[a-z_]+")
+"""Of a text about a fault; other faults are texts themselves."""
 AT_ONCE = 2
 """Passwords that are hashed at a time: each takes 64 MiB and some of a core."""
-
-Texts = dict[str, str]
 
 
 class Forms:
@@ -45,7 +44,6 @@ class Forms:
         self.access = access
         self._tls = access.policy.tls
         self._hashing: anyio.CapacityLimiter | None = None
-        self._texts = {each: texts(each) for each in LANGUAGES}
         self._pages = jinja2.Environment(
             loader=jinja2.FileSystemLoader(PAGES), autoescape=True, undefined=jinja2.StrictUndefined
         )
@@ -197,20 +195,19 @@ class Forms:
         """One of these pages; `fault` is a key of the texts, or a text; `name` was typed before."""
         visit = _visit(request)
         user = visit.user()
-        language = (user.language if user else None) or spoken(request.headers.get("accept-language", ""))
-        said, least = self._texts[language], self.access.policy.least
-        seconds = -(-wait // SECOND)
+        said = Texts((user.language if user else None) or speaks(request.headers.get("accept-language", "")))
+        least, seconds = self.access.policy.least, -(-wait // SECOND)
         binding, fresh = _binding(request, self._tls), ""
         if not binding:
             binding = fresh = secrets.token_urlsafe(32)
         text = self._pages.get_template("page.html").render(
-            t=said,
+            t=lambda key, **fields: said(f"access.{key}", **fields),
             page=page,
             name=name,
-            language=language,
+            language=said.language,
             user=user.name if user else "",
             least=least,
-            fault=said[fault].format(seconds=seconds, least=least) if fault in said else fault,
+            fault=said(f"access.{fault}", seconds=seconds, least=least) if KEY.fullmatch(fault) else fault,
             form=self.access.form_token(binding),
         )
         answer = HTMLResponse(
@@ -233,25 +230,3 @@ def _binding(request: Request, tls: bool) -> str:
     """What the forms of a browser are bound to: its session, before that a cookie of its own; "" if it has none."""
     visit = _visit(request)
     return visit.session if visit.user() else request.cookies.get(cookies.form_cookie(tls), "")
-
-
-@cache
-def texts(language: str) -> Texts:
-    """Key -> text."""
-    found: Texts = yaml.safe_load((PAGES / f"{language}.yaml").read_text(encoding="utf-8"))
-    return found
-
-
-def spoken(accepts: str) -> str:
-    """The language of ours that an Accept-Language header likes best; English if none."""
-    best, liked = LANGUAGES[0], 0.0
-    for part in accepts[:500].split(","):
-        tag, _, weight = part.strip().partition(";q=")
-        try:
-            likes = float(weight or 1)
-        except ValueError:
-            continue
-        language = tag.partition("-")[0].lower()
-        if language in LANGUAGES and likes > liked:
-            best, liked = language, likes
-    return best

@@ -111,9 +111,8 @@ def _choices(page: Page, shown: Clock, look: ui.dark_mode) -> None:
         shown.remember(LOOK, "dark" if dark else "light", False)
 
     with ui.button(icon="person").props("flat dense color=white").mark("user"), ui.menu():
-        ui.item_label(text("app.signed_in", name=page.user.name, role=text(f"role.{page.user.role}"))).classes(
-            "q-pa-sm"
-        )
+        who = text("app.signed_in", name=page.user.name, role=text(f"role.{page.user.role}"))
+        ui.item_label(who).classes("q-pa-sm")
         ui.separator()
         ui.menu_item(text("app.password"), lambda: ui.navigate.to("/password"))
         ui.menu_item(text("app.sign_out"), lambda: ui.navigate.to("/logout"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -13,10 +14,11 @@ import h5py
 import numpy as np
 import pytest
 
-from archive.events import list_events
+from archive.events import Remembered, list_events
 from archive.finish import finish_all
 from archive.folder import ArchiveError
 from archive.records import Looked, read_event
+from archive.sources import open_finished
 from archive.waiting import UNFINISHED
 from archive.writer import Archive
 from protocol.clock import SECOND, Now
@@ -285,3 +287,17 @@ def test_a_file_that_is_none_is_named(tmp_path: Path) -> None:
     path.write_text("no event")
     with pytest.raises(ArchiveError, match=r"no event file .* move it away"):
         read_event(path)
+
+
+def test_who_lists_events_again_and_again_reads_each_file_once(archive: Archive, monkeypatch: Any) -> None:
+    say(archive, 3, 1, 2, 3)
+    [path] = write(archive, 60)
+    read, opened = Remembered(), []
+    monkeypatch.setattr("archive.events.open_finished", lambda path: opened.append(path) or open_finished(path))
+    first = list_events(archive.root, read=read)
+    assert repr(list_events(archive.root, read=read)) == repr(first) == repr(list_events(archive.root))
+    assert opened == [path, path]
+    stat = path.stat()
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
+    list_events(archive.root, read=read)
+    assert len(opened) == 3

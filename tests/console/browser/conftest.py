@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from console.access.cookies import session_cookie
 from tests.console.browser.feeding import Feeder, site
 from tests.console.browser.serving import Served
 
@@ -68,7 +69,7 @@ def open_as(browser: Any, feeder: Feeder) -> Iterator[Open]:
         wanted = {"viewport": {"width": 1280, "height": 720}, "locale": "en-GB"} | how
         context = browser.new_context(**wanted)
         contexts.append(context)
-        context.add_cookies(feeder.served.cookies(name))
+        sign_in(context, feeder.served, name)
         tab = context.new_page()
         tab.set_default_timeout(PATIENCE)
         _watch(tab, feeder.served.url, troubles)
@@ -91,6 +92,12 @@ def _watch(opened: Any, here: str, troubles: list[str]) -> None:
     opened.on("pageerror", lambda fault: troubles.append(f"error: {fault}"))
     opened.on("console", lambda said: troubles.append(f"{said.type}: {said.text}") if said.type == "error" else None)
     opened.on("request", lambda request: _stays(request.url, here, troubles))
+
+
+def sign_in(context: Any, served: Served, name: str) -> None:
+    """All tabs of a context are this user's (`serving.PEOPLE`) from now on."""
+    cookie = {"name": session_cookie(False), "value": served.sign_in(name), "url": served.url}
+    context.add_cookies([cookie])
 
 
 def _stays(url: str, here: str, troubles: list[str]) -> None:

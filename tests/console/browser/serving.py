@@ -8,6 +8,7 @@ without typing a password.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import socket
 import threading
 import time
@@ -17,11 +18,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from console.access.cookies import session_cookie
 from console.access.users import Role, User
 from protocol.clock import SECOND
 from tests import doors
-from tests.consoleapp import clock
 
 PATIENCE = 30.0
 """Seconds that it has to come up."""
@@ -76,9 +75,10 @@ class Served:
         """Tell the model; returns when it has them."""
         self._ask(messages)
 
-    def cookies(self, name: str) -> list[dict[str, str]]:
-        """Those of a browser in which a user has signed in."""
-        return [{"name": session_cookie(tls=False), "value": self._ask(SignIn(name)), "url": self.url}]
+    def sign_in(self, name: str) -> str:
+        """Begin a session of a user of PEOPLE: its cookie's value."""
+        token: str = self._ask(SignIn(name))
+        return token
 
     def do(self, act: Callable[[Any], Any]) -> Any:
         """Call a function of a module of tests with the `Console` there; what it returns."""
@@ -102,12 +102,13 @@ def _serve(
     end: Connection, listening: socket.socket, folder: Path, site: dict[str, Any], processes: list[str], more: Any
 ) -> None:
     """The process: serves until the pipe is closed."""
+    os.environ["NICEGUI_STORAGE_PATH"] = str(folder / "nicegui")
     from console.access.audit import Audit
     from console.access.who import Access, Policy
     from console.app import Console, application
     from console.board import Board
     from console.model import Station
-    from console.server import WebServer
+    from console.server import WebServer, clock
 
     station = Station(str(site.get("station", "")), Board(processes), KEEP, MEMORY)
     console = Console(station, site, folder / "pipeline.yaml", str(folder), **more)
