@@ -1,6 +1,6 @@
 // Traces over time: live and from the archive, one pane for each unit, all with the same time axis and cursor.
 import { h } from "vue";
-import { uPlot, Trace, aligned, steady, clock, day, tick, number, csv, picture, save } from "syms-lib";
+import { gestures, uPlot, Trace, aligned, steady, clock, day, tick, number, csv, picture, save } from "syms-lib";
 
 const FRAME = 50; // ms between two pictures at least
 const LAG = 350; // ms that the live edge is behind what has come, so that it moves evenly
@@ -310,36 +310,19 @@ export default {
 
     gestures(pane) {
       const over = pane.plot.over;
-      const held = new Map();
-      over.style.touchAction = "none";
-      over.onpointerdown = (event) => {
-        over.setPointerCapture(event.pointerId);
-        held.set(event.pointerId, event.clientX);
-      };
-      over.onpointermove = (event) => {
-        if (!held.has(event.pointerId)) return;
+      const perPixel = () => {
         const [from, until] = this.window(performance.now());
-        const perPixel = (until - from) / over.clientWidth;
-        const before = held.get(event.pointerId);
-        if (held.size === 1) {
-          const moved = (event.clientX - before) * perPixel;
-          if (moved) this.show(from - moved, until - moved);
-        } else {
-          const other = [...held].find(([id]) => id !== event.pointerId)[1];
-          const ratio = Math.abs(before - other) / Math.max(8, Math.abs(event.clientX - other));
-          const centre = from + (other - over.getBoundingClientRect().left) * perPixel;
-          this.around(centre, ratio);
-        }
-        held.set(event.pointerId, event.clientX);
+        return (until - from) / over.clientWidth;
       };
-      over.onpointerup = over.onpointercancel = (event) => held.delete(event.pointerId);
-      over.ondblclick = () => this.go_live();
-      over.addEventListener("wheel", (event) => {
-        event.preventDefault();
-        const [from, until] = this.window(performance.now());
-        const centre = from + ((event.clientX - over.getBoundingClientRect().left) / over.clientWidth) * (until - from);
-        this.around(centre, event.deltaY > 0 ? 1.25 : 0.8);
-      }, { passive: false });
+      gestures(over, {
+        move: (dx) => {
+          const [from, until] = this.window(performance.now());
+          const moved = (dx * (until - from)) / over.clientWidth;
+          this.show(from - moved, until - moved);
+        },
+        zoom: ([x], ratio) => this.around(this.window(performance.now())[0] + x * perPixel(), 1 / ratio),
+        again: () => this.go_live(),
+      });
     },
 
     around(centre, ratio) {
