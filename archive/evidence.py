@@ -50,7 +50,7 @@ class Suspected(NamedTuple):
     trigger: str
     onset: int
     """ns UTC of the first one."""
-    count: int
+    verdicts: int
     score: float
     """The highest one."""
 

@@ -43,7 +43,7 @@ def _of_answers(record: Record) -> Iterator[RenderableType]:
     yield "[bold]suspicions[/]"
     head = ("station", "trigger", "first onset (UTC)", "verdicts", "highest score")
     yield _table(head, (
-        (each.name, each.trigger, when(each.onset), str(each.count), f"{each.score:.1f}")
+        (each.name, each.trigger, when(each.onset), str(each.verdicts), f"{each.score:.1f}")
         for each in suspected(last.suspicions)))  # fmt: skip
     if last.bad:
         yield "[bold]bad data[/]"

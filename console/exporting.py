@@ -187,7 +187,7 @@ def _progress(line: str) -> float | None:
     """0 to 1, of a line `{"rows": 10, "of": 200}`; None: it is no such line."""
     try:
         told = json.loads(line)
-        return min(1.0, told["rows"] / max(told["of"], 1))
+        return min(1.0, int(told["rows"]) / max(int(told["of"]), 1))
     except (ValueError, TypeError, KeyError):
         return None
 

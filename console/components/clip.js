@@ -1,7 +1,7 @@
 // What all devices measured around an event: frequency, voltage, angle below each other, a cursor that goes through them
 // as fast as one wants, and a map that shows the frequencies of that moment.
 import { h } from "vue";
-import { Sheet, tone, round, day, clock, number, unpacked, column, track } from "syms-lib";
+import { Sheet, tone, round, day, clock, number, unpacked, column, track, usual } from "syms-lib";
 
 const [LEFT, BOTTOM, HEAD] = [58, 17, 15]; // px
 const SPEEDS = [0.1, 0.2, 0.5, 1, 2, 5, 10];
@@ -51,8 +51,7 @@ export default {
       this.length = told.rows * told.step;
       this.note.textContent = told.rows ? "" : this.texts.none;
       if (first) [this.from, this.until, this.at] = [0, this.length, told.onset - told.start];
-      const [largest] = told.scale;
-      window.getElement?.(this.map)?.hold(Math.max(5, round(largest * 32000)));
+      window.getElement?.(this.map)?.hold(Math.max(5, round(usual(told))));
       this.shown();
     },
 

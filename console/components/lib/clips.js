@@ -43,3 +43,13 @@ export function track(told, quantity, row, from, until, pixels) {
   }
   return found;
 }
+
+/** What 99 of 100 frequencies are below, in size: one spike does not take the colour from a map. */
+export function usual(told) {
+  const values = told.values[0];
+  const few = Math.max(1, Math.floor(values.length / 20000));
+  const some = [];
+  for (let k = 0; k < values.length; k += few) if (values[k] !== NONE) some.push(Math.abs(values[k]));
+  some.sort((a, b) => a - b);
+  return (some[Math.floor(0.99 * some.length)] ?? 0) * told.scale[0];
+}
