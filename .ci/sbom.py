@@ -52,6 +52,8 @@ INSIDE = {
     "scipy": BLAS,
 }
 """Compiled libraries in the wheels for Linux."""
+ELSEWHERE = "sys_platform == 'emscripten'"
+"""Packages for browsers: the station runs in none."""
 LICENCE = re.compile(r"[A-Za-z0-9.+-]+")
 
 
@@ -112,7 +114,7 @@ def packages() -> list[Package]:
     return [
         Package(each[1], each[2], re.findall(r"sha256:([0-9a-f]{64})", line), licence_of(each[1]),
                 canonical(each[1]) in ours)
-        for each, line in zip(found, lines, strict=True) if each
+        for each, line in zip(found, lines, strict=True) if each and ELSEWHERE not in line
     ]  # fmt: skip
 
 

@@ -51,6 +51,46 @@ def _unframe(magic: bytes, data: bytes, path: Path) -> tuple[int, bytes] | None:
     return sequence, payload
 
 
+def newest(fd: int, path: Path) -> tuple[int, bytes] | None:
+    """(sequence, state as JSON) of an open watermark, None if none was ever written. Raises WatermarkError."""
+    found = [_unframe(WATERMARK, _slot(fd, slot), path) for slot in (0, 1)]
+    marks = [each for each in found if each is not None]
+    if not marks and os.fstat(fd).st_size > SLOT:  # slot 1 is only written after slot 0 was
+        raise WatermarkError(f"{path}: both slots are damaged; restore it from a copy")
+    return max(marks, default=None)
+
+
+def _slot(fd: int, slot: int) -> bytes:
+    """What was written of a slot, which is far larger."""
+    head = os.pread(fd, HEAD.size, slot * SLOT)
+    length = HEAD.unpack(head)[3] if len(head) == HEAD.size else 0
+    return head + os.pread(fd, min(length, SLOT), slot * SLOT + HEAD.size)
+
+
+def undone(fd: int, sequence: int, path: Path) -> list[Change]:
+    """How to undo the commit after `sequence`, as an open undo file says; nothing if none was begun."""
+    found = _unframe(UNDO, os.pread(fd, os.fstat(fd).st_size, 0), path)
+    return [] if found is None or found[0] != sequence + 1 else _changes(found[1])
+
+
+def framed(sequence: int, state: bytes) -> tuple[int, bytes]:
+    """(offset, bytes) that make up a watermark file which says no more than this."""
+    return (sequence - 1) % 2 * SLOT, _frame(WATERMARK, sequence, state)
+
+
+def committed(root: Path) -> dict[str, Any]:
+    """The state of an archive that may be written meanwhile; nothing of one that was never written."""
+    try:
+        mark = os.open(root / "watermark", os.O_RDONLY)
+    except FileNotFoundError:
+        return {}
+    try:
+        found = newest(mark, root / "watermark")
+        return {} if found is None else dict(json.loads(found[1]))
+    finally:
+        os.close(mark)
+
+
 class Watermark:
     """The two files of an archive folder."""
 
@@ -61,15 +101,8 @@ class Watermark:
         self.sequence, self.state = self._newest()
 
     def _newest(self) -> tuple[int, dict[str, Any]]:
-        size, path = os.fstat(self._mark).st_size, self._root / "watermark"
-        found = [_unframe(WATERMARK, os.pread(self._mark, SLOT, slot * SLOT), path) for slot in (0, 1)]
-        marks = [each for each in found if each is not None]
-        if not marks:
-            if size > SLOT:  # slot 1 is only written after slot 0 was
-                raise WatermarkError(f"{path}: both slots are damaged; restore it from a copy")
-            return 0, {}
-        sequence, payload = max(marks)
-        return sequence, json.loads(payload)
+        found = newest(self._mark, self._root / "watermark")
+        return (0, {}) if found is None else (found[0], json.loads(found[1]))
 
     def prepare(self, changes: list[Change]) -> None:
         """Put down how to undo the commit that begins now. Returns when it is on disk."""
@@ -85,17 +118,14 @@ class Watermark:
         if HEAD.size + len(payload) > SLOT:
             raise WatermarkError(f"watermark of {len(payload)} bytes, limit {SLOT}: too many devices for one archive")
         sequence = self.sequence + 1
-        self._disk.pwrite(self._mark, _frame(WATERMARK, sequence, payload), (sequence - 1) % 2 * SLOT)
+        offset, data = framed(sequence, payload)
+        self._disk.pwrite(self._mark, data, offset)
         self._disk.sync(self._mark)
         self.sequence, self.state = sequence, state
 
     def undo(self) -> int:
         """Undo a commit that did not reach its watermark. Returns how many changes were taken back."""
-        data = os.pread(self._undo, os.fstat(self._undo).st_size, 0)
-        found = _unframe(UNDO, data, self._root / "undo")
-        if found is None or found[0] != self.sequence + 1:
-            return 0
-        changes = _changes(found[1])
+        changes = undone(self._undo, self.sequence, self._root / "undo")
         for name, offset, old in changes:
             fd = os.open(self._root / name, os.O_RDWR)
             try:

@@ -10,7 +10,7 @@ from typing import Any
 
 import nicegui
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
 from nicegui import Client, core, ui
 from nicegui.client import templates
@@ -18,6 +18,7 @@ from nicegui.client import templates
 from console import components
 from console.access.gate import Gate
 from console.access.headers import prepare_pages
+from console.access.permissions import Forbidden
 from console.access.sockets import own_pages_only
 from console.access.who import Access, require
 from console.eventlist import Catalogue
@@ -70,6 +71,7 @@ def application(console: Console, access: Access) -> Gate:
 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     _doors(app, console)
+    app.add_exception_handler(Forbidden, _forbidden)
     app.mount(ASSETS, StaticFiles(directory=Path(components.__file__).parent))
     app.mount("/api/v1", api(console, _regions))
     files(app, console)
@@ -77,10 +79,15 @@ def application(console: Console, access: Access) -> Gate:
     events.register(console)
     event.register(console)
     nicegui.app.on_shutdown(console.exports.close)
+    nicegui.app.on_shutdown(console.events.close)
     ui.run_with(app, title="SYMS", tailwind=True, show_welcome_message=False, reconnect_timeout=10.0)
     prepare_pages(templates.env)
     own_pages_only(core.sio, lambda client: found.request if (found := Client.instances.get(client)) else None)
     return Gate(app, access)
+
+
+def _forbidden(request: Request, fault: Exception) -> Response:
+    return PlainTextResponse(f"{fault}\n", 403)
 
 
 def _regions(request: Request) -> list[str] | None:

@@ -28,6 +28,8 @@ ANEW = 60.0
 RECENT = 2 * 86400 * SECOND
 """The files of the last days are read before all others."""
 NICE = 10
+PATIENCE = 5.0
+"""Seconds that a file has to be read when the console ends."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,19 @@ class Catalogue:
         self._looked = -EVERY
         self._anew = 0.0
         self._stamp: tuple[int, ...] = ()
-        self._at_work = False
+        self._at_work: threading.Thread | None = None
+        self._closed = False
+
+    def close(self) -> None:
+        """The console ends; a process that ends in the midst of an HDF5 file hangs."""
+        self._closed = True
+        if (thread := self._at_work) is not None:
+            thread.join(PATIENCE)
+
+    def _one(self, path: Path) -> Event:
+        if self._closed:
+            raise ArchiveError("the console ends")
+        return self._read(path)
 
     def known(self, now: float) -> Known:
         """All of them; `now` is monotonic seconds."""
@@ -94,15 +108,16 @@ class Catalogue:
             if said != self._live:
                 self._live = said
                 self._arrange()
-            if now - self._looked >= EVERY and not self._at_work:
+            if now - self._looked >= EVERY and self._at_work is None:
                 self._looked = now
                 places = {each.name: each.region for each in self._station.configurations().values()}
                 if places != self._places:
                     self._places = places
                     self._arrange()
                 if self._is_other(now):
-                    self._at_work, self._anew = True, now + ANEW
-                    threading.Thread(target=self._bring, name="events", daemon=True).start()
+                    self._anew = now + ANEW
+                    self._at_work = threading.Thread(target=self._bring, name="events", daemon=True)
+                    self._at_work.start()
             return self._known
 
     def _is_other(self, now: float) -> bool:
@@ -125,15 +140,16 @@ class Catalogue:
         try:
             if root is not None:
                 if not self._kept:
-                    newest = list_events(root, since=_last(root), rejected=None, read=self._read)
+                    newest = list_events(root, since=_last(root), rejected=None, read=self._one)
                     self._take(newest, True, "")
-                self._take(list_events(root, rejected=None, read=self._read), False, "")
+                self._take(list_events(root, rejected=None, read=self._one), False, "")
         except (ArchiveError, OSError) as trouble:
             fault = str(trouble)
-            structlog.get_logger().warning("events of the archive can't be listed", why=fault)
+            if not self._closed:
+                structlog.get_logger().warning("events of the archive can't be listed", why=fault)
         finally:
             with self._lock:
-                self._at_work = False
+                self._at_work = None
                 if fault:
                     self._known = replace(self._known, reading=False, fault=fault)
 

@@ -36,6 +36,7 @@ class WebServer:
                 access_log=False,
                 lifespan="on",
                 server_header=False,
+                proxy_headers=False,  # whoever comes from this machine could claim any address
                 date_header=False,
                 timeout_graceful_shutdown=2,
                 ssl_certfile=str(certificate) if certificate else None,

@@ -29,6 +29,7 @@ from protocol.clock import MILLISECOND, SECOND, Now
 from protocol.messages import Configuration, Event, Flags, Health, Numbered, Snapshots
 
 if TYPE_CHECKING:
+    from console.access.book import Book
     from console.access.who import Access
 
 LOOK_EVERY = 500 * MILLISECOND
@@ -54,10 +55,23 @@ class Settings(Base):
     """File of the users; none: config/users.yaml beside the folder of the pipeline."""
     audit: FilePath | None = None
     """Folder of the audit log; none: data/audit beside the folder of the pipeline."""
+    idle: Duration = 2 * 3600 * SECOND
+    """After so long without a click a session ends; a page that is open alone doesn't keep it."""
+    longest: Duration = 12 * 3600 * SECOND
+    """After so long it ends anyway."""
     hosts: list[Annotated[str, Field(min_length=1, max_length=253)]] = Field(default_factory=list)
     """Names that browsers reach it by, besides IP addresses and localhost."""
     proxy: bool = False
     """A proxy before it speaks https to browsers: cookies are for https alone."""
+
+    @property
+    def address(self) -> str:
+        """Where its first page is."""
+        return f"http{'s' * (self.key is not None or self.proxy)}://{self.listen}/"
+
+    def users_file(self, pipeline: Path) -> Path:
+        """The file of the users, of a console of this pipeline file."""
+        return self.users or pipeline.parent.parent / "config" / "users.yaml"
 
     @model_validator(mode="after")
     def _secured(self) -> Settings:
@@ -99,6 +113,7 @@ class Console(Node):
         )
         self._web: Any = None
         self._look_at = 0
+        self._book: Book | None = None
 
     def start(self, now: Now) -> Iterator[Action]:
         """Open the port and serve. Raises StartError."""
@@ -112,8 +127,9 @@ class Console(Node):
         access = self._access()
         self._web = WebServer(application(shared, access), listening, self.settings.certificate, self.settings.key)
         self._web.start()
-        at = f"http{'s' * (self.settings.key is not None)}://{self.settings.listen}/"
+        at = self.settings.address
         self.log.info("serves", at=at)
+        self._book = access.book
         if not access.book.has_administrator:
             self.log.warning(
                 "nobody may sign in yet: make the link for the first administrator",
@@ -129,12 +145,13 @@ class Console(Node):
         from console.access.who import Access, Policy
         from console.server import clock
 
-        root, s = Path(self.place.pipeline).parent.parent, self.settings
+        pipeline, s = Path(self.place.pipeline), self.settings
         tls = s.key is not None or s.proxy
-        policy = Policy(tls=tls, hosts=frozenset(name.lower() for name in (*s.hosts, s.listen.host)))
+        hosts = frozenset(name.lower() for name in (*s.hosts, s.listen.host))
+        policy = Policy(tls=tls, hosts=hosts, idle=s.idle, absolute=s.longest)
         try:
-            book = Book(s.users or root / "config" / "users.yaml", _users.load)
-            return Access(book, Audit(s.audit or root / "data" / "audit"), policy, clock)
+            book = Book(s.users_file(pipeline), _users.load)
+            return Access(book, Audit(s.audit or pipeline.parent.parent / "data" / "audit"), policy, clock)
         except (AccessFault, Faulty, OSError) as fault:
             raise StartError(str(fault)) from fault
 
@@ -174,7 +191,9 @@ class Console(Node):
 
     def health(self, now: Now) -> dict[str, Any]:
         """For a Health message."""
-        return {"counters": {"messages_lost": self.reader.lost, "messages_fetched": self.reader.fetched}}
+        alarms = [] if self._book is None else list(self._book.alarms)
+        counters = {"messages_lost": self.reader.lost, "messages_fetched": self.reader.fetched}
+        return {"counters": counters, "alarms": alarms}
 
 
 def _listen(at: Address) -> socket.socket:

@@ -49,13 +49,18 @@ def write_folder(
     return path
 
 
-def simulated_archive(path: Path, devices: int, seconds: int, scenario: Scenario, gaps: bool = False) -> Path:
-    """An archive of what simulated devices sent from T0 on; with gaps each of them lacks a second now and then."""
+def simulated_archive(
+    path: Path, devices: int, seconds: int, scenario: Scenario, gaps: bool = False, apart: bool = False
+) -> Path:
+    """An archive of what simulated devices sent from T0 on; with gaps each of them lacks a second now and then.
+
+    `apart`: they stand where the simulation has them, not all at one place.
+    """
     simulation = Simulation(devices, 0.02, 50.0, 3, scenario)
     archive = Archive(path)
-    known = [configuration(link, TABLE, name=f"D{link}", phasors=["VA", "VB", "VC"]) for link in range(1, devices + 1)]
-    for each in known:
-        archive.configure(each)
+    for link, (east, north) in enumerate(simulation.position.tolist(), 1):
+        place = {"latitude": 31.5 + north / 111, "longitude": 120.25 + east / 94.6} if apart else {}
+        archive.configure(configuration(link, TABLE, name=f"D{link}", phasors=["VA", "VB", "VC"], **place))
     for second in range(seconds):
         words = [_rows(simulation, 50 * second + k, devices, gaps) for k in range(50)]
         for word in words:

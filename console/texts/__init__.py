@@ -1,4 +1,5 @@
-"""What the console says: one catalogue file per language, `en.yaml` and `zh.yaml`, with the same keys.
+"""What the console and its reports say: one catalogue per language, `en.yaml` and `zh.yaml`, with the same keys; what
+reports say is in files beside them, `report.en.yaml` and `report.zh.yaml`.
 
 A text may have fields, as `{count} devices`; who asks for it gives them.
 """
@@ -19,8 +20,8 @@ DEFAULT = "en"
 @cache
 def catalogue(language: str) -> dict[str, str]:
     """Key -> text of one language; keys of nested sections are joined with dots, as `now.map`."""
-    text = resources.files(__package__).joinpath(f"{language}.yaml").read_text(encoding="utf-8")
-    return dict(_flat(yaml.safe_load(text), ""))
+    texts = (resources.files(__package__).joinpath(name) for name in (f"{language}.yaml", f"report.{language}.yaml"))
+    return {key: text for each in texts for key, text in _flat(yaml.safe_load(each.read_text(encoding="utf-8")), "")}
 
 
 def _flat(section: dict[str, Any], above: str) -> list[tuple[str, str]]:

@@ -1,0 +1,139 @@
+"""What a report tells of a day, against direct computations from the rows."""
+
+from __future__ import annotations
+
+from datetime import UTC, date
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+
+from archive.finish import finish_all
+from archive.folder import ArchiveError
+from archive.layout import SPAN
+from archive.reading import open_archive
+from archive.reports.day import Day, day, span_of
+from archive.watermark import committed
+from archive.writer import Archive
+from protocol.clock import SECOND
+from tests import archives as makers
+from tests import reporting
+from tests.reporting import START
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return reporting.fill(tmp_path_factory.mktemp("archive"))
+
+
+@pytest.fixture(scope="module")
+def told(root: Path) -> Day:
+    return reporting.gathered(root)
+
+
+def test_frequencies_are_medians_of_the_devices(root: Path, told: Day) -> None:
+    assert list(told.frequencies) == ["", "north", "south"]
+    values = np.full((4, 3 * 3600), np.nan)
+    with open_archive(root) as found:
+        for row, name in enumerate(reporting.NAMES[:4]):
+            time, hertz = found.get(name, "frequency")
+            values[row, (time - START) // SECOND] = hertz
+    known = np.isfinite(values).any(axis=0)
+    assert known.all()
+    np.testing.assert_allclose(told.frequencies[""].mean, np.nanmedian(values, axis=0), atol=1e-5)
+    np.testing.assert_allclose(told.frequencies["south"].mean, np.nanmedian(values[[0, 2]], axis=0), atol=1e-5)
+    assert told.frequencies["north"].devices == 2
+    whole = told.qualities[""]
+    assert whole.lowest == pytest.approx(np.nanmin(np.nanmedian(values, axis=0)), abs=1e-5)
+    assert (whole.known, whole.worst(1)) == (10_800, [1])
+
+
+def test_voltages_have_range_unbalance_and_distortion(told: Day) -> None:
+    first, *others = told.voltages.values()
+    with_one_percent_more_in_a = 100 * 0.01 / 3 / (1 + 0.01 / 3)
+    np.testing.assert_allclose(first.unbalance, [with_one_percent_more_in_a] * 3, rtol=1e-4)
+    np.testing.assert_allclose(first.distortion, [100 * np.hypot(1000, 500) / 63_500] * 3, rtol=1e-5)
+    assert not any(each.distortion for each in others)
+    seconds = np.arange(3 * 3600)
+    volts = 63_500 * 1.01 * (1 + 0.01 * np.sin(seconds / 7000))
+    np.testing.assert_allclose([first.lowest, first.mean, first.highest], [volts.min(), volts.mean(), volts.max()],
+                               rtol=1e-6)  # fmt: skip
+    assert (first.channel, first.seconds) == ("VA", 10_800)
+
+
+def test_devices_are_silent_where_rows_are_missing(told: Day) -> None:
+    """The third one came later: it was not silent before. The fourth one goes on being silent over two hours."""
+    by_name = dict(zip(told.completeness.devices, told.health, strict=True))
+
+    def spans(name: str) -> list[tuple[float, float]]:
+        return [((low - START) / SECOND, (high - START) / SECOND) for low, high in by_name[name].silent]
+
+    assert spans("Lakeside") == []
+    assert spans("Wind Farm North") == [(4600, 4640)]
+    assert spans(reporting.ODD) == []
+    assert spans("Solar Park East") == [(5400, 10_800)]
+
+
+def test_flags_minutes_and_books_are_summed_up(told: Day) -> None:
+    by_name = dict(zip(told.completeness.devices, told.health, strict=True))
+    assert by_name["Wind Farm North"].flags == {"frozen": (2, 40.0)}
+    assert by_name["Lakeside"].flags == {"clock_offset": (1, 600.0)}
+    counts = by_name["Lakeside"].counts
+    assert (counts["late"], counts["rejected"], counts["duplicate"]) == (6, 12, 0)
+    assert (by_name["Lakeside"].latency_mean, by_name["Lakeside"].latency_p99) == (20.0, 60.0)
+    assert by_name["Lakeside"].lost == {"corrupt": 0, "refused": 0, "lost": 0}
+    lakeside = told.completeness.devices.index("Lakeside")
+    assert told.completeness.aside[lakeside].sum() == 5
+    assert told.completeness.late[lakeside].sum() == 6
+
+
+def test_events_and_the_station(root: Path, told: Day) -> None:
+    assert [(event.kind, event.id[:15]) for event in told.events] == [("gen_trip", "20260503T012320")]
+    assert told.rejected == 1
+    assert told.title == "North Hub"
+    assert told.station.restarts == [(START + SPAN, "align")]
+    assert told.station.day_bytes == told.station.archive_bytes > 0
+    assert told.completeness.unheard == ["L99"]
+    assert told.alarms is None
+
+
+def test_other_packages_tell_alarms(root: Path) -> None:
+    alarm = {"time": START, "severity": "high", "source": "limit", "device": "Lakeside", "text": "f", "state": "raised"}
+    assert reporting.gathered(root, alarms=lambda asked: [alarm | {"time": asked.start}]).alarms == [alarm]
+
+
+def test_live_and_finished_tell_the_same(tmp_path: Path) -> None:
+    def hour(path: Path) -> Path:
+        archive = Archive(path)
+        archive.take(makers.configuration(1, reporting.TABLE, name="A", phasors=["VA", "VB", "VC"]))
+        archive.take(reporting.rows(1, START, (np.arange(3600) < 900) | (np.arange(3600) > 950)))
+        archive.commit(makers.NONE)
+        archive.close()
+        return path
+
+    live, done = hour(tmp_path / "live"), hour(tmp_path / "done")
+    finish_all(done)
+    both = [reporting.gathered(path, 1) for path in (live, done)]
+    assert both[0].health == both[1].health
+    assert both[0].health[0].silent == [(START + 900 * SECOND, START + 951 * SECOND)]
+    assert both[0].voltages == both[1].voltages
+    np.testing.assert_array_equal(both[0].frequencies[""].mean, both[1].frequencies[""].mean)
+
+
+def test_a_day_without_anything(tmp_path: Path) -> None:
+    archive = Archive(tmp_path)
+    archive.close()
+    found = reporting.gathered(tmp_path, 24)
+    assert (found.completeness.devices, found.events, found.voltages) == ([], [], {})
+    assert found.qualities[""].known == 0
+    assert committed(tmp_path / "nowhere") == {}
+    with pytest.raises(ArchiveError, match="still to come"):
+        day(tmp_path, (START, START + SPAN), now=START, zone=UTC)
+
+
+def test_a_day_is_that_of_its_zone() -> None:
+    start, end = span_of(date(2026, 5, 3), ZoneInfo("Asia/Shanghai"))
+    assert (start - START, end - start) == (-8 * SPAN, 24 * SPAN)
+    start, end = span_of(date(2026, 3, 29), ZoneInfo("Europe/Berlin"))
+    assert end - start == 23 * SPAN
