@@ -66,7 +66,7 @@ class Console:
 def application(console: Console, access: Access) -> Gate:
     """All of it behind the gate, for a web server. A process has one: NiceGUI's pages belong to the process."""
     from console.api.router import api
-    from console.pages import event, events, now
+    from console.pages import alarms, event, events, now
     from console.pages._eventfiles import files
 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
@@ -78,6 +78,7 @@ def application(console: Console, access: Access) -> Gate:
     now.register(console)
     events.register(console)
     event.register(console)
+    alarms.register(console)
     nicegui.app.on_shutdown(console.exports.close)
     nicegui.app.on_shutdown(console.events.close)
     ui.run_with(app, title="SYMS", tailwind=True, show_welcome_message=False, reconnect_timeout=10.0)

@@ -14,6 +14,7 @@ from console.texts import Texts
 from protocol.clock import MILLISECOND
 
 COLUMNS = ("when", "kind", "sure", "mhz", "mw", "place", "devices", "state")
+ALARMS = ("since", "severity", "state", "subject", "text", "count", "comment")
 REPLAY = ("play", "hold", "speed", "onset", "closer", "wider", "whole", "none", "loading", "failed", "bad", "others")
 MS_PER_DAY = 86_400_000
 
@@ -80,3 +81,21 @@ class ModesPlot(ui.element, component="modes.js", esm=LIBRARY):
         period = [float(each) if np.isfinite(each) else None for each in modes.period]
         values = np.round(modes.values, 3).astype(np.float32)
         self.run_method("tell", list(values), period, (modes.start - onset) / MILLISECOND, modes.step / MILLISECOND)
+
+
+class AlarmRows(ui.element, component="alarmrows.js", esm=LIBRARY):
+    """Alarms, one line each, that can be chosen."""
+
+    def __init__(self, text: Texts, local: bool, on_choose: Callable[[list[str]], Any]) -> None:
+        """`on_choose` gets the ids of those that are chosen."""
+        super().__init__()
+        self._props |= {"columns": [(name, text(f"alarms.{name}")) for name in ALARMS], "local": local}
+        self.on("choose", lambda event: on_choose([str(each) for each in event.args]))
+
+    def set_rows(self, rows: Sequence[dict[str, Any]], hint: str) -> None:
+        """What alarmrows.js says; `hint` where there are none."""
+        self.run_method("set_rows", rows, hint)
+
+    def choose(self, all_: bool) -> None:
+        """All of them, or none."""
+        self.run_method("choose", all_)

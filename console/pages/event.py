@@ -10,6 +10,8 @@ from starlette.requests import Request
 
 from archive.folder import ArchiveError
 from archive.records import Record
+from console.access.permissions import may
+from console.alarms import UNSEEN
 from console.app import Console
 from console.components.events import ClipTraces
 from console.eventlist import Entry, visible
@@ -18,6 +20,7 @@ from console.eventsearch import Search, beside
 from console.eventtexts import moment, title
 from console.pages._eventexport import TakeHome
 from console.pages._eventpanels import EventMap, Panels
+from console.pages.alarms import Act, perform
 from console.pages.frame import Page, frame
 
 TICK = 2.0
@@ -58,6 +61,7 @@ class EventPage:
 
     def __init__(self, console: Console, page: Page, request: Request, held: Record, search: Search) -> None:
         self._console, self._page, self._held, self._search = console, page, held, search
+        self._request = request
         self.picked: int | None = None
         self._entry: Entry | None = None
         regions = page.user.regions
@@ -84,6 +88,10 @@ class EventPage:
             self._when = ui.label().classes("figures")
             self._state = ui.label().classes("state")
             ui.space()
+            self._alarm = ui.button(
+                text("alarms.do_acknowledge"), icon="done_all", on_click=lambda: self._acknowledge()
+            )
+            self._alarm.props("dense flat no-caps color=negative").mark("acknowledge").set_visibility(False)
             ui.button(icon="link", on_click=self._share).props("flat dense").tooltip(text("event.share")).mark("share")
             TakeHome(self._console, self._page, request, self._held.id, devices)
 
@@ -93,6 +101,12 @@ class EventPage:
     def _share(self) -> None:
         ui.run_javascript("navigator.clipboard?.writeText(location.origin + location.pathname)")
         ui.notify(self._page.text("event.copied"))
+
+    async def _acknowledge(self) -> None:
+        alarm = self._console.station.alarms.of_event(self._held.id)
+        if alarm is not None:
+            await perform(self._console, self._page, self._request, [alarm.id], Act("acknowledge"))
+            self._look()
 
     def pick(self, device: int) -> None:
         """Bring a device to the front, everywhere; again: none."""
@@ -126,6 +140,9 @@ class EventPage:
             self._state.text = text("event.answer", answer=answer, state=state) if answer else state
             self._state.classes(replace=f"state {entry.state}")
         self._entry = entry
+        alarm = self._console.station.alarms.of_event(self._held.id)
+        mine = alarm is not None and alarm.state in UNSEEN and may(self._page.user, "acknowledge", alarm.region)
+        self._alarm.set_visibility(mine)
 
     async def _again(self) -> None:
         """What was said since."""

@@ -12,12 +12,13 @@ from starlette.requests import Request
 
 from console.access.users import User
 from console.access.who import require
+from console.alarms import unseen
 from console.app import ASSETS, Console
 from console.components.bar import Clock
 from console.texts import LANGUAGES, Texts, speaks
 from protocol.messages import Configuration
 
-PAGES = {"now": "/", "events": "/events", "station": "/station"}
+PAGES = {"now": "/", "events": "/events", "alarms": "/alarms", "station": "/station"}
 """Name of each page (its text is `app.<name>`) -> where it is."""
 STYLES = ("lib/uplot.css", "style.css")
 LANGUAGE, LOOK, TIMES = "syms_language", "syms_look", "syms_times"
@@ -68,7 +69,7 @@ def frame(console: Console, request: Request, here: str) -> Iterator[Page]:
         for name, path in PAGES.items():
             ui.link(text(f"app.{name}"), path).classes("place" + " here" * (name == here))
         ui.space()
-        _alarms(console, text)
+        _alarms(console, page)
         shown = Clock(text, page.local)
         _choices(page, shown, look)
 
@@ -79,15 +80,16 @@ def frame(console: Console, request: Request, here: str) -> Iterator[Page]:
     yield page
 
 
-def _alarms(console: Console, text: Texts) -> None:
+def _alarms(console: Console, page: Page) -> None:
     """How many there are; what they say when one points at it."""
-    link = ui.link("", PAGES["station"]).classes("alarms").mark("alarms")
+    text = page.text
+    link = ui.link("", PAGES["alarms"]).classes("alarms").mark("alarms")
     with link:
         count, said = ui.label(), ui.tooltip().style("white-space: pre-line; max-width: 480px")
-    before: list[tuple[str, ...]] = []
+    before: list[list[str]] = []
 
     def show() -> None:
-        alarms = console.pulses.now(clock_now()).alarms
+        alarms = _said(console, page)
         if before == [alarms]:
             return
         before[:] = [alarms]
@@ -98,6 +100,14 @@ def _alarms(console: Console, text: Texts) -> None:
         said.set_visibility(bool(alarms))
 
     ui.timer(1.0, show)
+
+
+def _said(console: Console, page: Page) -> list[str]:
+    """What is to be acknowledged; where nobody keeps alarms, what processes say of themselves."""
+    desk = console.station.alarms
+    if not desk.there:
+        return list(console.pulses.now(clock_now()).alarms)
+    return [each.text for each in unseen(desk.standing()[1]) if page.sees(each.region)]
 
 
 def _choices(page: Page, shown: Clock, look: ui.dark_mode) -> None:

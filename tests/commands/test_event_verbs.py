@@ -14,8 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from archive.clips import traces
-from archive.evidence import angles
 from archive.events import find_event
+from archive.evidence import angles
 from archive.records import Record, read_event
 from archive.writer import Archive
 from commands import _eventplot
