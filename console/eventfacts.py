@@ -98,7 +98,8 @@ def suspicions(said: Answer, text: Texts, sees: Sees) -> list[Sheet]:
     """By station and trigger, in order of onset."""
     mine = _seen(said, sees)
     rows = [
-        Row(each.name, [each.trigger, moment(each.onset)[11:], str(each.verdicts), f"{each.score:.1f}"], mine[each.name])
+        Row(each.name, [each.trigger, moment(each.onset)[11:], str(each.verdicts), f"{each.score:.1f}"],
+            mine[each.name])
         for each in suspected(said.suspicions) if each.name in mine
     ]  # fmt: skip
     return [Sheet(text("event.station"), _texts(text, "trigger", "first_onset", "verdicts", "highest"), rows)]

@@ -98,10 +98,7 @@ def not_secured(listen: Address) -> PydanticCustomError:
 class Console(Node):
     """See the module."""
 
-    TAGS = tuple(
-        each.TAG  # type: ignore[attr-defined]
-        for each in (Configuration, Snapshots, Event, Flags, Alarm, AlarmAnswer)
-    )
+    TAGS = (Configuration.TAG, Snapshots.TAG, Event.TAG, Flags.TAG, Alarm.TAG, AlarmAnswer.TAG)  # type: ignore[attr-defined]
     NICE = 5
 
     def __init__(self, settings: Settings, place: Place) -> None:

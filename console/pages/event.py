@@ -39,6 +39,8 @@ def register(console: Console) -> None:
             except (ArchiveError, OSError) as fault:
                 _none(page, page.text("event.gone", why=str(fault)), search)
                 return
+            if held is None:  # the console ends
+                return
             if page.user.regions is not None and not _seen(console, page, held):
                 _none(page, page.text("event.not_yours"), search)
                 return
@@ -152,5 +154,7 @@ class EventPage:
         if entry is None or before is None:
             return
         if (entry.event.answer, entry.event.files) != (before.event.answer, before.event.files):
-            self._held = await run.io_bound(record, self._console.station, self._console.archive, self._held.id)
-            self._tell()
+            told = await run.io_bound(record, self._console.station, self._console.archive, self._held.id)
+            if told is not None:
+                self._held = told
+                self._tell()
