@@ -14,8 +14,8 @@ import pytest
 from starlette.datastructures import QueryParams
 
 from archive.clips import Trace
-from archive.evidence import evidence, suspected
 from archive.events import Event
+from archive.evidence import evidence, suspected
 from archive.folder import ArchiveError
 from console.board import Board
 from console.eventlist import Catalogue, Entry, visible
