@@ -15,20 +15,17 @@ from fastapi.staticfiles import StaticFiles
 from nicegui import Client, core, ui
 from nicegui.client import templates
 
-from console import components
 from console.access.gate import Gate
 from console.access.headers import prepare_pages
 from console.access.permissions import Forbidden
 from console.access.sockets import own_pages_only
 from console.access.who import Access, require
+from console.components import LOOK, LOOKS
 from console.eventlist import Catalogue
 from console.exporting import Exports
 from console.ground import Ground
 from console.model import Station
 from console.pulse import Pulses
-
-ASSETS = "/assets"
-"""Where browsers get the files beside the components."""
 
 
 @dataclass
@@ -50,7 +47,7 @@ class Console:
     @cached_property
     def pulses(self) -> Pulses:
         """How the grid is, second by second."""
-        return Pulses(self.station, self.site)
+        return Pulses(self.station, self.site, self.ground.at)
 
     @cached_property
     def events(self) -> Catalogue:
@@ -71,8 +68,8 @@ def application(console: Console, access: Access) -> Gate:
 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     _doors(app, console)
+    app.mount(LOOKS, StaticFiles(directory=LOOK))
     app.add_exception_handler(Forbidden, _forbidden)
-    app.mount(ASSETS, StaticFiles(directory=Path(components.__file__).parent))
     app.mount("/api/v1", api(console, _regions))
     files(app, console)
     now.register(console)

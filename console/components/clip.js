@@ -1,7 +1,7 @@
 // What all devices measured around an event: frequency, voltage, angle below each other, a cursor that goes through them
 // as fast as one wants, and a map that shows the frequencies of that moment.
 import { h } from "vue";
-import { Sheet, tone, round, day, clock, number, unpacked, column, track, usual } from "syms-lib";
+import { Sheet, tone, round, day, clock, number, unpacked, column, track, usual, gestures } from "syms-lib";
 
 const [LEFT, BOTTOM, HEAD] = [58, 17, 15]; // px
 const SPEEDS = [0.1, 0.2, 0.5, 1, 2, 5, 10];
@@ -22,7 +22,7 @@ export default {
     this.build();
     this.base = new Sheet(this.make("div", "sheet", this.body), (ctx, width, height) => this.draw(ctx, width, height));
     this.over = new Sheet(this.make("div", "sheet", this.body), (ctx, width, height) => this.mark(ctx, width, height));
-    this.gestures(this.over.canvas);
+    this.gestures();
   },
   beforeUnmount() {
     this.gone = true;
@@ -300,41 +300,35 @@ export default {
       this.look(centre - (centre - this.from) * ratio, centre + (this.until - centre) * ratio);
     },
 
-    time(event) {
-      const box = this.over.canvas.getBoundingClientRect();
-      return this.from + ((event.clientX - box.left - LEFT) / (box.width - LEFT - 4)) * (this.until - this.from);
+    time(x) {
+      return this.from + ((x - LEFT) / (this.over.canvas.clientWidth - LEFT - 4)) * (this.until - this.from);
     },
 
-    gestures(box) {
-      box.style.touchAction = "none";
-      let held = null;
-      box.onpointerdown = (event) => {
-        if (!this.told?.rows) return;
-        box.setPointerCapture(event.pointerId);
-        held = event.clientX;
-        this.play(false);
-        this.go(this.time(event));
-      };
-      box.onpointermove = (event) => held !== null && this.go(this.time(event));
-      box.onpointerup = (event) => {
-        if (held !== null && Math.abs(event.clientX - held) < 4) this.nearest(event);
-        held = null;
-      };
-      box.onpointercancel = () => (held = null);
-      box.ondblclick = () => this.look(0, this.length);
-      box.addEventListener("wheel", (event) => {
-        event.preventDefault();
-        this.zoom(event.deltaY > 0 ? 1.25 : 0.8, this.time(event));
-      }, { passive: false });
+    /** A click sets the cursor, or chooses a trace; who draws takes the cursor with him. */
+    gestures() {
+      const there = (act) => (...told) => this.told?.rows && act(...told);
+      gestures(this.over.canvas, {
+        move: there((dx) => {
+          this.play(false);
+          this.go(this.at + this.time(dx) - this.time(0));
+        }),
+        zoom: there(([x], ratio) => this.zoom(1 / ratio, this.time(x))),
+        click: there(([x, y]) => {
+          this.play(false);
+          this.go(this.time(x));
+          this.nearest(y);
+        }),
+        again: there(() => this.look(0, this.length)),
+      });
     },
 
     /** The trace that was clicked, if one was. */
-    nearest(event) {
-      const at = this.over.canvas.getBoundingClientRect();
-      const quantity = Math.min(2, Math.floor((event.clientY - at.top) / ((at.height - BOTTOM) / 3)));
+    nearest(y) {
+      const height = this.over.canvas.clientHeight;
+      const quantity = Math.max(0, Math.min(2, Math.floor(y / ((height - BOTTOM) / 3))));
       const apart = this.told.device.map((id, row) => {
         const value = column(this.told, quantity, row, this.index());
-        return [value === null ? Infinity : Math.abs(this.ranges[quantity](value) - (event.clientY - at.top)), id];
+        return [value === null ? Infinity : Math.abs(this.ranges[quantity](value) - y), id];
       });
       const [least, id] = apart.reduce((a, b) => (b[0] < a[0] ? b : a), [8, null]);
       if (least < 8) this.$emit("pick", id);

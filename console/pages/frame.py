@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -13,14 +13,16 @@ from starlette.requests import Request
 from console.access.users import User
 from console.access.who import require
 from console.alarms import unseen
-from console.app import ASSETS, Console
+from console.api.now import seen
+from console.app import Console
+from console.components import LOOKS, STYLES
 from console.components.bar import Clock
+from console.model import Station
 from console.texts import LANGUAGES, Texts, speaks
 from protocol.messages import Configuration
 
 PAGES = {"now": "/", "events": "/events", "alarms": "/alarms", "station": "/station"}
 """Name of each page (its text is `app.<name>`) -> where it is."""
-STYLES = ("lib/uplot.css", "style.css")
 LANGUAGE, LOOK, TIMES = "syms_language", "syms_look", "syms_times"
 """Cookies of what a reader chose."""
 ALARMS_SHOWN = 12
@@ -40,9 +42,9 @@ class Page:
         """Whether the reader may see what is in a region."""
         return self.user.regions is None or region in self.user.regions
 
-    def visible(self, known: Mapping[int, Configuration]) -> dict[int, Configuration]:
-        """Those of some devices that the reader may see."""
-        return {device: each for device, each in known.items() if self.sees(each.region)}
+    def visible(self, station: Station) -> dict[int, Configuration]:
+        """The devices that the reader may see, by number."""
+        return seen(station, self.user.regions)
 
 
 def reader(request: Request) -> Page:
@@ -60,8 +62,7 @@ def frame(console: Console, request: Request, here: str) -> Iterator[Page]:
     """The frame of a page; its content is made inside."""
     page = reader(request)
     text = page.text
-    for name in STYLES:  # not by add_css, whose script the gate's policy for contents would stop
-        ui.add_head_html(f'<link rel="stylesheet" href="{ASSETS}/{name}">')
+    ui.add_head_html("".join(f'<link rel="stylesheet" href="{LOOKS}/{file}">' for file in STYLES))
     ui.page_title(f"{text('app.' + here)} · {console.station.name}")
     look = ui.dark_mode({"dark": True, "light": False}.get(request.cookies.get(LOOK, "")))
     with ui.header().classes("syms-bar items-center"):
@@ -106,7 +107,7 @@ def _said(console: Console, page: Page) -> list[str]:
     """What is to be acknowledged; where nobody keeps alarms, what processes say of themselves."""
     desk = console.station.alarms
     if not desk.there:
-        return list(console.pulses.now(clock_now()).alarms)
+        return list(console.pulses.now(time.monotonic()).alarms) if page.user.regions is None else []
     return [each.text for each in unseen(desk.standing()[1]) if page.sees(each.region)]
 
 
@@ -138,8 +139,3 @@ def _choices(page: Page, shown: Clock, look: ui.dark_mode) -> None:
         ui.separator()
         ui.menu_item(text("frame.dark"), on_click=lambda: turn(True))
         ui.menu_item(text("frame.light"), on_click=lambda: turn(False))
-
-
-def clock_now() -> float:
-    """Monotonic seconds."""
-    return time.monotonic()

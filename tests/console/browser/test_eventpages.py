@@ -24,7 +24,6 @@ ID = "20261201T040911.220Z_suspects"
 @pytest.fixture
 def told(feeder: Feeder) -> Iterator[Any]:
     """An event some seconds ago that is being judged."""
-    feeder.go_on()
     said = event(time.time_ns() - 8 * SECOND, [each.device for each in feeder.plain[:12]])
     feeder.served.take(said)
     yield said
