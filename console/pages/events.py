@@ -82,7 +82,7 @@ class EventList:
         )
 
     def _regions(self) -> list[str]:
-        known = self._page.visible(self._console.station.configurations())
+        known = self._page.visible(self._console.station)
         return sorted({each.region for each in known.values() if each.region})
 
     def _many(self, field: ui.select, caption: str, name: str, width: int) -> None:
