@@ -84,6 +84,9 @@ class Desk:
         """Have something done; the answer raises Refused or Unanswered."""
         told = AlarmAction("", secrets.token_hex(8), action, id_, user, utc, text, span)
         asked = _Asked(told, Future())
+        if not self.there:
+            asked.answer.set_exception(Unanswered())
+            return asked.answer
         with self._lock:
             self._asked[told.request] = asked
         with suppress(BlockingIOError):

@@ -71,6 +71,7 @@ def test_what_is_asked_wakes_the_node_is_sent_until_it_is_answered_and_then_no_m
 
 def test_who_asks_is_told_that_it_was_refused_or_that_nobody_answers() -> None:
     desk = Desk()
+    desk.due("console", NOW)
     first, second = (desk.ask("shelve", name, "anna", NOW.utc, "works", SECOND) for name in "ab")
     sent = {each.id: each for each in desk.due("console", NOW)}
     desk.hear(AlarmAnswer("alarms", sent["a"].request, False, "too long", []))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from console.alarms import Unanswered
 from nodes._node import Letter, Place
 from nodes.console import Console, Settings
 from protocol.clock import SECOND, Now
@@ -54,6 +55,7 @@ def test_what_is_asked_on_pages_goes_to_who_keeps_alarms_and_his_answer_to_them(
 def test_without_who_keeps_alarms_nothing_is_sent(tmp_path: Path) -> None:
     place = Place("console", "console", 1, {}, {}, str(tmp_path), {}, "p.yaml")
     node = Console(Settings(), place)
-    node.station.alarms.ask("acknowledge", "a1", "anna", 1)
+    asked = node.station.alarms.ask("acknowledge", "a1", "anna", 1)
+    assert isinstance(asked.exception(0), Unanswered)
     assert list(node.ready(node.station.alarms.fd, Now(SECOND, SECOND))) == []
     assert not node.station.alarms.there
