@@ -38,15 +38,17 @@ class Sheet:
     rows: Sequence[Row]
 
 
-def statements(held: Record, text: Texts) -> Sheet:
+def statements(held: Record, text: Texts, sees: Sees) -> Sheet:
     """What is said."""
     said = held.counting
+    seen = _seen(said, sees)
+    nearest = [name for name in said.nearest if name in seen]
     start, stop = moment(said.start), moment(said.stop)[11:]
     told = [
         ("what", title(held, text)),
         ("onset", moment(said.onset)),
         ("where", where(said, text)),
-        ("nearest", ", ".join(said.nearest[:NEAREST]) or text("event.unknown")),
+        ("nearest", ", ".join(nearest[:NEAREST]) or text("event.unknown")),
         ("score", text("event.score_is", score=f"{said.score:.2f}")),
         ("judged", text("event.judged_is", start=start, stop=stop, share=f"{said.completeness * 100:.1f}",
                         took=f"{said.took / 1e6:.0f}")),

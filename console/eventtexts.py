@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Any
 
 from archive import layout
@@ -19,8 +20,8 @@ GROUPS = {"gen_trip": "power", "load_loss": "power", "line_trip": "fault", "faul
 """Kind -> what it is marked as."""
 
 
-def row(entry: Entry, text: Texts, query: str) -> dict[str, Any]:
-    """A line of the list; its link keeps what is looked for."""
+def row(entry: Entry, text: Texts, query: str, mine: Collection[str] | None = None) -> dict[str, Any]:
+    """A line of the list; its link keeps what is looked for. `mine`: names that the reader may see; None: all."""
     event = entry.event
     return {
         "name": entry.name,
@@ -31,7 +32,7 @@ def row(entry: Entry, text: Texts, query: str) -> dict[str, Any]:
         "sure": _number(event.confidence) if event.disturbance else None,
         "mhz": _number(event.size_mhz),
         "mw": _number(event.size_mw),
-        "place": place(entry, text),
+        "place": place(entry, text, mine),
         "devices": len(event.devices),
         "state": entry.state,
         "said": text(f"events.state_{entry.state}"),
@@ -45,14 +46,20 @@ def kind(entry: Entry, text: Texts) -> str:
     return text.of("kind", entry.event.kind or entry.event.algorithm)
 
 
-def place(entry: Entry, text: Texts) -> str:
+def place(entry: Entry, text: Texts, mine: Collection[str] | None = None) -> str:
     """By the nearest devices; of what was none, which data were bad."""
     event = entry.event
+
+    def seen(names: list[str]) -> list[str]:
+        return [each for each in names if mine is None or each in mine]
+
     if entry.state == "rejected":
-        return text("events.bad_data", names=_some(event.bad)) if event.bad else ""
-    if not event.nearest:
-        return _some(event.devices)
-    near = text("events.near", name=_some(event.nearest[:NAMED]))
+        bad = seen(event.bad)
+        return text("events.bad_data", names=_some(bad)) if bad else ""
+    nearest = seen(event.nearest)
+    if not nearest:
+        return _some(seen(event.devices))
+    near = text("events.near", name=_some(nearest[:NAMED]))
     return f"{near}  {text('events.within', km=f'{event.ellipse[0]:.0f}')}" if len(event.ellipse) == 3 else near
 
 

@@ -10,6 +10,7 @@ const SHORTEST = 200; // ms
 const DIGITS = [1, 4, 2];
 const UNITS = ["mHz", "", "°"];
 const LEAST = [2, 0.002, 0.5];
+const POINTS = 400000; // that are drawn, so that hundreds of devices do not hold up the page
 
 export default {
   props: { texts: Object, local: Boolean, map: Number },
@@ -141,9 +142,10 @@ export default {
       const order = told.device.map((_, place) => place).sort((a, b) => (told.order[b] ?? 2) - (told.order[a] ?? 2));
       const picked = this.rowOf.get(this.picked);
       this.drawBad(ctx, width, height);
+      const columns = Math.min(width - LEFT - 4, Math.max(100, POINTS / (6 * told.device.length)));
       this.ranges = told.scale.map((_, quantity) => {
         const { top, bottom } = this.pane(quantity, height);
-        const lines = order.map((row) => [row, track(told, quantity, row, this.from, this.until, width - LEFT - 4)]);
+        const lines = order.map((row) => [row, track(told, quantity, row, this.from, this.until, columns)]);
         let [low, high] = [Infinity, -Infinity];
         for (const [, points] of lines) for (const [, value] of points) if (value !== null) [low, high] = [Math.min(low, value), Math.max(high, value)];
         if (low > high) [low, high] = [0, 0];

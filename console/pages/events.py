@@ -124,7 +124,10 @@ class EventList:
         found = search.found(mine)
         before, shown = search.shown(found)
         query = replace(search, page=1).address()
-        self._rows.set_rows([row(each, text, query) for each in shown],
+        names = None
+        if self._page.user.regions is not None:
+            names = {each.name for each in self._page.visible(self._console.station).values()}
+        self._rows.set_rows([row(each, text, query, names) for each in shown],
                             "" if shown else text("events.reading" if known.reading else "events.none"))  # fmt: skip
         first, stop = search.span()
         self._days.tell(search.days(mine), first // DAY if search.since else None,

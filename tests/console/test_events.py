@@ -107,6 +107,7 @@ def test_a_line_says_what_is_known() -> None:
     assert told["link"] == "/events/e1?kind=gen_trip"
     assert json.dumps(told, allow_nan=False)
     assert place(entry(1, disturbance=False, bad=["A"]), EN) == "bad data: A"
+    assert place(entry(1, nearest=["A", "B"]), EN, {"B"}) == "near B"
     assert [entry(1, final=False).state, entry(1, outcome="failed").state] == ["open", "failed"]
 
 
