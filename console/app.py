@@ -63,7 +63,7 @@ class Console:
 def application(console: Console, access: Access) -> Gate:
     """All of it behind the gate, for a web server. A process has one: NiceGUI's pages belong to the process."""
     from console.api.router import api
-    from console.pages import alarms, event, events, now
+    from console.pages import alarms, event, events, export, now
     from console.pages._eventfiles import files
 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
@@ -76,6 +76,7 @@ def application(console: Console, access: Access) -> Gate:
     events.register(console)
     event.register(console)
     alarms.register(console)
+    export.register(console)
     nicegui.app.on_shutdown(console.exports.close)
     nicegui.app.on_shutdown(console.events.close)
     ui.run_with(app, title="SYMS", tailwind=True, show_welcome_message=False, reconnect_timeout=10.0)

@@ -1,4 +1,4 @@
-"""Events taken home from pages: `syms export` as a child process, its files in a folder of the station for a while.
+"""Data taken home from pages: `syms export` as a child process, its files in a folder of the station for a while.
 
 Few at a time, each bounded in size; what came of one is its owner's alone and is gone some minutes later.
 """
@@ -34,6 +34,29 @@ KEPT = 900.0
 LOOK_EVERY = 0.5
 
 
+@dataclass(frozen=True)
+class Order:
+    """What is to be in it."""
+
+    name: str
+    """Of the file, without its end."""
+    event: str = ""
+    """Of an event: its time and devices, where nothing else is said."""
+    devices: Sequence[int] | None = None
+    """None: all."""
+    quantities: Sequence[str] = ()
+    """As `syms export --quantity` takes them; none: all."""
+    span: tuple[str, str] | None = None
+    """First instant, and the one after the last."""
+
+    def words(self) -> list[str]:
+        """For `syms export`."""
+        told = ["--event", self.event] if self.event else []
+        told += [word for device in self.devices or () for word in ("--device", str(device))]
+        told += [word for quantity in self.quantities for word in ("--quantity", quantity)]
+        return told + (["--from", self.span[0], "--to", self.span[1]] if self.span else [])
+
+
 class Busy(Exception):
     """There are too many exports; the text is a key of the catalogue."""
 
@@ -44,7 +67,7 @@ class Job:
 
     id: str
     owner: str
-    event: str
+    order: Order
     form: str
     state: str = "waiting"
     """`waiting`, `running`, `ready`, `failed`, `cancelled`"""
@@ -73,8 +96,8 @@ class Exports:
         self._turns = threading.Semaphore(AT_ONCE)
         shutil.rmtree(folder, ignore_errors=True)
 
-    def begin(self, owner: str, event: str, form: str, devices: Sequence[int] | None = None) -> Job:
-        """Export an event, or of it some devices alone. Raises Busy, KeyError for a form that there is not."""
+    def begin(self, owner: str, order: Order, form: str) -> Job:
+        """Export something. Raises Busy, KeyError for a form that there is not."""
         FORMS[form]
         with self._lock:
             self._sweep()
@@ -82,9 +105,9 @@ class Exports:
                 raise Busy("export.busy_you")
             if len(self._jobs) >= ALL:
                 raise Busy("export.busy_all")
-            job = Job(secrets.token_urlsafe(12), owner, event, form)
+            job = Job(secrets.token_urlsafe(12), owner, order, form)
             self._jobs[job.id] = job
-        threading.Thread(target=self._run, args=(job, devices), name="export", daemon=True).start()
+        threading.Thread(target=self._run, args=(job,), name="export", daemon=True).start()
         return job
 
     def find(self, id_: str, owner: str) -> Job | None:
@@ -114,7 +137,7 @@ class Exports:
             del self._jobs[job.id]
             shutil.rmtree(self._folder / job.id, ignore_errors=True)
 
-    def _run(self, job: Job, devices: Sequence[int] | None) -> None:
+    def _run(self, job: Job) -> None:
         """In a thread, which goes last."""
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
         room = self._folder / job.id
@@ -123,7 +146,7 @@ class Exports:
                 room.mkdir(parents=True, mode=0o700)
                 if job.going:
                     job.state = "running"
-                    job.path = self._written(job, room, devices)
+                    job.path = self._written(job, room)
                     job.state = "ready" if job.going else job.state
             except (OSError, ValueError) as fault:
                 if job.going:
@@ -140,26 +163,24 @@ class Exports:
         with self._lock:
             self._sweep()
 
-    def _written(self, job: Job, room: Path, devices: Sequence[int] | None) -> Path:
+    def _written(self, job: Job, room: Path) -> Path:
         """Raises OSError with what the verb says, ValueError."""
-        out = room / f"{_plain(job.event)}{FORMS[job.form] or f'_{job.form}'}"
-        command = [sys.executable, "-m", "commands", "export", str(self._archive), "--event", job.event, "--out",
+        out = room / f"{_plain(job.order.name)}{FORMS[job.form] or f'_{job.form}'}"
+        command = [sys.executable, "-m", "commands", "export", str(self._archive), *job.order.words(), "--out",
                    str(out), "--format", job.form, "--rate-limit", str(RATE), "--json", "--progress"]  # fmt: skip
-        command += [word for device in devices or () for word in ("--device", str(device))]
         said: list[str] = []
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                                 text=True)  # fmt: skip
-        job.child = child
-        watch = threading.Thread(target=_watch, args=(job, child, room), daemon=True)
-        watch.start()
-        assert child.stderr is not None
-        for line in child.stderr:
-            told = _progress(line)
-            if told is None:
-                said = [*said, line.strip()][-20:]
-            else:
-                job.share = told
-        if child.wait() != 0:
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                              text=True) as child:  # fmt: skip
+            job.child = child
+            threading.Thread(target=_watch, args=(job, child, room), daemon=True).start()
+            assert child.stderr is not None
+            for line in child.stderr:
+                told = _progress(line)
+                if told is None:
+                    said = [*said, line.strip()][-20:]
+                else:
+                    job.share = told
+        if child.returncode != 0:
             raise OSError(job.error or " ".join(filter(None, said)) or f"it ended with {child.returncode}")
         return _packed(out, room) if out.is_dir() else out
 

@@ -1,4 +1,4 @@
-"""Taking an event home: the button, and how far what was asked for is."""
+"""Taking data home: the button of an event, and how far what was asked for is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from console.access.permissions import Forbidden, may
 from console.access.users import AccessFault
 from console.access.who import acting
 from console.app import Console
-from console.exporting import FORMS, Busy, Job
+from console.exporting import FORMS, Busy, Job, Order
 from console.pages.frame import Page
 
 TICK = 0.5
@@ -17,28 +17,35 @@ TICK = 0.5
 
 
 class TakeHome:
-    """See the module."""
+    """The button of an event."""
 
     def __init__(self, console: Console, page: Page, request: Request, event: str, devices: list[int] | None) -> None:
         """`devices`: of the event the reader may have these alone; None: all."""
-        self._console, self._page, self._request = console, page, request
-        self._event, self._devices = event, devices
         if not may(page.user, "export"):
             return
-        text = page.text
+        text, order = page.text, Order(event, event, devices)
         with ui.button(text("export.take"), icon="download").props("dense unelevated no-caps").mark("take"), ui.menu():
             for form in FORMS:
-                ui.menu_item(text(f"export.{form}"), lambda form=form: self._begin(form)).mark(f"take-{form}")
-        self._jobs = ui.element("div").classes("jobs")
+                ui.menu_item(text(f"export.{form}"), lambda form=form: self._jobs.begin(order, form)).mark(f"take-{form}")
+        self._jobs: Jobs = Jobs(console, page, request)
 
-    def _begin(self, form: str) -> None:
+
+class Jobs:
+    """How far what was asked for is."""
+
+    def __init__(self, console: Console, page: Page, request: Request) -> None:
+        self._console, self._page, self._request = console, page, request
+        self._shown = ui.element("div").classes("syms-jobs")
+
+    def begin(self, order: Order, form: str) -> None:
+        """Have it made, if the reader may."""
         text = self._page.text
         if self._console.archive is None:
             ui.notify(text("export.nowhere"), type="warning")
             return
         try:
-            with acting(self._request, "export", f"event {self._event}", detail=form) as user:
-                job = self._console.exports.begin(user.name, self._event, form, self._devices)
+            with acting(self._request, "export", f"{form} {order.name}", detail=" ".join(order.words())[:500]) as user:
+                job = self._console.exports.begin(user.name, order, form)
         except Busy as busy:
             ui.notify(text(str(busy)), type="warning")
         except (Forbidden, AccessFault) as fault:
@@ -50,7 +57,7 @@ class TakeHome:
         """Tell how far it is until it is ready; then the browser fetches it."""
         text, exports = self._page.text, self._console.exports
         form = text(f"export.{job.form}").partition(" (")[0].partition(",")[0]
-        with self._jobs, ui.element("div").classes("job").mark("job") as shown:
+        with self._shown, ui.element("div").classes("job").mark("job") as shown:
             bar = ui.linear_progress(0, show_value=False).props("instant-feedback size=3px")
             with ui.element("div").classes("line"):
                 said = ui.label()

@@ -21,7 +21,7 @@ from console.model import Station
 from console.texts import LANGUAGES, Texts, speaks
 from protocol.messages import Configuration
 
-PAGES = {"now": "/", "events": "/events", "alarms": "/alarms", "station": "/station"}
+PAGES = {"now": "/", "events": "/events", "alarms": "/alarms", "station": "/station", "export": "/export"}
 """Name of each page (its text is `app.<name>`) -> where it is."""
 LANGUAGE, LOOK, TIMES = "syms_language", "syms_look", "syms_times"
 """Cookies of what a reader chose."""

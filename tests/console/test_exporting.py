@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from console import exporting
-from console.exporting import EACH, KEPT, Busy, Exports, Job
+from console.exporting import EACH, KEPT, Busy, Exports, Job, Order
 
 VERB = """
 import json, pathlib, sys, time
@@ -56,12 +56,12 @@ def ended(job: Job) -> Job:
 
 def test_a_file_is_its_owners_and_gone_after_a_while(exports: Exports) -> None:
     CLOCK[0] = 1.0
-    job = ended(exports.begin("anna", "e1", "xlsx", [7, 8]))
+    job = ended(exports.begin("anna", Order("e1", "e1", [7, 8], ["frequency"], ("2026", "2027")), "xlsx"))
     assert (job.state, job.share, job.error) == ("ready", 0.5, "")
     assert job.path is not None
     words = job.path.read_text()
     assert "--event e1" in words
-    assert "--device 7 --device 8" in words
+    assert "--device 7 --device 8 --quantity frequency --from 2026 --to 2027" in words
     assert exports.find(job.id, "anna") is job
     assert exports.find(job.id, "vera") is None
     CLOCK[0] = 2.0 + KEPT
@@ -70,21 +70,22 @@ def test_a_file_is_its_owners_and_gone_after_a_while(exports: Exports) -> None:
 
 
 def test_several_files_are_packed_into_one(exports: Exports) -> None:
-    job = ended(exports.begin("anna", "../e 1", "comtrade"))
+    job = ended(exports.begin("anna", Order("../e 1", "../e 1"), "comtrade"))
     assert job.path is not None
     assert job.path.name == ".._e_1_comtrade.zip"
-    assert sorted(zipfile.ZipFile(job.path).namelist()) == ["a.cfg", "b.dat"]
+    with zipfile.ZipFile(job.path) as packed:
+        assert sorted(packed.namelist()) == ["a.cfg", "b.dat"]
 
 
 def test_what_the_verb_says_is_told(exports: Exports) -> None:
-    job = ended(exports.begin("anna", "bad", "mat"))
+    job = ended(exports.begin("anna", Order("bad", "bad"), "mat"))
     assert (job.state, job.error) == ("failed", "no such event")
 
 
 def test_one_user_has_so_many_at_a_time_and_what_is_taken_back_leaves_nothing(exports: Exports) -> None:
-    jobs = [exports.begin("anna", "slow", "csv") for _ in range(EACH)]
+    jobs = [exports.begin("anna", Order("slow", "slow"), "csv") for _ in range(EACH)]
     with pytest.raises(Busy):
-        exports.begin("anna", "slow", "csv")
+        exports.begin("anna", Order("slow", "slow"), "csv")
     for job in jobs:
         exports.cancel(job)
     end = time.monotonic() + 30
@@ -92,10 +93,10 @@ def test_one_user_has_so_many_at_a_time_and_what_is_taken_back_leaves_nothing(ex
         time.sleep(0.02)
     assert {job.state for job in jobs} == {"cancelled"}
     assert all(job.path is None for job in jobs)
-    exports.begin("anna", "e1", "csv")
+    exports.begin("anna", Order("e1", "e1"), "csv")
     exports.close()
 
 
 def test_there_are_no_other_formats(exports: Exports) -> None:
     with pytest.raises(KeyError):
-        exports.begin("anna", "e1", "exe")
+        exports.begin("anna", Order("e1", "e1"), "exe")
