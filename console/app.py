@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import nicegui
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
@@ -20,6 +21,8 @@ from console.access.permissions import Forbidden
 from console.access.sockets import own_pages_only
 from console.access.who import Access, require
 from console.components import LOOK, LOOKS
+from console.eventlist import Catalogue
+from console.exporting import Exports
 from console.ground import Ground
 from console.model import Station
 from console.pulse import Pulses
@@ -46,18 +49,36 @@ class Console:
         """How the grid is, second by second."""
         return Pulses(self.station, self.site, self.ground.at)
 
+    @cached_property
+    def events(self) -> Catalogue:
+        """All events."""
+        return Catalogue(self.station, self.archive)
+
+    @cached_property
+    def exports(self) -> Exports:
+        """What is being taken home."""
+        return Exports(Path(self.run) / "exports", self.archive)
+
 
 def application(console: Console, access: Access) -> Gate:
     """All of it behind the gate, for a web server. A process has one: NiceGUI's pages belong to the process."""
     from console.api.router import api
-    from console.pages import now
+    from console.pages import alarms, event, events, export, now
+    from console.pages._eventfiles import files
 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     _doors(app, console)
     app.mount(LOOKS, StaticFiles(directory=LOOK))
     app.add_exception_handler(Forbidden, _forbidden)
     app.mount("/api/v1", api(console, _regions))
+    files(app, console)
     now.register(console)
+    events.register(console)
+    event.register(console)
+    alarms.register(console)
+    export.register(console)
+    nicegui.app.on_shutdown(console.exports.close)
+    nicegui.app.on_shutdown(console.events.close)
     ui.run_with(app, title="SYMS", tailwind=True, show_welcome_message=False, reconnect_timeout=10.0)
     prepare_pages(templates.env)
     own_pages_only(core.sio, lambda client: found.request if (found := Client.instances.get(client)) else None)
