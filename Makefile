@@ -6,7 +6,7 @@ export PYTHON
 # What make starts are demonstrations and tests, often in a container whose only user is root.
 export SYMS_AS_ROOT = 1
 
-.PHONY: help setup demo test test-all lint format schema bench chaos matrix fuzz sbom lock clean
+.PHONY: help setup demo test test-all lint format schema bench chaos matrix fuzz sbom bundle lock clean
 
 help:
 	@echo 'make demo      the whole pipeline on this machine, with simulated devices and a generation trip'
@@ -17,6 +17,7 @@ help:
 	@echo 'make matrix    every fault in turn, for hours, resumable: the table of docs/reliability.md (ROWS=kill for some)'
 	@echo 'make fuzz      bytes that break what they must not break, a minute for each target (EACH=600 TARGETS="splitter frame")'
 	@echo 'make sbom      build/sbom.json (CycloneDX) and docs/licences.md'
+	@echo 'make bundle    build/syms-station-….run: installs the station on a server without a network (PYTHONS="3.11 3.12")'
 	@echo 'make setup     only .venv, with the syms command in .venv/bin/syms'
 	@echo 'make schema    pipelines/schema.json and config/schema.json anew from the settings'
 	@echo 'make lock      make requirements.lock anew from pyproject.toml'
@@ -78,6 +79,13 @@ fuzz: setup
 
 sbom: setup
 	@$(BIN)/python .ci/sbom.py
+
+# Of what is committed. EXTRAS="archive parquet" takes these too; GLIBC=2.28 is the oldest C library that it is to run with.
+PYTHONS :=
+EXTRAS :=
+GLIBC :=
+bundle: setup
+	@$(BIN)/python .ci/bundle.py --pythons "$(PYTHONS)" --extras "$(EXTRAS)" $(if $(GLIBC),--glibc $(GLIBC))
 
 # Needs uv (https://docs.astral.sh/uv); one lock for all of 3.11 to 3.13, hashes of every file, no index in it.
 lock:

@@ -70,6 +70,26 @@ class Leases(Generic[T]):
         self.resent = 0
 
     @property
+    def workers(self) -> list[str]:
+        """Who is given work."""
+        return list(self._load)
+
+    def join(self, worker: str) -> None:
+        """One more is given work; one that is there already stays as it is."""
+        self._load.setdefault(worker, sum(lease.worker == worker for lease in self._out.values()))
+
+    def leave(self, worker: str) -> None:
+        """It is given nothing more; what it has it may still answer."""
+        self._load.pop(worker, None)
+
+    def forget(self, worker: str) -> None:
+        """It is gone: what it had waits again, before all else, and that was no attempt."""
+        self.leave(worker)
+        for lease in [lease for lease in self._out.values() if lease.worker == worker]:
+            lease.attempt -= 1
+            self._back(lease)
+
+    @property
     def waiting(self) -> int:
         return len(self._waiting) + len(self._urgent)
 
@@ -116,7 +136,7 @@ class Leases(Generic[T]):
         self._silent.discard(worker)
         lease = self._out.pop(number, None)
         if lease is not None:
-            self._load[lease.worker] -= 1
+            self._unload(lease.worker)
             return lease.work
         for queue in (self._urgent, self._waiting):
             for waiting in queue:
@@ -148,12 +168,23 @@ class Leases(Generic[T]):
         return min((lease.until for lease in self._out.values()), default=None)
 
     def _again(self, lease: _Lease[T]) -> Dead[T] | None:
-        del self._out[lease.number]
-        self._load[lease.worker] -= 1
         if lease.attempt >= self._attempts:
+            del self._out[lease.number]
+            self._unload(lease.worker)
             return Dead(lease.work, lease.number, lease.attempt, lease.error)
-        (self._urgent if lease.urgent else self._waiting).appendleft(lease)
+        self._back(lease)
         return None
+
+    def _back(self, lease: _Lease[T]) -> None:
+        """To the head of its queue."""
+        del self._out[lease.number]
+        self._unload(lease.worker)
+        (self._urgent if lease.urgent else self._waiting).appendleft(lease)
+
+    def _unload(self, worker: str) -> None:
+        """It has one piece less; one that has left is not counted any more."""
+        if worker in self._load:
+            self._load[worker] -= 1
 
     def _freest(self, last: str) -> str | None:
         """The worker with the fewest pieces; those silent, and the one that had this piece before, come last."""

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from archive import layout
+from archive import checksums, layout
 from archive.disk import Disk, make_folder
 from archive.reading import Extract
 from archive.sources import FinishedSource, open_finished
@@ -26,7 +26,7 @@ GROWTH = 1 << 20
 
 
 @contextmanager
-def event_file(path: Path, disk: Disk | None = None) -> Iterator[Any]:
+def event_file(root: Path, path: Path, disk: Disk | None = None) -> Iterator[Any]:
     """An HDF5 file to be filled; it has its name when all of it is on the disk. Raises OSError.
 
     It is made in memory: where the disk is full HDF5 can't even close a file, and the process may end by that.
@@ -39,7 +39,7 @@ def event_file(path: Path, disk: Disk | None = None) -> Iterator[Any]:
         image = out.id.get_file_image()
     try:
         temporary.write_bytes(image)
-        (disk or Disk()).replace(temporary, path)
+        checksums.finish(root, temporary, path, disk or Disk())
     except OSError:
         with suppress(OSError):
             temporary.unlink()

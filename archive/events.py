@@ -122,7 +122,7 @@ def write_event(root: Path, verdicts: Sequence[Said], before: int, after: int, d
     onset = min(said["onset"] for said in verdicts)
     mark = hashlib.sha256("".join(sorted(key_of(said) for said in verdicts)).encode()).hexdigest()[:8]
     path = root / "events" / f"{layout.event_name(onset, mark)}.h5"
-    with event_file(path, disk) as out:
+    with event_file(root, path, disk) as out:
         write_root(out, onset - before, onset + after, folder.site_text(root), [])
         out.attrs.update(_attributes(onset, verdicts))
         details = json.dumps(list(verdicts), ensure_ascii=False)

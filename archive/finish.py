@@ -5,9 +5,9 @@
 
 A finished file has one group per table, device-major (`values [device, channel, time]`), in chunks of one channel of
 one device, shuffled and gzipped, absent values NaN, with an overview by seconds; and the groups `verdicts`,
-`statistics`, `events`, `flags`. It appears under its name complete and on disk before its parts are deleted. Parts that
-are found with a file which holds them already are deleted; late rows come as new parts and are merged with the file
-that is there.
+`statistics`, `events`, `flags`, `alarms`. It appears under its name complete and on disk before its parts are deleted.
+Parts that are found with a file which holds them already are deleted; late rows come as new parts and are merged with
+the file that is there.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from typing import Any
 
 import h5py
 
-from archive import folder, layout
+from archive import checksums, folder, layout
+from archive.alarms import ALARMS
 from archive.answers import EVENTS
 from archive.disk import Disk, make_folder
 from archive.flags import FLAGS
@@ -76,13 +77,13 @@ def _write(root: Path, hour: int, path: Path, file: Any, parts: list[Part], said
         write_index(out)
         for table, aside in joined_aside(file, parts):
             write_aside(out.create_group(f"aside/{table.name}"), table, aside)
-        for ledger in (VERDICTS, STATISTICS, EVENTS, FLAGS):
+        for ledger in (VERDICTS, STATISTICS, EVENTS, FLAGS, ALARMS):
             held = [ledger.of_file(file)] if file is not None else []
             kept = ledger.joined(held + [ledger.of_part(part) for name, part in said if name == ledger.name])
-            if len(kept["start"]):
+            if len(kept[ledger.order[0]]):
                 ledger.write_group(out, kept)
         out.flush()
-    disk.replace(temporary, path)
+    checksums.finish(root, temporary, path, disk)
 
 
 def finish_sealed(root: Path) -> list[Path]:

@@ -66,8 +66,16 @@ def prepare(root: Path, disk: Disk) -> None:
 
 def check(root: Path) -> int:
     """The folder's format. Raises ArchiveError unless it is an archive of a format that we know."""
+    found = written(root)
+    if found > layout.FORMAT:
+        raise ArchiveError(f"{root}: archive format {found}, this release knows up to {layout.FORMAT}; use a newer one")
+    return found
+
+
+def written(root: Path) -> int:
+    """The format that a folder says it has, which may be a newer one. Raises ArchiveError."""
     try:
-        found = json.loads((root / "archive.json").read_text())["format"]
+        return int(json.loads((root / "archive.json").read_text())["format"])
     except FileNotFoundError as fault:
         raise ArchiveError(
             f"{root}: no SYMS archive (archive.json is missing); name the folder that has one"
@@ -75,9 +83,6 @@ def check(root: Path) -> int:
     except (ValueError, KeyError, TypeError) as fault:
         remedy = f'write {{"format": {layout.FORMAT}}} to it'
         raise ArchiveError(f"{root}/archive.json: damaged ({fault}); {remedy}") from fault
-    if not isinstance(found, int) or found > layout.FORMAT:
-        raise ArchiveError(f"{root}: archive format {found}, this release knows up to {layout.FORMAT}; use a newer one")
-    return found
 
 
 def check_file(path: Path, attributes: Any) -> None:

@@ -9,7 +9,8 @@ from typing import Self
 
 import numpy as np
 
-from archive import folder, layout
+from archive import checksums, folder, layout
+from archive.checksums import Checksum
 from archive.folder import ArchiveError
 from archive.glances import Glances
 from archive.hours import opened_hour
@@ -46,6 +47,11 @@ class Holdings:
         found = layout.finished_hours(self.root, low, high).keys() | layout.live_hours(self.root).keys()
         found |= {hour for hour in strayed if layout.finished_path(self.root, hour).exists()}
         return sorted(hour for hour in found if low < hour < high or hour in strayed)
+
+    @property
+    def removed(self) -> list[Checksum]:
+        """Files of the interval that are not there because retention has deleted them: when, and why."""
+        return checksums.removed(self.root, self.start, self.end)
 
     @property
     def configurations(self) -> dict[str, list[Configuration]]:

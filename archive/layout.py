@@ -6,6 +6,8 @@
     DIR/watermark  undo                      see archive/watermark.py
     DIR/strays.json                          hours that hold rows set aside of other times, if any
     DIR/configurations.jsonl                 every configuration ever taken, append-only
+    DIR/checksums.jsonl                      SHA-256 of finished files and events, and what was removed, append-only
+    DIR/protected.jsonl                      spans that retention leaves alone, see archive/retention.py
     DIR/live/20260506T07Z/                   the parts of one hour, see archive/parts.py
         rate50_ph4_an0_dg1.20260506T0700Z_60min.<serial>.part.h5
         rate50_ph4_an0_dg1.aside.<serial>.part.h5
@@ -13,6 +15,7 @@
         statistics.<serial>.part.h5      see archive/statistics.py
         events.<serial>.part.h5          see archive/answers.py
         flags.<serial>.part.h5           see archive/flags.py
+        alarms.<serial>.part.h5          see archive/alarms.py
     DIR/2026/05/06/syms_20260506T07Z.h5      one finished hour of the whole station
     DIR/events/20260506T071422.340Z_….h5     one event with its clip, see archive/events.py and archive/records.py
 
@@ -33,10 +36,10 @@ import numpy as np
 from protocol import clock
 from protocol.messages import FIXED_CHANNELS, Table
 
-FORMAT = 6
+FORMAT = 7
 """Of the whole folder; a newer release reads an older one's. 1: no verdicts; 2: no overviews; 3: of angles as well;
 4: no statistics, no tables of harmonics or inter-harmonics, which a release of then would leave out of its files;
-5: no answers of event triggers, no flags."""
+5: no answers of event triggers, no flags; 6: no alarms."""
 SPAN = 3600 * clock.SECOND
 """Of a finished file [ns]."""
 PART_SPANS = tuple(minutes * 60 * clock.SECOND for minutes in (60, 30, 20, 10, 5, 1))
@@ -121,7 +124,9 @@ STATISTIC_ROWS = 16384
 """Capacity of one part of statistics."""
 FLAG_ROWS = 8192
 """Capacity of one part of flags."""
-LEDGERS = ("verdicts", "statistics", "events", "flags")
+ALARM_ROWS = 2048
+"""Capacity of one part of alarms."""
+LEDGERS = ("verdicts", "statistics", "events", "flags", "alarms")
 COLUMN = np.dtype([("device", "<u4"), ("version", "<u4"), ("length", "<u4"), ("crc", "<u4")])
 """Record of `columns`; `length` and `crc` are of the JSON in `configuration`; length 0 = column free."""
 

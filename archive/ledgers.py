@@ -140,7 +140,7 @@ class Ledger:
                 data = group.create_dataset(name, data=rows[name], chunks=(min(count, 1 << 16),), **PACKED)
             data.attrs["long_name"] = field.about
             data.dims[0].attach_scale(scale)
-            if name in ("start", "stop", "kept"):
+            if name in ("start", "stop", "kept", "time", "raised"):
                 data.attrs["units"] = layout.TIME_TEXT
                 data.attrs["calendar"] = "proleptic_gregorian"
 

@@ -90,6 +90,32 @@ def load(folder: Path, disk: Disk) -> Found:
     return found
 
 
+@dataclass(frozen=True)
+class Newest:
+    """The newest state in a folder."""
+
+    format: int
+    """Of its file; above ours, nothing else is known of it."""
+    notes: tuple[bytes, ...] = ()
+
+
+def newest(folder: Path) -> Newest | None:
+    """The newest whole state there, None if there is none. Nothing is locked or changed: the journal may be in use."""
+    for path in sorted(folder.glob(f"*{SUFFIX}"), reverse=True):
+        try:
+            told = segments.read_head(path)
+        except Newer as newer:
+            return Newest(newer.format)
+        except FileNotFoundError:  # the process has just trimmed it
+            continue
+        if told is not None and told[0].stateful:
+            with segments.opened(path) as fd:
+                _, group, _ = next(segments.groups(fd, told[0], segments.START), (None, None, 0))
+            if group is not None:
+                return Newest(segments.FORMAT, tuple(bytes(note) for note in group.notes))
+    return None
+
+
 def _heads(found: Found, paths: Sequence[Path]) -> None:
     """All files with a good head; what each one holds is told by the head of the file after it."""
     kept: list[Segment] = []

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from archive import flags, folder
+from archive import alarms, flags, folder
 from archive.answers import EVENTS
 from archive.answers import between as answers_between
 from archive.asking import Asked, Picker, Piece, asked, picks
@@ -249,6 +249,12 @@ class Extract(Holdings):
         """
         [found] = self._of(iter([flags.spans(self.root, self.start, self.end)]), devices)
         return found
+
+    def alarms(self) -> Columns:
+        """Changes of alarms that were told in [start, end): column of `archive.alarms.FIELDS` to [n], in order.
+        Raises ArchiveError.
+        """
+        return alarms.changes(self.root, self.start, self.end)
 
     def _of(self, found: Iterator[Columns], devices: Sequence[str] | None) -> Iterator[Columns]:
         """The rows of some devices."""

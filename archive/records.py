@@ -90,7 +90,7 @@ def write_record(
     onset, small = _onset(last), is_rejected(last["outcome"], last["disturbance"])
     stop = onset + after if small else max(onset + after, min(last["stop"], onset + LONGEST))
     path = path_of(root, name, hour)
-    with event_file(path, disk) as out:
+    with event_file(root, path, disk) as out:
         write_root(out, onset - before, stop, folder.site_text(root), [])
         out.attrs.update(attributes_of(last))
         record = json.dumps(said, ensure_ascii=False)

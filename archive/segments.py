@@ -47,6 +47,10 @@ Part = bytes | bytearray | memoryview
 class Newer(Exception):
     """A file of a format that this release does not know."""
 
+    def __init__(self, path: Path, found: int) -> None:
+        super().__init__(f"{path}: journal format {found}, this release knows up to {FORMAT}")
+        self.format = found
+
 
 @dataclass
 class Segment:
@@ -150,7 +154,7 @@ def read_head(path: Path) -> tuple[Segment, Before] | None:
     if magic != MAGIC or zlib.crc32(data[: MARK.size - 4]) != crc:
         return None
     if version > FORMAT:
-        raise Newer(f"{path}: journal format {version}, this release knows up to {FORMAT}")
+        raise Newer(path, version)
     if len(data) < START:
         return None
     index, epoch, first, stateful, utc, *before, _, crc = HEAD.unpack_from(data, MARK.size)

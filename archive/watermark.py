@@ -51,17 +51,31 @@ def _unframe(magic: bytes, data: bytes, path: Path) -> tuple[int, bytes] | None:
     return sequence, payload
 
 
-def _newest(mark: int, path: Path) -> tuple[int, dict[str, Any]]:
-    """(sequence, state) of an open watermark."""
-    size = os.fstat(mark).st_size
-    found = [_unframe(WATERMARK, os.pread(mark, SLOT, slot * SLOT), path) for slot in (0, 1)]
+def newest(fd: int, path: Path) -> tuple[int, bytes] | None:
+    """(sequence, state as JSON) of an open watermark, None if none was ever written. Raises WatermarkError."""
+    found = [_unframe(WATERMARK, _slot(fd, slot), path) for slot in (0, 1)]
     marks = [each for each in found if each is not None]
-    if not marks:
-        if size > SLOT:  # slot 1 is only written after slot 0 was
-            raise WatermarkError(f"{path}: both slots are damaged; restore it from a copy")
-        return 0, {}
-    sequence, payload = max(marks)
-    return sequence, json.loads(payload)
+    if not marks and os.fstat(fd).st_size > SLOT:  # slot 1 is only written after slot 0 was
+        raise WatermarkError(f"{path}: both slots are damaged; restore it from a copy")
+    return max(marks, default=None)
+
+
+def _slot(fd: int, slot: int) -> bytes:
+    """What was written of a slot, which is far larger."""
+    head = os.pread(fd, HEAD.size, slot * SLOT)
+    length = HEAD.unpack(head)[3] if len(head) == HEAD.size else 0
+    return head + os.pread(fd, min(length, SLOT), slot * SLOT + HEAD.size)
+
+
+def undone(fd: int, sequence: int, path: Path) -> list[Change]:
+    """How to undo the commit after `sequence`, as an open undo file says; nothing if none was begun."""
+    found = _unframe(UNDO, os.pread(fd, os.fstat(fd).st_size, 0), path)
+    return [] if found is None or found[0] != sequence + 1 else _changes(found[1])
+
+
+def framed(sequence: int, state: bytes) -> tuple[int, bytes]:
+    """(offset, bytes) that make up a watermark file which says no more than this."""
+    return (sequence - 1) % 2 * SLOT, _frame(WATERMARK, sequence, state)
 
 
 def committed(root: Path) -> dict[str, Any]:
@@ -71,7 +85,8 @@ def committed(root: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     try:
-        return _newest(mark, root / "watermark")[1]
+        found = newest(mark, root / "watermark")
+        return {} if found is None else dict(json.loads(found[1]))
     finally:
         os.close(mark)
 
@@ -83,7 +98,11 @@ class Watermark:
         self._root, self._disk = root, disk
         self._mark = os.open(root / "watermark", os.O_RDWR | os.O_CREAT, 0o644)
         self._undo = os.open(root / "undo", os.O_RDWR | os.O_CREAT, 0o644)
-        self.sequence, self.state = _newest(self._mark, root / "watermark")
+        self.sequence, self.state = self._newest()
+
+    def _newest(self) -> tuple[int, dict[str, Any]]:
+        found = newest(self._mark, self._root / "watermark")
+        return (0, {}) if found is None else (found[0], json.loads(found[1]))
 
     def prepare(self, changes: list[Change]) -> None:
         """Put down how to undo the commit that begins now. Returns when it is on disk."""
@@ -99,17 +118,14 @@ class Watermark:
         if HEAD.size + len(payload) > SLOT:
             raise WatermarkError(f"watermark of {len(payload)} bytes, limit {SLOT}: too many devices for one archive")
         sequence = self.sequence + 1
-        self._disk.pwrite(self._mark, _frame(WATERMARK, sequence, payload), (sequence - 1) % 2 * SLOT)
+        offset, data = framed(sequence, payload)
+        self._disk.pwrite(self._mark, data, offset)
         self._disk.sync(self._mark)
         self.sequence, self.state = sequence, state
 
     def undo(self) -> int:
         """Undo a commit that did not reach its watermark. Returns how many changes were taken back."""
-        data = os.pread(self._undo, os.fstat(self._undo).st_size, 0)
-        found = _unframe(UNDO, data, self._root / "undo")
-        if found is None or found[0] != self.sequence + 1:
-            return 0
-        changes = _changes(found[1])
+        changes = undone(self._undo, self.sequence, self._root / "undo")
         for name, offset, old in changes:
             fd = os.open(self._root / name, os.O_RDWR)
             try:

@@ -1,7 +1,7 @@
 """The archive's writer: takes the words of numbered streams, commits them about once a second.
 
     archive = Archive("data")
-    archive.take(message)            # Configuration, Measurements, Tally, Verdict, Event, Minutes, Flags; in order
+    archive.take(message)            # Configuration, Measurements, Tally, Verdict, Event, … in order
     archive.commit(now)              # rows -> undo -> presence -> watermark, see archive/watermark.py
     archive.standing()               # what is durable: where readers go on, what writers may forget
 
@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from archive import folder, layout
+from archive.alarms import ALARMS, row_of
 from archive.answers import EVENTS, hour_of
 from archive.books import Books
 from archive.configurations import Register
@@ -34,7 +35,7 @@ from archive.statistics import STATISTICS, statistics_of
 from archive.verdicts import VERDICTS, rows_of
 from archive.watermark import Change, Watermark
 from protocol.clock import Now
-from protocol.messages import Configuration, Event, Flags, Measurements, Minutes, Numbered, Table, Tally, Verdict
+from protocol.messages import Alarm, Configuration, Event, Flags, Measurements, Minutes, Numbered, Table, Tally, Verdict
 
 RESERVE = 64 << 20
 """Bytes that stay free on the disk."""
@@ -78,6 +79,7 @@ class Archive:
         self.answers = Taken(EVENTS, self.root, self._disk, "event_answers")
         """All answers of event triggers."""
         self.flags = Taken(FLAGS, self.root, self._disk)
+        self.alarms = Taken(ALARMS, self.root, self._disk)
         self._failed = False
         self._clear()
         self.touched: dict[int, int] = {}
@@ -113,6 +115,8 @@ class Archive:
             return self.minutes(message)
         if isinstance(message, Flags):
             return self.flag(message)
+        if isinstance(message, Alarm):
+            return self.alarm(message)
         self._is_new(message)
         return False
 
@@ -172,9 +176,16 @@ class Archive:
             return True
         return False
 
+    def alarm(self, message: Alarm) -> bool:
+        """A change of an alarm."""
+        if self._is_new(message):
+            self.alarms.take(message.time, [row_of(message)])
+            return True
+        return False
+
     @property
     def _ledgers(self) -> tuple[Taken, ...]:
-        return self.verdicts, self.statistics, self.answers, self.flags
+        return self.verdicts, self.statistics, self.answers, self.flags, self.alarms
 
     def _is_new(self, message: Numbered) -> bool:
         """Words without a writer's name (offline use) are always new."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from archive import checksums
 from archive.exports.exporting import Report, export
 from archive.exports.formats import Meanwhile
 from archive.exports.forms import Comtrade, Form
@@ -40,14 +41,15 @@ def write(root: Path, wish: Wish, form: Form, out: Path, comtrade: Comtrade, lim
     if as_json:
         print_json(asdict(report))
     else:
-        _tell(report, out)
+        _tell(report, out, checksums.told(checksums.removed(root, wish.start, wish.end)))
 
 
-def _tell(report: Report, out: Path) -> None:
+def _tell(report: Report, out: Path, gone: str) -> None:
     files = f"{len(report.files)} files" if len(report.files) > 1 else "1 file"
     rows = f"{report.rows} rows of {report.stations} " + ("stations" if report.stations > 1 else "station")
     console.print(escape(f"{out}: {rows}, {files}, {show_size(report.bytes)}"), highlight=False, soft_wrap=True)
-    remarks = [f"no rows in that time: {', '.join(report.silent)}"] if report.silent else []
+    remarks = [gone] if gone else []
+    remarks += [f"no rows in that time: {', '.join(report.silent)}"] if report.silent else []
     if report.aside:
         remarks.append(f"{report.aside} rows were set aside and are not in it; without --out they are printed, too")
     for text in remarks:

@@ -11,7 +11,10 @@ from pathlib import Path
 
 POLL = 0.05
 """Seconds between two looks."""
-LEFTOVERS = ("*.lock", "*.inbox", "*.news", "*.sock", "*.sock.*", "supervisord.pid", "server", "programs.conf")
+LEFTOVERS = (
+    *("*.lock", "*.inbox", "*.news", "*.sock", "*.sock.*", "supervisord.pid", "server", "included", "programs.conf"),
+    *("*.passed", "wirings/*"),
+)
 """What a dead pipeline may leave in its runtime folder; logs stay."""
 
 

@@ -21,6 +21,13 @@ def give_way() -> None:
         subprocess.run([ionice, "-c", "3", "-p", str(os.getpid())], check=False, capture_output=True)
 
 
+def end_with(parent: int) -> None:
+    """Have the kernel end this process when its parent ends, also one that is killed."""
+    from archive.finish import end_with
+
+    end_with(parent)
+
+
 def leave_cleanly() -> None:
     """Have SIGTERM end this process as an exit does, so that what was begun is cleared away."""
 

@@ -28,7 +28,7 @@ from typing import Any
 import yaml
 
 from commands import _orphans, _root, _supervise
-from commands.up import last_line, prepare, supervisord, wait_until_up
+from commands.up import prepare, supervisord, wait_until_up
 from console.board import Board
 from nodes import _sockets, _yaml
 from nodes._faults import Faulty
@@ -173,7 +173,7 @@ class PrivateStation:
         for name, info in self.supervisor.states().items():
             bad = info["statename"] in ("FATAL", "BACKOFF", "UNKNOWN") or info["exitstatus"] not in (0, -1)
             if name in self.pipeline.processes and (bad or self.board.restarts.get(name)):
-                found.append(f"{name} ({info['statename'].lower()}): {last_line(self.log(name))}")
+                found.append(f"{name} ({info['statename'].lower()}): {_supervise.last_line(self.log(name))}")
         return found
 
     def log(self, process: str) -> Path:

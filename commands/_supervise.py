@@ -8,12 +8,15 @@ the only source of wiring, however supervisord was started.
 
 from __future__ import annotations
 
+import fcntl
 import http.client
+import os
+import re
 import shlex
 import sys
 import time
 import xmlrpc.client
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,7 @@ from typing import Any
 from supervisor.xmlrpc import SupervisorTransport
 
 import commands
+from commands import _wirings
 from nodes._node import StartError
 from nodes._pipeline import Pipeline
 
@@ -32,6 +36,8 @@ OWN = frozenset((WIRING, PULSE))
 """Programs that are no process of a pipeline."""
 SERVER = "server"
 """File in the runtime folder with the URL of the supervisord that runs the pipeline."""
+INCLUDED = "included"
+"""File there that says where the file with the programs lies."""
 POLL = 0.05
 """Seconds between two questions to supervisord."""
 STOP_PATIENCE = 30
@@ -77,7 +83,7 @@ files = {folder}/programs.conf
 """
 
 PROGRAM = """\
-[program:{process}]
+[program:{name}]
 command = {command}
 directory = {root}
 environment = {environment}
@@ -85,13 +91,13 @@ priority = {priority}
 autostart = false
 autorestart = unexpected
 exitcodes = 0,2
-startsecs = 2
+startsecs = {startsecs}
 startretries = 100
 stopsignal = TERM
 stopwaitsecs = {patience}
 killasgroup = true
 redirect_stderr = true
-stdout_logfile = {logs}/{process}.log
+stdout_logfile = {logs}/{name}.log
 stdout_logfile_maxbytes = 10MB
 stdout_logfile_backups = 3
 """
@@ -128,30 +134,62 @@ def log_folder(pipeline: Pipeline) -> Path:
     return Path(pipeline.run, "logs")
 
 
-def programs(pipeline: Pipeline) -> str:
-    """One supervisord program per process. Priorities stop those who feed before those who read."""
+def programs(pipeline: Pipeline) -> dict[str, str]:
+    """One supervisord program per process, by its name. Priorities stop those who feed before those who read."""
+    wiring = _wirings.name_of(pipeline.text)
+    return {process: program(pipeline, process, wiring) for process in pipeline.starting_order}
+
+
+def program(pipeline: Pipeline, process: str, wiring: str, leave: bool = False, stand_in: str = "") -> str:
+    """The program of a process, of one that leaves, or of one that stands in beside it under another name.
+
+    `wiring` names the text of the pipeline file that it runs by: an edit of the file changes nothing that runs.
+    """
     environment = {"SYMS_RUN": pipeline.run, "PYTHONUNBUFFERED": "1", **ONE_THREAD}
-    shared = {
-        "environment": _escape(",".join(f"{name}={_quoted(value)}" for name, value in environment.items())),
-        "root": _escape(str(root())),
-        "logs": _escape(str(log_folder(pipeline))),
-        "patience": STOP_PATIENCE,
-    }
-    return "\n".join(
-        PROGRAM.format(
-            process=process,
-            command=_command("run", str(pipeline.path), process),
-            priority=pipeline.order(process),
-            **shared,
-        )
-        for process in pipeline.starting_order
+    options = [*(["--leave"] if leave else []), *(["--as", stand_in] if stand_in else [])]
+    return PROGRAM.format(
+        name=stand_in or process,
+        command=_command("run", "--wiring", wiring, *options, str(pipeline.path), process),
+        priority=pipeline.order(process),
+        startsecs=0 if leave else 2,  # it may be done at once
+        environment=_escape(",".join(f"{name}={_quoted(value)}" for name, value in environment.items())),
+        root=_escape(str(root())),
+        logs=_escape(str(log_folder(pipeline))),
+        patience=STOP_PATIENCE,
     )
+
+
+def included(path: Path) -> dict[str, str]:
+    """The programs in the included file, by name."""
+    parts = re.split(r"(?m)^(?=\[program:)", path.read_text())
+    return {part.partition(":")[2].partition("]")[0]: part for part in parts if part.strip()}
+
+
+def include(path: Path, programs: Mapping[str, str]) -> None:
+    """Write the included file."""
+    replace_text(path, "\n".join(part.rstrip("\n") + "\n" for part in programs.values()))
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a file as a whole: a reader sees the old one or the new one."""
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_text(text)
+    fresh.replace(path)
 
 
 def _quoted(value: str) -> str:
     if '"' in value:
         raise StartError(f"{value} has a quote in it, which supervisord can't take; set SYMS_RUN to another folder")
     return f'"{value}"'
+
+
+def last_line(log: Path) -> str:
+    """Last line of a log file, if there is one."""
+    try:
+        lines = log.read_text(errors="replace").strip().splitlines()
+    except OSError:
+        return "no log yet"
+    return lines[-1] if lines else "nothing logged"
 
 
 class Supervisor:
@@ -161,10 +199,12 @@ class Supervisor:
         self.url = url
 
     def _ask(self, method: str, *arguments: Any) -> Any:
+        return self._call(lambda server: getattr(server.supervisor, method)(*arguments))
+
+    def _call(self, what: Callable[[xmlrpc.client.ServerProxy], Any]) -> Any:
         transport = SupervisorTransport(None, None, self.url)
         try:
-            proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
-            return getattr(proxy.supervisor, method)(*arguments)
+            return what(xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport))
         finally:
             transport.close()
 
@@ -181,12 +221,38 @@ class Supervisor:
 
     def update(self) -> None:
         """Take up the included file: stop and forget what left it or changed, learn what is new."""
-        [[added, changed, removed]] = self._ask("reloadConfig")
+        added, changed, removed = self.differences()
         for group in (*removed, *changed):
             self._ask("stopProcessGroup", group)
             self._ask("removeProcessGroup", group)
         for group in (*changed, *added):
-            self._ask("addProcessGroup", group)
+            self.learn(group)
+
+    def differences(self) -> tuple[list[str], list[str], list[str]]:
+        """Programs of its files that are added, changed, removed since it took them up; it goes on as before."""
+        [[added, changed, removed]] = self._ask("reloadConfig")
+        return added, changed, removed
+
+    def learn(self, process: str) -> None:
+        """Take up a program of its files, which it must not have (any more)."""
+        self._ask("addProcessGroup", process)
+
+    def commands(self) -> dict[str, str]:
+        """Process name -> the command that its program has."""
+        return {info["name"]: info["command"] for info in self._ask("getAllConfigInfo")}
+
+    def renew(self, process: str) -> None:
+        """Take up what the included file says of one process that does not run: its program, or that there is none."""
+        self._ask("reloadConfig")
+        with _ignoring("BAD_NAME"):
+            self._ask("removeProcessGroup", process)
+        with _ignoring("BAD_NAME", "ALREADY_ADDED"):
+            self._ask("addProcessGroup", process)
+
+    def signal(self, process: str, name: str) -> None:
+        """Send a signal; to one that does not run there is none to send."""
+        with _ignoring("NOT_RUNNING", "BAD_NAME"):
+            self._ask("signalProcess", process, name)
 
     def start(self, process: str) -> None:
         """Start a process; one that runs already is left alone."""
@@ -201,6 +267,15 @@ class Supervisor:
         # supervisord itself waits for seconds between two looks at its children unless somebody asks.
         while any(self.states().get(process, {}).get("statename") == "STOPPING" for process in processes):
             time.sleep(POLL)
+
+    def kill(self, process: str) -> None:
+        """End a process by SIGKILL, and have it not started again: both before supervisord looks at its children."""
+        calls = [
+            {"methodName": "supervisor.signalProcess", "params": [process, "KILL"]},
+            {"methodName": "supervisor.stopProcess", "params": [process, False]},
+        ]
+        self._call(lambda server: server.system.multicall(calls))
+        self.stop(process)
 
     def forget(self, process: str) -> None:
         """Stop a process and take it out of supervisord."""
@@ -220,6 +295,17 @@ def _ignoring(*names: str) -> Iterator[None]:
     except xmlrpc.client.Fault as fault:
         if not fault.faultString.startswith(names):
             raise
+
+
+@contextmanager
+def starting(run: str) -> Iterator[None]:
+    """Two that start (or end) the same pipeline at once wait for each other."""
+    handle = os.open(run, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def own(run: str) -> Supervisor:

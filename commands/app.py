@@ -6,19 +6,27 @@ Its first line is "`syms verb`: what it does", which `syms --help` shows.
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 import commands
+from commands import _polite
 
 ORDER = (
     "demo",
     "up",
     "down",
     "status",
+    "start",
+    "stop",
+    "restart",
+    "scale",
+    "swap",
     "check",
     "draw",
     "devices",
@@ -31,7 +39,13 @@ ORDER = (
     "flags",
     "completeness",
     "report",
+    "alarms",
     "study",
+    "backup",
+    "restore",
+    "verify",
+    "retention",
+    "protect",
 )
 """How `syms --help` lists the verbs; others follow by name."""
 
@@ -82,7 +96,19 @@ def _without_verbs() -> typer.Typer:
     return app
 
 
-def _root() -> None:
+def _tell_version(asked: bool) -> None:
+    if asked:
+        from commands._releases import own_name
+
+        print(f"syms {own_name()}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_tell_version, help="Which release this is.")
+    ] = False,
+) -> None:
     """Master station of the full-view synchronized measurement system: receives what synchronised devices measure,
     aligns it in time, judges it and keeps it.
     """
@@ -90,6 +116,8 @@ def _root() -> None:
 
 def main() -> None:
     """Entry point. Exit codes: 0 done, 1 it went wrong, 2 what was asked for is faulty (a file, an option)."""
+    if parent := os.environ.pop("SYMS_PARENT", ""):  # a process of the station that has us do this
+        _polite.end_with(int(parent))
     asked = sys.argv[1] if len(sys.argv) > 1 else ""
     module = next((verb for verb in verbs() if verb.rstrip("_") == asked), None)
     if module is None:

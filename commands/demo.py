@@ -24,8 +24,12 @@ from commands._account import accounted, drained, frames, summary, windows
 from commands._output import AsJson, console, notes, print_json
 from commands._station import PrivateStation, free_port, read_wiring
 from console.board import Board
+from nodes import _yaml
 
-PIPELINE = Path(__file__).resolve().parents[1] / "pipelines" / "demo.yaml"
+PLACES = (Path(__file__).resolve().parents[1], Path(sys.prefix, "share", "syms-station"))
+"""A checkout, or what the wheel brings."""
+PIPELINE = next(path for place in PLACES if (path := place / "pipelines" / "demo.yaml").exists() or place == PLACES[-1])
+SITE = PIPELINE.parents[1] / "config" / "demo-site.yaml"
 WHOLE = 45
 """Seconds with room for a window of 20 s before the trip and one that holds it; shorter runs have shorter ones."""
 DRAIN_PATIENCE = 60.0
@@ -87,7 +91,7 @@ def wiring(seconds: int, devices: int, seed: int, archive: Path) -> dict[str, An
 
 def _run(seconds: int, devices: int, seed: int, archive: Path, quiet: bool) -> dict[str, Any]:
     nodes = wiring(seconds, devices, seed, archive)
-    site = {"station": "SYMS demonstration", "unknown": "admit"}
+    site, *_ = _yaml.read(SITE)
     with PrivateStation(nodes, site) as station:
         display = Display(seconds, devices)
         with Live(console=console, auto_refresh=False, transient=True, screen=False) as live:

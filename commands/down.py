@@ -8,7 +8,7 @@ import typer
 
 from commands import _orphans, _supervise
 from commands._output import AsJson, HostName, PipelineFile, notes, print_json
-from commands.up import end_orphans, starting
+from commands.up import end_orphans
 from nodes._faults import Faulty
 from nodes._node import StartError
 from nodes._pipeline import Pipeline, load
@@ -45,7 +45,7 @@ def _tell_another_way(pipeline: Path, host: str) -> None:
 
 def end(pipeline: Pipeline) -> list[str]:
     """Stop a pipeline; returns the names of the processes that ran."""
-    with starting(pipeline.run), notes.status("stopping"):
+    with _supervise.starting(pipeline.run), notes.status("stopping"):
         running = _orphans.lock_holders(pipeline.run)
         ran = set(running)
         _orphans.wake(running.values())

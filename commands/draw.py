@@ -72,6 +72,8 @@ def _carried(source: NodeSpec, reader: NodeSpec) -> str:
     special = {("trigger", "detector"): "windows", ("concentrator", "archiver"): ", ".join(kept)}
     if (source.kind, reader.kind) in special:
         return special[source.kind, reader.kind]
+    if source.kind == "alarms":
+        return "alarms"
     if getattr(source.settings, "on", "") == "suspicion":
         return "events"
     rows = "frames" if reader.raw else "rows"

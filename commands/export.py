@@ -9,7 +9,7 @@ import typer
 
 from archive.exports.forms import Comtrade, Form, form_of
 from commands._archive import ArchiveFolder, refusals
-from commands._output import AsJson
+from commands._output import AsJson, notes
 
 
 def register(app: typer.Typer) -> None:
@@ -101,10 +101,13 @@ def export(
 def _without_out(directory: Path, start: str | None, end: str | None, device: list[str] | None, wanted: list[str],
                  repaired: Path | None) -> None:  # fmt: skip
     """What is printed, and the repaired file."""
+    from archive.checksums import told
     from archive.reading import open_archive
     from commands import _extracts
 
     with refusals(), open_archive(directory, start, end) as found:
+        if gone := told(found.removed):
+            notes.print(gone, style="yellow", highlight=False, markup=False, soft_wrap=True)
         if repaired is not None:
             _extracts.write_repaired(found, device, repaired)
         elif wanted:

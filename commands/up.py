@@ -1,20 +1,18 @@
-"""`syms up`: start a pipeline under supervisord and see that every process runs."""
+"""`syms up`: start a pipeline under supervisord, or make the one that runs what its file says now."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from commands import _orphans, _root, _supervise
+from commands import _orphans, _root, _supervise, _wirings
+from commands._agreeing import Change, DryRun, Yes, agreed
 from commands._output import AsJson, HostName, PipelineFile, notes, print_json
 from nodes import _sitewatch, _sockets
 from nodes._kinds import KINDS
@@ -49,67 +47,56 @@ def up(
     pipeline: PipelineFile,
     host: HostName = "",
     as_json: AsJson = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
     as_root: _root.AsRoot = False,
     inside: Annotated[
         Path | None, typer.Option(hidden=True, help="Write the programs here; supervisord itself asks for it.")
     ] = None,
 ) -> None:
-    """Start a pipeline under supervisord, and wait until every process runs. `syms down` ends it."""
+    """Start a pipeline under supervisord, and wait until every process runs; `syms down` ends it. Of one that runs,
+    only what its edited file changes is restarted, after it was shown and agreed to.
+    """
     checked = load(pipeline, here=host)
     _root.check(as_root)
     make_run_folder(Path(checked.run))
     if inside is not None:
         wire(checked, inside)
         return
-    with starting(checked.run):
-        fresh = start(checked)
-        states = wait_until_up(checked)
+    states: dict[str, Any] = {}
+    with _supervise.starting(checked.run):
+        server = _supervise.supervisor_of(checked.run)
+        if server is None and not dry_run:
+            start(checked)
+            states = wait_until_up(checked)
+    change = Change(checked, server) if server else None
+    if change:
+        if change.plan.steps and not agreed(change, as_json, yes, dry_run):
+            return
+        if not dry_run:
+            change.carry_out()
+            states = wait_until_up(checked)
     if as_json:
-        print_json({"started": fresh, "run": checked.run, "processes": states})
-    elif fresh:
+        plan = {"plan": change.plan.told()} if change else {}
+        print_json({"started": change is None and not dry_run, "run": checked.run, "processes": states, **plan})
+    elif dry_run:
+        print(f"{pipeline} {'is up, and as its file says' if change else 'is not up: all of it would be started'}")
+    elif change is None:
         print(f"{pipeline}: {len(states)} processes run; syms status {pipeline}, syms down {pipeline}")
         print(f"logs in {_supervise.log_folder(checked)}; supervisorctl -c {checked.run}/supervisord.conf")
     else:
-        print(f"{pipeline} is up already: {len(states)} processes run; syms status {pipeline}, syms down {pipeline}")
-        if changed_since(checked):
-            print(f"{checked.path} has changed since it was started: syms down {pipeline}, then syms up takes it up")
+        how = "is as its file says now" if change.plan.steps else "is up already"
+        print(f"{pipeline} {how}: {len(states)} processes run; syms status {pipeline}, syms down {pipeline}")
 
 
-@contextmanager
-def starting(run: str) -> Iterator[None]:
-    """Two that start (or end) the same pipeline at once wait for each other."""
-    handle = os.open(run, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
-def start(pipeline: Pipeline) -> bool:
-    """Start supervisord for a pipeline, in the background; False if it runs already. Ends what a supervisord that was
-    killed has left.
-
-    Raises StartError where another wiring runs.
-    """
-    if running := _supervise.supervisor_of(pipeline.run):
-        if not is_wired(pipeline, running):
-            raise StartError(f"{pipeline.path} has changed since it was started; syms down it first")
-        for process in _down(pipeline, running):
-            running.start(process)
-        return False
+def start(pipeline: Pipeline) -> None:
+    """Start supervisord for a pipeline, in the background. Ends what a supervisord that was killed has left."""
     tell_ended(end_orphans(pipeline))
     _orphans.sweep(pipeline.run)
+    _tell_left_journals(pipeline)
     result = subprocess.run(supervisord(prepare(pipeline)), capture_output=True, text=True)
     if result.returncode:
         raise StartError(f"supervisord did not start: {(result.stderr or result.stdout).strip()}")
-    return True
-
-
-def _down(pipeline: Pipeline, server: _supervise.Supervisor) -> list[str]:
-    """Processes that somebody stopped, or that supervisord gave up, in the order of starting."""
-    states = server.states()
-    return [name for name in pipeline.starting_order if states[name]["statename"] in ("STOPPED", "FATAL")]
 
 
 def end_orphans(pipeline: Pipeline, supervisord: int | None = None) -> list[str]:
@@ -121,6 +108,16 @@ def end_orphans(pipeline: Pipeline, supervisord: int | None = None) -> list[str]
     strangers = [pid for name, pid in left.items() if name not in pipeline.local]
     _orphans.end([*order, *strangers], _supervise.STOP_PATIENCE)
     return sorted(left)
+
+
+def _tell_left_journals(pipeline: Pipeline) -> None:
+    """Of processes that the file has no more: what their readers have not got yet stays there."""
+    found = sorted(each.name for each in pipeline.journal.glob("*") if each.is_dir())
+    left = [name for name in found if name not in pipeline.processes]
+    if left:
+        what = f"{pipeline.journal} has journals of no process of this file: {', '.join(left)}"
+        remedy = "what of them was not archived comes when a node has that name again; else delete them"
+        notes.print(f"{what}; {remedy}", soft_wrap=True, highlight=False)
 
 
 def tell_ended(names: list[str]) -> None:
@@ -150,11 +147,13 @@ def wire(pipeline: Pipeline, include: Path) -> None:
     logs.mkdir(mode=0o700, parents=True, exist_ok=True)
     include.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     server = _supervise.Supervisor(url)
-    with starting(str(logs)):  # two supervisords that wire at once
+    with _supervise.starting(str(logs)):  # two supervisords that wire at once
         _refuse_second(pipeline, server)
         tell_ended(end_orphans(pipeline, server.pid()))
-        _replace(include, _supervise.programs(pipeline))
-        _replace(Path(pipeline.run, _supervise.SERVER), url)
+        _wirings.keep(pipeline)
+        _supervise.include(include, _supervise.programs(pipeline))
+        _supervise.replace_text(Path(pipeline.run, _supervise.INCLUDED), str(include.resolve()))
+        _supervise.replace_text(Path(pipeline.run, _supervise.SERVER), url)
         _sitewatch.keep(pipeline.run, pipeline.site.text, "up")
     server.update()
     first = _first(pipeline)
@@ -198,24 +197,6 @@ def _refuse_second(pipeline: Pipeline, server: _supervise.Supervisor) -> None:
         print(f"syms: {pipeline.path} is up already, under {running.url}; syms down {pipeline.path} first",
               file=sys.stderr)  # fmt: skip
         raise typer.Exit(2)
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file as a whole: a reader sees the old one or the new one."""
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.write_text(text)
-    fresh.replace(path)
-
-
-def is_wired(pipeline: Pipeline, server: _supervise.Supervisor) -> bool:
-    """Whether supervisord has the processes that the file names."""
-    return set(server.states()) - _supervise.OWN == set(pipeline.local)
-
-
-def changed_since(pipeline: Pipeline) -> bool:
-    """Whether the pipeline file was written after the processes were started; a site file is taken up at once."""
-    started = Path(pipeline.run, _supervise.SERVER).stat().st_mtime
-    return pipeline.path.stat().st_mtime > started
 
 
 def wait_until_up(pipeline: Pipeline, patience: float = PATIENCE) -> dict[str, Any]:
@@ -274,14 +255,5 @@ def _reasons(pipeline: Pipeline, states: dict[str, Any], spoken: set[str]) -> st
     late = [name for name in pipeline.local if name not in spoken]
     logs = _supervise.log_folder(pipeline)
     if not states:
-        return f"  {last_line(Path(pipeline.run, 'wiring.log'))}"
-    return "\n".join(f"  {name}: {last_line(logs / f'{name}.log')} ({logs / name}.log)" for name in late)
-
-
-def last_line(log: Path) -> str:
-    """Last line of a log file, if there is one."""
-    try:
-        lines = log.read_text(errors="replace").strip().splitlines()
-    except OSError:
-        return "no log yet"
-    return lines[-1] if lines else "nothing logged"
+        return f"  {_supervise.last_line(Path(pipeline.run, 'wiring.log'))}"
+    return "\n".join(f"  {name}: {_supervise.last_line(logs / f'{name}.log')} ({logs / name}.log)" for name in late)

@@ -1,4 +1,5 @@
-"""What a concentrator says to archivers alone, in a numbered stream of its own beside its slots: minutes, flags.
+"""What a concentrator says to archivers, and to who raises alarms, in a numbered stream of its own beside its slots:
+minutes, flags.
 
 The stream has a journal, so that no word is lost with the process, and goes as letters: others need not know of it.
 """
@@ -17,6 +18,11 @@ from protocol.messages import Durable, Fetch, Numbered
 
 KEEP, AGE, MEMORY = 64 << 20, 7 * 24 * 3600 * SECOND, 4 << 20
 """Bytes and ns that the journal holds at most, bytes in memory."""
+
+
+def reader_of(process: str) -> str:
+    """By what name a process that reads the slots as well reads this stream: so its requests are told apart."""
+    return f"{process}/minutes"
 
 
 class ArchiveStream:
@@ -42,7 +48,7 @@ class ArchiveStream:
         self._due.append(word)
 
     def asks(self, message: Any) -> bool:
-        """Whether a Fetch or Durable is about this stream: archivers read no other of ours."""
+        """Whether a Fetch or Durable is about this stream: archivers read no other of ours, others by `reader_of`."""
         who = message.reader if isinstance(message, Fetch) else message.archive if isinstance(message, Durable) else ""
         return who in self._archivers
 

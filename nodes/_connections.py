@@ -47,6 +47,8 @@ class Connection:
     """Process name of who reads it."""
     again: bool = False
     """A predecessor of its receiver has had it."""
+    passed: str = ""
+    """The receiver that leaves and passes it on, until another one has it in its journal; "": none does."""
     numbers: set[int] = field(default_factory=set)
     """Of the links that it carries, as far as they are identified."""
 
@@ -107,6 +109,12 @@ class Connections:
     def bring(self, connection: Connection, id_: int, receiver: str) -> None:
         """One of a former life, which a receiver has kept: it goes on under its number."""
         connection.id, self._next = id_, max(self._next, id_ + 1)
+        self._put(connection, receiver)
+
+    def move(self, connection: Connection, receiver: str) -> None:
+        """Another receiver goes on with it."""
+        self.take(connection.id)
+        connection.again = True
         self._put(connection, receiver)
 
     def _put(self, connection: Connection, receiver: str) -> None:

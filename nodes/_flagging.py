@@ -38,6 +38,8 @@ AGREE = 0.3
 """Of its size by which a jump back may differ from the jump."""
 NAMED = 10
 """Spans with an alarm of their own; beyond, only how many there are."""
+BAD_DATA = ": bad data, "
+"""In each such sentence, and in no other: who hears `Flags` knows already."""
 REMEDIES: dict[str, str] = {
     Fault.SPIKES: "check its inputs and its firmware",
     Fault.FROZEN: "it sends the same over and over: restart it",
@@ -198,7 +200,7 @@ COLUMNS = ["bad_now", "flags"]
 def _sentence(found: Found, name: str) -> str:
     since = f"{layout.moment(found.start):%Y-%m-%d %H:%M:%S} UTC"
     what, remedy = found.kind.replace("_", " "), REMEDIES.get(found.kind, "look at its rows")
-    return f"{name or '?'} (device {found.device}): bad data, {what} since {since}; {remedy}"
+    return f"{name or '?'} (device {found.device}){BAD_DATA}{what} since {since}; {remedy}"
 
 
 def _over(span: _Span, until: int) -> bool:

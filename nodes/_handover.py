@@ -1,6 +1,6 @@
 """How a balancer and its receivers talk: sequenced packets on a unix socket, device sockets handed over by descriptor.
 
-    receiver -> balancer   hello(receiver, holds=K)                once, first; so many `holds` follow
+    receiver -> balancer   hello(receiver, holds=K, leaving)       once, first; so many `holds` follow
     receiver -> balancer   holds(connection, how, peer, target, cfg3, stream, numbers) + descriptors   it has this
     balancer -> receiver   adopted(connection)                     one that it did not know: goes on under this number
     balancer -> receiver   welcome(life, coming)                  after the last `holds`; `life`: UTC [us] of its start,
@@ -15,6 +15,9 @@
     balancer -> receiver   drop(connection, number, reason)        end it; where it carries others too, only that link
     balancer -> receiver   end(connection, reason)                 end it, whatever it carries
     balancer -> receiver   site(version)                           the site file has changed: `identify` all anew
+    receiver -> balancer   passes(connection)                      it leaves: somebody else is to go on with this
+    receiver -> balancer   took(connection)                        one that was passed on is in its journal now
+    balancer -> receiver   passed(connection)                      so it is: the one that leaves may forget it
 
 No byte of a device passes through the balancer: the kernel hands the socket over as it is, with what is queued in it.
 The balancer keeps a duplicate of every descriptor, so that a connection outlives its receiver; a receiver keeps its
@@ -24,7 +27,8 @@ connections are numbered by the balancer, uniquely over its restarts. Of a TLS c
 nobody keeps duplicates of it. `welcome` has `site`, the version of the site file in force, as the `device` of an
 `identity` has the one that says so (`nodes/_confirming.py`). Of another protocol than C37.118 `link` and `holds` have
 `protocol`, `pipe` (management, data, or whole: all in one; "": unknown yet) and `beside` (of a data pipe: its
-management pipe), `link` has `download`.
+management pipe), `link` has `download`. Of a connection that is passed on `link` has `passed`, the receiver that leaves
+and has put what it knows into a file (`nodes/_retiring.py`).
 """
 
 from __future__ import annotations
@@ -35,7 +39,7 @@ import os
 import socket
 import termios
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -61,6 +65,9 @@ FIELDS: dict[str, dict[str, type]] = {
     "drop": {"connection": int, "number": int, "reason": str},
     "end": {"connection": int, "reason": str},
     "site": {"version": str},
+    "passes": {"connection": int},
+    "took": {"connection": int},
+    "passed": {"connection": int},
 }
 """What each note must have; who sends another is hung up on."""
 MAX_DESCRIPTORS = 4
@@ -200,18 +207,28 @@ class _Note:
                 one.close()
 
 
-Held = list[tuple[dict[str, Any], list[socket.socket]]]
+Held = Iterable[tuple[dict[str, Any], list[socket.socket]]]
 
 
 def _nothing(balancer: str) -> Held:
     return []
 
 
+def holds(handed: dict[str, Any], numbers: Sequence[int]) -> dict[str, Any]:
+    """The fields of a `holds` note, of those that a connection was handed over with and the links identified on it."""
+    fields = {**handed, "numbers": list(numbers)}
+    del fields["balancer"]
+    if fields["tls"] is None:
+        del fields["tls"]
+    return fields
+
+
 class Balancers:
     """A receiver's channels to its balancers; those that are not there are dialled again and again."""
 
-    def __init__(self, run: str, receiver: str, names: Sequence[str]) -> None:
-        self._run, self._receiver, self._names = run, receiver, names
+    def __init__(self, run: str, receiver: str, names: Sequence[str], leaving: bool = False) -> None:
+        """`leaving`: nothing new is wanted."""
+        self._run, self._receiver, self._names, self._leaving = run, receiver, names, leaving
         self._channels: dict[str, Channel] = {}
         self._join_at = 0
         self.holding: Callable[[str], Held] = _nothing
@@ -242,8 +259,8 @@ class Balancers:
                 channel = Channel.dial(path(self._run, name))
             except OSError:
                 continue  # it stays in `missing`, which is an alarm, until it is there
-            held = self.holding(name)
-            channel.say("hello", receiver=self._receiver, holds=len(held))
+            held = list(self.holding(name))
+            channel.say("hello", receiver=self._receiver, holds=len(held), leaving=self._leaving)
             for fields, sockets in held:
                 channel.say("holds", sockets, **fields)
             self._channels[name] = channel

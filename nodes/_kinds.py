@@ -40,7 +40,7 @@ KINDS: dict[str, Kind] = {
     "replayer": Kind("the device's side of a capture", "Replayer", source=True, order=90),
     "balancer": Kind("gives every device to the receiver with the fewest", "Balancer", serves=("receiver",), order=80),
     "receiver": Kind(
-        "bytes of devices to rows", "Receiver", reads=("balancer",), needs=("balancer",), copies=True, order=70
+        "bytes of devices to rows", "receiver", reads=("balancer",), needs=("balancer",), copies=True, order=70
     ),
     "concentrator": Kind(
         "rows of all devices to slots, aligned in time",
@@ -70,18 +70,27 @@ KINDS: dict[str, Kind] = {
     "archiver": Kind(
         "keeps rows and verdicts in HDF5",
         "Archiver",
-        reads=("receiver", "trigger", "concentrator"),
+        reads=("receiver", "trigger", "concentrator", "alarms"),
         needs=("receiver",),
         order=10,
+    ),
+    "alarms": Kind(
+        "raises alarms of limits, events, bad data and processes, and tells them",
+        "Alarms",
+        reads=("concentrator", "trigger"),
+        needs=("concentrator", "trigger"),
+        watches=True,
+        order=15,
     ),
     "console": Kind(
         "the station on web pages",
         "Console",
-        reads=("concentrator", "trigger", "archiver"),
+        reads=("concentrator", "trigger", "archiver", "alarms"),
         needs=("concentrator",),
         watches=True,
         order=8,
     ),
+    "caretaker": Kind("backups, retention, verifying, at their times", "Caretaker", order=5),
     "monitor": Kind("watches the machine's clock and disks", "Monitor", order=5),
 }
 

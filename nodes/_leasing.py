@@ -13,12 +13,23 @@ from typing import Any, Generic, Protocol, TypeVar
 from algorithms.leases import Dead, Leases
 from archive.journal import JournalError
 from nodes._deadletters import DeadLetters
-from nodes._node import Action, Actions, Letter, Node, Place, StartError
+from nodes._node import Action, Actions, Done, Letter, Node, Place, StartError
 from nodes._stream import Reader, Writer
 from nodes._triggersettings import Settings
 from nodes._windowjournal import Journal, NoteError
 from protocol.clock import SECOND, Now
-from protocol.messages import Configuration, Durable, Fetch, Numbered, Outcome, Verdict, Window
+from protocol.messages import (
+    Configuration,
+    Dismissed,
+    Durable,
+    Fetch,
+    Numbered,
+    Outcome,
+    Shift,
+    Verdict,
+    Window,
+    Worker,
+)
 
 SEGMENT = 4 << 20
 """Bytes of one file of the journal: a restart reads about one more than it needs."""
@@ -52,6 +63,8 @@ class Leasing(Node, Generic[T]):
         self.again: dict[Any, int] = {}
         """Windows that were open when our predecessor ended: key -> lease."""
         self.counters = dict.fromkeys((*COUNTS, *counts), 0)
+        self.joined: set[str] = set()
+        """Detectors that said they are there."""
         self.letters = DeadLetters(settings.dead_letters / f"{place.name}.jsonl")
         self._tell_at = 0
 
@@ -101,7 +114,7 @@ class Leasing(Node, Generic[T]):
         keeper = self._open()
         self.reader = Reader(self.place.name, self.standing)
         readers = self.place.readers_of
-        needed = [*readers.get("archiver", []), *readers.get("trigger", [])]
+        needed = [name for kind in ("archiver", "trigger", "alarms") for name in readers.get(kind, [])]
         self.writer = Writer(self.place.name, now.utc, self.settings.memory, keeper, needed)
         self.writer.open(now, self._head)
         self.leases = self._leases(self.writer.epoch)
@@ -133,9 +146,11 @@ class Leasing(Node, Generic[T]):
         if isinstance(message, Fetch | Durable):
             yield from self.writer.receive(message, now)
             return
-        if isinstance(message, Verdict) and not message.node:
+        if isinstance(message, Worker):
+            yield from self._shift(message)
+        elif isinstance(message, Verdict) and not message.node:
             yield from self._answer(message, now)
-        else:
+        elif not self.place.leaving:
             words, actions = self.reader.receive(message, now)
             yield from actions
             for word in words:
@@ -168,6 +183,8 @@ class Leasing(Node, Generic[T]):
         yield from self._send(now)
         yield from self.reader.wake(now)
         yield from self.writer.wake(now)
+        if self.place.leaving and not self.leases.pending() and self.writer.drained:
+            raise Done("its windows are judged, and all verdicts with their readers")
         if now.monotonic >= self._tell_at:
             self._tell_at = now.monotonic + TELL_EVERY
             yield from self._tell(now)
@@ -179,6 +196,7 @@ class Leasing(Node, Generic[T]):
             yield from self.reader.durable(now)
 
     def stop(self, now: Now) -> Iterator[Action]:
+        yield from (Letter(worker, Dismissed(self.place.name, worker)) for worker in sorted(self.joined))
         yield self.writer.announce()
         if self.writer.keeper is not None:
             self.writer.keeper.close()
@@ -188,6 +206,21 @@ class Leasing(Node, Generic[T]):
             self.counters["sent"] += 1
             fields = {**sent.work.window.__dict__, "lease": sent.lease, "attempt": sent.attempt}
             yield Letter(sent.worker, Window(**fields))
+
+    def _shift(self, message: Worker) -> Iterator[Action]:
+        """A detector joins or leaves us."""
+        if message.trigger != self.place.name:
+            return
+        if message.what == Shift.JOINS:
+            self.leases.join(message.worker)
+            self.joined.add(message.worker)
+            return
+        self.joined.discard(message.worker)
+        if message.what == Shift.GONE:
+            self.leases.forget(message.worker)
+            return
+        self.leases.leave(message.worker)
+        yield Letter(message.worker, Dismissed(self.place.name, message.worker))
 
     def _answer(self, verdict: Verdict, now: Now) -> Iterator[Action]:
         if verdict.trigger != self.place.name:

@@ -62,11 +62,16 @@ class Steps:
 
 def folders_of(place: Place) -> list[Path]:
     """The archives' folders of a node's pipeline, and where its journals are."""
+    return archives_of(place) + ([place.journal.parent] if place.journal else [])
+
+
+def archives_of(place: Place) -> list[Path]:
+    """The folders of the archives of a node's pipeline, on its host."""
     file = Path(place.pipeline)
     data, _, _ = _yaml.read(file)
     nodes = data.get("nodes") if isinstance(data, dict) else None
     entries = [entry for entry in nodes.values() if isinstance(entry, dict)] if isinstance(nodes, dict) else []
-    paths = [entry.get("path") for entry in entries if entry.get("kind") == "archiver"]
-    found = [Path(os.path.normpath(file.parent / Path(path).expanduser())) for path in paths
-             if isinstance(path, str)]  # fmt: skip
-    return found + ([place.journal.parent] if place.journal else [])
+    here = place.network.here if place.network else ""
+    paths = [entry.get("path") for entry in entries
+             if entry.get("kind") == "archiver" and here in ("", entry.get("host"))]  # fmt: skip
+    return [Path(os.path.normpath(file.parent / Path(path).expanduser())) for path in paths if isinstance(path, str)]

@@ -56,6 +56,11 @@ Action = News | Letter | Watch | Unwatch
 Actions = Iterable[Action]
 
 
+def node_of(process: str) -> str:
+    """The node that a process is of: `prejudge` of `prejudge.2`."""
+    return process.partition(".")[0]
+
+
 def process_of(writer: str) -> str:
     """The process that a stream is of: a second one of `align` is called `align/minutes`."""
     return writer.partition("/")[0]
@@ -101,6 +106,8 @@ class Place:
     """Process of a trigger in our `from` -> processes of the triggers in its own: it is an event trigger."""
     watched: tuple[str, ...] = ()
     """Processes whose Health we hear: all of the pipeline, if our kind watches it."""
+    leaving: bool = False
+    """It takes nothing new: what it holds goes to others, what it said to its readers, and then it ends."""
 
 
 class Node:
@@ -132,9 +139,22 @@ class Node:
         """The time that `wake_at` named has come."""
         return ()
 
+    def leave(self, now: Now) -> Actions:
+        """It is to end: say so to those who still give it work. Called once; the rest goes on until `left`."""
+        return ()
+
+    @property
+    def left(self) -> bool:
+        """Whether nothing keeps it from being stopped, after `leave`."""
+        return True
+
     def stop(self, now: Now) -> Actions:
         """SIGTERM: hand on what is held, close what is open. Nothing is called afterwards."""
         return ()
+
+    def give_way(self, now: Now) -> Actions:
+        """SIGUSR1, in the place of `stop`: a successor follows at once and goes on with what is held and open."""
+        return self.stop(now)
 
     def health(self, now: Now) -> dict[str, Any]:
         """Own part of a Health message: any of counters, queues, columns, devices, labels, counts, alarms."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nodes._link import Link
 from nodes._links import Links
-from nodes._state import Counts, Handed, LinkState, State, packed
+from nodes._state import Counts, Handed, LinkState, State, WayState, packed
 from nodes._ways import StreamWay, Way
 from protocol.c37118 import ConfigurationFrame
 from protocol.clock import Now
@@ -44,6 +44,7 @@ class Notebook:
         """`state`: what the journal has; it follows what is noted."""
         self.state, self._links = state, links
         self._came: list[list[Any]] = []
+        self._adopted: list[tuple[int, WayState]] = []
         self._over: list[int] = []
         self._ended: list[list[Any]] = []
         self._tails: dict[int, int] = {}
@@ -56,6 +57,13 @@ class Notebook:
         self._slot += 1
         self._came.append([self._slot, *handed])
         return self._slot
+
+    def adopt(self, way: WayState) -> int:
+        """A connection that another receiver passes on, with all that it knew of it; returns its slot."""
+        slot = self.came(way.handed)
+        self._adopted.append((slot, way))
+        self.state.ways[slot] = way
+        return slot
 
     def known_as(self, slot: int, handed: Handed, link: Link) -> None:
         """A connection of which nothing was taken yet is what `handed` says, and no link of its own as we thought."""
@@ -88,6 +96,7 @@ class Notebook:
         self._connections(note)
         self._bytes(note, read)
         self._streams(note)
+        self._passed_on(note)
         self._books(note, now)
         slots, positions = bulk
         if len(note) == len(("n", "t")) and not slots.size:
@@ -102,6 +111,18 @@ class Notebook:
             if waiting:
                 note[key] = list(waiting)
                 waiting.clear()
+
+    def _passed_on(self, note: dict[str, Any]) -> None:
+        """Connections that were others', before what came of them since."""
+        adopted, self._adopted = self._adopted, []
+        found: dict[str, list[Any]] = {
+            "p": [slot for slot, _ in adopted],
+            "q": [way.position for _, way in adopted],
+            "s": [[slot, way.base, way.tail, way.splitter] for slot, way in adopted if way.splitter],
+            "d": [[slot, way.last] for slot, way in adopted if way.last],
+            "l": [[slot, *key, *link.told()] for slot, way in adopted for key, link in way.links.items()],
+        }
+        note.update({key: [*told, *note.get(key, ())] for key, told in found.items() if told})
 
     def _bytes(self, note: dict[str, Any], read: Iterable[Way]) -> None:
         slots: list[int] = []

@@ -84,6 +84,10 @@ class Pipeline:
     here: str = ""
     """The host that this is; "" if there is but one, or it was not asked for."""
     site_file: Path | None = None
+    text: str = ""
+    """Of the file."""
+    entries: dict[str, Any] = field(default_factory=dict)
+    """What stands under `nodes`, as it is written."""
 
     @property
     def processes(self) -> dict[str, NodeSpec]:
@@ -156,15 +160,18 @@ def _by_kind(nodes: list[NodeSpec]) -> dict[str, list[str]]:
     return found
 
 
-def load(path: Path, only: str | None = None, here: str | None = None, standing: bool = False) -> Pipeline:
+def load(
+    path: Path, only: str | None = None, here: str | None = None, standing: bool = False, wired: Path | None = None
+) -> Pipeline:
     """The checked pipeline in a file. Raises Faulty with every fault of it and of its site file.
 
     `only` is a process: the wiring is checked whole, but settings just of this process's node, so that a
     receiver does not import what an archiver needs; and it starts again with the site file that was in force if that
     has faults now. So it is with `standing`, for who looks at a station that may be up. `here` is the host that this
-    is, where there are several ("": the one whose key lies here); then its key must be there too.
+    is, where there are several ("": the one whose key lies here); then its key must be there too. `wired` is where the
+    text lies, if not in the file itself: as it was when a process was started, or as it is to be.
     """
-    data, lines, _ = _yaml.read(path, limit=_yaml.MAX_WIRING)
+    data, lines, text = _yaml.read(wired or path, str(path), limit=_yaml.MAX_WIRING)
     entries = _top(data, lines)
     hosts = _hosts.read(data.get("hosts") if isinstance(data, dict) else None, lines)
     nodes = {name: node for name, entry in entries.items() if (node := _common(name, entry, lines))}
@@ -190,7 +197,7 @@ def load(path: Path, only: str | None = None, here: str | None = None, standing:
         check_links(nodes, site, lines)
     if lines.faults or site is None:
         raise Faulty(lines.faults)
-    return Pipeline(path.resolve(), site, nodes, run, journal, hosts, keys, here, _site_file(path, data))
+    return Pipeline(path.resolve(), site, nodes, run, journal, hosts, keys, here, _site_file(path, data), text, entries)
 
 
 def _top(data: Any, lines: Lines) -> dict[str, Any]:

@@ -18,19 +18,22 @@ class Taken(Exception):
 
 
 class Signals:
-    """SIGTERM and SIGINT as a descriptor that a poll sees."""
+    """SIGTERM, SIGINT and SIGUSR1 as a descriptor that a poll sees."""
 
     def __init__(self) -> None:
         self.asked = False
+        self.succeeded = False
+        """By SIGUSR1: a successor follows."""
         self._reader, self._writer = socket.socketpair()
         for end in (self._reader, self._writer):
             end.setblocking(False)
         signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
             signal.signal(number, self._note)
 
-    def _note(self, *_: Any) -> None:
+    def _note(self, number: int, *_: Any) -> None:
         self.asked = True
+        self.succeeded = number == signal.SIGUSR1
 
     @property
     def fd(self) -> int:

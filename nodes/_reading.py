@@ -14,7 +14,7 @@ import structlog
 from nodes._bulk import Bulks, in_step
 from nodes._bulkplain import Loops, Plain
 from nodes._ended import Ended
-from nodes._handover import Balancers
+from nodes._handover import Balancers, holds
 from nodes._link import Link
 from nodes._links import Links
 from nodes._node import Actions
@@ -407,9 +407,6 @@ class Reading:
 
 
 def _fields(ways: Sequence[Way]) -> dict[str, Any]:
-    handed, numbers = ways[0].handed._asdict(), [link.number for link in ways[0].links if link.number]
-    del handed["balancer"]
-    if handed["tls"] is None:
-        del handed["tls"]
-        return {**handed, "numbers": numbers}
-    return {**handed, "numbers": numbers, "certificate": ways[0].links[0].certificate}
+    handed, numbers = ways[0].handed, [link.number for link in ways[0].links if link.number]
+    certificate = {"certificate": ways[0].links[0].certificate} if handed.tls else {}
+    return {**holds(handed._asdict(), numbers), **certificate}

@@ -32,6 +32,8 @@ class Receiver:
     name: str = ""
     owes: int = 0
     """`holds` notes still to come."""
+    leaving: bool = False
+    """It wants no connections, and passes on those that it has."""
     told: set[int] = field(default_factory=set)
     """Connections that it says it has."""
     joined: bool = False
@@ -69,7 +71,7 @@ class Receivers:
     @property
     def ready(self) -> bool:
         """Connections find a reader: somebody is there, and nobody is waited for."""
-        return not self.absent and any(receiver.joined for receiver in self._here.values())
+        return not self.absent and any(not receiver.leaving for receiver in self.joined)
 
     @property
     def unsent(self) -> int:
@@ -112,6 +114,10 @@ class Receivers:
         self.absent.clear()
         return late
 
+    def leaves(self, name: str) -> bool:
+        """Whether this receiver is there, and leaves."""
+        return any(receiver.name == name and receiver.leaving for receiver in self._here.values())
+
     def flush(self, now: Now) -> None:
         """Send notes that had no room; see who reads none."""
         for receiver in self._here.values():
@@ -152,19 +158,45 @@ class Receivers:
                 if receiver.name == kin:
                     self._hand(receiver, connection)
             return True
-        chosen = min(self.joined, key=lambda each: (each.stuck, self.connections.load(each.name), each.order))
+        chosen = self._freest()
         self.connections.give(connection, chosen.name)
         self._hand(chosen, connection)
         return True
+
+    def _freest(self) -> Receiver:
+        staying = (receiver for receiver in self.joined if not receiver.leaving)
+        return min(staying, key=lambda each: (each.stuck, self.connections.load(each.name), each.order))
+
+    def pass_on(self) -> None:
+        """What those that leave have told us to give to others, as soon as there is somebody."""
+        leaving = [receiver.name for receiver in self.joined if receiver.leaving]
+        for connection in [each for name in leaving for each in self.connections.of(name) if each.passed]:
+            if not self.ready:
+                return
+            kin = self._kin(connection)
+            here = next((receiver for receiver in self.joined if receiver.name == kin), None)
+            if kin and here is None:
+                continue
+            chosen = here or self._freest()
+            self.connections.move(connection, chosen.name)
+            self._hand(chosen, connection)
+
+    def took(self, connection: Connection) -> None:
+        """Its new reader has it in its journal: the former one may forget it."""
+        former, connection.passed = connection.passed, ""
+        for receiver in self._here.values():
+            if receiver.name == former:
+                receiver.channel.say("passed", connection=connection.id)
 
     def _kin(self, connection: Connection) -> str:
         """Who reads the other pipes of this device: those of one address, since only bytes would tell more."""
         if connection.family == "c37118":
             return ""
         beside = self.connections.get(connection.beside)
-        near = (each for each in self.connections if each.family == connection.family)
-        found = beside or next((each for each in near if each.address == connection.address), None)
-        return found.receiver if found else ""
+        leaving = {receiver.name for receiver in self.joined if receiver.leaving}
+        every = [beside] if beside else [each for each in self.connections if each.family == connection.family]
+        near = (each for each in every if each.address == connection.address or each is beside)
+        return next((each.receiver for each in near if each.receiver not in leaving), "")
 
     def hand_waiting(self) -> None:
         """Those who waited, if there is somebody now."""
@@ -183,6 +215,7 @@ class Receivers:
             target=connection.target,
             again=connection.again,
             numbers=sorted(connection.numbers),
+            passed=connection.passed,
             **self._fields(connection),
         )
 

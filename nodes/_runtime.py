@@ -27,6 +27,8 @@ from protocol.clock import MILLISECOND, SECOND, Now
 from protocol.messages import Health
 
 HEALTH_EVERY = SECOND
+LEAVE_WITHIN = 20 * SECOND
+"""So long a node that is to end may finish what it has; supervisord waits longer."""
 LONG_STOP = 2 * SECOND
 """A stop that takes longer is logged with its reason: work to finish, or letters that a reader did not take."""
 SETTLING = (10 * SECOND, 60 * SECOND)
@@ -93,11 +95,20 @@ class Runtime:
         try:
             while not self.signals.asked:
                 self._turn()
+            self._leave()
         except Done as done:
             self.log.info("work is over", why=str(done))
-        self.stopping = time.monotonic_ns()
-        self.act(self.node.stop(read_clock()))
+        self.stopping = self.stopping or time.monotonic_ns()
+        end = self.node.give_way if self.signals.succeeded else self.node.stop
+        self.act(end(read_clock()))
         self._tell_health()
+
+    def _leave(self) -> None:
+        """Work that was taken is done, as far as that is soon."""
+        self.stopping = time.monotonic_ns()
+        self.act(self.node.leave(read_clock()))
+        while not self.node.left and time.monotonic_ns() < self.stopping + LEAVE_WITHIN:
+            self._turn()
 
     def _turn(self) -> None:
         for source in self.poll.wait(self._patience()):

@@ -158,6 +158,13 @@ def _whole(parse: Callable[[Any], Decimal], smallest: str) -> Callable[[Any], in
 
 parse_duration = _whole(_duration, "ns")
 """ns, from "180 s" or "-20 s"."""
+parse_size = _whole(_size, "bytes")
+"""Bytes, from "4 GiB"."""
+
+
+def parse_share(value: Any) -> float:
+    """0..1, from "90 %"."""
+    return float(_share(value))
 
 
 def parse_rate(value: Any) -> int:
@@ -265,7 +272,7 @@ Offset = Annotated[
 Size = Annotated[
     int,
     Field(ge=0),
-    BeforeValidator(_whole(_size, "bytes")),
+    BeforeValidator(parse_size),
     PlainSerializer(show_size, when_used="json"),
     WithJsonSchema(_pattern(SIZES) | {"examples": ["4 GiB", "16 MiB"]}),
 ]
@@ -280,7 +287,7 @@ Frequency = Annotated[
 Share = Annotated[
     float,
     Field(ge=0, le=1),
-    BeforeValidator(lambda value: float(_share(value))),
+    BeforeValidator(parse_share),
     PlainSerializer(show_share, when_used="json"),
     WithJsonSchema(_pattern({"%": 1}) | {"examples": ["90 %"]}),
 ]

@@ -18,8 +18,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from nodes import _grid, _yaml
+from nodes import _grid, _limitsettings, _yaml
 from nodes._faults import Faulty, Lines
+from nodes._limitsettings import Limit
 from nodes._settings import Address, FilePath, Number, Settings, fault
 from nodes._siteforms import (
     IDENTITY_HEX,
@@ -221,6 +222,8 @@ class Site(Settings):
     inertia: Energy | None = None
     """Kinetic energy of all that rotates with the grid (`40 GWs`): tells a lost power before the frequency's lowest
     point; none: not known."""
+    limits: list[Limit] = Field(default_factory=list)
+    """From where on values are an alarm (`docs/alarms-and-limits.md`)."""
     devices: list[Device] = Field(default_factory=list)
     """All links."""
     text: str = ""
@@ -271,7 +274,10 @@ def _model(data: Any, lines: Lines, base: Path) -> Site | None:
         return None
     if "text" in data:
         lines.fault(("text",), "site: unknown setting 'text'", "leave it out")
-    _check_devices(data.get("devices"), lines)
+    devices = data.get("devices")
+    _check_devices(devices, lines)
+    listed = devices if isinstance(devices, list) else []
+    _limitsettings.check(data.get("limits"), listed, data.get("unknown") == "admit", lines)
     try:
         site = Site.model_validate(data, context={"base": base})
         smd.load(site.smd_table)

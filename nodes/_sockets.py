@@ -171,6 +171,45 @@ def listen(
         context.destroy(0)
 
 
+def put(run: str, process: str, message: Any) -> None:
+    """A letter to a process of this host; nothing happens if it is not there."""
+    context = zmq.Context()
+    try:
+        target = open_socket(context, zmq.PUSH, INBOX_LIMIT)
+        target.connect(inbox(run, process))
+        target.send_multipart(wire.pack(message))
+        target.close(LINGER)
+    finally:
+        context.term()
+
+
+def ask(run: str, process: str, message: Any, tag: bytes, again: float = 0.5) -> Iterator[Any]:
+    """Put a message into the inbox of a process of this host, again and again, and yield its news with this tag; None
+    whenever a moment passed without one. The process must take what comes twice as once.
+    """
+    context = zmq.Context()
+    try:
+        reading, letters = subscribe(context, {tag}), open_socket(context, zmq.PUSH, 1)
+        reading.connect(news(run, process))
+        letters.connect(inbox(run, process))
+        poll = Poll()
+        poll.watch(reading)
+        parts, quiet = wire.pack(message), again
+        while True:
+            if quiet >= again:
+                with suppress(zmq.Again):
+                    letters.send_multipart(parts, zmq.NOBLOCK)
+                quiet = 0.0
+            if not poll.wait(100):
+                quiet += 0.1
+                yield None
+                continue
+            with suppress(wire.WireError):
+                yield wire.unpack(reading.recv_multipart())
+    finally:
+        context.destroy(0)
+
+
 def _readings(
     context: Any, run: str, processes: Sequence[str], tags: set[bytes], network: Network | None
 ) -> Iterator[Socket]:

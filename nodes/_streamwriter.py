@@ -228,6 +228,13 @@ class Writer:
         """(epoch, next): all below is safe with every reader that is needed; all, where none is."""
         return min((self.durable.get(name, (0, 0)) for name in self.needed), default=(self.epoch, self.next))
 
+    @property
+    def drained(self) -> bool:
+        """Whether every word of every epoch is safe with all readers that are needed."""
+        said = [(epoch, next) for epoch, first, next in self._earlier() if next > first]
+        said += [(self.epoch, self.next)] if self.next else []
+        return not said or self.safe >= max(said)
+
     def _count_dropped(self, now: Now) -> None:
         """Rows of this epoch that the journal's bounds took from a reader."""
         if now.monotonic >= self._mark_at:

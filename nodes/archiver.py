@@ -1,4 +1,5 @@
-"""Archiver: keeps rows of receivers, verdicts and events of triggers, statistics of concentrators, flags of both.
+"""Archiver: keeps rows of receivers, verdicts and events of triggers, statistics of concentrators, flags of both,
+alarms.
 
 Reads the numbered streams in order (`nodes/_stream.py` fetches what was missed), commits them about once a
 second, and tells their writers with Durable how far they may forget. Suspicious verdicts, or what an event trigger says
@@ -34,7 +35,18 @@ from nodes._site import Site
 from nodes._sitewatch import SiteWatch
 from nodes._stream import Reader, size_in_memory
 from protocol.clock import SECOND, Now
-from protocol.messages import Announce, Configuration, Event, Flags, Gone, Measurements, Numbered, Tally, Verdict
+from protocol.messages import (
+    Alarm,
+    Announce,
+    Configuration,
+    Event,
+    Flags,
+    Gone,
+    Measurements,
+    Numbered,
+    Tally,
+    Verdict,
+)  # fmt: skip
 
 TIDY_EVERY = 5 * SECOND
 MEASURE_EVERY = 60 * SECOND
@@ -93,7 +105,7 @@ class Archiver(Node):
     """See the module."""
 
     TAGS = (
-        Configuration.TAG, Measurements.TAG, Tally.TAG, Verdict.TAG, Event.TAG, Flags.TAG,  # type: ignore[attr-defined]
+        Configuration.TAG, Measurements.TAG, Tally.TAG, Verdict.TAG, Event.TAG, Flags.TAG, Alarm.TAG,  # type: ignore[attr-defined]
     )  # fmt: skip
     NICE = 5
 
@@ -188,10 +200,17 @@ class Archiver(Node):
 
     def stop(self, now: Now) -> Iterator[Action]:
         """Commit all that came, write the open events; what is sealed is merged at the next start."""
+        yield from self._end(now, everything=True)
+
+    def give_way(self, now: Now) -> Iterator[Action]:
+        """Commit all that came; events stay open."""
+        yield from self._end(now, everything=False)
+
+    def _end(self, now: Now, everything: bool) -> Iterator[Action]:
         if self.child is not None:
             self.child.kill()  # what it had not finished it begins anew
             self.child.communicate()
-        if self._commit(now, everything=True):
+        if self._commit(now, everything):
             yield from self._durable(now)
         self.opened.close()
 
@@ -324,7 +343,7 @@ class Archiver(Node):
         return {
             "counters": {**self.counters, **archive.verdicts.counters,
                          **archive.statistics.counters, **archive.answers.counters, **archive.open_events.counters,
-                         **archive.flags.counters, **totals,
+                         **archive.flags.counters, **archive.alarms.counters, **totals,
                          "messages_fetched": self.reader.fetched, "messages_lost": self.reader.lost},
             "queues": {"rows": archive.held, "messages_behind": self.reader.behind,
                        "verdicts": len(archive.open_events.pending.verdicts),

@@ -154,6 +154,7 @@ class Balancer(Node):
                 for former in self.receivers.namesakes(receiver, note["receiver"]):
                     yield from self._left(former, now)
                 receiver.name, receiver.owes = note["receiver"], note.get("holds", 0)
+                receiver.leaving = bool(note.get("leaving"))
             elif note["say"] == "identify":
                 self._identify(receiver, note, now)
             elif note["say"] == "open":
@@ -162,6 +163,10 @@ class Balancer(Node):
                 self._insecure(receiver, note, now)
             elif note["say"] == "ended":
                 self._told_end(receiver, note, now)
+            elif note["say"] == "passes":
+                self._passes(receiver, note["connection"])
+            elif note["say"] == "took" and (taken := self._read_by(receiver, note["connection"])):
+                self.receivers.took(taken)
             if receiver.name and not receiver.joined and receiver.owes == 0:
                 self._welcome(receiver, now)
         self._answer_admitted(now)
@@ -178,9 +183,26 @@ class Balancer(Node):
         if known is None:
             self._adopt(receiver, note, ends, now)
             return []
-        if known.receiver != receiver.name:  # our clock was set back, and the number was given a second time
+        if receiver.leaving and known.receiver != receiver.name:  # it was passed on
+            receiver.channel.say("passed", connection=id_)
+        elif known.receiver != receiver.name and self.receivers.leaves(known.receiver):
+            known.passed = known.passed or known.receiver
+            self.connections.move(known, receiver.name)
+            self.receivers.took(known)
+        elif known.receiver != receiver.name:  # our clock was set back, and the number was given a second time
             receiver.channel.say("drop", connection=id_, number=0, reason="its number is another connection's")
         return ends
+
+    def _passes(self, receiver: Receiver, id_: int) -> None:
+        """One that leaves wants somebody else to go on with a connection."""
+        connection = self.connections.get(id_)
+        if connection is None:
+            receiver.channel.say("end", connection=id_, reason="it is over")
+        elif connection.receiver == receiver.name:
+            connection.passed = receiver.name
+            self.receivers.pass_on()
+        elif not connection.passed:
+            receiver.channel.say("passed", connection=id_)
 
     def _adopt(self, receiver: Receiver, note: dict[str, Any], ends: list[socket.socket], now: Now) -> None:
         how, peer, numbers = note["how"], (str(note["peer"][0]), int(note["peer"][1])), note["numbers"]
@@ -215,6 +237,7 @@ class Balancer(Node):
                 self.receivers.tell(connection, "end", reason=_NOT_THERE)
         self.log.info("receiver joined", receiver=receiver.name, told=len(receiver.told), again=again)
         self.receivers.hand_waiting()
+        self.receivers.pass_on()
 
     def _left(self, fd: int, now: Now) -> Actions:
         """A receiver is gone: what it has read waits for its successor, what it never got goes to others."""
@@ -367,6 +390,7 @@ class Balancer(Node):
             self.log.warning("devices wait no longer for receivers", absent=self.receivers.wait_no_longer())
             self.receivers.hand_waiting()
         self._open_ports(now)
+        self.receivers.pass_on()
         if self.receivers.ready:
             for fd in self.reach.begin(now):
                 yield Watch(fd, write=True)

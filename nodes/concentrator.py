@@ -24,14 +24,14 @@ from algorithms.slotring import Rows
 from archive.journal import JournalError
 from nodes._alignhealth import COLUMNS, alarms, columns, table_of
 from nodes._alignsettings import Settings
-from nodes._archivestream import ArchiveStream
+from nodes._archivestream import ArchiveStream, reader_of
 from nodes._catchup import CatchUp, spans, together
 from nodes._clocks import Clocks
 from nodes._flagging import COLUMNS as FLAGGED
 from nodes._inspecting import Inspecting
 from nodes._mark import Followers, Mark, MarkError, Progress, Standing
 from nodes._minutes import MINUTE, Statistics
-from nodes._node import Action, Actions, Node, Place, StartError
+from nodes._node import Action, Actions, Done, Node, Place, StartError
 from nodes._stream import Reader, Writer
 from nodes._treatment import Placed, Treatment
 from protocol import clock
@@ -74,7 +74,7 @@ class Concentrator(Node):
         self.statistics = Statistics() if settings.statistics else None
         self.inspecting = Inspecting() if settings.flags else None
         self.aside: ArchiveStream | None = None
-        """Minutes and flags, for archivers."""
+        """Minutes and flags, for archivers; flags for who raises alarms."""
         self._called = 0
         self._catchup = CatchUp([], Now(0, 0))
         self._mark: Mark | None = None
@@ -108,8 +108,9 @@ class Concentrator(Node):
             self._passed = self._mark.standing
             self.reader = Reader(self.place.name, self._passed, configurations=True)
         if self.statistics or self.inspecting:
-            archivers = self.place.readers_of.get("archiver", ())
-            self.aside = ArchiveStream(self.place.name, archivers, folder and folder / "minutes")
+            readers = self.place.readers_of
+            told = [*readers.get("archiver", ()), *map(reader_of, readers.get("alarms", ()))]
+            self.aside = ArchiveStream(self.place.name, told, folder and folder / "minutes")
             self.aside.open(now)
 
     def _receivers(self) -> list[str]:
@@ -126,6 +127,8 @@ class Concentrator(Node):
         if isinstance(message, Fetch | Durable):
             mine = self.aside if self.aside and self.aside.asks(message) else self.writer
             yield from mine.receive(message, now)
+            return
+        if self.place.leaving:
             return
         self._notice(now)
         words, actions = self.reader.receive(message, now)
@@ -151,6 +154,8 @@ class Concentrator(Node):
 
     def wake(self, now: Now) -> Iterator[Action]:
         """Waits that are over, fetches to repeat, the announcement."""
+        if self.place.leaving and (self.aside is None or self.aside.writer.drained):
+            raise Done("its minutes and flags are with their readers")
         self._notice(now)
         if self._catchup.active:
             yield from self._catch_up(now)
@@ -166,11 +171,18 @@ class Concentrator(Node):
         """Hand on what is held, as it is. What the triggers don't get any more our successor says again."""
         yield from self._release(now, now, everything=True)
         yield self.writer.announce()
+        if self.aside and self.inspecting:
+            self._put(self.inspecting.flagging.end())
+        yield from self._close(now)
+
+    def give_way(self, now: Now) -> Iterator[Action]:
+        """What is held is put together again by our successor, from the mark on: none of it is told early."""
+        yield from self._close(now)
+
+    def _close(self, now: Now) -> Iterator[Action]:
         if self._mark:
             self._mark.close()
         if self.aside:
-            if self.inspecting:
-                self._put(self.inspecting.flagging.end())
             yield from self.aside.wake(now)
             self.aside.close()
 
@@ -322,7 +334,7 @@ class Concentrator(Node):
             self.inspecting.push(table, part, self.clocks.marked, late)
 
     def _put(self, word: Numbered | None) -> None:
-        """To the archivers."""
+        """To the archivers, and who raises alarms."""
         if self.aside and word:
             self.aside.put(word)
 

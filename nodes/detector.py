@@ -26,8 +26,11 @@ from nodes._node import Action, Actions, Letter, Node, Place
 from nodes._settings import Settings as Base
 from nodes._settings import fault
 from protocol import clock
-from protocol.clock import MILLISECOND, Now
-from protocol.messages import Outcome, Verdict, Window
+from protocol.clock import MILLISECOND, SECOND, Now
+from protocol.messages import Announce, Dismissed, Outcome, Shift, Verdict, Window, Worker
+
+RELEASED_WITHIN = SECOND
+"""A trigger that does not answer for so long is not there: nothing comes from it."""
 
 
 class Settings(Base):
@@ -84,6 +87,7 @@ class Settings(Base):
 class Detector(Node):
     """See the module."""
 
+    TAGS = (Announce.TAG,)  # type: ignore[attr-defined]
     NICE = 10
 
     def __init__(self, settings: Settings, place: Place) -> None:
@@ -93,6 +97,12 @@ class Detector(Node):
         self.waiting: deque[Window] = deque()
         self.judged: list[tuple[Window, Judgement, str, int]] = []
         """The one window that was judged and not told: (window, judgement, error, begun [monotonic ns])."""
+        self.joined: set[str] = set()
+        """Triggers that give us windows."""
+        self.known: dict[str, int] = {}
+        """Trigger -> epoch of the life of it that was told of us."""
+        self.released_at: int | None = None
+        """Monotonic time [ns] until which triggers are asked to let us go; None: we stay."""
         self.counters = {"windows": 0, "ok": 0, "failed": 0, "suspicious": 0}
         self.took = 0
         self.slowest = 0
@@ -110,21 +120,44 @@ class Detector(Node):
         return ()
 
     def receive(self, message: Any, now: Now) -> Actions:
-        """Windows wait their turn."""
+        """Windows wait their turn. A trigger that begins a life is told that we are there."""
         if isinstance(message, Window):
             self.waiting.append(message)
+        elif isinstance(message, Dismissed):
+            self.joined.discard(message.trigger)
+        elif isinstance(message, Announce):
+            new = self.known.get(message.node) != message.epoch
+            if new and self.released_at is None:
+                self.known[message.node] = message.epoch
+                self.joined.add(message.node)
+                return [self._shift(message.node, Shift.JOINS)]
         return ()
+
+    def _shift(self, trigger: str, what: Shift) -> Letter:
+        return Letter(trigger, Worker(self.place.name, trigger, what))
+
+    def leave(self, now: Now) -> Actions:
+        """What we have is judged; nothing more is to come."""
+        self.released_at = now.monotonic + RELEASED_WITHIN
+        return [self._shift(trigger, Shift.LEAVES) for trigger in sorted(self.joined)]
+
+    @property
+    def left(self) -> bool:
+        return not (self.joined or self.waiting or self.judged)
 
     def wake_at(self) -> int | None:
         """At once, while there is something to do."""
         if self.waiting or self.judged:
             return 0
-        return self.grid.watch.look_at if self.grid else None
+        looks = self.grid.watch.look_at if self.grid else None
+        return min((at for at in (looks, self.released_at) if at is not None), default=None)
 
     def wake(self, now: Now) -> Iterator[Action]:
         """Judge one window; tell its verdict at the next wake, when it is known how long it took."""
         if self.grid:
             self.grid.look(now)
+        if self.released_at is not None and now.monotonic >= self.released_at:
+            self.joined.clear()
         if self.judged:
             window, judgement, error, begun = self.judged.pop()
             self._count(error, judgement, now.monotonic - begun)

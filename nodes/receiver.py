@@ -31,6 +31,7 @@ from nodes._node import Action, Actions, Node, Place, StartError
 from nodes._notes import Notebook
 from nodes._peek import Machine
 from nodes._reading import Reading
+from nodes._retiring import Retiring, passed_file, take_state
 from nodes._rows import COLUMNS, CORRUPT, RECEIVED
 from nodes._settings import Duration, Rate, Size
 from nodes._state import Handed, State, StateError, replay
@@ -104,6 +105,8 @@ class Receiver(Node):
         self.keeper: Keeper | None = None
         self.awaited: dict[int, int] = {}
         """Connection of our predecessor that its balancer may hand us again -> slot."""
+        self.taken: list[tuple[str, int]] = []
+        """(balancer, connection) that were passed on to us in this tick."""
         self.hung_up: dict[int, list[Any]] = {}
         """Connections that our predecessor had ended last, and may not have hung up."""
 
@@ -190,6 +193,9 @@ class Receiver(Node):
         self.tick_at += self.settings.tick * (1 + self.late // self.settings.tick)
         actions = self.writer.commit(self._tick(now), now)
         self.reading.settle()
+        for balancer, connection in self.taken:
+            self.balancers.say(balancer, "took", connection=connection)
+        self.taken.clear()
         return actions
 
     def _tick(self, now: Now) -> Actions:
@@ -212,7 +218,14 @@ class Receiver(Node):
 
     def stop(self, now: Now) -> Actions:
         """Take what has come, tell devices to stop, hand on what is held."""
-        actions = self.writer.commit(self._last(now), now)
+        return self._close(self._last(now), now)
+
+    def give_way(self, now: Now) -> Actions:
+        """What was read is in the journal; the connections stay open for our successor: the balancer has them."""
+        return self._close(self._pause(now), now)
+
+    def _close(self, last: Actions, now: Now) -> Actions:
+        actions = self.writer.commit(last, now)
         self.reading.settle()
         self.balancers.close()
         self.reading.close()
@@ -220,16 +233,19 @@ class Receiver(Node):
             self.keeper.close()
         return actions
 
+    def _pause(self, now: Now) -> Actions:
+        yield from self.links.flush(now)
+        yield from self._tell_tally()
+        yield from self._note_down(now)
+        yield self.writer.announce()
+
     def _last(self, now: Now) -> Actions:
         yield from self.reading.read(now)
         for slot in list(self.reading.slots):
             yield from self.reading.end(slot, "the station stops", now)
         for gone in list(self.reading.ended.leaving):
             self.reading.ended.left(gone)
-        yield from self.links.flush(now)
-        yield from self._tell_tally()
-        yield from self._note_down(now)
-        yield self.writer.announce()
+        yield from self._pause(now)
 
     def _load_loops(self) -> None:
         """Worth its memory for many devices."""
@@ -312,6 +328,10 @@ class Receiver(Node):
             self._incomplete(balancer, connection, descriptors)
             return
         slot = self.awaited.pop(connection, None)
+        if former := note.get("passed"):
+            self.taken.append((balancer, connection))
+            left = take_state(passed_file(self.place.run, former, connection)) if slot is None else None
+            slot = self.notebook.adopt(left) if left and self.notebook else slot
         unsaid = {"cfg3": True, "stream": None, "target": None, **Handed._field_defaults}
         note = {**unsaid, **note, "balancer": balancer}
         handed = Handed.of([note[name] for name in Handed._fields])
@@ -415,6 +435,12 @@ class Receiver(Node):
         counts = [sum(owed) for owed in zip(self.links.unknown, *(link.unbooked for link in unknown), strict=True)]
         counts[RECEIVED] = sum(counts[CORRUPT:])
         return counts
+
+
+def receiver(settings: Settings, place: Place) -> Node:
+    """One that reads devices, or one that leaves."""
+    needed = [name for kind in NEEDED for name in place.readers_of.get(kind, [])]
+    return Retiring(settings, place, needed) if place.leaving else Receiver(settings, place)
 
 
 def _of(handed: Handed, balancer: str, note: dict[str, Any]) -> bool:

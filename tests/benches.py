@@ -91,8 +91,8 @@ class Bench:
         self.turn()
         return device
 
-    def join(self, name: str, keeps: Receiver | None = None) -> Receiver:
-        receiver = Receiver(self, name, keeps)
+    def join(self, name: str, keeps: Receiver | None = None, leaving: bool = False) -> Receiver:
+        receiver = Receiver(self, name, keeps, leaving)
         self.turn()
         receiver.hear()
         return receiver
@@ -108,14 +108,14 @@ class Bench:
 class Receiver:
     """A receiver's end."""
 
-    def __init__(self, bench: Bench, name: str, keeps: Receiver | None = None) -> None:
+    def __init__(self, bench: Bench, name: str, keeps: Receiver | None = None, leaving: bool = False) -> None:
         """`keeps`: the same process, which has lost its balancer and dials the next one."""
         self.bench, self.name = bench, name
         self.links: dict[int, dict[str, Any]] = keeps.links if keeps else {}
         self.ends: dict[int, list[socket.socket]] = keeps.ends if keeps else {}
         self.said: list[dict[str, Any]] = []
         self.channel = Channel.dial(path(str(bench.folder), "front"))
-        self.channel.say("hello", receiver=name, holds=len(self.links))
+        self.channel.say("hello", receiver=name, holds=len(self.links), leaving=leaving)
         for id_ in list(self.links):
             self.hold(id_)
 
@@ -147,6 +147,11 @@ class Receiver:
         if said[0]["say"] == "identity":
             self.links[id_]["numbers"].append(said[0]["device"]["number"])
         return said
+
+    def say(self, what: str, id_: int) -> None:
+        """One note about a connection, and the balancer looks at it."""
+        self.channel.say(what, connection=id_)
+        self.bench.turn()
 
     def end(self, id_: int, cfg3: bool = True) -> None:
         self.links.pop(id_)
@@ -180,8 +185,8 @@ def bench(run_folder: Path) -> Iterator[Bench]:
 def receive(bench: Bench) -> Iterator[Callable[..., Receiver]]:
     made: list[Receiver] = []
 
-    def join(name: str, keeps: Receiver | None = None) -> Receiver:
-        made.append(bench.join(name, keeps))
+    def join(name: str, keeps: Receiver | None = None, leaving: bool = False) -> Receiver:
+        made.append(bench.join(name, keeps, leaving))
         return made[-1]
 
     yield join

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from archive.journal import Journal
+from nodes import _retiring
 from nodes import receiver as module
 from nodes._node import Place
 from nodes._peek import CHUNK, DatagramEnd, Machine, StreamEnd
@@ -195,6 +196,8 @@ class Balancer:
         """Of the site file."""
         self.site: dict[int, dict[str, Any] | None] = {}
         """Stream -> the device that it is by a changed site file, None: nobody. Others are as they were."""
+        self.passed = ""
+        """The receiver that has left, and passed on what it had."""
         self.missing: list[str] = []
         self.holding: Callable[[str], list[Any]] = lambda balancer: []
 
@@ -234,7 +237,8 @@ class Balancer:
             yield BALANCER, each[1], each[2]
 
     def _note(self, link: Link) -> dict[str, Any]:
-        return {"say": "link", **link.fields, "again": link.given, "numbers": sorted(link.numbers)}
+        passed = self.passed if link.given else ""
+        return {"say": "link", **link.fields, "again": link.given, "numbers": sorted(link.numbers), "passed": passed}
 
     def say(self, balancer: str, what: str, **fields: Any) -> None:
         self.steps.step(what)
@@ -334,6 +338,7 @@ class World:
         self.receiver: Receiver | None = None
         self.raw: tuple[str, ...] = ()
         """Links whose frames are wanted as they come."""
+        self.run = ""
         self.deaths = 0
         PlainKeeper.steps = steps
 
@@ -371,10 +376,13 @@ class World:
             return False
         return True
 
+    @property
+    def place(self) -> Place:
+        return Place(name="receivers.1", node="receivers", copy=1, readers_of={}, sources={"balancer": [BALANCER]},
+                     run=self.run, site={}, pipeline="", journal=self.folder, raw=self.raw)  # fmt: skip
+
     def _start(self) -> None:
-        place = Place(name="receivers.1", node="receivers", copy=1, readers_of={}, sources={"balancer": [BALANCER]},
-                      run="", site={}, pipeline="", journal=self.folder, raw=self.raw)  # fmt: skip
-        self.receiver = Receiver(Settings(), place, self.kernel)
+        self.receiver = Receiver(Settings(), self.place, self.kernel)
         self.receiver.balancers = self.balancer  # type: ignore[assignment]
         self.receiver.start(self.now)
 
@@ -426,3 +434,4 @@ def pieces(stream: bytes, seed: int, most: int = 400) -> list[bytes]:
 def plain_keeper(monkeypatch: pytest.MonkeyPatch) -> None:
     """Receivers keep their journals without threads."""
     monkeypatch.setattr(module, "Keeper", PlainKeeper)
+    monkeypatch.setattr(_retiring, "Keeper", PlainKeeper)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from archive import layout
+from archive import checksums, layout
 from archive.exports.channels import Channel, channels, check
 from archive.exports.span import Span
 from archive.exports.wishes import Wish
@@ -134,7 +134,8 @@ def plan(root: Path, wish: Wish, span: Span) -> Plan:
         raise ArchiveError("the interval ends before it begins; exchange --from and --to")
     stations = Stations(span.configurations)
     if not stations.known:
-        raise ArchiveError(f"{root}: nothing in that time{_when(root)}")
+        gone = checksums.told(checksums.removed(root, wish.start, wish.end))
+        raise ArchiveError(f"{root}: nothing in that time{_when(root)}{gone and f'; {gone}'}")
     keys = None if wish.devices is None else set().union(*(stations.called(each) for each in wish.devices))
     held = {name: span.joined(name) for name in span.tables}
     some = [each for rows in held.values() for each in _some(rows.configurations, keys)]

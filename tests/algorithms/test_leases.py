@@ -121,3 +121,62 @@ def test_every_piece_ends_exactly_once(steps: list[str], workers: int):
     assert len(ended) == len(set(ended))
     assert made == len(ended) + table.waiting + table.out
     assert table.waiting == 0
+
+
+def test_a_worker_that_joins_is_given_work_and_one_that_leaves_is_not():
+    table = leases(workers=1)
+    for name in "abcdef":
+        table.add(name)
+    assert [worker for *_, worker in sent(table)] == ["w1", "w1"]
+    table.join("w2")
+    table.join("w1")  # it is there already, and has two
+    assert sent(table) == [("c", 1, "w2"), ("d", 1, "w2")]
+    table.leave("w1")
+    assert table.workers == ["w2"]
+    assert table.done(0, "w1") == "a"  # what it has it may still answer
+    assert sent(table) == []
+    table.join("w1")  # it has one yet
+    assert sent(table) == [("e", 1, "w1")]
+
+
+def test_what_a_worker_had_that_is_gone_is_no_attempt_and_goes_first():
+    table = leases(attempts=1)
+    for name in "abcde":
+        table.add(name)
+    sent(table)
+    table.forget("w1")
+    assert (table.waiting, table.out, table.workers) == (3, 2, ["w2"])
+    assert table.done(1, "w2") == "b"
+    assert table.done(3, "w2") == "d"
+    assert {work for work, attempt, worker in sent(table) if (attempt, worker) == (1, "w2")} == {"a", "c"}
+    assert table.done(0, "w1") == "a"  # it had answered before it went
+    table.forget("nobody")
+
+
+@given(st.lists(st.tuples(st.sampled_from(["join", "leave", "forget", "done", "add"]), st.integers(0, 3)), max_size=60))
+def test_whoever_comes_and_goes_all_work_is_answered_once(acts):
+    table, answered, at = leases(workers=0, attempts=1), [], {}
+    added = 0
+    for act, number in acts:
+        worker = f"w{number}"
+        if act == "add":
+            table.add(str(added))
+            added += 1
+        elif act == "done":
+            mine = next((lease for lease, who in at.items() if who == worker), None)
+            if mine is not None:
+                del at[mine]
+                answered.append(table.done(mine, worker))
+        else:
+            getattr(table, act)(worker)
+            at = {lease: who for lease, who in at.items() if act != "forget" or who != worker}
+        for one in table.send(0):
+            assert one.worker in table.workers
+            at[one.lease] = one.worker
+    table.join("w9")
+    while table.waiting or table.out:
+        at |= {one.lease: one.worker for one in table.send(0)}
+        for lease, who in list(at.items()):
+            answered.append(table.done(lease, who))
+        at.clear()
+    assert sorted(work for work in answered if work is not None) == sorted(str(k) for k in range(added))

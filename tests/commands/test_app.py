@@ -15,8 +15,10 @@ from commands import app as syms
 ROOT = Path(__file__).parents[2]
 CASES = ROOT / "tests" / "pipelines"
 VERBS = (
-    *("algorithms", "check", "compile", "decode", "demo", "down", "draw", "events", "export", "finish"),
-    *("replay", "run", "schema", "simulate", "status", "study", "try", "up"),
+    *("alarms", "algorithms", "backup", "check", "compile", "completeness", "decode", "demo", "down", "draw", "events"),
+    *("export", "finish", "flags", "formats", "protect", "renew", "replay", "report", "restart", "restore", "retention"),
+    *("rollback", "run", "scale", "schema", "simulate", "start", "status", "stop", "study", "swap", "try", "up", "users"),
+    *("verify",),
 )
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from commands import _supervise
-from commands.up import last_line
+from commands import _supervise, _wirings
+from commands._supervise import last_line
 from nodes._node import StartError
 from nodes._pipeline import Pipeline, load
 
@@ -29,11 +29,12 @@ def station() -> Pipeline:
 
 
 def test_one_program_per_process(station: Pipeline) -> None:
-    programs = ini(_supervise.programs(station))
+    programs = ini("\n".join(_supervise.programs(station).values()))
     assert {name.removeprefix("program:") for name in programs.sections()} == set(station.processes)
     for process in station.processes:
         program = programs[f"program:{process}"]
-        assert shlex.split(program["command"])[-3:] == ["run", str(station.path), process]
+        wiring = _wirings.name_of(station.text)
+        assert shlex.split(program["command"])[-5:] == ["run", "--wiring", wiring, str(station.path), process]
         assert program.getint("priority") == station.order(process)
         assert (program["autorestart"], program["exitcodes"], program["stopsignal"]) == ("unexpected", "0,2", "TERM")
         assert int(program["stdout_logfile_backups"]) > 0
@@ -42,7 +43,7 @@ def test_one_program_per_process(station: Pipeline) -> None:
 
 def test_what_feeds_stops_before_what_reads(station: Pipeline) -> None:
     """supervisord stops the highest priority number first."""
-    programs = ini(_supervise.programs(station))
+    programs = ini("\n".join(_supervise.programs(station).values()))
     for process, node in station.processes.items():
         mine = programs[f"program:{process}"].getint("priority")
         for source in node.sources:
@@ -52,7 +53,7 @@ def test_what_feeds_stops_before_what_reads(station: Pipeline) -> None:
 
 def test_percent_signs_in_paths_are_no_expansions(station: Pipeline) -> None:
     odd = replace(station, path=Path("/srv/50 %/pipeline.yaml"), run="/run/50%")
-    program = ini(_supervise.programs(odd))["program:front"]
+    program = ini("\n".join(_supervise.programs(odd).values()))["program:front"]
     assert shlex.split(program["command"])[-2] == "/srv/50 %%/pipeline.yaml"
     assert 'SYMS_RUN="/run/50%%"' in program["environment"]
     with pytest.raises(StartError, match="has a quote in it"):

@@ -12,7 +12,19 @@ import pytest
 from nodes._authority import Authority, speaker
 from nodes._network import Host, Network
 from nodes._node import Place
-from protocol.messages import Announce, Durable, Fetch, Gone, RawFrames, Tally, Verdict, Window
+from protocol.messages import (
+    Announce,
+    Dismissed,
+    Durable,
+    Fetch,
+    Gone,
+    RawFrames,
+    Shift,
+    Tally,
+    Verdict,
+    Window,
+    Worker,
+)
 
 COLUMN = np.zeros(1, np.int64)
 DEVICE = np.zeros(1, np.uint32)
@@ -51,6 +63,8 @@ def frames(node: str) -> RawFrames:
         Fetch("prejudge.1", 1, 0, 5),
         Durable("archive", 1, 5),
         verdict("prejudge.2"),
+        verdict("prejudge.3"),
+        Worker("prejudge.3", "windows", Shift.JOINS),
         tally("align"),
         tally("align/minutes"),
         Announce("align", 1, 2, 0),
@@ -72,7 +86,10 @@ def test_those_who_are_wired_to_us_are_heard(message: Any) -> None:
         Fetch("", 1, 0, 5),
         Durable("align", 1, 5),
         verdict("archive"),
-        verdict("prejudge.3"),
+        verdict("prejudged"),
+        Worker("archive", "windows", Shift.JOINS),
+        Worker("", "windows", Shift.GONE),
+        Dismissed("archive", "windows"),
         verdict("prejudge.1", node="prejudge.1"),
         tally("archive"),
         tally("archive/align"),

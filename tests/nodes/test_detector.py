@@ -10,7 +10,7 @@ from nodes._node import Place
 from nodes.detector import Detector, Settings
 from protocol import wire
 from protocol.clock import MILLISECOND, SECOND, Now
-from protocol.messages import Verdict, Window
+from protocol.messages import Announce, Dismissed, Shift, Verdict, Window, Worker
 
 NOW = Now(1_000 * SECOND, 1_700_000_000 * SECOND)
 PLACE = Place("prejudge.1", "prejudge", 1, {}, {"trigger": ["windows"]}, "/run", {}, "p.yaml")
@@ -196,3 +196,44 @@ def test_a_file_is_found_beside_the_pipeline(mine: str):
 def test_faults_are_found_by_the_check(given: dict, fault: str):
     with pytest.raises(ValidationError, match=fault):
         Settings.model_validate(given)
+
+
+def test_it_joins_each_life_of_its_trigger_once(mine: str):
+    node = Detector(Settings(algorithm=mine), PLACE)
+    announce = Announce("windows", 7, 3, 0)
+    [letter] = node.receive(announce, NOW)
+    assert (letter.to, letter.message) == ("windows", Worker("prejudge.1", "windows", Shift.JOINS))
+    assert list(node.receive(announce, NOW)) == []
+    assert len(list(node.receive(Announce("windows", 8, 0, 0), NOW))) == 1
+
+
+def test_it_leaves_when_its_trigger_has_let_it_go_and_all_is_judged(mine: str):
+    node = Detector(Settings(algorithm=mine), PLACE)
+    list(node.receive(Announce("windows", 7, 3, 0), NOW))
+    node.receive(window(quiet()), NOW)
+    [letter] = node.leave(NOW)
+    assert (letter.to, letter.message.what) == ("windows", Shift.LEAVES)
+    node.receive(window(quiet()), NOW)  # was on its way
+    node.receive(Dismissed("windows", "prejudge.1"), NOW)
+    assert list(node.receive(Announce("windows", 8, 0, 0), NOW)) == []  # it does not join again
+    told = []
+    while not node.left:
+        assert node.wake_at() == 0
+        told += node.wake(NOW)
+    assert len(told) == 2
+
+
+def test_a_trigger_that_does_not_answer_keeps_nobody(mine: str):
+    node = Detector(Settings(algorithm=mine), PLACE)
+    list(node.receive(Announce("windows", 7, 3, 0), NOW))
+    node.leave(NOW)
+    assert not node.left
+    assert node.wake_at() == NOW.monotonic + SECOND
+    list(node.wake(Now(NOW.monotonic + SECOND, NOW.utc + SECOND)))
+    assert node.left
+
+
+def test_one_that_is_known_to_nobody_leaves_at_once(mine: str):
+    node = Detector(Settings(algorithm=mine), PLACE)
+    assert list(node.leave(NOW)) == []
+    assert node.left

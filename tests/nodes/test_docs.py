@@ -53,6 +53,15 @@ def test_the_example_of_several_hosts(tmp_path: Path) -> None:
     assert set(load(path).hosts) == {"a", "b"}
 
 
+def test_the_example_of_a_caretaker(tmp_path: Path) -> None:
+    for folder in ("config", "pipelines"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "config" / "site.yaml").write_text(example("connect-a-device.md"))
+    path = tmp_path / "pipelines" / "station.yaml"
+    path.write_text(example("keep-it-safe.md"))
+    assert set(load(path).nodes) == {"front", "receivers", "archive", "care"}
+
+
 def test_the_pipeline_example(tmp_path: Path) -> None:
     for folder in ("config", "pipelines"):
         (tmp_path / folder).mkdir()

@@ -14,7 +14,18 @@ from nodes._windowbook import channel
 from nodes.trigger import Settings, Trigger
 from protocol import clock
 from protocol.clock import SECOND, Now
-from protocol.messages import Announce, Configuration, Fetch, Snapshots, Table, Verdict, Window
+from protocol.messages import (
+    Announce,
+    Configuration,
+    Dismissed,
+    Fetch,
+    Shift,
+    Snapshots,
+    Table,
+    Verdict,
+    Window,
+    Worker,
+)
 
 TABLE = Table(50, 1, 1, 0)
 START = Now(1_000 * SECOND, 1_700_000_000 * SECOND)
@@ -316,3 +327,31 @@ def test_a_device_whose_rows_are_all_late_is_judged_once_all_the_same(bench: Ben
     before = judged()
     bench.split(bench.node.receive(replace(late, number=bench.number), START))
     assert judged() == before
+
+
+def test_detectors_come_and_go(bench: Bench):
+    """One that joins is given windows; one that leaves is let go, and its answers still count; one that is gone not."""
+    sent = bench.feed(7, devices=1)
+    assert set(bench.sent_to.values()) == {"prejudge.1", "prejudge.2"}
+    list(bench.node.receive(Worker("prejudge.3", "windows", Shift.JOINS), START))
+    sent += bench.split(bench.node.receive(Worker("prejudge.3", "elsewhere", Shift.LEAVES), START))
+    assert [who for who in bench.sent_to.values() if who == "prejudge.3"] == ["prejudge.3"] * min(2, len(sent) - 4)
+    [letter, *others] = [
+        each for each in bench.node.receive(Worker("prejudge.1", "windows", Shift.LEAVES), START)
+        if not isinstance(each.message, Window)
+    ]  # fmt: skip
+    assert (letter.to, letter.message, others) == ("prejudge.1", Dismissed("windows", "prejudge.1"), [])
+    theirs = [lease for lease, who in bench.sent_to.items() if who == "prejudge.1"]
+    mine = next(each for each in sent if each.lease == theirs[0])
+    bench.answer(mine, worker="prejudge.1")
+    assert len(bench.verdicts) == 1
+    again = bench.split(bench.node.receive(Worker("prejudge.1", "windows", Shift.GONE), START))
+    again += bench.feed(0.2)
+    assert "prejudge.1" not in [bench.sent_to[each.lease] for each in again]
+    assert bench.node.leases.workers == ["prejudge.2", "prejudge.3"]
+
+
+def test_those_who_joined_are_let_go_at_the_end(bench: Bench):
+    list(bench.node.receive(Worker("prejudge.3", "windows", Shift.JOINS), START))
+    letters = [each for each in bench.node.stop(START) if isinstance(each, Letter)]
+    assert [(each.to, each.message) for each in letters] == [("prejudge.3", Dismissed("windows", "prejudge.3"))]

@@ -1,0 +1,214 @@
+"""Retention: which finished files may go, oldest first; which never do.
+
+What is protected stays, and so do files of events, but for an age of their own. Before a file is deleted that is
+written down (`archive/checksums.py`): it is not missing, it was removed. Late rows of such an hour make a new file.
+
+    protected.jsonl    crc32 {"number": 1, "from": ns, "to": ns, "reason": …, "utc": ns}, or {"free": 1, "utc": ns}
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from archive import checksums, folder, layout
+from archive.checksums import Checksum
+from archive.disk import Disk
+from archive.folder import ArchiveError
+
+PROTECTED = "protected.jsonl"
+DAY = 24 * 3600 * 10**9
+
+
+@dataclass(frozen=True)
+class Rules:
+    """When finished files go. None of them: never."""
+
+    age: int | None = None
+    """Hours that ended so long ago [ns] go."""
+    size: int | None = None
+    """The oldest hours go while finished files and events take more bytes than this."""
+    free: float | None = None
+    """The oldest hours go while less than this share of the disk is free."""
+    events: int | None = None
+    """Files of events whose onset is so long ago [ns] go."""
+    after_backup: bool = False
+    """What no backup has a copy of stays."""
+
+
+@dataclass(frozen=True)
+class Protection:
+    """A span that retention leaves alone."""
+
+    number: int
+    start: int
+    """ns UTC, as `end`; half-open."""
+    end: int
+    reason: str
+    utc: int
+    """When it was protected."""
+
+
+@dataclass(frozen=True)
+class Removal:
+    """A file that goes."""
+
+    file: str
+    """Path below the archive."""
+    bytes: int
+    why: str
+
+
+@dataclass
+class Plan:
+    """What retention does, or would do."""
+
+    removals: list[Removal] = field(default_factory=list)
+    kept: dict[str, int] = field(default_factory=dict)
+    """Why files stay that would go by their age or for their size: how many of them."""
+    short: int = 0
+    """Bytes that would have to go besides, to keep to the rules, and may not."""
+    a_day: int = 0
+    """Bytes by which the archive grew in its newest day."""
+    free: int = 0
+    """Bytes free on its disk, after that."""
+
+
+# protecting
+
+
+def protections(root: Path) -> list[Protection]:
+    """The spans that are protected, in the order of their numbers."""
+    found: dict[int, Protection] = {}
+    for said in checksums.lines(root / PROTECTED):
+        if said is not None and "free" in said:
+            found.pop(int(said["free"]), None)
+        elif said is not None:
+            number = int(said["number"])
+            found[number] = Protection(number, int(said["from"]), int(said["to"]), said["reason"], int(said["utc"]))
+    return [found[number] for number in sorted(found)]
+
+
+def protect(root: Path, start: int, end: int, reason: str, utc: int, disk: Disk | None = None) -> Protection:
+    """Protect [start, end) ns. Raises ArchiveError."""
+    folder.check(root)
+    if end <= start:
+        raise ArchiveError("the span ends before it begins; exchange --from and --to")
+    numbers = [int(said["number"]) for said in checksums.lines(root / PROTECTED) if said and "number" in said]
+    made = Protection(max(numbers, default=0) + 1, start, end, reason, utc)
+    said = {"number": made.number, "from": start, "to": end, "reason": reason, "utc": utc}
+    checksums.append(root / PROTECTED, [said], disk or Disk())
+    return made
+
+
+def release(root: Path, number: int, utc: int, disk: Disk | None = None) -> None:
+    """Protect a span no longer. Raises ArchiveError."""
+    folder.check(root)
+    known = [each.number for each in protections(root)]
+    if number not in known:
+        there = ", ".join(map(str, known)) or "none"
+        raise ArchiveError(f"{root}: nothing is protected under number {number}; there are {there}")
+    checksums.append(root / PROTECTED, [{"free": number, "utc": utc}], disk or Disk())
+
+
+# removing
+
+
+@dataclass(frozen=True)
+class _Held:
+    name: str
+    bytes: int
+    start: int
+    end: int
+    checksum: Checksum
+
+    @property
+    def event(self) -> bool:
+        """Whether it is the file of an event."""
+        return self.name.startswith("events/")
+
+
+def plan(root: Path, rules: Rules, now: int, disk: Disk | None = None) -> Plan:
+    """What is to go at `now` [UTC ns]. Changes nothing. Raises ArchiveError, OSError."""
+    folder.check(root)
+    held, spans = _held(root), protections(root)
+    hours = [each for each in held if not each.event]
+    found = Plan(a_day=_grown(hours), free=(disk or Disk()).free(root))
+    stays = {each.name: why for each in held if (why := _stays(root, each, rules, spans))}
+    due = {each.name: why for each in held if (why := _old(each, rules, now))}
+    gone = sum(each.bytes for each in held if each.name in due and each.name not in stays)
+    found.short = max(_too_much(held, rules, gone), _too_full(root, rules, found.free + gone), 0)
+    for each in hours:
+        if found.short and each.name not in due:
+            due[each.name] = "the oldest, to make room"
+            found.short -= 0 if each.name in stays else min(each.bytes, found.short)
+    for each in held:
+        if each.name in due and each.name in stays:
+            found.kept[stays[each.name]] = found.kept.get(stays[each.name], 0) + 1
+        elif each.name in due:
+            found.removals.append(Removal(each.name, each.bytes, due[each.name]))
+    found.free += sum(each.bytes for each in found.removals)
+    return found
+
+
+def _old(each: _Held, rules: Rules, now: int) -> str:
+    """Why a file is to go by its age, "" if it is not."""
+    age = rules.events if each.event else rules.age
+    if age is None or each.end > now - age:
+        return ""
+    return f"{'event ' if each.event else ''}older than {age / DAY:g} d"
+
+
+def remove(root: Path, planned: Plan, now: int, disk: Disk | None = None) -> None:
+    """Delete what a plan says. Killed at any step, what is gone was written down before. Raises OSError."""
+    disk = disk or Disk()
+    for each in planned.removals:
+        said = {"file": each.file, "removed": now, "why": each.why}
+        checksums.append(root / checksums.NAME, [said], disk)
+        with suppress(FileNotFoundError):  # an event's file that gave way to another one
+            disk.remove(root / each.file)
+        parent = (root / each.file).parent
+        while parent != root and parent.name != "events" and not any(parent.iterdir()):
+            with suppress(OSError):  # somebody makes a file there just now
+                os.rmdir(parent)
+            parent = parent.parent
+
+
+def _held(root: Path) -> list[_Held]:
+    """Finished files and events, oldest first."""
+    known, found = checksums.read(root), []
+    for name, path in checksums.files(root).items():
+        with suppress(FileNotFoundError):
+            start, end = checksums.span_of(name)
+            size = path.stat().st_blocks * 512
+            found.append(_Held(name, size, start, end, known.get(name, Checksum(name))))
+    return sorted(found, key=lambda each: (each.start, each.name))
+
+
+def _stays(root: Path, each: _Held, rules: Rules, spans: Sequence[Protection]) -> str:
+    """Why a file may not go, "" if it may."""
+    if any(span.start < each.end and each.start < span.end for span in spans):
+        return "protected"
+    if rules.after_backup and not each.checksum.backup:
+        return "not backed up yet"
+    return "" if each.event or not layout.has_parts(root, each.start) else "rows of this hour are still coming"
+
+
+def _grown(hours: Sequence[_Held]) -> int:
+    """Bytes of the newest day."""
+    newest = max((each.end for each in hours), default=0)
+    return sum(each.bytes for each in hours if each.start >= newest - DAY)
+
+
+def _too_much(held: Sequence[_Held], rules: Rules, gone: int) -> int:
+    return 0 if rules.size is None else sum(each.bytes for each in held) - gone - rules.size
+
+
+def _too_full(root: Path, rules: Rules, free: int) -> int:
+    if rules.free is None:
+        return 0
+    stat = os.statvfs(root)
+    return round(rules.free * stat.f_blocks * stat.f_frsize) - free

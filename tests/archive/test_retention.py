@@ -1,0 +1,159 @@
+"""Retention: what goes, in which order; what stays; what is said of it."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from archive import checksums, layout
+from archive.finish import finish_all
+from archive.folder import ArchiveError
+from archive.reading import open_archive
+from archive.retention import DAY, Removal, Rules, plan, protect, protections, release, remove
+from archive.verifying import verify
+from archive.writer import Archive
+from protocol.clock import SECOND
+from tests.archives import NONE, T0, Dying, Killed, configuration, grid, measurements, verdict
+
+HOURS = 5
+ALL = (0, 1 << 62)
+
+
+def hour(back: int) -> int:
+    """Start [ns] of the hour so many before that of T0."""
+    return layout.hour_of(T0) - back * layout.SPAN
+
+
+def name(root: Path, back: int) -> str:
+    return layout.finished_path(root, hour(back)).relative_to(root).as_posix()
+
+
+@pytest.fixture
+def root(made: Path, tmp_path: Path) -> Path:
+    """A copy of that."""
+    shutil.copytree(made, tmp_path / "data")
+    return tmp_path / "data"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five finished hours, the oldest in the first of two days; an event in each of two."""
+    path = tmp_path_factory.mktemp("made")
+    archive = Archive(path)
+    archive.take(configuration(1))
+    for back in range(HOURS):
+        archive.take(measurements([1] * 200, grid(0, 200, start=hour(back) + 60 * SECOND)))
+    for back in (0, 4):
+        archive.take(verdict(1, hour(back) + 62 * SECOND))
+    archive.commit(NONE)
+    archive.write_events(NONE, 0, SECOND, SECOND, everything=True)
+    archive.commit(NONE)
+    archive.close()
+    finish_all(path)
+    return path
+
+
+def files(removals: list[Removal]) -> list[str]:
+    return [each.file for each in removals]
+
+
+def test_by_age_whole_hours_go_and_events_stay(root: Path) -> None:
+    now = hour(0) + 100 * DAY
+    found = plan(root, Rules(age=now - hour(2)), now)
+    assert files(found.removals) == [name(root, 4), name(root, 3)]
+    assert found.removals[0].why == "older than 100.083 d"
+    assert plan(root, Rules(), now).removals == []
+    assert len(plan(root, Rules(events=100 * DAY), now).removals) == 1
+    assert plan(root, Rules(events=100 * DAY), now).removals[0].why == "event older than 100 d"
+
+
+def test_by_size_and_free_disk_the_oldest_go(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = {each: path.stat().st_blocks * 512 for each, path in checksums.files(root).items()}
+    total = sum(sizes.values())
+    found = plan(root, Rules(size=total - sizes[name(root, 4)] - 1), hour(0))
+    assert files(found.removals) == [name(root, 4), name(root, 3)]
+    assert found.short == 0
+    found = plan(root, Rules(size=0), hour(0))
+    assert files(found.removals) == [name(root, back) for back in (4, 3, 2, 1, 0)]
+    assert found.short == sum(size for each, size in sizes.items() if each.startswith("events/"))
+    monkeypatch.setattr("archive.retention._too_full", lambda root, rules, free: 1)
+    assert files(plan(root, Rules(free=0.1), hour(0)).removals) == [name(root, 4)]
+
+
+def test_what_is_protected_stays(root: Path) -> None:
+    made = protect(root, hour(4) + SECOND, hour(4) + 2 * SECOND, "inquiry 7", hour(0))
+    assert protections(root) == [made]
+    now = hour(0) + DAY
+    found = plan(root, Rules(age=SECOND, events=SECOND), now)
+    assert name(root, 4) not in files(found.removals)
+    assert len(found.removals) == HOURS - 1 + 2
+    assert found.kept == {"protected": 1}
+    short = plan(root, Rules(size=0), now)
+    assert short.short > 0
+    release(root, made.number, now)
+    assert name(root, 4) in files(plan(root, Rules(age=SECOND), now).removals)
+    assert protect(root, 1, 2, "again", now).number == made.number + 1
+    with pytest.raises(ArchiveError, match="nothing is protected under number 1; there are 2"):
+        release(root, 1, now)
+    with pytest.raises(ArchiveError, match="exchange"):
+        protect(root, 2, 1, "wrong", now)
+
+
+def test_what_has_no_copy_stays_if_it_is_to(root: Path) -> None:
+    now = hour(0) + DAY
+    rules = Rules(age=SECOND, after_backup=True)
+    assert plan(root, rules, now).kept == {"not backed up yet": HOURS}
+    checksums.append(root / checksums.NAME, [{"file": name(root, 3), "backup": now, "to": "x"}], Dying(99))
+    assert files(plan(root, rules, now).removals) == [name(root, 3)]
+    assert len(plan(root, replace(rules, after_backup=False), now).removals) == HOURS
+
+
+def test_an_hour_whose_rows_still_come_stays(root: Path) -> None:
+    archive = Archive(root)
+    archive.take(measurements([1], grid(300, 1, start=hour(4))))
+    archive.commit(NONE)
+    archive.close()
+    assert name(root, 4) not in files(plan(root, Rules(age=SECOND), hour(0) + DAY).removals)
+
+
+def test_what_was_removed_is_said_and_not_missed(root: Path) -> None:
+    now = hour(0) + 100 * DAY
+    planned = plan(root, Rules(age=now - hour(2)), now)
+    remove(root, planned, now)
+    assert sorted(layout.finished_hours(root)) == [hour(2), hour(1), hour(0)]
+    found = verify(root, *ALL)
+    assert (found.findings, found.removed) == ([], 2)
+    with open_archive(root, hour(4), hour(2)) as held:
+        assert [(each.file, each.removed, each.why) for each in held.removed] == [
+            (name(root, back), now, "older than 100.083 d") for back in (4, 3)
+        ]
+        assert "2 files of that time removed by retention, last on 2026-08-11: old" in checksums.told(held.removed)
+    with open_archive(root, hour(2)) as held:
+        assert held.removed == []
+    assert plan(root, Rules(age=now - hour(2)), now).removals == []
+
+
+def test_rows_that_come_for_a_removed_hour_make_a_file_anew(root: Path) -> None:
+    remove(root, plan(root, Rules(age=SECOND), hour(0) + DAY), hour(0) + DAY)
+    assert not (root / "2026").exists()
+    archive = Archive(root)
+    archive.take(measurements([1], grid(300, 1, start=hour(4))))
+    archive.commit(NONE)
+    archive.close()
+    finish_all(root)
+    assert verify(root, *ALL).findings == []
+    assert not checksums.read(root)[name(root, 4)].removed
+
+
+@pytest.mark.parametrize("at", range(1, 6))
+def test_killed_at_any_step_nothing_is_missing(root: Path, at: int) -> None:
+    now = hour(0) + DAY
+    with pytest.raises(Killed):
+        remove(root, plan(root, Rules(age=SECOND), now), now, Dying(at))
+    assert verify(root, *ALL).findings == []
+    remove(root, plan(root, Rules(age=SECOND), now), now)
+    assert layout.finished_hours(root) == {}
+    assert verify(root, *ALL).removed == HOURS
