@@ -20,9 +20,14 @@ from console.access.headers import prepare_pages
 from console.access.permissions import Forbidden
 from console.access.sockets import own_pages_only
 from console.access.who import Access, require
+from console.blueprint import Blueprint
+from console.counts import Counting
+from console.flows import Flows
 from console.ground import Ground
 from console.model import Station
 from console.pulse import Pulses
+from console.storage import Stored
+from console.verbs import Verbs
 
 ASSETS = "/assets"
 """Where browsers get the files beside the components."""
@@ -41,6 +46,8 @@ class Console:
     """Runtime folder of the station."""
     archive: Path | None = None
     """Folder of its archive, if it has one."""
+    journal: Path | None = None
+    """Folder with the journals of its processes."""
     ground: Ground = field(default_factory=Ground)
     """What the map shows beside devices."""
 
@@ -49,11 +56,36 @@ class Console:
         """How the grid is, second by second."""
         return Pulses(self.station, self.site)
 
+    @cached_property
+    def flows(self) -> Flows:
+        """How data flow through the pipeline."""
+        return Flows(self.station)
+
+    @cached_property
+    def counting(self) -> Counting:
+        """What is counted of devices."""
+        return Counting(self.station)
+
+    @cached_property
+    def stored(self) -> Stored:
+        """What is on disk."""
+        return Stored(self.archive, self.journal)
+
+    @cached_property
+    def blueprint(self) -> Blueprint:
+        """What is wired how."""
+        return Blueprint(self.verbs)
+
+    @property
+    def verbs(self) -> Verbs:
+        """What changes the station."""
+        return Verbs(self.pipeline, self.run)
+
 
 def application(console: Console, access: Access) -> Gate:
     """All of it behind the gate, for a web server. A process has one: NiceGUI's pages belong to the process."""
     from console.api.router import api
-    from console.pages import now
+    from console.pages import now, station
 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     _doors(app, console)
@@ -61,6 +93,7 @@ def application(console: Console, access: Access) -> Gate:
     app.mount(ASSETS, StaticFiles(directory=Path(components.__file__).parent))
     app.mount("/api/v1", api(console, _regions))
     now.register(console)
+    station.register(console)
     ui.run_with(app, title="SYMS", tailwind=True, show_welcome_message=False, reconnect_timeout=10.0)
     prepare_pages(templates.env)
     own_pages_only(core.sio, lambda client: found.request if (found := Client.instances.get(client)) else None)

@@ -90,6 +90,11 @@ class Flows:
                 self._made = now
             return self._processes
 
+    def last(self) -> dict[str, Process]:
+        """As they were when somebody looked last."""
+        with self._lock:
+            return self._processes
+
 
 def processes(board: Board, now: float) -> dict[str, Process]:
     """What the board says of each."""

@@ -114,7 +114,10 @@ class Console(Node):
         from console.server import WebServer
 
         listening = _listen(self.settings.listen)
-        shared = Shared(self.station, self.place.site, Path(self.place.pipeline), self.place.run, self._archive())
+        journal = self.place.journal.parent if self.place.journal else None
+        shared = Shared(
+            self.station, self.place.site, Path(self.place.pipeline), self.place.run, self._archive(), journal=journal
+        )
         access = self._access()
         self._web = WebServer(application(shared, access), listening, self.settings.certificate, self.settings.key)
         self._web.start()

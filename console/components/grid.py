@@ -57,7 +57,7 @@ class Grid(ui.element, component="grid.js", esm=LIBRARY):
         ]
         if row.size or told:
             self._values, self._marks = values, list(marks)
-            self.run_method("tell", row, column, _plain(value), told)
+            self.run_method("tell", row.tolist(), column.tolist(), _plain(value), told)
 
 
 def _plain(value: NDArray[np.float64]) -> list[Any]:
