@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from console.board import Board
@@ -26,6 +27,7 @@ CONNECTIONS = "connections."
 """What a balancer counts for each receiver begins so."""
 NO_BACKLOG = ("bytes_kept", "open")
 """Queues that are full of what was done already, or of what is as it should be."""
+SELDOM, MINUTE = "windows", 60.0
 OK, ALARM, SILENT, OFF = "ok", "alarm", "silent", "off"
 
 
@@ -81,14 +83,31 @@ class Flows:
         self._lock = threading.Lock()
         self._made = -math.inf
         self._processes: dict[str, Process] = {}
+        self._past: deque[tuple[float, dict[str, float]]] = deque()
+        """Windows of each process, as they were in the last minute."""
 
     def processes(self, now: float) -> dict[str, Process]:
         """By name, in the order of the pipeline; `now` is monotonic seconds."""
         with self._lock:
             if now - self._made > EVERY:
-                self._processes = self._station.ask(lambda board: processes(board, now))
+                found = self._station.ask(lambda board: processes(board, now))
+                self._processes = {name: self._calmed(each, now) for name, each in found.items()}
+                windows = {name: each.counters[SELDOM] for name, each in found.items() if SELDOM in each.counters}
+                self._past.append((now, windows))
+                while now - self._past[0][0] > MINUTE:
+                    self._past.popleft()
                 self._made = now
             return self._processes
+
+    def _calmed(self, process: Process, now: float) -> Process:
+        """Windows come every few seconds: their rate is that of the last minute."""
+        past = [(at, told[process.name]) for at, told in self._past if process.name in told]
+        if SELDOM not in process.counters or not past:
+            return process
+        (at, before), windows = past[0], process.counters[SELDOM]
+        if windows < before:  # it began anew
+            return process
+        return replace(process, rates={**process.rates, SELDOM: (windows - before) / (now - at)})
 
     def last(self) -> dict[str, Process]:
         """As they were when somebody looked last."""
@@ -139,7 +158,7 @@ def _sum(values: Any) -> float:
 
 
 def _waiting(process: Process) -> float:
-    return math.fsum(value for name, value in process.queues.items() if name not in NO_BACKLOG)
+    return _sum(float(value) for name, value in process.queues.items() if name not in NO_BACKLOG)
 
 
 def _connections(process: Process) -> float:

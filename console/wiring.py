@@ -111,7 +111,7 @@ def columns(wiring: Wiring) -> dict[str, int]:
 
 
 def draw(wiring: Wiring) -> Drawing:
-    """Nodes that nobody feeds and that feed nobody (a monitor) stand below the others."""
+    """Nodes that nobody feeds and that feed nobody (a monitor) stand where there is room, below the others."""
     wired = {name for source, reader, _ in wiring.ways for name in (source, reader)}
     column = columns(wiring)
     count = 1 + max((column[each.name] for each in wiring.units if each.name in wired), default=0)
@@ -123,17 +123,20 @@ def draw(wiring: Wiring) -> Drawing:
     lines = [_lay(way, column, spots, grid) for way in wiring.ways]
     for sweep in range(SWEEPS):
         _order(grid if sweep % 2 == 0 else grid[::-1], forth=sweep % 2 == 0)
+    for each in wiring.units:
+        if each.name not in wired:
+            min(grid, key=_height).append(spots[each.name])
     _stack(grid)
     boxes = {spot.name: (EDGE + at * (BOX[0] + GAP[0]), spot.y)
-             for at, each in enumerate(grid) for spot in each if not spot.passes}  # fmt: skip
-    bottom = max((spot.y + spot.height for each in grid for spot in each), default=EDGE - GAP[1])
-    alone = [each.name for each in wiring.units if each.name not in wired]
-    for at, name in enumerate(alone):
-        boxes[name] = EDGE + at * (BOX[0] + GAP[0]), bottom + GAP[1]
-    width = 2 * EDGE + max((x for x, _ in boxes.values()), default=0.0) - EDGE + BOX[0]
-    height = EDGE + max((y for _, y in boxes.values()), default=0.0) + BOX[1]
+             for at, stack in enumerate(grid) for spot in stack if not spot.passes}  # fmt: skip
+    width = max((x for x, _ in boxes.values()), default=0.0) + BOX[0] + EDGE
+    height = max((spot.y + spot.height for stack in grid for spot in stack), default=0.0) + EDGE
     ways = tuple(_way(way, line, boxes) for way, line in zip(wiring.ways, lines, strict=True))
-    return Drawing(width, height, boxes, ways)
+    return Drawing(width, height, {each.name: boxes[each.name] for each in wiring.units}, ways)
+
+
+def _height(stack: Sequence[_Spot]) -> float:
+    return sum(spot.height + GAP[1] for spot in stack) - GAP[1]
 
 
 def _lay(
@@ -172,7 +175,7 @@ def _order(grid: Sequence[list[_Spot]], forth: bool) -> None:
 
 def _stack(grid: Sequence[list[_Spot]]) -> None:
     """Below each other, each column in the middle."""
-    heights = [sum(spot.height + GAP[1] for spot in each) - GAP[1] for each in grid]
+    heights = [_height(each) for each in grid]
     for each, height in zip(grid, heights, strict=True):
         y = EDGE + (max(heights) - height) / 2
         for spot in each:

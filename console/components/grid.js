@@ -140,5 +140,5 @@ export default {
 function figure(value, { digits, percent }) {
   if (value === null || value === undefined) return "";
   if (percent) return `${(Math.floor(value * 1e4) / 100).toFixed(2)} %`;
-  return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits }).replaceAll(",", "\u2009");
+  return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }

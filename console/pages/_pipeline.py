@@ -89,6 +89,7 @@ class PipelinePanel:
             return
         kept = self._choice.value if self._choice.value in mine else next(iter(mine), None)
         self._choice.set_options(mine, value=kept)
+        self._choice.set_visibility(len(mine) > 1)
         self._turn()
 
     def _turn(self) -> None:
