@@ -28,7 +28,9 @@ GROWTH = 24
 class Remembered(Generic[T]):
     """What takes long, done by one thread at a time; the others wait and get what it found."""
 
-    def __init__(self, find: Callable[[], T], holds: float = HOLDS, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, find: Callable[[], T], holds: float = HOLDS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._find, self._holds, self._clock = find, holds, clock
         self._lock = threading.Lock()
         self._found: tuple[float, T] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 BOX = (148.0, 84.0)
@@ -42,9 +43,7 @@ class Wiring:
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> Wiring:
         """As `syms draw --json` tells it."""
-        units = tuple(
-            Unit(each["name"], each["kind"], each["copies"], each.get("host", "")) for each in told["nodes"]
-        )
+        units = tuple(Unit(each["name"], each["kind"], each["copies"], each.get("host", "")) for each in told["nodes"])
         return cls(units, tuple((source, reader, what) for source, reader, what in told["edges"]))
 
     def unit(self, name: str) -> Unit:
@@ -164,7 +163,7 @@ def _join(one: _Spot, other: _Spot) -> None:
 
 def _order(grid: Sequence[list[_Spot]], forth: bool) -> None:
     """Each column by the mean place of what its spots are joined to in the column before."""
-    for before, here in zip(grid, grid[1:], strict=False):
+    for before, here in pairwise(grid):
         place = {id(spot): at for at, spot in enumerate(before)}
         ranks = {}
         for at, spot in enumerate(here):

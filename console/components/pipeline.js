@@ -24,7 +24,7 @@ export default {
       this.boxes = nodes.map((node) => this.box(root, node, box));
       this.$el.replaceChildren(root);
       this.names = nodes.map((node) => node.name);
-      this.mark(this.chosen);
+      this.choose(this.chosen);
     },
 
     box(root, { name, title, kind, x, y }, [width, height]) {
@@ -59,7 +59,7 @@ export default {
     },
 
     /** The node that is looked at. */
-    mark(name) {
+    choose(name) {
       this.chosen = name;
       this.boxes.forEach((box, at) => box.group.classList.toggle("chosen", this.names[at] === name));
       for (const { path, way } of this.lines || []) path.classList.toggle("chosen", way.source === name || way.reader === name);

@@ -42,6 +42,6 @@ class Pipeline(ui.element, component="pipeline.js", esm=LIBRARY):
             self._told = list(values)
             self.run_method("tell", changes)
 
-    def mark(self, name: str | None) -> None:
+    def choose(self, name: str | None) -> None:
         """The node that is looked at."""
-        self.run_method("mark", name)
+        self.run_method("choose", name)

@@ -45,7 +45,9 @@ class Changes:
                 self._state = ui.label().classes("state").mark("change-state")
                 with ui.element("div").classes("foot"):
                     self._cancel = ui.button(text("change.close"), on_click=self._close).props("flat no-caps dense")
-                    self._show = ui.button(text("change.show"), on_click=self._preview).props("unelevated no-caps dense")
+                    self._show = ui.button(text("change.show"), on_click=self._preview).props(
+                        "unelevated no-caps dense"
+                    )
                     self._do = ui.button(text("change.do"), on_click=self._carry_out).props("unelevated no-caps dense")
                     self._do.mark("do")
                     self._show.mark("show")

@@ -47,7 +47,7 @@ class Completenesses:
         except (ArchiveError, OSError) as fault:
             self._note.text = str(fault)
             return
-        if found is self._told:
+        if found is None or found is self._told:  # None: the console ends
             return
         self._told = found
         self._show(found.only(np.array([self._page.sees(each.region) for each in found.configurations], np.bool_)))

@@ -76,7 +76,7 @@ class PipelinePanel:
         if node not in found:
             return
         self._node = node
-        self._element.mark(node)
+        self._element.choose(node)
         kind = self._page.text.of("node_kind", found[node].kind)
         self._title.text = f"{node} · {kind}"
         if may(self._page.user, "swap"):
@@ -127,7 +127,7 @@ class PipelinePanel:
             for each in wiring.units
         }
         self._element.set_drawing(self._drawing, words)
-        self._element.mark(self._node or None)
+        self._element.choose(self._node or None)
 
 
 def told(each: Flow, page: Page) -> Told:

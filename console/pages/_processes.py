@@ -19,9 +19,9 @@ class Counters:
 
     def tell(self, process: Process | None) -> None:
         """How it is; None: there is none to tell of."""
-        if process is None:
-            sections, values = [], []
-        else:
+        sections: list[Section] = []
+        values: list[str] = []
+        if process is not None:
             sections, values = self._sections(process)
         shape: list[object] = [(each.title, [name for name, _ in each.rows]) for each in sections]
         if shape != self._shape:

@@ -41,6 +41,8 @@ class Storage:
         """Journals this second; disks a minute ago at most."""
         found = self._console.flows.processes(now)
         room = await run.io_bound(self._console.stored.room.now)
+        if room is None:  # the console ends
+            return
         writers = {name: each for name, each in found.items() if JOURNAL[0] in each.counters}
         shape = [*writers, "", *(each.what for each in room.disks)]
         if shape != self._shape:
@@ -60,8 +62,8 @@ class Storage:
             Section(text(f"storage.{each.what}"), [""], [(text(f"storage.{name}"), None) for name in rows])
             for each in room.disks
         ]
-        rows = ("growth", "days")
-        sections.append(Section(text("storage.future"), [""], [(text(f"storage.{name}"), None) for name in rows]))
+        ahead = ("growth", "days")
+        sections.append(Section(text("storage.future"), [""], [(text(f"storage.{name}"), None) for name in ahead]))
         self._disks.set_rows(sections)
         columns = [text(f"storage.{name.removeprefix('journal_')}") for name in JOURNAL]
         self._journals.set_rows([Section(text("storage.writer"), columns, [(name, None) for name in writers])])

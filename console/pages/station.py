@@ -21,13 +21,16 @@ TABS = ("pipeline", "devices", "completeness", "storage")
 """Name of each part; `?tab=` of the address."""
 
 
+Tell = Callable[[float], Awaitable[None]]
+"""Show how it is; gets monotonic seconds."""
+
+
 @dataclass(frozen=True)
 class _Part:
     """What is seen of the page at a time."""
 
     element: ui.element
-    tell: Callable[[float], Awaitable[None]]
-    """Show how it is; gets monotonic seconds."""
+    tell: Tell
 
 
 def register(console: Console) -> None:
@@ -43,21 +46,16 @@ def _content(console: Console, page: Page, request: Request) -> None:
     wanted = request.query_params.get("tab", "")
     here = wanted if wanted in TABS else TABS[0]
     with ui.element("div").classes("tabs"):
-        with ui.tabs(value=here).props("dense inline-label no-caps") as tabs:
+        with ui.tabs().props("dense inline-label no-caps") as tabs:
             for name in TABS:
                 ui.tab(name, page.text(f"station.{name}"))
+        tabs.value = here
         ui.space()
         changes = Changes(console, page, request)
-    parts = {}
-    makers = (
-        ("pipeline", lambda: PipelinePanel(console, page, request, changes).tell),
-        ("devices", lambda: Devices(console, page).tell),
-        ("completeness", lambda: Completenesses(console, page).tell),
-        ("storage", lambda: Storage(console, page).tell),
-    )
-    for name, make in makers:
+    parts: dict[str, _Part] = {}
+    for name in TABS:
         with ui.element("div").classes(f"part {name}") as element:
-            parts[name] = _Part(element, make())
+            parts[name] = _Part(element, _panel(name, console, page, request, changes))
         element.set_visibility(name == here)
     busy: list[bool] = []
 
@@ -78,3 +76,11 @@ def _content(console: Console, page: Page, request: Request) -> None:
 
     tabs.on_value_change(turn)
     ui.timer(1.0, tick)
+
+
+def _panel(name: str, console: Console, page: Page, request: Request, changes: Changes) -> Tell:
+    if name == "devices":
+        return Devices(console, page).tell
+    if name == "completeness":
+        return Completenesses(console, page).tell
+    return Storage(console, page).tell if name == "storage" else PipelinePanel(console, page, request, changes).tell

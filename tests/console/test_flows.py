@@ -41,7 +41,8 @@ def test_copies_add_up() -> None:
     found = flow(UNIT, processes(board("receivers.1", "receivers.2"), 2.5))
     assert (found.state, found.main, found.running, found.alarms) == (OK, "received", 2, 0)
     assert (found.rate, found.connections, found.cpu, found.memory) == (200.0, 6.0, 0.5, 2 << 20)
-    assert math.isnan(found.waiting) and math.isnan(found.latency)
+    assert math.isnan(found.waiting)
+    assert math.isnan(found.latency)
 
 
 def test_backlog_is_what_waits_and_not_what_is_kept() -> None:

@@ -46,5 +46,5 @@ def test_a_long_log_is_not_read_whole(tmp_path: Path) -> None:
 
 
 def test_who_has_no_log_is_told(tmp_path: Path) -> None:
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="none"):
         Tail(tmp_path / "none.log").last(1)

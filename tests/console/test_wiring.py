@@ -48,7 +48,8 @@ def test_boxes_lie_apart_inside_the_drawing(wiring: Wiring) -> None:
     boxes = list(drawing.boxes.values())
     assert drawing.boxes.keys() == {each.name for each in wiring.units}
     for at, (x, y) in enumerate(boxes):
-        assert x >= 0 and y >= 0 and x + BOX[0] <= drawing.width and y + BOX[1] <= drawing.height
+        assert 0 <= x <= drawing.width - BOX[0]
+        assert 0 <= y <= drawing.height - BOX[1]
         for other_x, other_y in boxes[:at]:
             assert abs(x - other_x) >= BOX[0] or abs(y - other_y) >= BOX[1]
 
