@@ -23,10 +23,8 @@ FIRST = (
     "missing", "clock_off", "latency_ms", "bad_now",
 )  # fmt: skip
 """Columns that stand first, in this order; the others follow by name."""
-BOOKS = ("archived", "aside", "duplicate", "corrupt", "refused", "lost", "pending")
-"""received = the sum of these, in the archiver's books."""
-ARCHIVER = "archiver_"
-KINDS = ("archiver_", "balancer_", "concentrator_", "publisher_", "receiver_", "trigger_", "detector_")
+KINDS = ("archiver_", "receiver_", "concentrator_", "trigger_", "publisher_", "balancer_", "detector_", "alarms_")
+"""What stands before a column that several kinds say; the first that there is counts for what the device did."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +33,9 @@ class Counts:
 
     device: NDArray[np.int64]
     names: tuple[str, ...]
+    """As the devices call themselves"""
+    links: tuple[str, ...]
+    """As the site file calls them"""
     regions: tuple[str, ...]
     columns: tuple[str, ...]
     values: F8
@@ -44,10 +45,10 @@ class Counts:
 
     def same_rows(self, other: Counts | None) -> bool:
         """Whether the tables have the same devices and columns at the same places."""
-        mine = (self.columns, self.names, self.regions)
-        return other is not None and mine == (other.columns, other.names, other.regions) and (
-            np.array_equal(self.device, other.device)
-        )  # fmt: skip
+        return other is not None and self._head() == other._head() and np.array_equal(self.device, other.device)
+
+    def _head(self) -> tuple[tuple[str, ...], ...]:
+        return self.columns, self.names, self.links, self.regions
 
 
 def base(column: str) -> str:
@@ -55,13 +56,20 @@ def base(column: str) -> str:
     return next((column.removeprefix(kind) for kind in KINDS if column.startswith(kind)), column)
 
 
-def ordered(columns: Sequence[str]) -> tuple[str, ...]:
-    """Those of the books first, of each the archiver's before others'."""
+def kind_of(column: str) -> str:
+    """The kind before the name of a column; "" if there is none."""
+    return next((kind[:-1] for kind in KINDS if column.startswith(kind)), "")
 
-    def rank(column: str) -> tuple[int, bool, str]:
+
+def ordered(columns: Sequence[str]) -> tuple[str, ...]:
+    """Those of the books first, of each name the first kind's; what others say under the same names stands last."""
+    foremost: dict[str, str] = {}
+    for column in sorted(columns, key=lambda each: KINDS.index(f"{kind_of(each)}_") if kind_of(each) else -1):
+        foremost.setdefault(base(column), column)
+
+    def rank(column: str) -> tuple[bool, int, str]:
         name = base(column)
-        place = FIRST.index(name) if name in FIRST else len(FIRST)
-        return place, not (column == name or column.startswith(ARCHIVER)), column
+        return foremost[name] != column, FIRST.index(name) if name in FIRST else len(FIRST), column
 
     return tuple(sorted(columns, key=rank))
 
@@ -75,11 +83,16 @@ def table(
     columns = ordered(sorted({name for row in rows for name in row["counts"]}))
     values = np.array([[row["counts"].get(name, math.nan) for name in columns] for row in rows], np.float64)
     numbers = [int(row["device"]) for row in rows]
-    names = tuple(str(row["site_name"] or row["name"] or number) for row, number in zip(rows, numbers, strict=True))
+    named = zip(rows, numbers, strict=True)
+    names = tuple(
+        known[number].name if number in known else str(row["name"] or row["site_name"] or number)
+        for row, number in named
+    )
+    links = tuple(str(row["site_name"]) for row in rows)
     regions = tuple(known[number].region if number in known else "" for number in numbers)
     flags = tuple(tuple(sorted(set(flagged.get(number, ())))) for number in numbers)
     return Counts(
-        np.array(numbers, np.int64), names, regions, columns, values.reshape(len(rows), len(columns)), flags
+        np.array(numbers, np.int64), names, links, regions, columns, values.reshape(len(rows), len(columns)), flags
     )  # fmt: skip
 
 

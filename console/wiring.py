@@ -9,7 +9,7 @@ from typing import Any
 
 BOX = (148.0, 84.0)
 """Width and height."""
-GAP = (46.0, 18.0)
+GAP = (34.0, 16.0)
 """Between columns; between what stands below each other."""
 LANE = 10.0
 """Height that a way needs where it passes a column."""

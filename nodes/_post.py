@@ -164,7 +164,7 @@ class Post:
     def close(self) -> None:
         if self.abroad:
             self.abroad.close()
-        for opened in (self.reading, self.inbox, self.outlet, *self._letters.values()):
+        for opened in (self.reading, self.watching, self.inbox, self.outlet, *self._letters.values()):
             opened.close()
         self.context.term()
 

@@ -31,26 +31,24 @@ class Changes:
         self._words: Callable[[bool], tuple[str, ...]] | None = None
         self._action = self._object = ""
         text = page.text
-        with ui.element("div").classes("syms-veil").mark("change") as self._veil:
-            with ui.element("div").classes("window"):
-                self._title = ui.label().classes("title")
-                with ui.element("div").classes("asked") as self._scaling:
-                    self._copies = ui.number(text("change.copies"), min=1, max=MOST_COPIES, step=1, precision=0)
-                    self._copies.props("dense outlined").mark("copies")
-                with ui.element("div").classes("asked") as self._swapping:
-                    self._algorithm = ui.select([], label=text("change.algorithm")).props("dense outlined")
-                    self._algorithm.classes("grow").mark("algorithm")
-                    self._settings = ui.input(text("change.settings")).props("dense outlined").classes("grow")
-                self._said = Lines()
-                self._state = ui.label().classes("state").mark("change-state")
-                with ui.element("div").classes("foot"):
-                    self._cancel = ui.button(text("change.close"), on_click=self._close).props("flat no-caps dense")
-                    self._show = ui.button(text("change.show"), on_click=self._preview).props(
-                        "unelevated no-caps dense"
-                    )
-                    self._do = ui.button(text("change.do"), on_click=self._carry_out).props("unelevated no-caps dense")
-                    self._do.mark("do")
-                    self._show.mark("show")
+        self._veil = ui.element("div").classes("syms-veil").mark("change")
+        with self._veil, ui.element("div").classes("window"):
+            self._title = ui.label().classes("title")
+            with ui.element("div").classes("asked") as self._scaling:
+                self._copies = ui.number(text("change.copies"), min=1, max=MOST_COPIES, step=1, precision=0)
+                self._copies.props("dense outlined").mark("copies")
+            with ui.element("div").classes("asked") as self._swapping:
+                self._algorithm = ui.select([], label=text("change.algorithm")).props("dense outlined")
+                self._algorithm.classes("grow").mark("algorithm")
+                self._settings = ui.input(text("change.settings")).props("dense outlined").classes("grow")
+            self._said = Lines()
+            self._state = ui.label().classes("state").mark("change-state")
+            with ui.element("div").classes("foot"):
+                self._cancel = ui.button(text("change.close"), on_click=self._close).props("flat no-caps dense")
+                self._show = ui.button(text("change.show"), on_click=self._preview).props("unelevated no-caps dense")
+                self._do = ui.button(text("change.do"), on_click=self._carry_out).props("unelevated no-caps dense")
+                self._do.mark("do")
+                self._show.mark("show")
         self._veil.set_visibility(False)
 
     # ── what is asked for ───────────────────────────────────────────────────────────────────────────────────

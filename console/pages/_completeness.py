@@ -68,10 +68,7 @@ class Completenesses:
         cells = [_cell(start, days) for start in found.start.tolist()]
         self._heat.tell(names, cells, share[order], wholes[order])
         columns = [Column(text("completeness.share"), text("completeness.title"), percent=True)]
-        columns += [
-            Column(text(f"completeness.{name}"), text(f"completeness.{name}_tip"), fault=name == "missing")
-            for name in FIGURES
-        ]
+        columns += [Column(text(f"completeness.{name}"), text(f"completeness.{name}_tip")) for name in FIGURES]
         self._grid.set_rows(
             [text("grid.device"), text("device.region"), text("completeness.reached")], columns,
             [(found.devices[at], found.configurations[at].region) for at in order.tolist()],

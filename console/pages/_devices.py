@@ -7,7 +7,7 @@ from nicegui import ui
 
 from console.app import Console
 from console.components.grid import Column, Grid, Mark
-from console.counts import KINDS, Counts, base
+from console.counts import Counts, base, kind_of
 from console.pages.frame import Page
 
 MEASURES = ("_ms", "score")
@@ -37,15 +37,20 @@ class Devices:
 
     def _set_rows(self, counts: Counts, mine: np.ndarray[tuple[int], np.dtype[np.intp]]) -> None:
         text = self._page.text
-        columns = []
+        columns: list[Column] = []
+        titled: set[str] = set()
         for name in counts.columns:
-            short = base(name)
-            kind = next((each.rstrip("_") for each in KINDS if name.startswith(each)), "")
+            short, kind = base(name), kind_of(name)
+            title = text.of("count", short)
             tip = f"{text.of('node_kind', kind)}: {short}" if kind else short
-            columns.append(Column(text.of("count", short), tip, digits=1 if short.endswith(MEASURES) else 0,
-                                  fault=short in FAULTS))  # fmt: skip
-        captions = [text("grid.device"), text("device.region"), text("grid.state")]
-        self._element.set_rows(captions, columns, [(counts.names[at], counts.regions[at]) for at in mine.tolist()])
+            if short in titled:
+                title = f"{title} · {text.of('node_kind', kind)}"
+            titled.add(short)
+            digits = 1 if short.endswith(MEASURES) else 0
+            columns.append(Column(title, tip, digits=digits, fault=short in FAULTS))
+        rows = [(counts.names[at], counts.links[at], counts.regions[at]) for at in mine.tolist()]
+        captions = [text("grid.device"), text("device.link"), text("device.region"), text("grid.state")]
+        self._element.set_rows(captions, columns, rows)
 
     def _off(self, counts: Counts) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """[m] devices that nobody has a connection of."""

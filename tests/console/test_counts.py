@@ -9,15 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from console.counts import BOOKS, base, changes, ordered, table
+from console.counts import FIRST, base, changes, kind_of, ordered, table
 
 CELLS = arrays.arrays(np.float64, (4, 3), elements=st.sampled_from([0.0, 1.0, 2.5, math.nan]))
 
 
 def test_the_books_stand_first() -> None:
-    found = ordered(["score", "receiver_received", "late", "archived", "archiver_received", *BOOKS[1:]])
-    assert found[:3] == ("archiver_received", "receiver_received", "archived")
-    assert found[-1] == "score"
+    found = ordered(["score", "receiver_received", "late", "archived", "archiver_received", *FIRST[3:9]])
+    assert found[:2] == ("archiver_received", "archived")
+    assert found[-2:] == ("score", "receiver_received")
+    assert kind_of("receiver_received") == "receiver"
+    assert kind_of("score") == ""
     assert base("archiver_received") == base("received") == "received"
 
 
@@ -27,7 +29,8 @@ def test_what_nobody_says_is_left_open() -> None:
         {"device": 9, "site_name": "West", "name": "SIM 9", "counts": {"late": 1.0}},
     ]
     found = table(rows, {}, {9: ["spikes", "drift", "spikes"]})
-    assert found.names == ("SIM 7", "West")
+    assert found.names == ("SIM 7", "SIM 9")
+    assert found.links == ("", "West")
     assert found.columns == ("archived", "late")
     np.testing.assert_array_equal(found.values, [[5.0, math.nan], [math.nan, 1.0]])
     assert found.flags == ((), ("drift", "spikes"))
