@@ -156,7 +156,24 @@ def test_a_viewer_gets_no_button_and_is_refused(browser: Any, station: Feeder) -
     for name in ("Start", "Copies …", "Algorithm …", "Take up the edited file"):
         assert page.get_by_role("button", name=name).count() == 0
     assert page.locator(".actions button").count() == 0
+    station.served.do(forged)
+    page.get_by_role("button", name="Do it").click()
+    page.get_by_text("vera is viewer; restart needs engineer").wait_for()
     context.close()
+    acts = [(line["action"], line["outcome"]) for line in Audit(station.served.folder / "audit").lines()
+            if line["user"] == "vera" and line["action"] == "restart"]  # fmt: skip
+    assert acts == [("restart", "refused")]
+
+
+def forged(console: Any) -> None:
+    """In the console: what somebody without the buttons gets who makes his page say that one was pressed."""
+    import gc
+
+    from console.pages._change import Changes
+
+    [changes] = [each for each in gc.get_objects() if isinstance(each, Changes) and each._page.user.name == "vera"]
+    with changes._veil.client:
+        changes.act("restart", "align")
 
 
 def test_who_is_an_engineer_no_more_is_put_out_before_anything_is_done(browser: Any, station: Feeder) -> None:
