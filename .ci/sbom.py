@@ -54,6 +54,8 @@ INSIDE = {
 """Compiled libraries in the wheels for Linux."""
 ELSEWHERE = "sys_platform == 'emscripten'"
 """Packages for browsers: the station runs in none."""
+VENDORED = {"uPlot 1.6.32 (JavaScript, `console/components/lib/uplot.js`)": "MIT"}
+"""What lies in our own folders but is not ours."""
 LICENCE = re.compile(r"[A-Za-z0-9.+-]+")
 
 
@@ -177,6 +179,7 @@ def page(found: list[Package]) -> str:
         rows = sorted({(each.name, each.licence) for each in found if each.needed == needed})  # two versions of some
         lines += [f"## {title}", "", *_table(rows), ""]
     lines += ["## Other extras, not in the lock", "", *_table(list(extras().items())), ""]
+    lines += ["## Part of this package", "", *_table(list(VENDORED.items())), ""]
     return "\n".join(lines)
 
 

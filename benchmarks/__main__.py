@@ -37,6 +37,7 @@ ORDER = (
     "damping",
     "judgement",
     "live_flags",
+    "console",
 )
 """As the data go."""
 SECTION = re.compile(r"<!-- (\w+) -->\n(.*?)<!-- end -->\n", re.DOTALL)

@@ -43,10 +43,13 @@ SETTLE = 1.0
 """Seconds after which everything said has been heard, also if others never fall silent."""
 
 
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody uses at the moment."""
+def free_port(wanted: int = 0) -> int:
+    """A TCP port of 127.0.0.1 that nobody uses at the moment; the wanted one if it is free."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 

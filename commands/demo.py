@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
-from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +22,7 @@ from rich.text import Text
 
 from archive.finish import finish_all
 from commands._account import accounted, drained, frames, summary, windows
+from commands._firstlink import pages
 from commands._output import AsJson, console, notes, print_json
 from commands._station import PrivateStation, free_port, read_wiring
 from console.board import Board
@@ -32,6 +34,8 @@ PIPELINE = next(path for place in PLACES if (path := place / "pipelines" / "demo
 SITE = PIPELINE.parents[1] / "config" / "demo-site.yaml"
 WHOLE = 45
 """Seconds with room for a window of 20 s before the trip and one that holds it; shorter runs have shorter ones."""
+PAGES = 8080
+"""Port of the console, if it is free."""
 DRAIN_PATIENCE = 60.0
 START_PATIENCE = 30.0
 
@@ -46,15 +50,20 @@ def demo(
     devices: Annotated[int, typer.Option(min=1, max=2000, help="Simulated devices that dial in.")] = 20,
     out: Annotated[Path | None, typer.Option(help="Folder of the archive; default data/demo-<time>.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same signals.")] = 1,
+    stay: Annotated[
+        bool | None,
+        typer.Option("--stay/--no-stay", help="Go on until Ctrl-C, to look at the pages; by default in a terminal."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run the whole pipeline with simulated devices, let a generation trip happen, and show what is made of it.
 
+    In a terminal it goes on until Ctrl-C, and says where its pages are.
     Exit code 0 if every frame is accounted for and the trip was found (in a run of less than 45 s: or was not), else 1.
     """
     archive = new_folder(out or Path("data") / f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}")
     try:
-        result = _run(seconds, devices, seed, archive, quiet=as_json)
+        result = _run(seconds, devices, seed, archive, quiet=as_json, stay=_stays(stay, as_json))
     except KeyboardInterrupt:
         notes.print(f"stopped; what had come is in {archive}")
         raise typer.Exit(130) from None
@@ -86,14 +95,24 @@ def wiring(seconds: int, devices: int, seed: int, archive: Path) -> dict[str, An
             node |= {"window": f"{max(10, seconds * 4 // 9)} s", "every": f"{seconds * 2 // 9} s"}
         elif node["kind"] == "balancer":
             node["listen"] = f"127.0.0.1:{free_port()}"
+        elif node["kind"] == "console":
+            node["listen"] = f"127.0.0.1:{free_port(PAGES)}"
     return nodes
 
 
-def _run(seconds: int, devices: int, seed: int, archive: Path, quiet: bool) -> dict[str, Any]:
+def _stays(asked: bool | None, as_json: bool) -> bool:
+    """Whether somebody may want to look at the pages."""
+    if asked is None:
+        return not as_json and sys.stdin.isatty() and sys.stdout.isatty()
+    return asked
+
+
+def _run(seconds: int, devices: int, seed: int, archive: Path, quiet: bool, stay: bool) -> dict[str, Any]:
     nodes = wiring(seconds, devices, seed, archive)
     site, *_ = _yaml.read(SITE)
     with PrivateStation(nodes, site) as station:
         display = Display(seconds, devices)
+        display.link = next(pages(station.pipeline))[0] if stay else ""
         with Live(console=console, auto_refresh=False, transient=True, screen=False) as live:
 
             def show(board: Board) -> None:
@@ -105,6 +124,10 @@ def _run(seconds: int, devices: int, seed: int, archive: Path, quiet: bool) -> d
             display.begin()
             display.note = f"a generator trips after {seconds // 2} s"
             station.wait(lambda board: False, seconds, show)
+            if stay:
+                display.note = "the devices go on; Ctrl-C ends it"
+                with suppress(KeyboardInterrupt):
+                    station.wait(lambda board: False, math.inf, show)
             display.note = "the devices have stopped; the last frames find their place"
             station.stop("simulator")
             station.wait(drained, DRAIN_PATIENCE, show)
@@ -121,6 +144,8 @@ class Display:
         self.seconds, self.devices = seconds, devices
         self.started: float | None = None
         self.note = ""
+        self.link = ""
+        """Where its pages are."""
 
     def begin(self) -> None:
         """The first frame has come."""
@@ -130,7 +155,11 @@ class Display:
         """What to show now."""
         gone = min(time.monotonic() - self.started, self.seconds) if self.started else 0.0
         head = Text(f"{gone:4.0f} of {self.seconds} s   {self.note}", style="bold")
-        return Group(Panel(head, title="SYMS demonstration"), self._figures(board), self._nodes(board))
+        shown = Group(Panel(head, title="SYMS demonstration"), self._figures(board), self._nodes(board))
+        if not self.link:
+            return shown
+        link = Text(f"Look at it in a browser (the link works once): {self.link}", style="bold", overflow="fold")
+        return Group(link, shown)
 
     def _figures(self, board: Board) -> Table:
         counts = frames(board)
@@ -199,9 +228,9 @@ def _said(event: dict[str, Any]) -> Iterator[str]:
     """Kind, size, place, as far as they are known."""
     if event["kind"]:
         yield f"{event['kind']} ({event['confidence']:.0%})"
-    if isfinite(event["size_mhz"]):
+    if math.isfinite(event["size_mhz"]):
         yield f"{event['size_mhz']:+.0f} mHz"
-    if isfinite(event["latitude"]):
+    if math.isfinite(event["latitude"]):
         within = f" (± {event['ellipse'][0]:.0f} km)" if event["ellipse"] else ""
         yield f"at {event['latitude']:.2f}, {event['longitude']:.2f}{within}"
     if event["nearest"]:

@@ -13,6 +13,7 @@ import typer
 
 from commands import _orphans, _root, _supervise, _wirings
 from commands._agreeing import Change, DryRun, Yes, agreed
+from commands._firstlink import pages
 from commands._output import AsJson, HostName, PipelineFile, notes, print_json
 from nodes import _sitewatch, _sockets
 from nodes._kinds import KINDS
@@ -84,6 +85,8 @@ def up(
     elif change is None:
         print(f"{pipeline}: {len(states)} processes run; syms status {pipeline}, syms down {pipeline}")
         print(f"logs in {_supervise.log_folder(checked)}; supervisorctl -c {checked.run}/supervisord.conf")
+        for link, once in pages(checked):
+            print(f"pages: {link}" + "  (once, within an hour: makes you the administrator)" * once)
     else:
         how = "is as its file says now" if change.plan.steps else "is up already"
         print(f"{pipeline} {how}: {len(states)} processes run; syms status {pipeline}, syms down {pipeline}")

@@ -14,7 +14,6 @@ from fastapi.staticfiles import StaticFiles
 from nicegui import Client, core, ui
 from nicegui.client import templates
 
-from console import components
 from console.access.gate import Gate
 from console.access.headers import prepare_pages
 from console.access.permissions import Forbidden
@@ -23,14 +22,12 @@ from console.access.who import Access, require
 from console.blueprint import Blueprint
 from console.counts import Counting
 from console.flows import Flows
+from console.components import LOOK, LOOKS
 from console.ground import Ground
 from console.model import Station
 from console.pulse import Pulses
 from console.storage import Stored
 from console.verbs import Verbs
-
-ASSETS = "/assets"
-"""Where browsers get the files beside the components."""
 
 
 @dataclass
@@ -46,15 +43,15 @@ class Console:
     """Runtime folder of the station."""
     archive: Path | None = None
     """Folder of its archive, if it has one."""
-    journal: Path | None = None
-    """Folder with the journals of its processes."""
     ground: Ground = field(default_factory=Ground)
     """What the map shows beside devices."""
+    journal: Path | None = None
+    """Folder with the journals of its processes."""
 
     @cached_property
     def pulses(self) -> Pulses:
         """How the grid is, second by second."""
-        return Pulses(self.station, self.site)
+        return Pulses(self.station, self.site, self.ground.at)
 
     @cached_property
     def flows(self) -> Flows:
@@ -89,8 +86,8 @@ def application(console: Console, access: Access) -> Gate:
 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     _doors(app, console)
+    app.mount(LOOKS, StaticFiles(directory=LOOK))
     app.add_exception_handler(Forbidden, _forbidden)
-    app.mount(ASSETS, StaticFiles(directory=Path(components.__file__).parent))
     app.mount("/api/v1", api(console, _regions))
     now.register(console)
     station.register(console)

@@ -34,6 +34,8 @@ class Ground:
     """Of the network: longitude, latitude of both ends, and how it is called."""
     names: list[tuple[float, float, str]] = field(default_factory=list)
     """Longitude, latitude, name of the background's points."""
+    at: dict[int, tuple[float, float]] = field(default_factory=dict)
+    """Latitude, longitude of the bus of links (by number) that say no place themselves."""
 
 
 def background(path: Path) -> Ground:

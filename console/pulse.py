@@ -104,6 +104,12 @@ class Pulse:
     events: tuple[Event, ...] = ()
     """Of the last minutes, the newest first."""
 
+    def among(self, places: NDArray[np.intp]) -> Spread:
+        """Of some devices alone."""
+        here = np.zeros(self.state.size, bool)
+        here[places] = counted(self.state, self.frequency)[places]
+        return spread("", self.frequency, self.rocof, self.roster.weight, here)
+
     @property
     def deviation(self) -> F8:
         """[m] mHz from nominal"""
@@ -113,8 +119,11 @@ class Pulse:
 class Pulses:
     """Makes them, and remembers the spreads of the last minutes."""
 
-    def __init__(self, station: Station, site: Mapping[str, Any]) -> None:
-        self._station = station
+    def __init__(
+        self, station: Station, site: Mapping[str, Any], places: Mapping[int, tuple[float, float]] | None = None
+    ) -> None:
+        """`places`: latitude, longitude of links (by number) whose devices say none."""
+        self._station, self._places = station, places or {}
         self._inertia = {each["number"]: each.get("inertia") for each in site.get("devices", ())}
         self._roster: Roster | None = None
         self._held: Pulse | None = None
@@ -137,7 +146,7 @@ class Pulses:
         station = self._station
         known = station.configurations()
         if self._roster is None or not _same(self._roster.known, known):
-            self._roster = roster(known, self._inertia)
+            self._roster = roster(known, self._inertia, self._places)
         newest = station.newest()
         alive = self._advance.goes_on(newest, monotonic)
         alarms = tuple(station.board.alarms(monotonic)) if station.board.processes else ()
@@ -165,8 +174,12 @@ def _same(known: tuple[Configuration, ...], now: dict[int, Configuration]) -> bo
     return len(mine) == len(known) and all(a is b for a, b in zip(known, mine, strict=True))
 
 
-def roster(known: Mapping[int, Configuration], inertia: Mapping[int, float | None]) -> Roster:
-    """Of what devices say of themselves; `inertia` by number of the link."""
+def roster(
+    known: Mapping[int, Configuration],
+    inertia: Mapping[int, float | None],
+    places: Mapping[int, tuple[float, float]],
+) -> Roster:
+    """Of what devices say of themselves; `inertia` and `places` by number of the link."""
     mine = tuple(each for each in known.values() if not Table(*each.table).spectrum)
     told = sorted(mine, key=lambda each: each.device)
     weights = [inertia.get(split_device(each.device)[0]) for each in told]
@@ -175,12 +188,18 @@ def roster(known: Mapping[int, Configuration], inertia: Mapping[int, float | Non
         np.array([each.device for each in told], np.int64),
         [each.name for each in told],
         [each.region for each in told],
-        np.array([(each.latitude, each.longitude) for each in told], np.float64).reshape(-1, 2),
+        np.array([_place(each, places) for each in told], np.float64).reshape(-1, 2),
         np.array([each.nominal for each in told], np.float64),
         np.array([(weight or 0.0) if weighted else 1.0 for weight in weights], np.float64),
         weighted,
         mine,
     )
+
+
+def _place(known: Configuration, places: Mapping[int, tuple[float, float]]) -> tuple[float, float]:
+    """Latitude, longitude: its own, else of its bus."""
+    own = known.latitude, known.longitude
+    return places.get(split_device(known.device)[0], own) if np.isnan(own).any() else own
 
 
 def pulse(of: Roster, latest: list[tuple[Table, Latest]], now: int, flagged: Mapping[int, list[str]]) -> Pulse:
@@ -200,12 +219,17 @@ def pulse(of: Roster, latest: list[tuple[Table, Latest]], now: int, flagged: Map
         bad = ~usable(last.status[mine]) | np.array([bool(each - {CLOCK_OFFSET}) for each in kinds], bool)
         off = np.array([CLOCK_OFFSET in each for each in kinds], bool)
         state[at] = states(alive, last.status[mine], last.quality[mine], bad, off)
-    counted = ~np.isin(state, (State.SILENT, State.BAD)) & ~np.isnan(frequency)
+    counts = counted(state, frequency)
     regions = np.array(of.regions, dtype=object)
     where: list[tuple[str, Callable[[], Bools]]] = [("", lambda: np.ones(count, bool))]
     where += [(name, lambda name=name: regions == name) for name in sorted(set(of.regions)) if name]  # type: ignore[misc]
-    spreads = tuple(spread(name, frequency, rocof, of.weight, counted & here()) for name, here in where)
+    spreads = tuple(spread(name, frequency, rocof, of.weight, counts & here()) for name, here in where)
     return Pulse(of, now, frequency, rocof, state, spreads, ())
+
+
+def counted(state: U1, frequency: F8) -> Bools:
+    """[m] Those whose frequency counts for that of the site."""
+    return ~np.isin(state, (State.SILENT, State.BAD)) & ~np.isnan(frequency)
 
 
 def states(alive: Bools, status: NDArray[np.uint16], quality: U1, bad: Bools, off: Bools) -> U1:

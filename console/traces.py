@@ -62,6 +62,8 @@ class Feed:
         blocks = []
         for device, since in self._since.items():
             mine = {each: told for each, (_, told) in found.items() if each.device == device}
+            if not mine:
+                continue
             series = _series(self._station, device, mine.values(), since)
             if series.time.size == 0:
                 continue

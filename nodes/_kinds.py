@@ -85,7 +85,7 @@ KINDS: dict[str, Kind] = {
     "console": Kind(
         "the station on web pages",
         "Console",
-        reads=("concentrator", "trigger", "archiver", "alarms"),
+        reads=("concentrator", "trigger", "alarms"),
         needs=("concentrator",),
         watches=True,
         order=8,

@@ -157,6 +157,9 @@ class Device(Settings):
     """By channel name: what an analog means."""
     bus: BusText | None = None
     """Bus of the network that it measures, all its stations; none: not known."""
+    inertia: Energy | None = None
+    """Kinetic energy of all that rotates about there (`4 GWs`): its weight in the frequency of the centre of inertia;
+    where no device has one, all weigh the same."""
 
     @model_validator(mode="after")
     def _recognisable(self) -> Device:

@@ -15,15 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import structlog
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from nodes import _users
+from console.ground import Ground, GroundError, background
+from nodes import _onmap, _users
 from nodes._faults import Faulty
 from nodes._machine import folders_of
 from nodes._node import Action, Node, Place, StartError
 from nodes._settings import Address, Duration, FilePath, Size, fault
 from nodes._settings import Settings as Base
+from nodes._site import Site
 from nodes._stream import Reader
 from protocol.clock import MILLISECOND, SECOND, Now
 from protocol.messages import Configuration, Event, Flags, Health, Numbered, Snapshots
@@ -51,6 +53,8 @@ class Settings(Base):
     """Most that they take of each table."""
     archive: FilePath | None = None
     """Folder of the archive that pages show; none: that of this pipeline."""
+    background: FilePath | None = None
+    """GeoJSON (WGS 84) that lies under the map: borders, rivers, named places; none: devices and lines alone."""
     users: FilePath | None = None
     """File of the users; none: config/users.yaml beside the folder of the pipeline."""
     audit: FilePath | None = None
@@ -63,6 +67,27 @@ class Settings(Base):
     """Names that browsers reach it by, besides IP addresses and localhost."""
     proxy: bool = False
     """A proxy before it speaks https to browsers: cookies are for https alone."""
+
+    @field_validator("background")
+    @classmethod
+    def _drawable(cls, path: Path | None) -> Path | None:
+        if path is not None:
+            try:
+                background(path)
+            except OSError as trouble:
+                raise fault(f"{path}: {trouble.strerror}", "name a file of GeoJSON, or leave background out") from None
+            except GroundError as why:
+                raise fault(f"{path}:{why.line}: {why.what}", why.remedy) from None
+        return path
+
+    @property
+    def address(self) -> str:
+        """Where its first page is."""
+        return f"http{'s' * (self.key is not None or self.proxy)}://{self.listen}/"
+
+    def users_file(self, pipeline: Path) -> Path:
+        """The file of the users, of a console of this pipeline file."""
+        return self.users or pipeline.parent.parent / "config" / "users.yaml"
 
     @model_validator(mode="after")
     def _secured(self) -> Settings:
@@ -114,14 +139,13 @@ class Console(Node):
         from console.server import WebServer
 
         listening = _listen(self.settings.listen)
+        pipeline, ground = Path(self.place.pipeline), self._ground()
         journal = self.place.journal.parent if self.place.journal else None
-        shared = Shared(
-            self.station, self.place.site, Path(self.place.pipeline), self.place.run, self._archive(), journal=journal
-        )
+        shared = Shared(self.station, self.place.site, pipeline, self.place.run, self._archive(), ground, journal)
         access = self._access()
         self._web = WebServer(application(shared, access), listening, self.settings.certificate, self.settings.key)
         self._web.start()
-        at = f"http{'s' * (self.settings.key is not None)}://{self.settings.listen}/"
+        at = self.settings.address
         self.log.info("serves", at=at)
         self._book = access.book
         if not access.book.has_administrator:
@@ -139,15 +163,24 @@ class Console(Node):
         from console.access.who import Access, Policy
         from console.server import clock
 
-        root, s = Path(self.place.pipeline).parent.parent, self.settings
+        pipeline, s = Path(self.place.pipeline), self.settings
         tls = s.key is not None or s.proxy
         hosts = frozenset(name.lower() for name in (*s.hosts, s.listen.host))
         policy = Policy(tls=tls, hosts=hosts, idle=s.idle, absolute=s.longest)
         try:
-            book = Book(s.users or root / "config" / "users.yaml", _users.load)
-            return Access(book, Audit(s.audit or root / "data" / "audit"), policy, clock)
+            book = Book(s.users_file(pipeline), _users.load)
+            return Access(book, Audit(s.audit or pipeline.parent.parent / "data" / "audit"), policy, clock)
         except (AccessFault, Faulty, OSError) as fault:
             raise StartError(str(fault)) from fault
+
+    def _ground(self) -> Ground:
+        """What the map shows beside devices: a table that can't be read any more is left out, and said."""
+        under = background(self.settings.background) if self.settings.background else Ground()
+        try:
+            return _onmap.ground(Site.model_validate({"station": "", **self.place.site}), under)
+        except Faulty as faulty:
+            self.log.warning("map without the network", why=str(faulty.faults[0]))
+            return under
 
     def _archive(self) -> Path | None:
         return self.settings.archive or next(iter(folders_of(self.place)), None)

@@ -19,8 +19,8 @@ from scipy.ndimage import maximum_filter1d
 
 from algorithms.coanalysis.outlasting import Swing, swing
 from algorithms.coanalysis.parts import parts
-from algorithms.coanalysis.patterns import Distance
-from algorithms.coanalysis.signs import agreement
+from algorithms.coanalysis.patterns import Distance, distance
+from algorithms.coanalysis.signs import agreement, steps
 from algorithms.coanalysis.transients import FILTER, LOOKS, VOLTAGE, bridged, excess, kernel, look, sizes, turned
 from algorithms.observations import GAUSSIAN_MAD, SERIES, Observations
 from algorithms.quality import Assessed
@@ -37,7 +37,12 @@ NEAR = 7
 """Samples in which they do."""
 LATE = 3.0
 """Seconds after which swings may be more unusual than what made them."""
-STEPS = [way for way in LOOKS if not way.kink]
+STEPS = [place for place, way in enumerate(LOOKS) if not way.kink]
+KINKS = [place for place, way in enumerate(LOOKS) if way.kink]
+HERALD = 0.4
+"""Of the limit, that a step beside a kink must show; about one second in a hundred does by chance."""
+ALONE = 4.0
+"""Times its limit, at which a kink counts without a step."""
 EDGE = 0.08
 """Seconds: a fault's beginning and its end are no nearer."""
 EDGE_HEIGHT = 0.7
@@ -158,10 +163,13 @@ def transient(clean: Observations, since: int = 0) -> Transient:
     """The most unusual instant of a window from the sample `since` on, and when what led there began."""
     block = round(clean.rate)
     forms = [look(clean, way) for way in LOOKS]
+    found = steps(clean)
     whole = np.array([excess(form.whole, block, LIMIT) for form in forms])
     others = np.array([felt(form, block) for form in forms])
     sharp = excess(look(clean, VOLTAGE).whole, block, LIMIT)
-    others = np.vstack([others, agreement(clean)])
+    fitting = excess(distance(np.stack([found.voltage, found.turn]), found.there, block).whole, block, LIMIT)
+    others[KINKS] = heralded(others[KINKS], np.maximum(whole[STEPS].max(axis=0), fitting), clean.rate)
+    others = np.vstack([others, agreement(found, block)])
     for form in (whole, others, sharp):
         form[..., :since] = 0.0
     by, at = (int(k) for k in np.unravel_index(int(np.argmax(others)), others.shape))
@@ -173,6 +181,13 @@ def transient(clean: Observations, since: int = 0) -> Transient:
         LOOKS[by].name,
         float(whole[:, at].max()),
     )
+
+
+def heralded(kinks: F8, stepped: F8, rate: float) -> F8:
+    """[k, n] Kinks as far as a step [n] of some device is near them: a change of power turns voltages and angles at
+    once. A swing that an everyday jolt set off has none; a large kink may come from where no device is near."""
+    near = maximum_filter1d(stepped, 2 * round(SHARP * rate) + 1)
+    return np.asarray(np.minimum(kinks, np.maximum(near / HERALD, kinks / ALONE)))
 
 
 def felt(form: Distance, block: int) -> F8:

@@ -13,6 +13,8 @@ Theory.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_toeplitz
@@ -45,26 +47,49 @@ NORMAL_99 = 2.576
 """Standard deviations within which 99 % of what is normal lies."""
 
 
-def agreement(seen: Observations) -> F8:
-    """[n] The lesser of both signs, over its limit; 0 where they disagree, or too few devices are there."""
+@dataclass(frozen=True)
+class Steps:
+    """What is found of a step at each sample by the filter that fits it, in standard deviations of the noise."""
+
+    voltage: F8
+    """[m, n]"""
+    turn: F8
+    """[m, n] of the angle"""
+    there: Bools
+    """[m, n] where all that the filter needs was measured"""
+    middle: F8
+    """[n] kink of the middle device's frequency, in standard deviations; 0 where too few devices are there"""
+
+
+def steps(seen: Observations) -> Steps:
+    """Nothing is found in a window below a second."""
+    if seen.samples < round(seen.rate):
+        nothing = np.zeros((seen.devices, seen.samples))
+        return Steps(nothing, nothing, np.zeros(nothing.shape, np.bool_), nothing[0])
     angle, known = turned(seen)
     magnitude, there = bridged(seen.magnitude)
-    short, block = round(SHORT * seen.rate), round(seen.rate)
-    if seen.samples < block:
-        return np.zeros(seen.samples)
-    reach = round(REACH * seen.rate)
-    trust = trusted(known & there, reach, short)
+    short, reach = round(SHORT * seen.rate), round(REACH * seen.rate)
     shape = _step(seen.rate, reach)
-    voltage = matched(np.diff(magnitude, axis=1, prepend=magnitude[:, :1]), shape)
-    turn = matched(np.diff(angle, n=2, axis=1, prepend=angle[:, :1], append=angle[:, -1:]), np.gradient(shape))
-    size = np.where(trust, np.hypot(voltage, turn), 0.0)
+    return Steps(
+        matched(np.diff(magnitude, axis=1, prepend=magnitude[:, :1]), shape),
+        matched(np.diff(angle, n=2, axis=1, prepend=angle[:, :1], append=angle[:, -1:]), np.gradient(shape)),
+        trusted(known & there, reach + 1, short),  # differences need one sample more
+        np.mean([_common(angle, known, round(half * seen.rate), short) for half in KINKS], axis=0),
+    )
+
+
+def agreement(found: Steps, block: int) -> F8:
+    """[n] The lesser of both signs, over its limit; 0 where they disagree, or too few devices are there. `block`: the
+    samples of a second."""
+    if found.middle.size < block:
+        return np.zeros(found.middle.size)
+    size = np.where(found.there, np.hypot(found.voltage, found.turn), 0.0)
     strongest = size.argmax(axis=0)[None]
-    way = np.sign(np.take_along_axis(voltage + turn, strongest, axis=0)[0])
+    way = np.sign(np.take_along_axis(found.voltage + found.turn, strongest, axis=0)[0])
     step = np.take_along_axis(size, strongest, axis=0)[0]
     usual = max(float(np.quantile(step[: step.size // block * block].reshape(-1, block).max(axis=1), 0.9)), LEAST)
-    step = np.where(step == maximum_filter1d(step, round(2 * ASIDE * seen.rate) | 1), step, 0.0)
-    bend = np.mean([_common(angle, known, round(half * seen.rate), short) for half in KINKS], axis=0)
-    return np.asarray(np.maximum(np.minimum(step / (STEP * usual), way * bend / KINK), 0.0))
+    step = np.where(step == maximum_filter1d(step, round(2 * ASIDE * block) | 1), step, 0.0)
+    return np.asarray(np.maximum(np.minimum(step / (STEP * usual), way * found.middle / KINK), 0.0))
 
 
 def _step(rate: float, reach: int) -> F8:

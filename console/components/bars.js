@@ -6,7 +6,6 @@ const COLOURS = ["#d0a400", "#2f9e58", "#d0453a", "#3987e5", "#8a6fd1", "#3aa6b9
 const [LEFT, RIGHT, TOP, BOTTOM] = [44, 10, 8, 20];
 
 export default {
-  props: { texts: Object },
   render() {
     return h("div", { class: "syms-bars" });
   },
@@ -23,9 +22,9 @@ export default {
     this.sheet.close();
   },
   methods: {
-    /** Orders or frequencies; their unit ("" or "Hz"); names of the phasors. */
-    set_axis(at, unit, names) {
-      Object.assign(this, { at, unit, names, values: [], top: 1 });
+    /** Orders or frequencies; their unit ("" or "Hz"); names of the phasors; what stands before their totals. */
+    set_axis(at, unit, names, caption) {
+      Object.assign(this, { at, unit, names, caption, values: [], top: 1 });
       this.sheet.ask();
     },
 
@@ -60,7 +59,7 @@ export default {
       });
       const make = (tag, text) => this.list.appendChild(Object.assign(document.createElement(tag), { textContent: text }));
       this.list.replaceChildren();
-      make("b", this.pointed == null ? this.texts.summary : this.label(this.pointed));
+      make("b", this.pointed == null ? this.caption : this.label(this.pointed));
       for (const [colour, text] of parts) {
         make("i", "").style.background = colour;
         make("span", text);
@@ -74,13 +73,14 @@ export default {
       ctx.strokeStyle = tone(this.$el, "line");
       ctx.fillStyle = tone(this.$el, "ink-2");
       ctx.textAlign = "right";
-      for (let k = 0; k <= 4; k++) {
-        const y = TOP + down * (1 - k / 4);
+      const parts = /^[15]/.test(this.top.toExponential()) ? 5 : 4;
+      for (let k = 0; k <= parts; k++) {
+        const y = TOP + down * (1 - k / parts);
         ctx.beginPath();
         ctx.moveTo(LEFT, y);
         ctx.lineTo(width - RIGHT, y);
         ctx.stroke();
-        ctx.fillText(`${number((this.top * k) / 4, this.top < 1 ? 2 : this.top < 10 ? 1 : 0)}${k === 4 ? ` ${this.of ?? ""}` : ""}`, LEFT - 4, y + 4 + (k === 4 ? 4 : 0));
+        ctx.fillText(`${number((this.top * k) / parts, this.top < 1 ? 2 : this.top < 10 ? 1 : 0)}${k === parts ? ` ${this.of ?? ""}` : ""}`, LEFT - 4, y + 4 + (k === parts ? 4 : 0));
       }
       const step = across / this.at.length;
       const every = Math.ceil(34 / step);

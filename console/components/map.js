@@ -1,10 +1,10 @@
 // The site from above: devices where they are or grouped by region, coloured by what they say.
 import { h } from "vue";
-import { Sheet, tone, diverging, round, projection, fitted, extent, between, ellipse, number } from "syms-lib";
+import { STATES, Sheet, gestures, shape, tone, diverging, round, projection, fitted, extent, between, ellipse, number } from "syms-lib";
 
-const STATES = ["ok", "none", "clock", "bad", "alarm"];
 const CELL = 12; // px of the field between devices
 const NEAR = 14; // px in which a pointer means a device
+const FOOT = 26; // px below that the legend takes
 const LABELS = 60; // devices in sight of which names are written
 
 export default {
@@ -86,7 +86,7 @@ export default {
         const box = extent([...points, ...corners]);
         if (!box) return false;
         const slack = this.schematic ? 0 : Math.max(0.05, 0.08 * (box[2] - box[0]));
-        this.at[key] = fitted([box[0] - slack, box[1] - slack, box[2] + slack, box[3] + slack], width, height, 14);
+        this.at[key] = fitted([box[0] - slack, box[1] - slack, box[2] + slack, box[3] + slack], width, height - FOOT, 14);
       }
       this.view = this.at[key];
       return true;
@@ -307,46 +307,18 @@ export default {
     // ── what the reader does ──────────────────────────────────────────────────────────────────────────────
 
     gestures() {
-      const box = this.sheet.canvas;
-      const held = new Map();
-      let moved = 0;
-      box.style.touchAction = "none";
-      const here = (event) => {
-        const at = box.getBoundingClientRect();
-        return [event.clientX - at.left, event.clientY - at.top];
-      };
-      box.onpointerdown = (event) => {
-        box.setPointerCapture(event.pointerId);
-        held.set(event.pointerId, here(event));
-        moved = 0;
-      };
-      box.onpointermove = (event) => {
-        const now = here(event);
-        const before = held.get(event.pointerId);
-        if (!before) return this.hover(now);
-        moved += Math.abs(now[0] - before[0]) + Math.abs(now[1] - before[1]);
-        if (held.size === 1 && moved > 4) this.move(now[0] - before[0], now[1] - before[1]);
-        if (held.size === 2) {
-          const other = [...held].find(([id]) => id !== event.pointerId)[1];
-          const apart = (each) => Math.hypot(each[0] - other[0], each[1] - other[1]);
-          this.zoom(other, apart(now) / Math.max(5, apart(before)));
-        }
-        held.set(event.pointerId, now);
-      };
-      box.onpointerup = (event) => {
-        const now = here(event);
-        held.delete(event.pointerId);
-        const hit = moved <= 4 ? this.nearest(now) : null;
-        if (hit) this.$emit("pick", this.devices[hit.k].id);
-        if (moved <= 4) this.hover(now);
-      };
-      box.onpointercancel = (event) => held.delete(event.pointerId);
-      box.onpointerleave = () => (this.tip.hidden = true);
-      box.ondblclick = () => this.fit();
-      box.addEventListener("wheel", (event) => {
-        event.preventDefault();
-        this.zoom(here(event), event.deltaY > 0 ? 0.85 : 1.18);
-      }, { passive: false });
+      gestures(this.sheet.canvas, {
+        move: (dx, dy) => this.move(dx, dy),
+        zoom: (at, ratio) => this.zoom(at, ratio),
+        hover: (at) => this.hover(at),
+        leave: () => (this.tip.hidden = true),
+        again: () => this.fit(),
+        click: (at) => {
+          const hit = this.nearest(at);
+          if (hit) this.$emit("pick", this.devices[hit.k].id);
+          this.hover(at);
+        },
+      });
     },
 
     nearest([x, y]) {
@@ -390,20 +362,3 @@ export default {
     },
   },
 };
-
-/** Each state has a shape, so that nobody needs to tell colours apart. */
-function shape(ctx, state, x, y, size) {
-  if (state === 2) {
-    ctx.moveTo(x, y - size - 1.5);
-    ctx.lineTo(x + size + 1.5, y);
-    ctx.lineTo(x, y + size + 1.5);
-    ctx.lineTo(x - size - 1.5, y);
-    ctx.closePath();
-  } else if (state === 3) ctx.rect(x - size, y - size, 2 * size, 2 * size);
-  else if (state === 4) {
-    ctx.moveTo(x, y - size - 2);
-    ctx.lineTo(x + size + 2, y + size);
-    ctx.lineTo(x - size - 2, y + size);
-    ctx.closePath();
-  } else ctx.arc(x, y, size, 0, 2 * Math.PI);
-}

@@ -11,7 +11,6 @@ from nicegui import ui
 from numpy.typing import NDArray
 
 from console.components import LIBRARY
-from console.texts import Texts
 
 F8 = NDArray[np.float64]
 
@@ -79,15 +78,10 @@ class Phasors(ui.element, component="phasors.js", esm=LIBRARY):
 class Bars(ui.element, component="bars.js", esm=LIBRARY):
     """A spectrum."""
 
-    def __init__(self, text: Texts) -> None:
-        super().__init__()
-        self._props["texts"] = {"summary": text("spectrum.thd")}
-
-    def set_axis(self, components: Sequence[float], unit: str, names: Sequence[str]) -> None:
-        """Orders (unit "") or frequencies ("Hz"), and the phasors."""
-        self.run_method(
-            "set_axis", [int(each) if float(each).is_integer() else each for each in components], unit, names
-        )
+    def set_axis(self, components: Sequence[float], unit: str, names: Sequence[str], caption: str) -> None:
+        """Orders (unit "") or frequencies ("Hz"); the phasors, and what stands before their totals."""
+        at = [int(each) if float(each).is_integer() else each for each in components]
+        self.run_method("set_axis", at, unit, names, caption)
 
     def tell(self, values: F8, of: str, summary: Sequence[str]) -> None:
         """[p, k] in the unit `of`, and a text for each phasor where none is pointed at."""

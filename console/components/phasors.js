@@ -7,7 +7,6 @@ const OTHERS = ["#3987e5", "#8a6fd1", "#3aa6b9", "#c2528b"];
 const CURRENT = 0.62; // of the radius that voltages take
 
 export default {
-  props: { texts: Object },
   render() {
     return h("div", { class: "syms-phasors" });
   },
@@ -40,7 +39,7 @@ export default {
       this.phasors.forEach((each, k) => {
         [each.size, each.angle] = [sizes[k], angles[k]];
         each.sizeText.textContent = `${number(each.size)} ${each.unit}`;
-        each.angleText.textContent = each.angle === null ? "–" : `${each.angle.toFixed(1)}°`;
+        each.angleText.textContent = each.angle === null ? "–" : `${number(each.angle, 1)}°`;
       });
       this.sheet.ask();
     },

@@ -1,8 +1,6 @@
 // A strip of figures: large ones with a line below, one with a small trend, and how many devices are in which state.
 import { h } from "vue";
-import { Sheet, tone } from "syms-lib";
-
-const STATES = ["ok", "none", "clock", "bad", "alarm"];
+import { STATES, Sheet, tone } from "syms-lib";
 
 export default {
   props: { captions: Array, states: Array },

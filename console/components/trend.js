@@ -1,6 +1,6 @@
 // Traces over time: live and from the archive, one pane for each unit, all with the same time axis and cursor.
 import { h } from "vue";
-import { uPlot, Trace, aligned, steady, clock, day, tick, number, csv, picture, save } from "syms-lib";
+import { gestures, uPlot, Trace, aligned, steady, clock, day, tick, number, csv, picture, save } from "syms-lib";
 
 const FRAME = 50; // ms between two pictures at least
 const LAG = 350; // ms that the live edge is behind what has come, so that it moves evenly
@@ -270,14 +270,14 @@ export default {
         axes: [
           { stroke: ink, grid, ticks: { show: false }, font, size: last ? 22 : 0, gap: 2, space: 76,
             values: (_, splits, __, ___, step) => splits.map((at) => (last ? tick(at, step, this.local) : "")) },
-          { stroke: ink, grid, ticks: { show: false }, font, size: 66, gap: 4, space: 26,
+          { stroke: ink, grid, ticks: { show: false }, font, size: 66, gap: 4, space: 18,
             values: (_, splits, __, ___, step) => splits.map((at) => at.toFixed(Math.min(6, Math.max(0, -Math.floor(Math.log10(step) + 0.3))))) },
         ],
-        hooks: { draw: [(plot) => this.decorate(plot)], setCursor: [() => this.panes.includes(pane) && this.legend(pane)] },
+        hooks: { draw: [(plot) => this.decorate(plot, pane)], setCursor: [() => this.panes.includes(pane) && this.legend(pane)] },
       };
     },
 
-    decorate(plot) {
+    decorate(plot, pane) {
       const { ctx, bbox } = plot;
       const lines = this.marks.map(([at, text]) => [at, text, this.colour("--alarm")]);
       if (this.pointed != null) lines.push([this.pointed, "", this.colour("--ink-1")]);
@@ -291,7 +291,7 @@ export default {
         ctx.moveTo(x, bbox.top);
         ctx.lineTo(x, bbox.top + bbox.height);
         ctx.stroke();
-        ctx.fillText(text, x + 4, bbox.top + 10);
+        if (pane === this.panes[0]) ctx.fillText(text, x + 4, bbox.top + 10);
       }
       ctx.restore();
     },
@@ -301,7 +301,7 @@ export default {
       const count = this.panes.length;
       if (!width || !count) return;
       const legends = this.panes.reduce((sum, pane) => sum + pane.legend.offsetHeight, 0);
-      const each = Math.max(60, (this.body.clientHeight - legends - 22) / count);
+      const each = Math.max(34, (this.body.clientHeight - legends - 22) / count);
       this.panes.forEach((pane, k) => pane.plot.setSize({ width, height: Math.floor(each + (k === count - 1 ? 22 : 0)) }));
       this.stale = true;
     },
@@ -310,36 +310,19 @@ export default {
 
     gestures(pane) {
       const over = pane.plot.over;
-      const held = new Map();
-      over.style.touchAction = "none";
-      over.onpointerdown = (event) => {
-        over.setPointerCapture(event.pointerId);
-        held.set(event.pointerId, event.clientX);
-      };
-      over.onpointermove = (event) => {
-        if (!held.has(event.pointerId)) return;
+      const perPixel = () => {
         const [from, until] = this.window(performance.now());
-        const perPixel = (until - from) / over.clientWidth;
-        const before = held.get(event.pointerId);
-        if (held.size === 1) {
-          const moved = (event.clientX - before) * perPixel;
-          if (moved) this.show(from - moved, until - moved);
-        } else {
-          const other = [...held].find(([id]) => id !== event.pointerId)[1];
-          const ratio = Math.abs(before - other) / Math.max(8, Math.abs(event.clientX - other));
-          const centre = from + (other - over.getBoundingClientRect().left) * perPixel;
-          this.around(centre, ratio);
-        }
-        held.set(event.pointerId, event.clientX);
+        return (until - from) / over.clientWidth;
       };
-      over.onpointerup = over.onpointercancel = (event) => held.delete(event.pointerId);
-      over.ondblclick = () => this.go_live();
-      over.addEventListener("wheel", (event) => {
-        event.preventDefault();
-        const [from, until] = this.window(performance.now());
-        const centre = from + ((event.clientX - over.getBoundingClientRect().left) / over.clientWidth) * (until - from);
-        this.around(centre, event.deltaY > 0 ? 1.25 : 0.8);
-      }, { passive: false });
+      gestures(over, {
+        move: (dx) => {
+          const [from, until] = this.window(performance.now());
+          const moved = (dx * (until - from)) / over.clientWidth;
+          this.show(from - moved, until - moved);
+        },
+        zoom: ([x], ratio) => this.around(this.window(performance.now())[0] + x * perPixel(), 1 / ratio),
+        again: () => this.go_live(),
+      });
     },
 
     around(centre, ratio) {

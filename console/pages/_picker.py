@@ -51,7 +51,7 @@ class Picker:
         self._dialog.open()
 
     def _known(self) -> dict[int, Configuration]:
-        known = self._page.visible(self._console.station.configurations())
+        known = self._page.visible(self._console.station)
         return {device: known[device] for device in sorted(known) if not Table(*known[device].table).spectrum}
 
     def _offer(self) -> None:

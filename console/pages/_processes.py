@@ -14,6 +14,8 @@ class Counters:
 
     def __init__(self, page: Page) -> None:
         self._text = page.text
+        self._whole = page.user.regions is None
+        """Alarms concern the whole station."""
         self._element = Facts()
         self._shape: list[object] = []
 
@@ -38,7 +40,7 @@ class Counters:
             ("memory", bytes_(process.memory)), ("restarts", str(process.restarts)),
         ]  # fmt: skip
         sections = []
-        if process.alarms:
+        if process.alarms and self._whole:
             sections.append(Section(text("process.alarms"), [], [(alarm, None) for alarm in process.alarms]))
         sections.append(Section(process.name, [""], [(text(f"process.{name}"), None) for name, _ in own]))
         values = [value for _, value in own]

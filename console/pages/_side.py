@@ -79,7 +79,7 @@ class Side:
         self._choice.value = device
 
     def _chosen(self, device: Any) -> None:
-        if isinstance(device, int) and device in self._page.visible(self._console.station.configurations()):
+        if isinstance(device, int) and device in self._page.visible(self._console.station):
             self.device = device
             self._show()
             self._on_choose(device)
@@ -118,7 +118,8 @@ class Side:
 
     def _tell_regions(self, pulse: Pulse) -> None:
         text = self._page.text
-        spreads = [each for each in pulse.spreads if not each.region or self._page.sees(each.region)]
+        whole = self._page.user.regions is None
+        spreads = [each for each in pulse.spreads if (self._page.sees(each.region) if each.region else whole)]
         rows = [each.region or text("site.whole") for each in spreads]
         if rows != self._regions:
             self._regions = rows
@@ -153,8 +154,8 @@ class Diagram:
         self._console, self._page, self._known = console, page, None
         self._wanted: list[Wanted] = []
         with ui.element("div").classes("w-full h-full flex flex-col flex-nowrap"):
-            with ui.element("div").classes("w-full flex items-center gap-2 px-2"):
-                ui.label(page.text("side.reference")).classes("text-xs").style("color: var(--ink-2)")
+            with ui.element("div").classes("line"):
+                ui.label(page.text("side.reference")).style("color: var(--ink-2); white-space: nowrap")
                 self._reference = ui.select(
                     {AS_MEASURED: page.text("side.as_measured")}, value=AS_MEASURED, with_input=True
                 )
@@ -165,7 +166,7 @@ class Diagram:
     def choose(self, device: int) -> None:
         """Of this device."""
         station = self._console.station
-        known = self._page.visible(station.configurations())
+        known = self._page.visible(station)
         mine = known.get(device)
         if mine is None or Table(*mine.table).spectrum:
             return

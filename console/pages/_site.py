@@ -15,7 +15,7 @@ from console.components.panels import Tiles
 from console.describing import figure
 from console.geometry import schematic
 from console.pages.frame import Page
-from console.pulse import Pulse, Roster, Spread
+from console.pulse import Pulse, Roster
 from protocol.clock import SECOND
 from protocol.messages import Event
 
@@ -33,14 +33,10 @@ class Summary:
         self._element = Tiles(captions, [self._text(f"state.{name}") for name in STATES])
         self._told = 0
 
-    def begin(self) -> None:
-        """What was, before what comes."""
-        past = [(at, spreads) for at, spreads in list(self._console.pulses.past) if at > self._told]
-        self._append(past)
-
     def tell(self, pulse: Pulse, mine: Places) -> None:
         """`mine` [k]: places of the devices that the reader may see."""
-        whole = pulse.spreads[0]
+        all_ = self._page.user.regions is None
+        whole = pulse.spreads[0] if all_ else pulse.among(mine)
         nominal = float(np.median(pulse.roster.nominal)) if pulse.roster.device.size else 50.0
         caption = self._text("site.inertia" if pulse.roster.weighted else "site.mean", count=whole.devices)
         values: list[tuple[str, str, str | None]] = [
@@ -51,12 +47,11 @@ class Summary:
         ]
         counts = np.bincount(pulse.state[mine], minlength=len(STATES)).tolist()
         self._element.tell(values, counts)
-        self.begin()
-
-    def _append(self, past: list[tuple[int, tuple[Spread, ...]]]) -> None:
-        if past:
+        past = [(at, spreads[0]) for at, spreads in self._console.pulses.past] if all_ else [(pulse.newest, whole)]
+        more = [(each.least, each.centre, each.greatest) for at, each in past if at > self._told]
+        if more:
             self._told = past[-1][0]
-            self._element.append([(each.least, each.centre, each.greatest) for _, (each, *_) in past])
+            self._element.append(more)
 
 
 def _signed(value: float) -> str:
@@ -109,8 +104,9 @@ class SiteMap:
         """How it is this second."""
         if pulse.roster is not self._roster:
             self._take(pulse.roster)
-        self._element.tell(pulse.state[self.mine], pulse.deviation[self.mine], _centre(pulse))
-        shown = [each for each in pulse.events if pulse.newest - each.onset <= EVENT_SHOWN and _is_placed(each)]
+        self._element.tell(pulse.state[self.mine], pulse.deviation[self.mine], _centre(pulse, self.mine))
+        shown = [each for each in events_of(pulse, self._page) if pulse.newest - each.onset <= EVENT_SHOWN]
+        shown = [each for each in shown if _is_placed(each)]
         said = [f"{each.id} {each.answer}" for each in shown]
         if said != self._events:
             self._events = said
@@ -150,12 +146,19 @@ def event_text(event: Event, page: Page) -> str:
     return page.text.of("kind", event.kind) + size
 
 
+def events_of(pulse: Pulse, page: Page) -> list[Event]:
+    """Recent disturbances, of which the reader may see one of the devices."""
+    told = zip(pulse.roster.device.tolist(), pulse.roster.regions, strict=True)
+    mine = {device for device, region in told if page.sees(region)}
+    return [each for each in pulse.events if each.disturbance and mine & {*each.device.tolist(), *each.nearest}]
+
+
 def _is_placed(event: Event) -> bool:
-    return event.disturbance and not math.isnan(event.latitude) and not math.isnan(event.longitude)
+    return not math.isnan(event.latitude) and not math.isnan(event.longitude)
 
 
-def _centre(pulse: Pulse) -> float:
+def _centre(pulse: Pulse, mine: Places) -> float:
     """mHz from nominal."""
-    deviation = pulse.deviation
+    deviation = pulse.deviation[mine]
     told = deviation[~np.isnan(deviation)]
     return float(told.mean()) if told.size else 0.0

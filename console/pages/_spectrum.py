@@ -22,7 +22,7 @@ class Spectra:
         self._device = 0
         self._shown: Configuration | None = None
         with ui.element("div").classes("w-full h-full flex flex-col flex-nowrap"):
-            with ui.element("div").classes("w-full flex items-center gap-4 px-2") as self._bar:
+            with ui.element("div").classes("line") as self._bar:
                 self._kind = (
                     ui.toggle([], on_change=lambda: self._arrange()).props("dense flat no-caps").mark("spectrum")
                 )
@@ -32,7 +32,7 @@ class Spectra:
                 ).props("dense flat no-caps")  # fmt: skip
             self._none = ui.label(page.text("spectrum.none")).classes("syms-hint w-full")
             with ui.element("div").classes("w-full").style("flex: 1 1 0; min-height: 0") as self._place:
-                self._bars = Bars(page.text)
+                self._bars = Bars()
 
     def choose(self, device: int) -> None:
         """Of this device."""
@@ -56,8 +56,11 @@ class Spectra:
             units = [unit for unit in ("V", "A") if unit in self._shown.phasor_units]
             if self._unit.value not in units and units:
                 self._unit.value = units[0]
-            unit = "" if Table(*self._shown.table).orders else "Hz"
-            self._bars.set_axis(self._shown.components, unit, self._names(self._shown))
+            self._unit.set_visibility(len(units) > 1)
+            unit, caption = (
+                ("", "THD") if Table(*self._shown.table).orders else ("Hz", self._page.text("spectrum.total"))
+            )
+            self._bars.set_axis(self._shown.components, unit, self._names(self._shown), caption)
             self.tell()
 
     def _names(self, known: Configuration) -> list[str]:

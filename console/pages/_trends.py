@@ -14,12 +14,12 @@ from archive.folder import ArchiveError
 from console.app import Console
 from console.components.trend import COLOURS, MOST, Line, Trend, View
 from console.pages.frame import Page
-from console.quantities import DIFFERENCE, Wanted
+from console.quantities import DIFFERENCE, Wanted, names
 from console.texts import Texts
 from console.traces import Feed, TooLong, past, sources
 from protocol.clock import SECOND
 
-TICK = 0.2
+TICK = 0.15
 """Seconds between two looks at what came; of long spans rarer (`SLOW`)."""
 SLOW, SLOW_FROM = 1.0, 600.0
 READERS = asyncio.Semaphore(2)
@@ -37,7 +37,10 @@ class Trends:
         self._view = View(True, 0, 0, 1000, span)
         self._feed = Feed(console.station, [], None, 0)
         self._lines: list[Line] = []
+        self._shown: list[Wanted] = []
         self._asked = 0
+        self.begun = False
+        """Whether there was something to show."""
         self._element = Trend(
             page.text, span=span, title=console.station.name, local=page.local, on_view=self._look,
             on_remove=lambda id_: self.remove(id_),
@@ -46,10 +49,12 @@ class Trends:
         ui.timer(TICK, self._tick)
 
     def begin(self, default: Callable[[], list[Wanted]]) -> None:
-        """When the browser is there: what the address says, else `default`."""
+        """What the address says, else `default`, as soon as that is something."""
         if not self.wanted:
             self.wanted = default()
-        self._arrange()
+        if self.wanted:
+            self.begun = True
+            self._arrange()
 
     def add(self, *more: Wanted) -> None:
         """Quantities, at most as many as one can tell apart."""
@@ -76,32 +81,43 @@ class Trends:
 
     def _arrange(self) -> None:
         """Tell the browser what there is, and begin with what was."""
-        lines = lines_of(self._console, self.wanted, self._page.text, self._lines)
+        self._shown = self._visible()
+        lines = lines_of(self._console, self._shown, self._page.text, self._lines)
         self._lines = lines
         self._element.set_lines(lines)
         newest = self._console.station.newest() or time.time_ns()
-        self._feed = Feed(self._console.station, self.wanted, self._reference(), newest + 1)
+        self._feed = Feed(self._console.station, self._shown, self._reference(), newest + 1)
         self._save()
         if self._view.live:
             self._view = View(True, newest - int(self._view.span * SECOND), newest, self._view.columns, self._view.span)
         self._fetch()
 
+    def _visible(self) -> list[Wanted]:
+        """What the reader may see of what was chosen, of devices that were heard of."""
+        mine = self._page.visible(self._console.station)
+        return [each for each in self.wanted if each.device in mine]
+
     def _reference(self) -> Wanted | None:
-        """What differences are to: what was chosen, else the first device's first phasor that is shown."""
-        if self.reference is not None:
+        """What differences are to: what was chosen, else a phasor of the first device that is shown."""
+        first = next((each for each in self._shown if each.quantity == DIFFERENCE), None)
+        known = self._page.visible(self._console.station)
+        if first is None or (self.reference is not None and self.reference.device in known):
             return self.reference
-        first = next((each for each in self.wanted if each.quantity == DIFFERENCE), None)
-        return Wanted(first.device, "angle", first.name) if first else None
+        for each in self._shown:
+            angles = names(known[each.device], "angle") if each.device in known else []
+            if angles:
+                return Wanted(each.device, "angle", first.name if first.name in angles else angles[0])
+        return None
 
     def _tick(self) -> None:
         now = time.monotonic()
         if self._view.span >= SLOW_FROM and now - self._fetched < SLOW:
             return
         self._fetched = now
-        if len(self._lines) < len(self.wanted) and len(sources(self._console.station, self.wanted)) > len(self._lines):
-            self._arrange()
-        elif blocks := self._feed.news():
+        if blocks := self._feed.news():
             self._element.append(blocks)
+        if len(self._shown) < len(self.wanted) and len(self._visible()) > len(self._shown):
+            self._arrange()  # they had not been heard of
 
     def _look(self, view: View) -> None:
         self._view = view
@@ -109,7 +125,7 @@ class Trends:
         self._fetch()
 
     def _fetch(self) -> None:
-        if self.wanted:
+        if self._shown:
             self._asked += 1
             self._element.busy(True)
             ui.timer(0, lambda asked=self._asked: self._bring(asked, self._view), once=True)
@@ -122,7 +138,7 @@ class Trends:
                 return
             try:
                 found = await run.io_bound(
-                    past, console.station, console.archive, self.wanted, self._reference(), view.since, view.until,
+                    past, console.station, console.archive, self._shown, self._reference(), view.since, view.until,
                     view.columns,
                 )  # fmt: skip
             except TooLong as limit:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -12,14 +12,16 @@ from starlette.requests import Request
 
 from console.access.users import User
 from console.access.who import require
-from console.app import ASSETS, Console
+from console.api.now import seen
+from console.app import Console
+from console.components import LOOKS, STYLES
 from console.components.bar import Clock
+from console.model import Station
 from console.texts import LANGUAGES, Texts, speaks
 from protocol.messages import Configuration
 
 PAGES = {"now": "/", "events": "/events", "station": "/station"}
 """Name of each page (its text is `app.<name>`) -> where it is."""
-STYLES = ("lib/uplot.css", "style.css")
 LANGUAGE, LOOK, TIMES = "syms_language", "syms_look", "syms_times"
 """Cookies of what a reader chose."""
 ALARMS_SHOWN = 12
@@ -39,9 +41,9 @@ class Page:
         """Whether the reader may see what is in a region."""
         return self.user.regions is None or region in self.user.regions
 
-    def visible(self, known: Mapping[int, Configuration]) -> dict[int, Configuration]:
-        """Those of some devices that the reader may see."""
-        return {device: each for device, each in known.items() if self.sees(each.region)}
+    def visible(self, station: Station) -> dict[int, Configuration]:
+        """The devices that the reader may see, by number."""
+        return seen(station, self.user.regions)
 
 
 def reader(request: Request) -> Page:
@@ -59,8 +61,7 @@ def frame(console: Console, request: Request, here: str) -> Iterator[Page]:
     """The frame of a page; its content is made inside."""
     page = reader(request)
     text = page.text
-    for name in STYLES:  # not by add_css, whose script the gate's policy for contents would stop
-        ui.add_head_html(f'<link rel="stylesheet" href="{ASSETS}/{name}">')
+    ui.add_head_html("".join(f'<link rel="stylesheet" href="{LOOKS}/{file}">' for file in STYLES))
     ui.page_title(f"{text('app.' + here)} · {console.station.name}")
     look = ui.dark_mode({"dark": True, "light": False}.get(request.cookies.get(LOOK, "")))
     with ui.header().classes("syms-bar items-center"):
@@ -68,7 +69,7 @@ def frame(console: Console, request: Request, here: str) -> Iterator[Page]:
         for name, path in PAGES.items():
             ui.link(text(f"app.{name}"), path).classes("place" + " here" * (name == here))
         ui.space()
-        _alarms(console, text)
+        _alarms(console, text, page.user)
         shown = Clock(text, page.local)
         _choices(page, shown, look)
 
@@ -79,15 +80,16 @@ def frame(console: Console, request: Request, here: str) -> Iterator[Page]:
     yield page
 
 
-def _alarms(console: Console, text: Texts) -> None:
-    """How many there are; what they say when one points at it."""
+def _alarms(console: Console, text: Texts, user: User) -> None:
+    """How many there are; what they say when one points at it. They concern the whole station, so that who sees some
+    regions alone sees none of them."""
     link = ui.link("", PAGES["station"]).classes("alarms").mark("alarms")
     with link:
         count, said = ui.label(), ui.tooltip().style("white-space: pre-line; max-width: 480px")
     before: list[tuple[str, ...]] = []
 
     def show() -> None:
-        alarms = console.pulses.now(clock_now()).alarms
+        alarms = console.pulses.now(time.monotonic()).alarms if user.regions is None else ()
         if before == [alarms]:
             return
         before[:] = [alarms]
@@ -128,8 +130,3 @@ def _choices(page: Page, shown: Clock, look: ui.dark_mode) -> None:
         ui.separator()
         ui.menu_item(text("frame.dark"), on_click=lambda: turn(True))
         ui.menu_item(text("frame.light"), on_click=lambda: turn(False))
-
-
-def clock_now() -> float:
-    """Monotonic seconds."""
-    return time.monotonic()

@@ -15,36 +15,10 @@ from commands import app as syms
 ROOT = Path(__file__).parents[2]
 CASES = ROOT / "tests" / "pipelines"
 VERBS = (
-    *("alarms", "algorithms", "backup", "check", "compile", "completeness", "decode", "demo", "down", "draw", "events"),
-    *(
-        "export",
-        "finish",
-        "flags",
-        "formats",
-        "protect",
-        "renew",
-        "replay",
-        "report",
-        "restart",
-        "restore",
-        "retention",
-    ),
-    *(
-        "rollback",
-        "run",
-        "scale",
-        "schema",
-        "simulate",
-        "start",
-        "status",
-        "stop",
-        "study",
-        "swap",
-        "try",
-        "up",
-        "users",
-    ),
-    *("verify",),
+    *("alarms", "algorithms", "backup", "check", "compile", "completeness", "decode", "demo", "down", "draw"),
+    *("events", "export", "finish", "flags", "formats", "protect", "renew", "replay", "report", "restart"),
+    *("restore", "retention", "rollback", "run", "scale", "schema", "simulate", "start", "status", "stop"),
+    *("study", "swap", "try", "up", "users", "verify"),
 )
 
 

@@ -32,8 +32,10 @@ export function tick(time, step, local) {
 /** A number with as many digits as a reader can use; a dash for none. */
 export function number(value, digits) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
-  if (digits !== undefined) return value.toFixed(digits);
+  if (digits !== undefined && digits !== null) return signed(value.toFixed(digits));
   const size = Math.abs(value);
-  if (size !== 0 && size < 0.001) return value.toExponential(2);
-  return value.toFixed(size >= 1000 ? 0 : size >= 100 ? 1 : size >= 10 ? 2 : 3);
+  if (size !== 0 && size < 0.001) return signed(value.toExponential(2));
+  return signed(value.toFixed(size >= 1000 ? 0 : size >= 100 ? 1 : size >= 10 ? 2 : 3));
 }
+
+const signed = (text) => text.replace("-", "\u2212");

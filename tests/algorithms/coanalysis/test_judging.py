@@ -6,10 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from algorithms.coanalysis import KINDS, classify, detect
+from algorithms.coanalysis.detection import ALONE, HERALD, SHARP, heralded
 from algorithms.coanalysis.kinds import softmax
-from tests.algorithms.coanalysis.grids import Grid, assessed
+from tests.algorithms.coanalysis.grids import RATE, Grid, assessed
 
 AT = 70.1
 
@@ -144,3 +147,23 @@ def test_many_devices_are_judged_in_parts() -> None:
     assert found.disturbance
     assert found.detail["slow"]["hz"] == pytest.approx(0.5, abs=0.03)
     assert set(found.detail["slow"]["devices"]) >= set(range(17, 24))
+
+
+@given(st.floats(0.0, 20.0), st.floats(0.0, 20.0), st.integers(0, 60))
+def test_a_kink_counts_with_a_step_near_it_or_if_it_is_large(kink: float, step: float, away: int) -> None:
+    kinks, stepped = np.zeros((2, 200)), np.zeros(200)
+    kinks[1, 100], stepped[100 + away] = kink, step
+    said = heralded(kinks, stepped, RATE)
+    near = step / HERALD if away <= round(SHARP * RATE) else 0.0
+    assert said[1, 100] == pytest.approx(min(kink, max(near, kink / ALONE)))
+    said[1, 100] = 0.0
+    assert not said.any()
+
+
+def test_a_swing_that_no_step_set_off_is_no_event() -> None:
+    """Of three devices from one instant on: their frequencies kink, and nothing steps."""
+    grid = Grid(seed=32)
+    after = grid.since(AT)
+    swing = np.sin(2 * np.pi * 0.9 * after) * np.exp(-after / 1.5)
+    grid.frequency[:3] += 2.8 * np.array([[1.0], [0.8], [0.6]]) * swing
+    assert not detect(grid.seen()).disturbance

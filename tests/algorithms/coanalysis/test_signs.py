@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algorithms.coanalysis.signs import agreement, matched
+from algorithms.coanalysis.signs import agreement, matched, steps
+from algorithms.observations import Observations
 from tests.algorithms.coanalysis.grids import RATE, Grid
 
 AT = 70.1
@@ -35,6 +36,11 @@ def test_what_is_usual_at_a_device_is_one() -> None:
     np.testing.assert_allclose(np.std(found, axis=1), 1.0, atol=0.15)
 
 
+def both(seen: Observations) -> np.ndarray:
+    """Of what devices measured."""
+    return agreement(steps(seen), round(RATE))
+
+
 def small(step: float, kink: float) -> np.ndarray:
     """What both signs say of a step of the first device's angle and voltage, and a kink [mHz/s] of all."""
     grid = Grid(seed=21)
@@ -42,7 +48,7 @@ def small(step: float, kink: float) -> np.ndarray:
     grid.frequency += kink * after * np.exp(-after / 4.0)
     grid.angle[0] += step * (after > 0)
     grid.voltage[0] += step * (after > 0)
-    return agreement(grid.seen().repaired)
+    return both(grid.seen().repaired)
 
 
 def test_both_signs_together_are_over_the_limit_and_neither_is_alone() -> None:
@@ -55,12 +61,12 @@ def test_both_signs_together_are_over_the_limit_and_neither_is_alone() -> None:
 
 def test_two_devices_have_no_kink_of_all() -> None:
     seen = Grid(seed=22).trip(AT, -60.0).seen().repaired
-    assert not agreement(seen.of([0, 1])).any()
+    assert not both(seen.of([0, 1])).any()
 
 
 def test_holes_and_short_windows_say_nothing() -> None:
     seen = Grid(seed=23, seconds=30.0).seen().repaired
     magnitude = seen.magnitude.copy()
     magnitude[:, 700:760] = np.nan
-    assert not agreement(replace(seen, magnitude=magnitude))[690:770].any()
-    assert not agreement(seen.between(0, 20)).any()
+    assert not both(replace(seen, magnitude=magnitude))[690:770].any()
+    assert not both(seen.between(0, 20)).any()

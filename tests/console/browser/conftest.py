@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,32 +46,56 @@ def served(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 
 @pytest.fixture(scope="session")
-def feeder(served: Served) -> Feeder:
-    """What feeds it: half a minute of what its devices say is there from the start."""
+def feeder(served: Served) -> Iterator[Feeder]:
+    """What feeds it: half a minute of what its devices say is there from the start, and they go on."""
     fed = Feeder(served)
     fed.begin(30.0)
-    return fed
+    with fed.live():
+        yield fed
+
+
+Open = Callable[..., Any]
 
 
 @pytest.fixture
-def page(browser: Any, feeder: Feeder) -> Iterator[Any]:
-    """A tab of 1280 x 720 that looks at it; no request may fail or leave this machine, no script may complain."""
-    context = browser.new_context(viewport={"width": 1280, "height": 720}, locale="en-GB", accept_downloads=True)
-    sign_in(context, feeder.served, "anna")
-    opened = context.new_page()
-    opened.set_default_timeout(PATIENCE)
+def open_as(browser: Any, feeder: Feeder) -> Iterator[Open]:
+    """`open_as(name, **how)`: a tab of 1280 x 720 in which that user has signed in (`serving.PEOPLE`), `how` as of
+    Playwright's contexts. No request may fail or leave this machine, no script may complain.
+    """
+    contexts: list[Any] = []
     troubles: list[str] = []
-    opened.on("requestfailed", lambda request: troubles.append(f"failed: {request.url}"))
-    opened.on("pageerror", lambda fault: troubles.append(f"error: {fault}"))
-    opened.on("console", lambda said: troubles.append(f"{said.type}: {said.text}") if said.type == "error" else None)
-    opened.on("request", lambda request: _stays(request.url, feeder.served.url, troubles))
+
+    def opened(name: str, **how: Any) -> Any:
+        wanted = {"viewport": {"width": 1280, "height": 720}, "locale": "en-GB"} | how
+        context = browser.new_context(**wanted)
+        contexts.append(context)
+        sign_in(context, feeder.served, name)
+        tab = context.new_page()
+        tab.set_default_timeout(PATIENCE)
+        _watch(tab, feeder.served.url, troubles)
+        return tab
+
     yield opened
-    context.close()
+    for context in contexts:
+        context.close()
     assert troubles == []
 
 
+@pytest.fixture
+def page(open_as: Open) -> Any:
+    """A tab of the administrator."""
+    return open_as("anna")
+
+
+def _watch(opened: Any, here: str, troubles: list[str]) -> None:
+    opened.on("requestfailed", lambda request: troubles.append(f"failed: {request.url}"))
+    opened.on("pageerror", lambda fault: troubles.append(f"error: {fault}"))
+    opened.on("console", lambda said: troubles.append(f"{said.type}: {said.text}") if said.type == "error" else None)
+    opened.on("request", lambda request: _stays(request.url, here, troubles))
+
+
 def sign_in(context: Any, served: Served, name: str) -> None:
-    """All tabs of a context are this user's (`tests.doors.PEOPLE`) from now on."""
+    """All tabs of a context are this user's (`serving.PEOPLE`) from now on."""
     cookie = {"name": session_cookie(False), "value": served.sign_in(name), "url": served.url}
     context.add_cookies([cookie])
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +17,8 @@ from protocol.messages import Configuration, Event, Snapshots, Spectrum, Table, 
 from tests.console.browser.serving import Served
 
 RATE = 50
+TICK = 0.1
+"""Seconds between what a concentrator says."""
 TABLE = Table(RATE, 6, 1, 1)
 HARMONICS = Table(1, 3, 0, 0, orders=49)
 INTERHARMONICS = Table(1, 3, 0, 0, frequencies=42)
@@ -22,7 +27,6 @@ PLACES = {
     "north": [(47.3, 119.0), (47.9, 120.1), (48.4, 118.2), (47.6, 117.4), (46.9, 118.6), (48.1, 121.0)],
     "south": [(45.2, 118.9), (44.8, 120.2), (45.6, 121.3), (44.4, 118.1), (45.0, 117.3), (44.1, 119.4)],
 }
-NO_STATUS = np.zeros((1, 1), np.uint16)
 
 
 def site() -> dict[str, Any]:
@@ -78,7 +82,9 @@ def fundamentals(known: list[Configuration], since: int, slots: int) -> Snapshot
     mode = 0.006 * np.sin(2 * np.pi * 0.45 * at)[:, None] * against
     values[..., 0] = 50 + common + mode + noise.normal(0, 4e-4, (slots, count))
     values[..., 1] = 0.006 * 2 * np.pi * 0.45 * np.cos(2 * np.pi * 0.45 * at)[:, None] * against
-    turned = 360 * np.cumsum(values[..., 0] - 50, axis=0) / RATE + 12 * np.arange(count)
+    turned = -360 * 0.012 * 37 / (2 * np.pi) * np.cos(2 * np.pi * at / 37)[:, None]
+    turned = turned - 360 * 0.006 / (2 * np.pi * 0.45) * np.cos(2 * np.pi * 0.45 * at)[:, None] * against
+    turned = turned + 12 * np.arange(count)
     for place, name in enumerate(PHASORS):
         volts = name.startswith("V")
         shift = {"A": 0, "B": -120, "C": 120}[name[-1]] - (0 if volts else 21)
@@ -146,20 +152,28 @@ class Feeder:
         self.go_on()
 
     def go_on(self) -> None:
-        """What was said since."""
-        now = time.time_ns()
-        while self.told + SECOND <= now:
+        """What was said since, at most a second at a time."""
+        while (slots := min(RATE, int((time.time_ns() - self.told) * RATE // SECOND))) > 0:
+            end = int(clock.slot_time(clock.slot_of(self.told, RATE) + slots, RATE))
             spectra = [each for each in self.known if Table(*each.table) != TABLE]
-            rows = [spectrum(each, self.told // SECOND) for each in spectra]
-            self.served.take(fundamentals(self.plain, self.told, RATE), *rows)
-            self.told += SECOND
+            new = end // SECOND > self.told // SECOND
+            rows = [spectrum(each, end // SECOND) for each in spectra] if new else []
+            self.served.take(fundamentals(self.plain, self.told, slots), *rows)
+            self.told = end
 
-    def live(self, seconds: float, tick: float = 0.2) -> None:
-        """Go on in pieces, as a concentrator does."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            slots = int((time.time_ns() - self.told) * RATE // SECOND)
-            if slots > 0:
-                self.served.take(fundamentals(self.plain, self.told, min(slots, 25)))
-                self.told = int(clock.slot_time(clock.slot_of(self.told, RATE) + min(slots, 25), RATE))
-            time.sleep(tick)
+    @contextmanager
+    def live(self, tick: float = TICK) -> Iterator[None]:
+        """Goes on by itself, as a concentrator does."""
+        stop = threading.Event()
+
+        def feed() -> None:
+            while not stop.wait(tick):
+                self.go_on()
+
+        thread = threading.Thread(target=feed, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()

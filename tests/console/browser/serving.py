@@ -1,7 +1,8 @@
 """A console application without a station, in a process of its own, fed by hand.
 
 NiceGUI's pages belong to the process, so that each test session has one process with all pages; tests tell it messages
-as the node would.
+as the node would. It is behind the gate, with the people of `tests.doors` and an engineer; anyone's session is had
+without typing a password.
 """
 
 from __future__ import annotations
@@ -9,17 +10,30 @@ from __future__ import annotations
 import multiprocessing
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from console.access.users import Role, User
 from protocol.clock import SECOND
+from tests import doors
 
 PATIENCE = 30.0
 """Seconds that it has to come up."""
+PEOPLE = doors.PEOPLE | {"emil": User(name="emil", role=Role.ENGINEER, password=doors.HASH)}
+"""vera sees, oleg acknowledges in the north, emil runs the station, anna administers."""
 KEEP, MEMORY = 120 * SECOND, 64 << 20
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """Asked for the session of a user."""
+
+    name: str
 
 
 class Served:
@@ -32,6 +46,7 @@ class Served:
         self.folder, self.site, self.processes, self.more = folder, site or {}, processes or [], more
         self.url = ""
         self.pid = 0
+        self._turn = threading.Lock()
 
     def __enter__(self) -> Served:
         here = multiprocessing.get_context("spawn")
@@ -58,19 +73,21 @@ class Served:
 
     def take(self, *messages: object) -> None:
         """Tell the model; returns when it has them."""
-        self._end.send(messages)
-        self._hear()
+        self._ask(messages)
 
     def sign_in(self, name: str) -> str:
-        """Begin a session of a user of `tests.doors.PEOPLE`: its cookie's value."""
-        self._end.send(name)
-        token: str = self._hear()
+        """Begin a session of a user of PEOPLE: its cookie's value."""
+        token: str = self._ask(SignIn(name))
         return token
 
     def do(self, act: Callable[[Any], Any]) -> Any:
         """Call a function of a module of tests with the `Console` there; what it returns."""
-        self._end.send(act)
-        return self._hear()
+        return self._ask(act)
+
+    def _ask(self, what: Any) -> Any:
+        with self._turn:
+            self._end.send(what)
+            return self._hear()
 
     def _hear(self) -> Any:
         if not self._end.poll(PATIENCE):
@@ -92,11 +109,10 @@ def _serve(
     from console.board import Board
     from console.model import Station
     from console.server import WebServer, clock
-    from tests.doors import make_book
 
-    access = Access(make_book(folder), Audit(folder / "audit"), Policy(), clock)
     station = Station(str(site.get("station", "")), Board(processes), KEEP, MEMORY)
     console = Console(station, site, folder / "pipeline.yaml", str(folder), **more)
+    access = Access(doors.make_book(folder, PEOPLE), Audit(folder / "audit"), Policy(), clock, doors.QUICK)
     web = WebServer(application(console, access), listening)
     web.start()
     end.send(None)
@@ -105,17 +121,14 @@ def _serve(
             asked = end.recv()
         except EOFError:
             break
-        end.send(_signed_in(access, asked) if isinstance(asked, str) else _done(console, asked))
+        end.send(_done(console, access, asked))
     web.stop()
 
 
-def _signed_in(access: Any, name: str) -> str:
-    token: str = access.sessions.begin(access.book.users[name], "127.0.0.1", access.clock().monotonic)
-    return token
-
-
-def _done(console: Any, asked: Any) -> Any:
+def _done(console: Any, access: Any, asked: Any) -> Any:
     try:
+        if isinstance(asked, SignIn):
+            return access.sign_in(asked.name, True, "127.0.0.1")
         if callable(asked):
             return asked(console)
         for message in asked:

@@ -1,0 +1,35 @@
+"""What a console can be told: addresses beyond this machine want TLS; where its users are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from nodes.console import Settings
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:8080", "[::1]:8080", "localhost:8080"])
+def test_on_this_machine_it_needs_no_certificate(listen: str) -> None:
+    assert Settings.model_validate({"listen": listen}).address == f"http://{listen}/"
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:8080", "10.0.0.7:8080", "[::]:8080", "station.example:8080"])
+def test_beyond_it_wants_tls(listen: str, tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match=r"there is no TLS; add certificate: and key:, or listen: 127\.0\.0\.1"):
+        Settings.model_validate({"listen": listen})
+    files: dict[str, Any] = {"certificate": str(tmp_path / "a.crt"), "key": str(tmp_path / "a.key")}
+    assert Settings.model_validate({"listen": listen, **files}).address == f"https://{listen}/"
+
+
+def test_half_a_certificate_is_none() -> None:
+    with pytest.raises(ValidationError, match="go together; give both, or neither"):
+        Settings.model_validate({"key": "a.key"})
+
+
+def test_its_users_are_beside_the_folder_of_the_pipeline(tmp_path: Path) -> None:
+    pipeline = tmp_path / "pipelines" / "a.yaml"
+    assert Settings().users_file(pipeline) == tmp_path / "config" / "users.yaml"
+    assert Settings(users=tmp_path / "u.yaml").users_file(pipeline) == tmp_path / "u.yaml"
