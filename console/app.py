@@ -20,9 +20,9 @@ from console.access.permissions import Forbidden
 from console.access.sockets import own_pages_only
 from console.access.who import Access, require
 from console.blueprint import Blueprint
+from console.components import LOOK, LOOKS
 from console.counts import Counting
 from console.flows import Flows
-from console.components import LOOK, LOOKS
 from console.ground import Ground
 from console.model import Station
 from console.pulse import Pulses
