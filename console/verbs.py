@@ -54,7 +54,7 @@ class Verbs:
                 )
             tail, over = Tail(said), False
             while not over:
-                await asyncio.sleep(LOOK_EVERY)
+                await _wait()
                 over = child.poll() is not None
                 if more := tail.more():
                     on_lines(more)
@@ -102,6 +102,13 @@ class Verbs:
     def up(self, agreed: bool) -> tuple[str, ...]:
         """What runs follows the pipeline file."""
         return "up", self._file, "--json", _how(agreed)
+
+
+async def _wait() -> None:
+    try:
+        await asyncio.sleep(LOOK_EVERY)
+    except asyncio.CancelledError as ends:  # the audit log has these words
+        raise asyncio.CancelledError("the console ended meanwhile; what was begun goes on without it") from ends
 
 
 def _how(agreed: bool) -> str:
