@@ -140,7 +140,8 @@ class Console(Node):
 
         listening = _listen(self.settings.listen)
         pipeline, ground = Path(self.place.pipeline), self._ground()
-        shared = Shared(self.station, self.place.site, pipeline, self.place.run, self._archive(), ground)
+        journal = self.place.journal.parent if self.place.journal else None
+        shared = Shared(self.station, self.place.site, pipeline, self.place.run, self._archive(), ground, journal)
         access = self._access()
         self._web = WebServer(application(shared, access), listening, self.settings.certificate, self.settings.key)
         self._web.start()
