@@ -28,7 +28,7 @@ class TakeHome:
             for form in FORMS:
                 item = ui.menu_item(text(f"export.{form}"), lambda form=form: self._jobs.begin(order, form))
                 item.mark(f"take-{form}")
-        self._jobs = Jobs(console, page, request)
+        self._jobs: Jobs = Jobs(console, page, request)
 
 
 class Jobs:
