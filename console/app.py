@@ -82,7 +82,7 @@ class Console:
 def application(console: Console, access: Access) -> Gate:
     """All of it behind the gate, for a web server. A process has one: NiceGUI's pages belong to the process."""
     from console.api.router import api
-    from console.pages import now, station
+    from console.pages import admin, now, station
 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     _doors(app, console)
@@ -91,6 +91,7 @@ def application(console: Console, access: Access) -> Gate:
     app.mount("/api/v1", api(console, _regions))
     now.register(console)
     station.register(console)
+    admin.register(console)
     ui.run_with(app, title="SYMS", tailwind=True, show_welcome_message=False, reconnect_timeout=10.0)
     prepare_pages(templates.env)
     own_pages_only(core.sio, lambda client: found.request if (found := Client.instances.get(client)) else None)
