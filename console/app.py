@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
 from nicegui import Client, core, ui
+from nicegui import app as nicegui
 from nicegui.client import templates
 
 from console.access.gate import Gate
@@ -93,6 +94,7 @@ def application(console: Console, access: Access) -> Gate:
     station.register(console)
     admin.register(console)
     ui.run_with(app, title="SYMS", tailwind=True, show_welcome_message=False, reconnect_timeout=10.0)
+    nicegui.on_startup(lambda: console.blueprint.look(time.monotonic()))
     prepare_pages(templates.env)
     own_pages_only(core.sio, lambda client: found.request if (found := Client.instances.get(client)) else None)
     return Gate(app, access)
