@@ -95,7 +95,7 @@ class Console:
 def application(console: Console, access: Access) -> Gate:
     """All of it behind the gate, for a web server. A process has one: NiceGUI's pages belong to the process."""
     from console.api.router import api
-    from console.pages import alarms, event, events, export, now, station
+    from console.pages import admin, alarms, event, events, export, now, station
     from console.pages._eventfiles import files
 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
@@ -112,7 +112,9 @@ def application(console: Console, access: Access) -> Gate:
     nicegui.app.on_shutdown(console.exports.close)
     nicegui.app.on_shutdown(console.events.close)
     station.register(console)
+    admin.register(console)
     ui.run_with(app, title="SYMS", tailwind=True, show_welcome_message=False, reconnect_timeout=10.0)
+    nicegui.app.on_startup(lambda: console.blueprint.look(time.monotonic()))
     prepare_pages(templates.env)
     own_pages_only(core.sio, lambda client: found.request if (found := Client.instances.get(client)) else None)
     return Gate(app, access)

@@ -51,7 +51,7 @@ class PipelinePanel:
     def _buttons(self) -> None:
         """What the reader may do with a node."""
         text, user = self._page.text, self._page.user
-        with ui.element("div").classes("actions"):
+        with ui.element("div").classes("actions") as self._actions:
             if may(user, "restart"):
                 for verb, icon in (("start", "play_arrow"), ("stop", "stop"), ("restart", "restart_alt")):
                     button = ui.button(icon=icon, on_click=lambda verb=verb: self._changes.act(verb, self._named()))
@@ -62,6 +62,7 @@ class PipelinePanel:
             if may(user, "swap"):
                 self._swap = ui.button(text("station.do_swap"), on_click=lambda: self._changes.swap(self._unit()))
                 self._swap.props("flat dense no-caps").mark("swap")
+        self._actions.set_visibility(False)
 
     def _unit(self) -> Unit:
         return self._plan.wiring.unit(self._node)
@@ -76,6 +77,7 @@ class PipelinePanel:
         if node not in found:
             return
         self._node = node
+        self._actions.set_visibility(True)
         self._element.choose(node)
         kind = self._page.text.of("node_kind", found[node].kind)
         self._title.text = f"{node} · {kind}"
@@ -100,10 +102,11 @@ class PipelinePanel:
     async def tell(self, now: float) -> None:
         """How it is this second."""
         found = self._console.flows.processes(now)
-        await self._plan.look(now)
+        self._plan.look(now)
         if self._plan.wiring is not self._wiring:
             self._draw(self._plan.wiring)
-        self._note.text = self._plan.fault.splitlines()[0] if self._plan.fault else ""
+        fault = self._plan.fault.splitlines()[0] if self._plan.fault else ""
+        self._note.text = self._page.text("change.looking") if self._plan.looking else fault
         units = {each.name: each for each in self._plan.wiring.units}
         if self._drawing is None or not units:
             return

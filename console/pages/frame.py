@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from nicegui import ui
 from starlette.requests import Request
 
+from console.access.permissions import may
 from console.access.users import User
 from console.access.who import require
 from console.alarms import unseen
@@ -23,6 +24,7 @@ from protocol.messages import Configuration
 
 PAGES = {"now": "/", "events": "/events", "alarms": "/alarms", "station": "/station", "export": "/export"}
 """Name of each page (its text is `app.<name>`) -> where it is."""
+ADMIN = "/admin"
 LANGUAGE, LOOK, TIMES = "syms_language", "syms_look", "syms_times"
 """Cookies of what a reader chose."""
 ALARMS_SHOWN = 12
@@ -123,6 +125,8 @@ def _choices(page: Page, shown: Clock, look: ui.dark_mode) -> None:
         who = text("app.signed_in", name=page.user.name, role=text(f"role.{page.user.role}"))
         ui.item_label(who).classes("q-pa-sm")
         ui.separator()
+        if may(page.user, "users"):
+            ui.menu_item(text("app.admin"), lambda: ui.navigate.to(ADMIN))
         ui.menu_item(text("app.password"), lambda: ui.navigate.to("/password"))
         ui.menu_item(text("app.sign_out"), lambda: ui.navigate.to("/logout"))
     with ui.button(icon="settings").props("flat dense color=white").mark("choices"), ui.menu():
