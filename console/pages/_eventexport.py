@@ -26,9 +26,8 @@ class TakeHome:
         text, order = page.text, Order(event, event, devices)
         with ui.button(text("export.take"), icon="download").props("dense unelevated no-caps").mark("take"), ui.menu():
             for form in FORMS:
-                ui.menu_item(text(f"export.{form}"), lambda form=form: self._jobs.begin(order, form)).mark(
-                    f"take-{form}"
-                )
+                item = ui.menu_item(text(f"export.{form}"), lambda form=form: self._jobs.begin(order, form))
+                item.mark(f"take-{form}")
         self._jobs: Jobs = Jobs(console, page, request)
 
 
