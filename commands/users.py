@@ -109,7 +109,7 @@ def role(
     audit: AuditFolder = AUDIT,
     as_json: AsJson = False,
 ) -> None:
-    """Give a user another role, and other regions if any are given. If the role is another, he is signed out."""
+    """Give a user another role, and other regions if any are given. He is signed out."""
     book = Book(users, _users.load)
     before = _known(book, name)
     regions = None if all_regions else region or before.regions

@@ -66,7 +66,7 @@ class Forms:
 
     async def file(self, request: Request) -> Response:
         """How they look, and what has pages whose session has ended go there."""
-        return FileResponse(PAGES / request.url.path[1:])
+        return FileResponse(PAGES / request.scope["path"][1:])
 
     async def session(self, request: Request) -> Response:
         """Whether there is a session, for a page that has lost its websocket; no sign of life."""

@@ -47,6 +47,14 @@ def test_all_of_a_user_end() -> None:
     assert [each.name for each in sessions.open()] == ["anna"]
 
 
+def test_other_regions_end_a_session() -> None:
+    """Pages show what their reader might see when they were opened."""
+    sessions, oleg = Sessions(IDLE, ABSOLUTE), PEOPLE["oleg"]
+    key = digest(sessions.begin(oleg, "::1", 0))
+    assert sessions.user(key, {"oleg": oleg.with_(language="zh")}, 1)
+    assert sessions.user(key, {"oleg": oleg.with_(regions=["south"])}, 1) is None
+
+
 def test_the_oldest_of_too_many_ends() -> None:
     sessions = Sessions(IDLE, ABSOLUTE)
     tokens = [sessions.begin(VERA, "::1", now) for now in range(SESSIONS + 3)]
