@@ -28,8 +28,8 @@ class Steps(NamedTuple):
     mean: NDArray[np.float32]
     """Weighted by count."""
     high: NDArray[np.float32]
-    count: NDArray[np.int64]
-    """Valid values"""
+    valid: NDArray[np.int64]
+    """How many values each is of"""
 
 
 def stepped(found: Extract, device: str, quantity: str, name: str | None, step: int) -> Steps:
@@ -38,7 +38,8 @@ def stepped(found: Extract, device: str, quantity: str, name: str | None, step: 
               for each in found.overviews(PIECE, device, quantity, name)]  # fmt: skip
     if not pieces:
         return Steps(*(np.zeros(0, kind) for kind in ("i8", "f4", "f4", "f4", "i8")))
-    return in_steps(*(np.concatenate(column) for column in zip(*pieces, strict=True)), step)
+    time, low, mean, high, valid = (np.concatenate(column) for column in zip(*pieces, strict=True))
+    return in_steps(time, low, mean, high, valid, step)
 
 
 def in_steps(time: NDArray[np.int64], low: NDArray[np.float32], mean: NDArray[np.float32], high: NDArray[np.float32],
