@@ -170,3 +170,22 @@ def test_which_one_a_place_wants(tmp_path: Path) -> None:
     place = world_of(tmp_path, Steps()).place
     assert isinstance(receiver(Settings(), place), Receiver)
     assert isinstance(receiver(Settings(), replace(place, leaving=True)), Retiring)
+
+
+def test_nothing_is_said_to_be_taken_before_it_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the one that leaves forgets it, and a kill would lose it."""
+    world = world_of(tmp_path, Steps())
+    world.turn()
+    assert world.receiver
+    said: list[tuple[str, int]] = []
+    monkeypatch.setattr(
+        world.balancer, "say", lambda balancer, what, connection, **more: said.append((what, connection))
+    )
+    monkeypatch.setattr(world.receiver.keeper, "written", False)
+    world.receiver.taken.append((BALANCER, 7))
+    world.turn()
+    assert ("took", 7) not in said
+    monkeypatch.setattr(world.receiver.keeper, "written", True)
+    world.turn()
+    world.turn()
+    assert said.count(("took", 7)) == 1
