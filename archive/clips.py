@@ -83,6 +83,8 @@ class Trace:
     """[n] V"""
     angle: NDArray[np.float32]
     """[n] of that voltage, degrees"""
+    nominal: int = 50
+    """Hz"""
 
 
 def traces(path: Path) -> list[Trace]:
@@ -105,4 +107,5 @@ def _traces(source: FinishedSource, table: Table) -> Iterator[Trace]:
             device=each.device, name=each.name, time=time + block["offset"][0], frequency=values[:, 0],
             channel="" if first is None else each.phasors[first],
             voltage=nothing if at is None else values[:, at], angle=nothing if at is None else values[:, at + 1],
+            nominal=each.nominal,
         )  # fmt: skip

@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import os
+import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -215,7 +216,7 @@ def list_events(path: str | os.PathLike[str], kinds: Collection[str] = (), since
     written = [(read or _read)(file) for file in files]
     alone = [] if rejected else [event for event in written if not event.id]
     known = {event.id: event for event in written if event.id}
-    for event in (_event(attributes_of(counting(said)), []) for said in _open_answers(root).values()):
+    for event in (event_of(counting(said)) for said in _open_answers(root).values()):
         held = known.setdefault(event.id, event)
         if held.answer < event.answer:
             known[event.id] = replace(event, files=held.files)
@@ -269,8 +270,14 @@ def _read(path: Path) -> Event:
     return _event(said, [str(path)])
 
 
+def event_of(said: Said) -> Event:
+    """What an answer (`archive.answers.plain`) says, of an event that has no file yet."""
+    return _event(attributes_of(said), [])
+
+
 def _event(said: dict[str, Any], files: list[str]) -> Event:
-    event = Event(int(said["onset"]), str(said["onset_text"]), json.loads(said["devices"]), float(said["score"]),
+    devices = [sys.intern(name) for name in json.loads(said["devices"])]  # the same ones in thousands of events
+    event = Event(int(said["onset"]), str(said["onset_text"]), devices, float(said["score"]),
                   str(said["algorithm"]), json.loads(said["details"]), files)  # fmt: skip
     if "id" not in said:
         return event

@@ -20,9 +20,12 @@ from nodes._pipeline import load
 
 Names = Annotated[list[str], typer.Argument(metavar="NODE[.N] …", help="A node, or one process of it.")]
 STOP = {
+    "alarms": "no alarm is raised, and nobody is told of one, until it is started",
     "archiver": "nothing is archived until it is started; the journals keep rows for it, within their bounds",
     "balancer": "no device can dial in, and none is dialled, until it is started; those connected notice nothing",
+    "caretaker": "no backup, no retention, no check of the archive until it is started",
     "concentrator": "no slots, and so no windows, until it is started; then it goes on where it stopped",
+    "console": "there are no pages until it is started on the command line",
     "detector": "it judges what it has first; others take the windows, or they wait",
     "monitor": "clock and disks are not looked at until it is started",
     "publisher": "its clients are hung up on",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -10,13 +9,11 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
+from archive.evidence import by_arrival, evidence, figures, probabilities, suspected
 from archive.layout import moment
 from archive.records import Answer, Record
 from protocol.clock import SECOND
 from protocol.messages import Outcome
-
-FIGURES = 200
-"""Letters of one of the algorithm's figures."""
 
 
 def page(record: Record) -> Group:
@@ -29,7 +26,7 @@ def page(record: Record) -> Group:
 def _of_verdicts(record: Record) -> Iterator[RenderableType]:
     yield f"[bold]{escape(record.id)}[/]  made of suspicious verdicts: no event trigger said anything of it"
     rows = ((", ".join(said["names"]), said["trigger"], f"{said['algorithm']} {said['version']}", when(said["onset"]),
-             f"{said['score']:.1f}", _figures(said["detail"])) for said in record.verdicts)  # fmt: skip
+             f"{said['score']:.1f}", figures(said["detail"])) for said in record.verdicts)  # fmt: skip
     yield _table(("station", "trigger", "algorithm", "onset (UTC)", "score", "figures"), rows)
 
 
@@ -41,11 +38,13 @@ def _of_answers(record: Record) -> Iterator[RenderableType]:
         yield f"nobody could judge it again ({newest.outcome}: {escape(newest.error)}); this is answer {last.answer}"
     for name, text in statements(last):
         yield f"{name:<12}{escape(text)}"
-    yield from _heading("why", [*map(str, last.detail.get("rules", [])), *_evidence(last.detail)])
+    yield from _heading("why", [*map(str, last.detail.get("rules", [])), *map(": ".join, evidence(last.detail))])
     yield _devices(last)
     yield "[bold]suspicions[/]"
     head = ("station", "trigger", "first onset (UTC)", "verdicts", "highest score")
-    yield _table(head, _suspicions(last.suspicions))
+    yield _table(head, (
+        (each.name, each.trigger, when(each.onset), str(each.verdicts), f"{each.score:.1f}")
+        for each in suspected(last.suspicions)))  # fmt: skip
     if last.bad:
         yield "[bold]bad data[/]"
         yield _table(("station", "what", "from (UTC)", "s", "score"), (
@@ -91,12 +90,6 @@ def what(said: Answer) -> str:
     return f"{said.kind} {said.confidence:.0%}" + (f" ({rest})" if rest else "")
 
 
-def probabilities(said: Answer) -> dict[str, float]:
-    """Of each kind."""
-    found = said.detail.get("probabilities", {})
-    return {str(kind): float(share) for kind, share in found.items() if share is not None}
-
-
 def size(said: Answer) -> str:
     """As `-43 mHz, -1200 MW`."""
     sizes = ((said.size_mhz, "mHz"), (said.size_mw, "MW"))
@@ -129,39 +122,12 @@ def _heading(title: str, lines: list[str]) -> Iterator[RenderableType]:
         yield from (f"  {escape(line)}" for line in lines)
 
 
-def _evidence(detail: dict[str, Any]) -> Iterator[str]:
-    """Figures besides the rules, each a line."""
-    for name, value in detail.items():
-        if name in ("rules", "probabilities") or value in ({}, [], None):
-            continue
-        parts = value.items() if isinstance(value, dict) else [("", value)]
-        told = ((str(part), each) for part, each in parts if each not in ({}, [], None))
-        yield from (f"{' '.join(filter(None, (name, part)))}: {_figures(each)}" for part, each in told)
-
-
-def _figures(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= FIGURES else f"{text[:FIGURES]} …"
-
-
 def _devices(said: Answer) -> Table:
-    order = sorted(said.devices, key=lambda each: (each.arrival == 0, each.arrival, each.name))
     bad = _names(said.bad)
     return _table(("station", "region", "arrival (s after onset)", "amplitude (mHz)", "position", ""), (
         (each.name, each.region, f"{(each.arrival - said.onset) / SECOND:+.3f}" if each.arrival else "",
          _number(each.amplitude, 1), _position(each.latitude, each.longitude), "bad data" if each.name in bad else "")
-        for each in order))  # fmt: skip
-
-
-def _suspicions(told: Iterable[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
-    """By station and trigger, in order of onset: windows overlap, so that each says it several times."""
-    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for each in told:
-        found.setdefault((str(each["name"]), str(each.get("trigger", ""))), []).append(each)
-    first = {key: min(int(each.get("onset", 0)) for each in some) for key, some in found.items()}
-    for key in sorted(found, key=lambda key: (first[key], key)):
-        highest = max(each.get("score") or 0.0 for each in found[key])
-        yield *key, when(first[key]), str(len(found[key])), f"{highest:.1f}"
+        for each in by_arrival(said.devices)))  # fmt: skip
 
 
 def _position(latitude: float, longitude: float) -> str:

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archive.clips import Trace
+from archive.evidence import angles, level, probabilities
 from archive.records import Answer, Record
-from commands._eventpage import probabilities, statements
+from commands._eventpage import statements
 from protocol.clock import SECOND
 
 if TYPE_CHECKING:
@@ -89,8 +90,8 @@ def _draw_traces(axes: list[Axes], said: Answer, traces: list[Trace], colours: d
         seconds = (trace.time - said.onset) / SECOND
         colour = colours[trace.device]
         label = trace.name if trace.name in named else None
-        level = _level(trace.voltage, trace.time < said.onset)
-        for axis, values in zip(axes, (trace.frequency, trace.voltage / level, turned[id(trace)]), strict=True):
+        usual = level(trace.voltage, trace.time < said.onset)
+        for axis, values in zip(axes, (trace.frequency, trace.voltage / usual, turned[id(trace)]), strict=True):
             axis.plot(
                 seconds, np.asarray(values), color=colour, linewidth=0.8, label=label if axis is axes[0] else None
             )
@@ -127,33 +128,6 @@ def _shade(axes: list[Axes], said: Answer, traces: list[Trace], colours: dict[in
                 axis.axvspan((start - said.onset) / SECOND, (stop - said.onset) / SECOND, band, band + 1 / len(bad),
                              alpha=0.15, color=colours.get(device, "grey"))  # fmt: skip
     axes[0].set_xlim((low - said.onset) / SECOND, (high - said.onset) / SECOND)
-
-
-def _level(values: NDArray[np.float32], before: NDArray[np.bool_]) -> float:
-    """Median before the onset, else of all; 1 where there is nothing."""
-    for some in (values[before], values):
-        if np.isfinite(some).any() and (level := float(np.nanmedian(some))) > 0.0:
-            return level
-    return 1.0
-
-
-def angles(traces: list[Trace], onset: int) -> dict[int, NDArray[np.float64]]:
-    """By `id` of each trace [n]: its angle less that of the first trace that has any, less what that was before the
-    onset [degrees]; NaN where either is missing.
-    """
-    found = {id(each): np.full(each.time.size, np.nan) for each in traces}
-    reference = next((each for each in traces if np.isfinite(each.angle).any()), None)
-    if reference is None:
-        return found
-    for each in traces:
-        _, mine, theirs = np.intersect1d(each.time, reference.time, assume_unique=True, return_indices=True)
-        difference = each.angle[mine].astype(np.float64) - reference.angle[theirs]
-        there = np.isfinite(difference)
-        mine, difference = mine[there], np.unwrap(difference[there], period=360.0)
-        before = each.time[mine] < onset
-        level = np.median(difference[before] if before.any() else difference) if difference.size else 0.0
-        found[id(each)][mine] = difference - level
-    return found
 
 
 def _draw_map(axis: Axes, said: Answer, colours: dict[int, Any]) -> None:

@@ -27,9 +27,12 @@ SITE = ("balancer", "receiver", "concentrator", "detector", "publisher", "archiv
 """Kinds that look at the site file."""
 
 RESTART = {
+    "alarms": "alarms come 1 to 3 s late; those that stand, stand again",
     "archiver": "rows wait in the receivers' journals, 1 to 3 s; nothing is lost",
     "balancer": "devices that dial meanwhile dial again; those connected notice nothing",
+    "caretaker": "a backup or a check that is under way begins anew at its next time",
     "concentrator": "slots come 1 to 3 s late; nothing is lost",
+    "console": "its pages come back after some seconds, and everybody signs in again",
     "detector": "it judges what it has first; no window is lost or judged twice",
     "monitor": "clock and disks are not looked at for 3 s",
     "publisher": "its clients are hung up on and dial again; they miss what is told meanwhile",
@@ -203,7 +206,7 @@ def _why(running: Running, new: Pipeline) -> str:
 
 
 def _because(wire: str, was: Any, now: Any) -> str:
-    if wire not in ("it reads", "it is read by"):
+    if wire not in ("it reads", "it is read by", "it watches"):
         return f"{wire} is another"
     more, less = sorted(set(now) - set(was)), sorted(set(was) - set(now))
     told = [f"{wire} {', '.join(more)} too"] if more else []
@@ -222,6 +225,7 @@ def _wires(pipeline: Pipeline, process: str) -> dict[str, Any]:
     return {
         "it reads": sorted(name for names in place.sources.values() for name in names),
         "it is read by": sorted(readers),
+        "it watches": sorted(place.watched),
         "what it passes on": place.raw,
         "who tells events": place.triggers_of,
         "the site file": place.site_file if kind in SITE else None,

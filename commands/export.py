@@ -50,6 +50,9 @@ def export(
     ] = Comtrade.ASCII,
     rate_limit: Annotated[int | None, typer.Option(min=1, help="Rows a second at most.")] = None,
     as_json: AsJson = False,
+    progress: Annotated[
+        bool, typer.Option("--progress", help="Say how far --out is, as lines of JSON on standard error.")
+    ] = False,
     verdicts: Annotated[
         bool, typer.Option("--verdicts", help="What became of the windows that end in that time, instead of rows.")
     ] = False,
@@ -80,7 +83,7 @@ def export(
     if len(wanted) > 1:
         raise typer.BadParameter(f"{' and '.join(wanted)} are two tables: ask for one", param_hint=wanted[-1])
     if out is None:
-        if form not in (None, Form.CSV) or event or quantity or rate_limit or as_json:
+        if form not in (None, Form.CSV) or event or quantity or rate_limit or as_json or progress:
             raise typer.BadParameter("without --out rows are printed, as csv and with all quantities: say where to",
                                      param_hint="--out")  # fmt: skip
         _without_out(directory, start, end, device, wanted, repaired)
@@ -95,7 +98,7 @@ def export(
 
     with refusals():
         write(directory, wish(directory, start, end, device, quantity or (), event), form, out, comtrade, rate_limit,
-              as_json)  # fmt: skip
+              as_json, progress)  # fmt: skip
 
 
 def _without_out(directory: Path, start: str | None, end: str | None, device: list[str] | None, wanted: list[str],

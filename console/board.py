@@ -58,9 +58,9 @@ class Board:
 
     def silent(self, now: float) -> list[str]:
         """Processes that should speak and do not."""
-        return [name for name in self.processes if not self._speaks(name, now)]
+        return [name for name in self.processes if not self.speaks(name, now)]
 
-    def _speaks(self, name: str, now: float) -> bool:
+    def speaks(self, name: str, now: float) -> bool:
         voice = self.voices.get(name)
         return voice is not None and now - voice.heard <= SILENT_AFTER
 
@@ -79,7 +79,7 @@ class Board:
             return {"speaks": False}
         last = voice.last
         return {
-            "speaks": self._speaks(name, now),
+            "speaks": self.speaks(name, now),
             "kind": last.kind,
             "pid": last.pid,
             "uptime_s": last.uptime,

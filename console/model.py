@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.recent import NO_SLOT, Recent
+from console.alarms import Desk
 from console.board import Board
 from protocol import clock
 from protocol.clock import SECOND
-from protocol.messages import FIXED_CHANNELS, Configuration, Event, Flags, Health, Snapshots, Table
+from protocol.messages import FIXED_CHANNELS, Alarm, Configuration, Event, Flags, Health, Snapshots, Table
 
 F4 = NDArray[np.float32]
 I8 = NDArray[np.int64]
@@ -103,6 +104,7 @@ class Station:
     """ns of slots that are held, where `memory` lets us."""
     memory: int
     """Bytes of samples of one table."""
+    alarms: Desk = field(default_factory=Desk)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _known: dict[int, Configuration] = field(default_factory=dict)
     _tables: dict[Table, _Held] = field(default_factory=dict)
@@ -113,6 +115,9 @@ class Station:
 
     def take(self, message: object, now: float) -> None:
         """A message of the station; `now` is monotonic seconds. Others than those that are shown are passed over."""
+        if isinstance(message, Alarm):
+            self.alarms.take(message)
+            return
         with self._lock:
             match message:
                 case Snapshots():

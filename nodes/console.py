@@ -22,13 +22,13 @@ from console.ground import Ground, GroundError, background
 from nodes import _onmap, _users
 from nodes._faults import Faulty
 from nodes._machine import folders_of
-from nodes._node import Action, Node, Place, StartError
+from nodes._node import Action, Letter, Node, Place, StartError, Unwatch, Watch
 from nodes._settings import Address, Duration, FilePath, Size, fault
 from nodes._settings import Settings as Base
 from nodes._site import Site
 from nodes._stream import Reader
 from protocol.clock import MILLISECOND, SECOND, Now
-from protocol.messages import Configuration, Event, Flags, Health, Numbered, Snapshots
+from protocol.messages import Alarm, AlarmAnswer, Configuration, Event, Flags, Health, Numbered, Snapshots
 
 if TYPE_CHECKING:
     from console.access.book import Book
@@ -118,7 +118,7 @@ def not_secured(listen: Address) -> PydanticCustomError:
 class Console(Node):
     """See the module."""
 
-    TAGS = (Configuration.TAG, Snapshots.TAG, Event.TAG, Flags.TAG)  # type: ignore[attr-defined]
+    TAGS = (Configuration.TAG, Snapshots.TAG, Event.TAG, Flags.TAG, Alarm.TAG, AlarmAnswer.TAG)  # type: ignore[attr-defined]
     NICE = 5
 
     def __init__(self, settings: Settings, place: Place) -> None:
@@ -144,7 +144,8 @@ class Console(Node):
 
         listening = _listen(self.settings.listen)
         pipeline, ground = Path(self.place.pipeline), self._ground()
-        shared = Shared(self.station, self.place.site, pipeline, self.place.run, self._archive(), ground)
+        journal = self.place.journal.parent if self.place.journal else None
+        shared = Shared(self.station, self.place.site, pipeline, self.place.run, self._archive(), ground, journal)
         access = self._access()
         self._web = WebServer(application(shared, access), listening, self.settings.certificate, self.settings.key)
         self._web.start()
@@ -156,7 +157,7 @@ class Console(Node):
                 "nobody may sign in yet: make the link for the first administrator",
                 how=f"syms users first --url {at} --users {access.book.path}",
             )
-        return iter(())
+        yield Watch(self.station.alarms.fd)
 
     def _access(self) -> Access:
         """Raises StartError."""
@@ -193,6 +194,9 @@ class Console(Node):
         if isinstance(message, Health):
             self.station.take(message, now.monotonic / SECOND)
             return
+        if isinstance(message, AlarmAnswer):
+            self.station.alarms.hear(message)
+            return
         words, actions = self.reader.receive(message, now)
         yield from actions
         for word in words:
@@ -200,6 +204,16 @@ class Console(Node):
 
     def _take(self, word: Numbered, now: Now) -> None:
         self.station.take(word, now.monotonic / SECOND)
+
+    def ready(self, fd: int, now: Now) -> Iterator[Action]:
+        """Somebody does something about an alarm."""
+        return self._ask(now)
+
+    def _ask(self, now: Now) -> Iterator[Action]:
+        """What is asked of those who keep alarms."""
+        keepers = self.place.sources.get("alarms", [])
+        if keepers:
+            yield from (Letter(keepers[0], action) for action in self.station.alarms.due(self.place.name, now))
 
     def wake_at(self) -> int | None:
         wait = self.reader.wake_at()
@@ -210,6 +224,7 @@ class Console(Node):
         yield from self.reader.wake(now)
         if now.monotonic >= self._look_at:
             self._look_at = now.monotonic + LOOK_EVERY
+            yield from self._ask(now)
             if self._web is not None and not self._web.alive:
                 raise RuntimeError("the web server has ended") from self._web.fault
 
@@ -217,7 +232,7 @@ class Console(Node):
         """Browsers are hung up on."""
         if self._web is not None:
             self._web.stop()
-        return iter(())
+        yield Unwatch(self.station.alarms.fd)
 
     def health(self, now: Now) -> dict[str, Any]:
         """For a Health message."""

@@ -62,6 +62,11 @@ export default {
       this.sheet.ask();
     },
 
+    /** The scale [mHz] stays this one. */
+    hold(scale) {
+      this.held = this.scale = scale;
+    },
+
     fit() {
       this.at = {};
       this.sheet.ask();
@@ -176,6 +181,7 @@ export default {
 
     /** The scale goes up at once, and down when it is much too wide. */
     rescale() {
+      if (this.held) return;
       const most = Math.max(0, ...this.values.map((_, k) => Math.abs(this.shown(k) ?? 0)));
       const wanted = Math.max(5, round(most || 5));
       if (wanted > this.scale || wanted * 3 < this.scale) this.scale = wanted;

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from nicegui import ui
 from starlette.requests import Request
 
+from console.access.permissions import may
 from console.access.users import User
 from console.access.who import require
+from console.alarms import unseen
 from console.api.now import seen
 from console.app import Console
 from console.components import LOOKS, STYLES
@@ -20,8 +22,9 @@ from console.model import Station
 from console.texts import LANGUAGES, Texts, speaks
 from protocol.messages import Configuration
 
-PAGES = {"now": "/", "events": "/events", "station": "/station"}
+PAGES = {"now": "/", "events": "/events", "alarms": "/alarms", "station": "/station", "export": "/export"}
 """Name of each page (its text is `app.<name>`) -> where it is."""
+ADMIN = "/admin"
 LANGUAGE, LOOK, TIMES = "syms_language", "syms_look", "syms_times"
 """Cookies of what a reader chose."""
 ALARMS_SHOWN = 12
@@ -69,7 +72,7 @@ def frame(console: Console, request: Request, here: str) -> Iterator[Page]:
         for name, path in PAGES.items():
             ui.link(text(f"app.{name}"), path).classes("place" + " here" * (name == here))
         ui.space()
-        _alarms(console, text, page.user)
+        _alarms(console, page)
         shown = Clock(text, page.local)
         _choices(page, shown, look)
 
@@ -80,16 +83,16 @@ def frame(console: Console, request: Request, here: str) -> Iterator[Page]:
     yield page
 
 
-def _alarms(console: Console, text: Texts, user: User) -> None:
-    """How many there are; what they say when one points at it. They concern the whole station, so that who sees some
-    regions alone sees none of them."""
-    link = ui.link("", PAGES["station"]).classes("alarms").mark("alarms")
+def _alarms(console: Console, page: Page) -> None:
+    """How many there are; what they say when one points at it."""
+    text = page.text
+    link = ui.link("", PAGES["alarms"]).classes("alarms").mark("alarms")
     with link:
         count, said = ui.label(), ui.tooltip().style("white-space: pre-line; max-width: 480px")
-    before: list[tuple[str, ...]] = []
+    before: list[list[str]] = []
 
     def show() -> None:
-        alarms = console.pulses.now(time.monotonic()).alarms if user.regions is None else ()
+        alarms = _said(console, page)
         if before == [alarms]:
             return
         before[:] = [alarms]
@@ -100,6 +103,14 @@ def _alarms(console: Console, text: Texts, user: User) -> None:
         said.set_visibility(bool(alarms))
 
     ui.timer(1.0, show)
+
+
+def _said(console: Console, page: Page) -> list[str]:
+    """What is to be acknowledged; where nobody keeps alarms, what processes say of themselves."""
+    desk = console.station.alarms
+    if not desk.there:
+        return list(console.pulses.now(time.monotonic()).alarms) if page.user.regions is None else []
+    return [each.text for each in unseen(desk.standing()[1]) if page.sees(each.region)]
 
 
 def _choices(page: Page, shown: Clock, look: ui.dark_mode) -> None:
@@ -114,6 +125,8 @@ def _choices(page: Page, shown: Clock, look: ui.dark_mode) -> None:
         who = text("app.signed_in", name=page.user.name, role=text(f"role.{page.user.role}"))
         ui.item_label(who).classes("q-pa-sm")
         ui.separator()
+        if may(page.user, "users"):
+            ui.menu_item(text("app.admin"), lambda: ui.navigate.to(ADMIN))
         ui.menu_item(text("app.password"), lambda: ui.navigate.to("/password"))
         ui.menu_item(text("app.sign_out"), lambda: ui.navigate.to("/logout"))
     with ui.button(icon="settings").props("flat dense color=white").mark("choices"), ui.menu():

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from archive.clips import traces
 from archive.events import find_event
+from archive.evidence import angles
 from archive.records import Record, read_event
 from archive.writer import Archive
 from commands import _eventplot
@@ -227,7 +228,7 @@ def test_angles_are_differences_from_before_the_onset(record: Record) -> None:
     step = np.where(one.time >= ONSET, 30.0, 0.0)
     one = replace(one, angle=(turning * 3.7 % 360.0).astype(np.float32))
     other = replace(other, angle=((turning * 3.7 + step + 100.0) % 360.0).astype(np.float32))
-    found = _eventplot.angles([one, other], ONSET)
+    found = angles([one, other], ONSET)
     np.testing.assert_allclose(found[id(one)], 0.0, atol=1e-3)
     np.testing.assert_allclose(found[id(other)], step, atol=1e-2)
 

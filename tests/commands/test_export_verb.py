@@ -58,6 +58,14 @@ def test_as_json(root: Path, tmp_path: Path) -> None:
     assert (told["rows"], told["stations"], told["aside"], told["silent"]) == (102, 1, 0, [])
 
 
+def test_programs_are_told_how_far_it_is(root: Path, tmp_path: Path) -> None:
+    done = syms(root, "--out", tmp_path / "out.h5", "--device", "站 1", "--json", "--progress")
+    assert done.exit_code == 0, done.output
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [each["rows"] for each in lines] == sorted(each["rows"] for each in lines)
+    assert lines[-1]["rows"] == lines[-1]["of"] == json.loads(done.stdout)["rows"]
+
+
 def test_an_event_by_its_shortened_id(tmp_path: Path) -> None:
     root = exporting.fill(tmp_path / "archive")
     exporting.judged(root)

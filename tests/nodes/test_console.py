@@ -8,7 +8,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from nodes.console import Settings
+from console.alarms import Unanswered
+from nodes._node import Letter, Place
+from nodes.console import Console, Settings
+from protocol.clock import SECOND, Now
+from protocol.messages import AlarmAnswer
 
 
 @pytest.mark.parametrize("listen", ["127.0.0.1:8080", "[::1]:8080", "localhost:8080"])
@@ -33,3 +37,25 @@ def test_its_users_are_beside_the_folder_of_the_pipeline(tmp_path: Path) -> None
     pipeline = tmp_path / "pipelines" / "a.yaml"
     assert Settings().users_file(pipeline) == tmp_path / "config" / "users.yaml"
     assert Settings(users=tmp_path / "u.yaml").users_file(pipeline) == tmp_path / "u.yaml"
+
+
+def test_what_is_asked_on_pages_goes_to_who_keeps_alarms_and_his_answer_to_them(tmp_path: Path) -> None:
+    place = Place("console", "console", 1, {}, {"alarms": ["alarms"]}, str(tmp_path), {"station": "x"}, "p.yaml")
+    node, now = Console(Settings(), place), Now(SECOND, SECOND)
+    desk = node.station.alarms
+    list(node.ready(desk.fd, now))  # asks which there are
+    asked = desk.ask("acknowledge", "a1", "anna", now.utc)
+    [letter] = node.ready(desk.fd, now)
+    assert isinstance(letter, Letter)
+    assert (letter.to, letter.message.action, letter.message.reader) == ("alarms", "acknowledge", "console")
+    assert list(node.receive(AlarmAnswer("alarms", letter.message.request, True, "", []), now)) == []
+    assert asked.result(0).done
+
+
+def test_without_who_keeps_alarms_nothing_is_sent(tmp_path: Path) -> None:
+    place = Place("console", "console", 1, {}, {}, str(tmp_path), {}, "p.yaml")
+    node = Console(Settings(), place)
+    asked = node.station.alarms.ask("acknowledge", "a1", "anna", 1)
+    assert isinstance(asked.exception(0), Unanswered)
+    assert list(node.ready(node.station.alarms.fd, Now(SECOND, SECOND))) == []
+    assert not node.station.alarms.there
