@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from archive import alarms, flags, folder
+from archive import alarms, flags, folder, layout
 from archive.answers import EVENTS
 from archive.answers import between as answers_between
 from archive.asking import Asked, Picker, Piece, asked, picks
@@ -160,6 +160,14 @@ class Extract(Holdings):
         if told != wanted.keys:  # as rarely as a name that two stations have
             pieces = self._seconds(wanted.picks)
         return joined(pieces, self.start, self.end)
+
+    def overviews(self, span: int, device: str, quantity: str, name: str | None = None) -> Iterator[Overview]:
+        """The same, so many ns (whole seconds) at a time: years of seconds are more than memory holds."""
+        wanted, hours = self.asked(device, quantity, name), self.hours or [0]
+        low, high = max(self.start, hours[0] - span), min(self.end, hours[-1] + layout.SPAN + span)
+        for first in range(low // span * span, high, span):
+            piece = self.between(max(self.start, first), min(self.end, first + span))
+            yield joined(piece._seconds(wanted.picks), piece.start, piece.end)
 
     def _seconds(self, choose: Choose) -> list[Overview]:
         """Seconds of what is chosen, looking at every file once."""

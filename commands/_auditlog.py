@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from commands._output import AsJson, console, print_json
-from console.access.audit import Audit
+from console.access.audit import Audit, Done
 from nodes._node import StartError
 
 
@@ -40,9 +44,16 @@ def audit(
     table = Table("when (UTC)", "user", "from", "action", "of", "outcome")
     for line in lines:
         detail = f"{line.get('outcome')}\n{line['detail']}" if line.get("detail") else line.get("outcome")
-        table.add_row(str(line.get("utc"))[:19].replace("T", " "), _who(line), line.get("address"),
-                      line.get("action"), line.get("object"), detail)  # fmt: skip
+        told = (str(line.get("utc"))[:19].replace("T", " "), _who(line), line.get("address"), line.get("action"),
+                line.get("object"), detail)  # fmt: skip
+        table.add_row(*(_shown(str(each)) for each in told))
     console.print(table if table.row_count else f"nothing in {folder}")
+
+
+def write(folder: Path, name: str, outcome: str, detail: str) -> None:
+    """What the command line does with a user. Raises AccessFault."""
+    who = pwd.getpwuid(os.getuid()).pw_name
+    Audit(folder).write(Done(time.time_ns(), f"{who} (command line)", "", "local", "users", name, outcome, detail))
 
 
 def _verify(log: Audit, as_json: bool) -> None:
@@ -54,6 +65,11 @@ def _verify(log: Audit, as_json: bool) -> None:
             print(f"{log.folder}/{fault}")
         print(f"{found.lines} lines in {found.files} files, {len(found.faults)} faults; the last line is {found.last}")
     raise typer.Exit(1 if found.faults else 0)
+
+
+def _shown(text: str) -> Text:
+    """As it stands there: what somebody wrote is neither markup nor words to a terminal."""
+    return Text("".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in text))
 
 
 def _who(line: dict[str, Any]) -> str:

@@ -32,7 +32,10 @@ def run(
     name: Annotated[str, typer.Option("--as", hidden=True, help="Stand in beside it, under this name.")] = "",
     as_root: _root.AsRoot = False,
 ) -> None:
-    """Run one process of a pipeline. Exit codes: 0 stopped or done, 1 a bug or no start, 2 faulty settings."""
+    """Run one process of a pipeline.
+
+    Exit codes: 0 stopped or done, 1 a bug or no start, 2 faulty settings, 3 ended before it had handed on what it has.
+    """
     run = run_folder(pipeline)
     kept = _wirings.place(run, _wirings.followed(run, name or process) or wiring) if wiring else None
     checked = load(pipeline, only=process, wired=kept)

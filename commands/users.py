@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 import secrets
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -15,12 +12,11 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.table import Table
 
-from commands import _auditlog
+from commands import _auditlog, _firstlink
 from commands._output import AsJson, console, print_json
 from commands._passwords import PasswordFile, ask
-from console.access.audit import Audit, Done
 from console.access.book import Book
-from console.access.first import LASTS, FirstLink
+from console.access.first import LASTS
 from console.access.passwords import Hasher, check
 from console.access.sessions import digest
 from console.access.users import NAME, AccessFault, Role, Token, User
@@ -109,7 +105,7 @@ def role(
     audit: AuditFolder = AUDIT,
     as_json: AsJson = False,
 ) -> None:
-    """Give a user another role, and other regions if any are given. If the role is another, he is signed out."""
+    """Give a user another role, and other regions if any are given. He is signed out."""
     book = Book(users, _users.load)
     before = _known(book, name)
     regions = None if all_regions else region or before.regions
@@ -197,8 +193,7 @@ def first(
     """Print a one-time link by which the first administrator chooses a name and a password; good for an hour."""
     book = Book(users, _users.load)
     try:
-        made = FirstLink(book).make(time.time_ns())
-        _write(audit, "first administrator", "done", "one-time link")
+        made = _firstlink.make(book, audit)
     except AccessFault as fault:
         raise StartError(str(fault)) from fault
     link = f"{url.rstrip('/')}/first/{made}"
@@ -217,21 +212,16 @@ def _able(name: str, disabled: bool, users: Path, audit: Path, as_json: bool) ->
 def _changing(book: Book, audit: Path, name: str, what: str) -> Iterator[dict[str, User]]:
     """A change of the file, written down before and after. Raises StartError."""
     try:
-        _write(audit, name, "begun", what)
+        _auditlog.write(audit, name, "begun", what)
         try:
             with book.changing() as found:
                 yield found
         except BaseException as fault:
-            _write(audit, name, "failed", f"{what}: {fault}")
+            _auditlog.write(audit, name, "failed", f"{what}: {fault}")
             raise
-        _write(audit, name, "done", what)
+        _auditlog.write(audit, name, "done", what)
     except (AccessFault, OSError) as fault:
         raise StartError(str(fault)) from fault
-
-
-def _write(audit: Path, name: str, outcome: str, detail: str) -> None:
-    who = pwd.getpwuid(os.getuid()).pw_name
-    Audit(audit).write(Done(time.time_ns(), f"{who} (command line)", "", "local", "users", name, outcome, detail))
 
 
 def _known(book: Book, name: str) -> User:

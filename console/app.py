@@ -124,8 +124,8 @@ def _forbidden(request: Request, fault: Exception) -> Response:
     return PlainTextResponse(f"{fault}\n", 403)
 
 
-def _regions(request: Request) -> list[str] | None:
-    return require(request, "view").regions
+def _regions(request: Request, action: str) -> list[str] | None:
+    return require(request, action).regions
 
 
 def _doors(app: FastAPI, console: Console) -> None:
@@ -134,7 +134,8 @@ def _doors(app: FastAPI, console: Console) -> None:
     from console.api.wellbeing import wellbeing
 
     @app.get("/metrics")
-    def metrics() -> Response:
+    def metrics(request: Request) -> Response:
+        require(request, "processes")
         return Response(exposition(console.station), media_type=CONTENT_TYPE)
 
     @app.get("/health")

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from console.decimation import Points, joined, reduced
+from console.decimation import PER_COLUMN, Points, joined, reduced
 from console.model import Series, Station
 from console.quantities import COMPUTED, DIFFERENCE, Source, Wanted, difference, source
+from console.stepping import LONGEST, stepped
 from protocol import clock
 from protocol.clock import SECOND
 from protocol.messages import Configuration, Table
@@ -150,29 +151,34 @@ def past(
         points = Points(time[begin:], values[begin:])
         until = int(time[begin]) if begin < time.size else stop
         if extract is not None and until - since > BEHIND + step:
-            older, its_step = _archived(extract.between(since, until), each, known, told, reference, station)
+            there = extract.between(since, until)
+            older, its_step = _archived(there, each, known, told, reference, station, columns)
             points, step = joined(older, points), max(step, its_step)
         found[each.id] = reduced(points, step, columns, stop - since, told.turns)
     return found
 
 
 def _archived(
-    extract: Extract, wanted: Wanted, known: Configuration, told: Source, reference: Wanted | None, station: Station
-) -> tuple[Points, int]:
+    extract: Extract, wanted: Wanted, known: Configuration, told: Source, reference: Wanted | None, station: Station,
+    columns: int,
+) -> tuple[Points, int]:  # fmt: skip
     """What the archive has, and how far its points are apart [ns]."""
     span = extract.end - extract.start
+    if span > LONGEST:
+        raise TooLong(str(LONGEST // SECOND))
     device, [part, *_] = str(wanted.device), told.parts
     if not _is_kept(extract, device):
         return Points(np.zeros(0, np.int64), np.zeros(0, np.float32)), _step(known)
     if wanted.quantity not in COMPUTED and span > ROWS_UP_TO:
-        seconds = extract.overview(device, part.quantity, part.name or None)
-        low, mean, high = (told.compute(each[None]) for each in (seconds.minimum, seconds.mean, seconds.maximum))
-        return Points(seconds.time, mean, low, high), max(SECOND, _step(known))
+        step = max(1, span // (columns * PER_COLUMN * SECOND))
+        found = stepped(extract, device, part.quantity, part.name or None, step)
+        low, mean, high = (told.compute(each[None]) for each in (found.low, found.mean, found.high))
+        return Points(found.time, mean, low, high), max(step * SECOND, _step(known))
     if span > COMPUTED_UP_TO:
         raise TooLong(str(COMPUTED_UP_TO // SECOND))
-    columns = [extract.get(device, part.quantity, part.name or None) for part in told.parts]
-    time = columns[0][0]
-    values = told.compute(np.stack([at_times(*each, time, _step(known)) for each in columns]))
+    parts = [extract.get(device, part.quantity, part.name or None) for part in told.parts]
+    time = parts[0][0]
+    values = told.compute(np.stack([at_times(*each, time, _step(known)) for each in parts]))
     if wanted.quantity == DIFFERENCE and reference is not None and (other := sources(station, [reference])):
         [(_, its)] = other.values()
         angle = extract.get(str(reference.device), "angle", its.parts[0].name)

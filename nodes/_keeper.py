@@ -104,6 +104,12 @@ class Keeper:
         return self._journal.last_epoch
 
     @property
+    def written(self) -> bool:
+        """Whether nothing waits to be written."""
+        with self._changed:
+            return self._backlog.empty
+
+    @property
     def trouble(self) -> str:
         """What is wrong and what to do, "" if nothing."""
         with self._changed:

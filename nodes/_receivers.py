@@ -183,10 +183,17 @@ class Receivers:
 
     def took(self, connection: Connection) -> None:
         """Its new reader has it in its journal: the former one may forget it."""
-        former, connection.passed = connection.passed, ""
+        self._tell_former(connection, "passed")
+        connection.passed = ""
+
+    def over(self, connection: Connection, reason: str) -> None:
+        """It has ended: who passes it on does not wait until another one has it."""
+        self._tell_former(connection, "end", reason=reason)
+
+    def _tell_former(self, connection: Connection, what: str, **fields: Any) -> None:
         for receiver in self._here.values():
-            if receiver.name == former:
-                receiver.channel.say("passed", connection=connection.id)
+            if receiver.name == connection.passed:
+                receiver.channel.say(what, connection=connection.id, **fields)
 
     def _kin(self, connection: Connection) -> str:
         """Who reads the other pipes of this device: those of one address, since only bytes would tell more."""

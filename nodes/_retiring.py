@@ -89,6 +89,12 @@ class Retiring(Node):
         self.balancers.holding = self._holding
         self.ends: dict[int, list[socket.socket]] = {}
         """Connection -> its sockets, which nobody reads meanwhile."""
+        self.hung_up: dict[int, list[Any]] = {}
+        """Connections that our predecessor had ended last, and may not have hung up."""
+        self.awaited = set(names)
+        """Balancers that have not told what they will hand us."""
+        self.unheard: set[tuple[str, int]] = set()
+        """(balancer, connection) that our predecessor had not heard of, and nobody else has yet."""
         self.missing: dict[str, int] = {}
         """Balancer that is not there -> since when [monotonic ns]."""
         self.passed = 0
@@ -101,6 +107,7 @@ class Retiring(Node):
         try:
             keeper = Keeper(self.place.journal, keep=self.settings.keep, age=self.settings.age)
             self.state = replay(keeper.records())
+            self.hung_up = {ended[0]: ended for ended in self.state.ended}
         except (JournalError, StateError) as fault:
             raise StartError(str(fault)) from fault
         self.writer = Writer(self.place.name, 0, self.settings.memory, keeper, self.needed)
@@ -131,22 +138,39 @@ class Retiring(Node):
         self._give_up(now)
         self.balancers.flush()
         actions = self.writer.commit(self.writer.wake(now), now)
-        if not self.state.ways and self.writer.drained:
+        if not (self.state.ways or self.unheard or self.awaited) and self.writer.drained:
             raise Done(f"{self.passed} connections went to others, and all rows to their readers")
         return actions
 
     def _hear(self, now: Now) -> None:
         for balancer, note, descriptors in self.balancers.hear(now, NOTES_AT_MOST):
             ends = [socket.socket(fileno=each) for each in descriptors]
-            if note["say"] == "link" and self._slot(balancer, note["connection"]) is not None:
-                self.ends[note["connection"]], ends = ends, []
-                self._pass(balancer, note["connection"])
+            if note["say"] == "link":
+                ends = self._linked(balancer, note, ends)
             elif note["say"] == "welcome":
                 self._welcomed(balancer, note.get("coming", []), now)
             elif note["say"] in ("passed", "end"):
                 self._over(balancer, note["connection"], note["say"], now)
             for spare in ends:
                 spare.close()
+        self.awaited -= set(self.balancers.missing)  # one that is not there has nothing for us
+        self.unheard = {each for each in self.unheard if each[0] not in self.balancers.missing}
+
+    def _linked(self, balancer: str, note: dict[str, Any], ends: list[socket.socket]) -> list[socket.socket]:
+        """It comes again, to be passed on; returns sockets that are not needed. One that our predecessor had not heard
+        of yet goes on as it came: nothing was taken from it."""
+        connection = note["connection"]
+        if self._slot(balancer, connection) is not None:
+            self.ends[connection] = ends
+            self._pass(balancer, connection)
+            return []
+        if (ended := self.hung_up.get(connection)) or note.get("tls"):
+            reason = ended[2] if ended else "its receiver leaves"
+            self.balancers.say(balancer, "ended", connection=connection, reason=reason, cfg3=True)
+            self.unheard.discard((balancer, connection))
+        else:
+            self.balancers.say(balancer, "passes", connection=connection)
+        return ends
 
     def _give_up(self, now: Now) -> None:
         """Connections of balancers that are gone for good."""
@@ -164,6 +188,8 @@ class Retiring(Node):
 
     def _welcomed(self, balancer: str, coming: list[int], now: Now) -> None:
         """Those whose sockets do not come are passed on already, or over: it is asked."""
+        self.awaited.discard(balancer)
+        self.unheard |= {(balancer, each) for each in coming if self._slot(balancer, each) is None}
         for way in list(self.state.ways.values()):
             if way.handed.balancer == balancer and way.handed.connection not in coming:
                 self._pass(balancer, way.handed.connection)
@@ -176,6 +202,7 @@ class Retiring(Node):
 
     def _over(self, balancer: str, connection: int, how: str, now: Now) -> None:
         """Another one has it in its journal, or it has ended: it is ours no more."""
+        self.unheard.discard((balancer, connection))
         slot = self._slot(balancer, connection)
         if slot is None:
             return

@@ -36,7 +36,8 @@ SETTLING = (10 * SECOND, 60 * SECOND)
 REFUSALS = 100
 """Different refusals that are logged; all are counted."""
 
-EXIT_OK, EXIT_BUG = 0, 1
+EXIT_OK, EXIT_BUG, EXIT_EARLY = 0, 1, 3
+"""3: it was to hand on what it has, and was ended before that; supervisord starts it again to go on with it."""
 
 
 def read_clock() -> Now:
@@ -53,6 +54,7 @@ class Runtime:
         self.started = time.monotonic_ns()
         self.stopping = 0
         """Monotonic ns when the node was told to stop, 0 before."""
+        self.done = False
         self.health_at = self.started
         self.settling = list(SETTLING)
         self.malformed = self.refused = 0
@@ -70,7 +72,7 @@ class Runtime:
             self.log.info("started")
             self._loop()
             self.log.info("stopped")
-            return EXIT_OK
+            return EXIT_EARLY if self.place and self.place.leaving and not self.done else EXIT_OK
         except StartError as fault:
             self.log.error("cannot start", why=str(fault))
             return EXIT_BUG
@@ -97,6 +99,7 @@ class Runtime:
                 self._turn()
             self._leave()
         except Done as done:
+            self.done = True
             self.log.info("work is over", why=str(done))
         self.stopping = self.stopping or time.monotonic_ns()
         end = self.node.give_way if self.signals.succeeded else self.node.stop
@@ -220,7 +223,8 @@ class Runtime:
 
 
 def run(node: Node, kind: str, place: Place) -> int:
-    """Run a node of a pipeline until SIGTERM; returns the exit code (0 asked or done, 1 fault).
+    """Run a node of a pipeline until SIGTERM; returns the exit code (0 asked or done, 1 fault, 3 asked before it had
+    handed on what it has).
 
     A second process of the same name in the same runtime folder is refused: it would take half the letters.
     """

@@ -336,6 +336,7 @@ class Balancer(Node):
         if connection is None:
             return
         self.counts["ended"] += 1
+        self.receivers.over(connection, reason)
         self.whois.over(connection)
         self._over(connection, reason, now)
         self._open_ports(now)

@@ -89,6 +89,10 @@ class Settings(Base):
         """The file of the users, of a console of this pipeline file."""
         return self.users or pipeline.parent.parent / "config" / "users.yaml"
 
+    def audit_folder(self, pipeline: Path) -> Path:
+        """That of its audit log."""
+        return self.audit or pipeline.parent.parent / "data" / "audit"
+
     @model_validator(mode="after")
     def _secured(self) -> Settings:
         if (self.certificate is None) != (self.key is None):
@@ -169,7 +173,7 @@ class Console(Node):
         policy = Policy(tls=tls, hosts=hosts, idle=s.idle, absolute=s.longest)
         try:
             book = Book(s.users_file(pipeline), _users.load)
-            return Access(book, Audit(s.audit or pipeline.parent.parent / "data" / "audit"), policy, clock)
+            return Access(book, Audit(s.audit_folder(pipeline)), policy, clock)
         except (AccessFault, Faulty, OSError) as fault:
             raise StartError(str(fault)) from fault
 

@@ -106,7 +106,7 @@ class Receiver(Node):
         self.awaited: dict[int, int] = {}
         """Connection of our predecessor that its balancer may hand us again -> slot."""
         self.taken: list[tuple[str, int]] = []
-        """(balancer, connection) that were passed on to us in this tick."""
+        """(balancer, connection) that were passed on to us, and may not be in our journal yet."""
         self.hung_up: dict[int, list[Any]] = {}
         """Connections that our predecessor had ended last, and may not have hung up."""
 
@@ -192,11 +192,16 @@ class Receiver(Node):
         self.late = now.monotonic - self.tick_at
         self.tick_at += self.settings.tick * (1 + self.late // self.settings.tick)
         actions = self.writer.commit(self._tick(now), now)
+        self._tell_taken()
         self.reading.settle()
-        for balancer, connection in self.taken:
-            self.balancers.say(balancer, "took", connection=connection)
-        self.taken.clear()
         return actions
+
+    def _tell_taken(self) -> None:
+        """Who passed them on may forget them when they are in our journal, which a disk in trouble delays."""
+        if self.keeper is None or self.keeper.written:
+            for balancer, connection in self.taken:
+                self.balancers.say(balancer, "took", connection=connection)
+            self.taken.clear()
 
     def _tick(self, now: Now) -> Actions:
         yield from self._hear_balancers(now)

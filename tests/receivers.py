@@ -275,6 +275,7 @@ class PlainKeeper:
 
     steps: Steps
     trouble = ""
+    written = True
     counters: dict[str, int] = {}  # noqa: RUF012
 
     def __init__(self, folder: Path, **settings: Any) -> None:

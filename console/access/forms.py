@@ -21,6 +21,7 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from console.access import cookies, headers, origin, passwords
+from console.access.lockout import place
 from console.access.users import AccessFault
 from console.access.who import Access, Visit, find
 from console.texts import Texts, speaks
@@ -66,7 +67,7 @@ class Forms:
 
     async def file(self, request: Request) -> Response:
         """How they look, and what has pages whose session has ended go there."""
-        return FileResponse(PAGES / request.url.path[1:])
+        return FileResponse(PAGES / request.scope["path"][1:])
 
     async def session(self, request: Request) -> Response:
         """Whether there is a session, for a page that has lost its websocket; no sign of life."""
@@ -122,7 +123,7 @@ class Forms:
         if not await self._slowly(self.access.verify, user.name, said.get("old", "")):
             return self._page(request, "password", 401, "old_wrong")
         self.access.by_name.forgive(user.name)
-        self.access.by_address.take_back(visit.address)
+        self.access.by_address.take_back(place(visit.address))
         fault = self._new_password(said, user.name)
         if fault:
             return self._page(request, "password", 400, fault)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 
 from protocol.clock import SECOND
@@ -10,8 +11,21 @@ FIRST_WAIT = 15 * SECOND
 LONGEST_WAIT = 900 * SECOND
 FORGOTTEN = 3600 * SECOND
 """After so long without a failure."""
+NETWORK = 64
+"""Bits of an IPv6 address that a provider gives."""
 MOST = 4096
 """Names or addresses that are remembered."""
+
+
+def place(address: str) -> str:
+    """Who is held to be one: of IPv6 the network, of which everybody has as many addresses as he wants."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv4Address) or found.ipv4_mapped:
+        return address
+    return str(ipaddress.ip_network((found.packed, NETWORK), strict=False))
 
 
 @dataclass

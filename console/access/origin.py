@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Collection
 from urllib.parse import urlsplit
+
+HOST = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
+"""RFC 3986 §3.2.2, without what no name of a machine has: a path or a user in it would make another address of it."""
 
 
 def host_name(host: str) -> str:
     """Of a Host header, without its port and brackets; "" if it is none."""
     try:
-        return urlsplit(f"//{host}").hostname or ""
+        return (urlsplit(f"//{host}").hostname or "") if HOST.fullmatch(host) else ""
     except ValueError:
         return ""
 

@@ -18,6 +18,7 @@ class Permission(NamedTuple):
 
 ACTIONS = {
     "view": Permission(Role.VIEWER, False, "see pages, data and alarms of one's regions"),
+    "processes": Permission(Role.VIEWER, True, "see the processes of the station: counters, alarms, `/metrics`"),
     "password": Permission(Role.VIEWER, False, "change one's own password"),
     "export": Permission(Role.OPERATOR, False, "take data and events home"),
     "acknowledge": Permission(Role.OPERATOR, False, "acknowledge an alarm"),

@@ -17,6 +17,10 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+Credentials = tuple[str | None, str, frozenset[str] | None]
+"""Password hash, role, regions of a user."""
+
+
 @dataclass
 class Session:
     """One browser of a user."""
@@ -25,8 +29,8 @@ class Session:
     """Hash of the token that its cookie has."""
     name: str
     address: str
-    credentials: tuple[str | None, str]
-    """Password hash and role with which it began; other ones end it."""
+    credentials: Credentials
+    """With which it began; other ones end it, and with it the pages that show what somebody might see then."""
     begun: int
     used: int
 
@@ -87,5 +91,5 @@ class Sessions:
         return now >= session.used + self.idle or now >= session.begun + self.absolute
 
 
-def _credentials(user: User) -> tuple[str | None, str]:
-    return user.password, user.role
+def _credentials(user: User) -> Credentials:
+    return user.password, user.role, None if user.regions is None else frozenset(user.regions)

@@ -20,7 +20,7 @@ from starlette.requests import HTTPConnection
 from console.access.audit import Audit, Done
 from console.access.book import Book
 from console.access.first import FirstLink
-from console.access.lockout import Lockout, Meter
+from console.access.lockout import Lockout, Meter, place
 from console.access.passwords import LEAST, Hasher
 from console.access.permissions import Forbidden, demand
 from console.access.sessions import Sessions, digest
@@ -78,10 +78,10 @@ class Access:
     def attempt(self, name: str, address: str) -> int:
         """An attempt to sign in begins: ns to wait before it is looked at; 0: it is, and counts until `sign_in`."""
         now = self.clock().monotonic
-        wait = max(self.by_name.wait(name[:_LONGEST_NAME], now), self.by_address.wait(address, now))
+        wait = max(self.by_name.wait(name[:_LONGEST_NAME], now), self.by_address.wait(place(address), now))
         if not wait:
             self.by_name.strike(name[:_LONGEST_NAME], now)
-            self.by_address.strike(address, now)
+            self.by_address.strike(place(address), now)
         return wait
 
     def verify(self, name: str, password: str) -> bool:
@@ -99,7 +99,7 @@ class Access:
             self._refusal(Done(now.utc, known, "", address, "sign in", "", "refused"), address)
             return ""
         self.by_name.forgive(name[:_LONGEST_NAME])
-        self.by_address.take_back(address)
+        self.by_address.take_back(place(address))
         self._note(Done(now.utc, name, user.role, address, "sign in", "", "done"))
         return self.sessions.begin(user, address, now.monotonic)
 

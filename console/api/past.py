@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,15 @@ from numpy.typing import NDArray
 
 from archive import flags, folder
 from archive.asking import Asked
-from archive.events import Event, find_event, list_events
+from archive.events import Event, Remembered, find_event, list_events
 from archive.folder import ArchiveError
 from archive.reading import Extract, open_archive
+from archive.records import Answer, Record
 from archive.spans import FIRST, LAST, Moment, instant
 from console.api.models import EventAnswer, EventRecord, Events, Flag, History, text_of
 from console.api.now import Regions
 from console.api.problems import Refused
+from console.stepping import DAY, LONGEST, stepped
 from protocol.clock import SECOND
 
 AT_ONCE = 2
@@ -29,8 +33,14 @@ PATIENCE = 20.0
 """Seconds that one waits for its turn."""
 RAW = 100_000
 """Rows of one channel in an answer, at most."""
+OF_ANGLES = DAY
+"""Longest history [ns] of what the archive keeps no seconds of."""
+FLAGS = 10_000
+"""Spans of bad data in an answer, at most."""
+PLACES_HOLD = 300 * SECOND
 HIDDEN = "Not yours to see"
 _turns = threading.BoundedSemaphore(AT_ONCE)
+_read = Remembered()
 
 
 @contextmanager
@@ -53,57 +63,44 @@ def _folder(root: Path | None) -> Path:
 def history(root: Path | None, regions: Regions, device: str, quantity: str, channel: str | None, start: Moment,
             end: Moment, points: int) -> History:  # fmt: skip
     """One channel in [start, end): as measured if that is no more than `points` rows, else in steps."""
+    span = _bounded(start, end, LONGEST)
     with turn(), open_archive(_folder(root), start, end) as found:
         try:
             wanted = found.asked(device, quantity, channel)
         except ArchiveError as fault:
-            raise Refused(404, "There is nothing of that name", str(fault)) from fault
+            what = str(fault) if regions is None else f"{device!r}: no such device or channel; /devices lists yours"
+            raise Refused(404, "There is nothing of that name", what) from fault
         _allowed(found, wanted, regions)
         said = {"device": device, "quantity": quantity, "channel": channel or "", "unit": wanted.unit}
-        seconds = (instant(end, LAST) - instant(start, FIRST)) / SECOND
+        seconds = span / SECOND
         if seconds * max((rate if rate > 0 else 1 for rate in wanted.rates), default=1) <= points:
             time, values = found.get(device, quantity, channel)
             return History(**said, time=_texts(time), value=values.astype(float).tolist())
         if quantity in ("digital", "status", "quality"):
             remedy = f"ask for a shorter span, or points up to {RAW}: there is no mean of {quantity}"
             raise Refused(422, "Too many rows", remedy)
-        over = found.overview(device, quantity, channel)
+        if quantity == "angle":
+            _bounded(start, end, OF_ANGLES)
         step = max(1, -(-int(seconds) // points))
-        time, low, mean, high = in_steps(over.time, over.minimum, over.mean, over.maximum, over.count, step)
-        return History(
-            **said, step_s=step, time=_texts(time), minimum=low.tolist(), mean=mean.tolist(), maximum=high.tolist()
-        )
+        over = stepped(found, device, quantity, channel, step)
+        low, mean, high = (each.astype(float).tolist() for each in (over.low, over.mean, over.high))
+        return History(**said, step_s=step, time=_texts(over.time), minimum=low, mean=mean, maximum=high)
 
 
-def in_steps(time: NDArray[np.int64], low: NDArray[np.float32], mean: NDArray[np.float32],
-             high: NDArray[np.float32], count: NDArray[np.int64], step: int
-             ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:  # fmt: skip
-    """Seconds [n] put together in steps of `step` s that begin at multiples of it: (start [k], minimum, mean weighted
-    by count, maximum)."""
-    of = time // (step * SECOND)
-    first = np.flatnonzero(np.append(True, of[1:] != of[:-1])) if of.size else np.zeros(0, np.int64)
-    if not first.size:
-        nothing = np.zeros(0, np.float64)
-        return time, nothing, nothing, nothing
-    valid = count * ~np.isnan(mean)
-    total = np.add.reduceat(np.where(valid, mean, 0).astype(np.float64) * valid, first)
-    with np.errstate(invalid="ignore"):
-        means = total / np.add.reduceat(valid, first)
-    return (
-        of[first] * step * SECOND,
-        np.fmin.reduceat(low, first).astype(np.float64),
-        means,
-        np.fmax.reduceat(high, first).astype(np.float64),
-    )
+def _bounded(start: Moment, end: Moment, most: int) -> int:
+    """How long an interval is [ns]. Raises Refused: longer than `most`."""
+    span = instant(end, LAST) - instant(start, FIRST)
+    if span > most:
+        raise Refused(422, "Too long", f"ask for {most // DAY} days at most, one span after the other")
+    return span
 
 
 def _allowed(found: Extract, wanted: Asked, regions: Regions) -> None:
     """Raises Refused if a reader may not see a device."""
     if regions is None:
         return
-    of = {each.region for held in found.configurations.values() for each in held
-          if any(key.device == each.device for key in wanted.keys)}  # fmt: skip
-    if not of <= set(regions):
+    of = {each.region for key, each in found.stations.known if key in wanted.keys}
+    if not of or not of <= set(regions):
         raise Refused(403, HIDDEN, "its region is none of yours; ask an administrator for it")
 
 
@@ -118,23 +115,32 @@ def events(root: Path | None, regions: Regions, kinds: list[str], start: Moment,
         where = _folder(root)
         mine = _names(where, regions)
         found = [
-            event for event in list_events(where, kinds, start, end, rejected)
+            event for event in list_events(where, kinds, start, end, rejected, _read)
             if mine is None or mine & {*event.devices, *event.nearest}
         ]  # fmt: skip
     more = found[limit:]
-    return Events(events=[_event(each) for each in found[:limit]], next=text_of(more[0].onset) if more else None)
+    return Events(events=[_event(each, mine) for each in found[:limit]], next=text_of(more[0].onset) if more else None)
 
 
 def _names(root: Path, regions: Regions) -> set[str] | None:
     """Names of the devices that a reader may see; None: all."""
     if regions is None:
         return None
+    return {name for name, region in _places(root, time.monotonic_ns() // PLACES_HOLD) if region in regions}
+
+
+@lru_cache(1)
+def _places(root: Path, moment: int) -> set[tuple[str, str]]:
+    """(name, region) of all devices that the archive has; of each hour a file is opened, so that they are kept."""
     with open_archive(root) as found:
-        return {each.name for held in found.configurations.values() for each in held if each.region in regions}
+        return {(each.name, each.region) for held in found.configurations.values() for each in held}
 
 
-def _event(event: Event) -> EventAnswer:
+def _event(event: Event, mine: set[str] | None) -> EventAnswer:
+    """`mine`: names of devices that may be told; None: all."""
     said = {name: getattr(event, name) for name in EventAnswer.model_fields if name not in ("onset", "id")}
+    if mine is not None:
+        said |= {name: [each for each in said[name] if each in mine] for name in ("nearest", "devices", "bad")}
     return EventAnswer(id=event.id or Path(event.files[0]).stem, onset=text_of(event.onset), **said)
 
 
@@ -147,14 +153,32 @@ def event(root: Path | None, regions: Regions, name: str) -> EventRecord:
             record = find_event(where, name)
         except ArchiveError as fault:
             raise Refused(404, "There is no such event", str(fault)) from fault
-        listed = {each.id or Path(each.files[0]).stem: each for each in list_events(where, rejected=None)}
-        mine = _names(where, regions)
+        listed = {each.id or Path(each.files[0]).stem: each for each in list_events(where, rejected=None, read=_read)}
+        mine = _names_of(record, where, regions)
     told = listed.get(record.id)
     if told is None:
         raise Refused(404, "There is no such event", f"{name}: it is made of verdicts that others tell; /events lists")
     if mine is not None and not mine & {*told.devices, *told.nearest}:
         raise Refused(403, HIDDEN, "none of its devices is of your regions")
-    return EventRecord(**_event(told).model_dump(), answers=[_plain(asdict(each)) for each in record.answers])
+    answers = [_plain(asdict(each if mine is None else _seen(each, mine))) for each in record.answers]
+    return EventRecord(**_event(told, mine).model_dump(), answers=answers)
+
+
+def _names_of(record: Record, root: Path, regions: Regions) -> set[str] | None:
+    """Names of the devices of an event that a reader may see; None: all."""
+    if regions is None or not record.answers:
+        return _names(root, regions)
+    return {each.name for answer in record.answers for each in answer.devices if each.region in regions}
+
+
+def _seen(answer: Answer, mine: set[str]) -> Answer:
+    """What an answer says of some devices, and of the event as a whole; how it was found tells of all devices."""
+    return replace(
+        answer, nearest=[each for each in answer.nearest if each in mine], detail={}, error="",
+        devices=[each for each in answer.devices if each.name in mine],
+        suspicions=[each for each in answer.suspicions if each.get("name") in mine],
+        bad=[each for each in answer.bad if each.get("name") in mine],
+    )  # fmt: skip
 
 
 def _plain(said: Any) -> Any:
@@ -167,19 +191,27 @@ def _plain(said: Any) -> Any:
 
 
 def bad_data(root: Path | None, regions: Regions, start: Moment, end: Moment) -> list[Flag]:
-    """Spans of bad data that touch [start, end)."""
+    """Spans of bad data that touch [start, end); without a `start` those of the day before `end`, or before now."""
+    stop = instant(end, time.time_ns())
+    begin = instant(start, stop - DAY)
+    _bounded(begin, stop, LONGEST)
     with turn():
         where = _folder(root)
         folder.check(where)
-        rows: dict[str, Any] = flags.spans(where, instant(start, FIRST // 2), instant(end, LAST // 2))
+        rows: dict[str, Any] = flags.spans(where, begin, stop)
         mine = _names(where, regions)
     columns = [rows[name].tolist() for name in ("device", "name", "kind", "start", "stop", "going", "score", "by")]
-    return [
+    found = [
         Flag(device=device, name=_text(name), kind=_text(kind), start=text_of(begin), stop=text_of(stop),
              going=bool(going), score=score, by=_text(by))
         for device, name, kind, begin, stop, going, score, by in zip(*columns, strict=True)
         if mine is None or _text(name) in mine
     ]  # fmt: skip
+    if len(found) > FLAGS:
+        raise Refused(
+            422, "Too many spans", f"there are {len(found)}, {FLAGS} at most are told: ask for a shorter time"
+        )
+    return found
 
 
 def _text(value: str | bytes) -> str:

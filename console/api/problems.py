@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import JSONResponse
 
 from archive.folder import ArchiveError
+from console.access.permissions import Forbidden
 
 MEDIA = "application/problem+json"
 
@@ -56,6 +57,10 @@ def install(app: FastAPI) -> None:
     async def refused(request: Request, fault: StarletteHTTPException) -> JSONResponse:
         title = getattr(fault, "title", TITLES.get(fault.status_code, "No answer"))
         return _told(Problem(title=title, status=fault.status_code, detail=str(fault.detail)), fault.headers)
+
+    @app.exception_handler(Forbidden)
+    async def forbidden(request: Request, fault: Forbidden) -> JSONResponse:
+        return _told(Problem(title=TITLES[403], status=403, detail=str(fault)))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, fault: RequestValidationError) -> JSONResponse:

@@ -29,8 +29,13 @@ def _console(request: Request) -> Console:
 
 
 def _regions(request: Request) -> Regions:
-    regions: Regions = request.app.state.regions_of(request)
+    regions: Regions = request.app.state.regions_of(request, "view")
     return regions
+
+
+def _processes(request: Request) -> None:
+    """Whether its reader may see what concerns the whole station."""
+    request.app.state.regions_of(request, "processes")
 
 
 Here = Annotated[Console, Depends(_console)]
@@ -107,18 +112,20 @@ def event(console: Here, regions: Mine, id: Annotated[str, Path(max_length=NAME_
 
 @router.get("/flags", responses=answers(401, 422, 503))
 def flags(console: Here, regions: Mine, start: Since = None, end: Until = None) -> list[Flag]:
-    """Spans of bad data that touch an interval."""
+    """Spans of bad data that touch an interval; the last day of it or before now, where it has no end."""
     return past.bad_data(console.archive, regions, start, end)
 
 
-@router.get("/nodes", responses=answers(401))
+@router.get("/nodes", responses=answers(401, 403), dependencies=[Depends(_processes)])
 def nodes(console: Here) -> list[NodeState]:
     """The processes of the station."""
     return now.nodes(console.station)
 
 
-def api(console: Console, regions_of: Callable[[Request], Regions]) -> FastAPI:
-    """The application under `/api/v1`. `regions_of` a request: those that its reader may see."""
+def api(console: Console, regions_of: Callable[[Request, str], Regions]) -> FastAPI:
+    """The application under `/api/v1`. `regions_of` a request and an action (`view`, `processes`): those where its
+    reader may; it raises Forbidden.
+    """
     app = FastAPI(
         title="SYMS station",
         version=VERSION,

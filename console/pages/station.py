@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from nicegui import ui
 from starlette.requests import Request
 
+from console.access.permissions import may
 from console.app import Console
 from console.pages._change import Changes
 from console.pages._completeness import Completenesses
@@ -19,6 +20,8 @@ from console.pages.frame import PAGES, Page, frame
 
 TABS = ("pipeline", "devices", "completeness", "storage")
 """Name of each part; `?tab=` of the address."""
+OF_DEVICES = ("devices", "completeness")
+"""Those that tell of single devices; the others concern the whole station."""
 
 
 Tell = Callable[[float], Awaitable[None]]
@@ -44,16 +47,17 @@ def register(console: Console) -> None:
 
 def _content(console: Console, page: Page, request: Request) -> None:
     wanted = request.query_params.get("tab", "")
-    here = wanted if wanted in TABS else TABS[0]
+    mine = TABS if may(page.user, "processes") else OF_DEVICES
+    here = wanted if wanted in mine else mine[0]
     with ui.element("div").classes("tabs"):
         with ui.tabs().props("dense inline-label no-caps") as tabs:
-            for name in TABS:
+            for name in mine:
                 ui.tab(name, page.text(f"station.{name}"))
         tabs.value = here
         ui.space()
         changes = Changes(console, page, request)
     parts: dict[str, _Part] = {}
-    for name in TABS:
+    for name in mine:
         with ui.element("div").classes(f"part {name}") as element:
             parts[name] = _Part(element, _panel(name, console, page, request, changes))
         element.set_visibility(name == here)

@@ -84,6 +84,17 @@ def test_each_second(filled: Path, station: str, asked: tuple[str, ...]) -> None
     assert len(seconds.time) == {"站 1": 9, "站 2": 3}[station]
 
 
+def test_piece_by_piece_it_is_the_same(filled: Path) -> None:
+    for span in (999 * SECOND, 7 * 86400 * SECOND):
+        with archive.open(filled) as found:
+            whole, pieces = found.overview("站 1", "rocof"), list(found.overviews(span, "站 1", "rocof"))
+        for name in ("time", "minimum", "mean", "maximum", "count"):
+            joined = np.concatenate([getattr(each, name) for each in pieces])
+            np.testing.assert_array_equal(joined, getattr(whole, name))
+    with archive.open(filled) as found, pytest.raises(ArchiveError):
+        list(found.overviews(3600 * SECOND, "nobody", "frequency"))
+
+
 def test_seconds_begin_in_a_half_open_interval(filled: Path) -> None:
     border = T0 + 2400 * SECOND
     with archive.open(filled, border - 1, border + 2 * SECOND) as found:

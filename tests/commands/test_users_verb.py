@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from commands._firstlink import make
 from commands.app import make_app
+from console.access.audit import Audit, Done
 from console.access.book import Book
 from console.access.first import FirstLink
 from console.access.sessions import digest
@@ -155,3 +158,22 @@ def test_a_log_that_can_not_be_written_stops_everything(place: Path) -> None:
     (place / "audit" / "audit.jsonl").mkdir()
     assert "audit log" in refused("add", "otto", "--role", "viewer", "--no-password")
     assert list(users(place)) == ["anna"]
+
+
+def test_what_somebody_wrote_is_shown_as_it_stands(place: Path) -> None:
+    """A comment neither hides a line from who reads the log nor speaks to his terminal."""
+    for text in ("[/nothing] [red]calm", "\x1b[2Jcalm"):
+        Audit(place / "audit").write(Done(0, "oleg", "operator", "10.0.0.7", "comment", "alarm 7", "done", text))
+    told = syms("audit")
+    assert told.exit_code == 0
+    assert "[/nothing] [red]calm" in told.stdout
+    assert "\x1b" not in told.stdout
+
+
+def test_a_link_that_the_start_makes_is_written_down_too(place: Path) -> None:
+    book = Book(place / "config" / "users.yaml", _users.load)
+    token = make(book, place / "audit")
+    assert FirstLink(book).is_valid(token, time.time_ns())
+    text = (place / "audit" / "audit.jsonl").read_text()
+    assert "one-time link" in text
+    assert token not in text

@@ -16,12 +16,14 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from starlette.testclient import TestClient
 
 from archive.writer import Archive
+from console.access.permissions import demand
+from console.access.users import Role, User
 from console.api.models import text_of
-from console.api.past import in_steps
 from console.api.router import api
 from console.app import Console
 from console.board import Board
 from console.model import Station
+from console.stepping import in_steps
 from protocol import clock
 from protocol.clock import SECOND, Now
 from protocol.messages import Snapshots
@@ -69,14 +71,14 @@ def console(root: Path) -> Console:
 
 @pytest.fixture
 def client(console: Console) -> Iterator[TestClient]:
-    with TestClient(api(console, lambda request: None)) as client:
+    with TestClient(api(console, lambda request, action: None)) as client:
         yield client
 
 
 @pytest.fixture
 def southern(console: Console) -> Iterator[TestClient]:
     """What somebody is told who may see one region."""
-    with TestClient(api(console, lambda request: {"south"})) as client:
+    with TestClient(api(console, lambda request, action: {"south"})) as client:
         yield client
 
 
@@ -119,12 +121,13 @@ def test_a_longer_history_comes_in_steps_that_hold_every_row(client: TestClient)
 def test_steps_by_a_direct_computation(seconds: list[int], step: int) -> None:
     time = np.array(sorted(seconds)) * SECOND
     low, count = np.sin(time / SECOND).astype(np.float32), np.arange(1, len(time) + 1)
-    begin, least, mean, most = in_steps(time, low, low + 1, low + 2, count, step)
+    begin, least, mean, most, counts = in_steps(time, low, low + 1, low + 2, count, step)
     for at, start in enumerate(begin):
         mine = (time >= start) & (time < start + step * SECOND)
         assert mine.any()
         assert start % (step * SECOND) == 0
         assert (least[at], most[at]) == (low[mine].min(), (low + 2)[mine].max())
+        assert counts[at] == count[mine].sum()
         assert mean[at] == pytest.approx(np.average((low + 1)[mine], weights=count[mine]), rel=1e-6)
     assert len(begin) == len(set((time // (step * SECOND)).tolist()))
 
@@ -173,6 +176,44 @@ def test_who_may_see_one_region_is_told_of_no_other(southern: TestClient) -> Non
     assert history(southern, device="站 2").status_code == 200
 
 
+def test_who_may_see_one_region_is_told_no_other_names(southern: TestClient, client: TestClient) -> None:
+    assert "站 1" not in history(southern, device="nobody").text
+    [whole], [part] = (each.get("/events").json()["events"] for each in (client, southern))
+    assert {*whole["devices"], *part["devices"]} == {"站 1", "站 2"}
+    assert part["devices"] == ["站 2"]
+    record = southern.get(f"/events/{part['id']}").text
+    assert "站 2" in record
+    assert "站 1" not in record
+
+
+def test_who_may_see_one_region_sees_no_processes(console: Console) -> None:
+    user = User(name="vera", role=Role.VIEWER, regions=["south"])
+
+    def regions_of(request: Any, action: str) -> list[str] | None:
+        demand(user, action)
+        return user.regions
+
+    with TestClient(api(console, regions_of)) as client:
+        assert client.get("/devices").status_code == 200
+        answer = client.get("/nodes")
+    assert answer.status_code == 403
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("path", "params"),
+    [
+        ("/history", {"from": "1970-01-01T00:00:00Z", "quantity": "frequency"}),
+        ("/history", {"to": text_of(T0 + 2 * 86400 * SECOND), "quantity": "angle", "channel": "V0"}),
+        ("/flags", {"from": "1970-01-01T00:00:00Z"}),
+    ],
+)
+def test_nobody_asks_for_more_than_a_server_has_memory_for(client: TestClient, path: str, params: Any) -> None:
+    answer = client.get(path, params={"device": "站 1", **SPAN, **params})
+    assert answer.status_code == 422
+    assert "days at most" in answer.json()["detail"]
+
+
 def test_nothing_is_changed_over_it(client: TestClient) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     assert len(paths) >= 7
@@ -182,7 +223,7 @@ def test_nothing_is_changed_over_it(client: TestClient) -> None:
 
 @pytest.fixture(scope="module")
 def described(console: Console) -> Any:
-    return schemathesis.openapi.from_asgi("/openapi.json", api(console, lambda request: None))
+    return schemathesis.openapi.from_asgi("/openapi.json", api(console, lambda request, action: None))
 
 
 PATHS = ["/devices", "/latest", "/history", "/events", "/events/{id}", "/flags", "/nodes"]

@@ -90,8 +90,23 @@ def test_the_one_that_leaves_dies_in_the_middle(bench, receive):
     again.say("passes", two)
     other.hear()
     other.end(two)
-    again.say("passes", two)
     assert said(again) == [("passed", one), ("end", two)]
+    again.say("passes", two)
+    assert said(again) == [("end", two)]
+
+
+def test_one_that_ends_before_somebody_has_it_keeps_nobody_waiting(bench, receive):
+    bench.start()
+    [one, two], leaver, _ = leaving(bench, receive, 2)
+    other = receive("r.2")
+    leaver.say("passes", one)
+    leaver.say("passes", two)
+    other.hear()
+    other.end(one)
+    assert said(leaver) == [("end", one)]
+    other.die()
+    bench.turn(60.0)  # it does not come back
+    assert said(leaver) == [("end", two)]
 
 
 def test_the_balancer_dies_in_the_middle(bench, receive):

@@ -170,3 +170,60 @@ def test_which_one_a_place_wants(tmp_path: Path) -> None:
     place = world_of(tmp_path, Steps()).place
     assert isinstance(receiver(Settings(), place), Receiver)
     assert isinstance(receiver(Settings(), replace(place, leaving=True)), Retiring)
+
+
+def test_nothing_is_said_to_be_taken_before_it_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the one that leaves forgets it, and a kill would lose it."""
+    world = world_of(tmp_path, Steps())
+    world.turn()
+    assert world.receiver
+    said: list[tuple[str, int]] = []
+    monkeypatch.setattr(
+        world.balancer, "say", lambda balancer, what, connection, **more: said.append((what, connection))
+    )
+    monkeypatch.setattr(world.receiver.keeper, "written", False)
+    world.receiver.taken.append((BALANCER, 7))
+    world.turn()
+    assert ("took", 7) not in said
+    monkeypatch.setattr(world.receiver.keeper, "written", True)
+    world.turn()
+    world.turn()
+    assert said.count(("took", 7)) == 1
+
+
+def test_one_that_its_predecessor_had_not_heard_of_goes_on_as_it_came(tmp_path: Path) -> None:
+    """Nobody would read it until we are gone, and then it would be hung up."""
+    world = world_of(tmp_path, Steps())
+    world.turn()
+    world.run = str(tmp_path)
+    assert world.receiver
+    world.receiver.give_way(world.now)
+    node, listener = Retiring(Settings(), world.place, []), Listener()
+    node.balancers = listener  # type: ignore[assignment]
+    list(node.start(world.now))
+    node.hung_up[8] = [8, BALANCER, "the device hung up", True]
+    list(node.wake(world.now))  # it waits for what the balancer has for it
+    listener.notes.append((BALANCER, {"say": "welcome", "coming": [7, 8, 9]}, []))
+    for connection, more in ((7, {}), (8, {}), (9, {"tls": {"peer": "x"}})):
+        link = {"say": "link", "connection": connection, "how": "dials_in", "peer": ["10.0.0.1", 4712], **more}
+        listener.notes.append((BALANCER, link, []))
+    list(node.wake(world.now))
+    assert listener.said == [("passes", 7), ("ended", 8), ("ended", 9)]
+    assert take_state(passed_file(str(tmp_path), "receivers.1", 7)) is None
+    listener.notes.append((BALANCER, {"say": "passed", "connection": 7}, []))
+    with pytest.raises(Done):
+        node.wake(world.now)
+    node.stop(world.now)
+
+
+def test_a_balancer_that_is_not_there_has_nothing_for_it(tmp_path: Path) -> None:
+    world = world_of(tmp_path, Steps())
+    world.turn()
+    assert world.receiver
+    world.receiver.give_way(world.now)
+    node, listener = Retiring(Settings(), world.place, []), Listener(missing=(BALANCER,))
+    node.balancers = listener  # type: ignore[assignment]
+    list(node.start(world.now))
+    with pytest.raises(Done):
+        node.wake(world.now)
+    node.stop(world.now)

@@ -96,6 +96,7 @@ def test_no_origin_at_all_changes_nothing(door: Door) -> None:
 
 @pytest.mark.parametrize(("host", "known"), [("127.0.0.1:8080", True), ("localhost", True), ("[::1]:8080", True),
     ("10.1.2.3", True), ("station.example:8080", True), ("STATION.example", True), ("evil.example", False), ("", False),
+    ("localhost/../../secret?", False), ("x@localhost", False), ("localhost#", False), ("localhost:", False),
     ("station.example.evil.example", False), ("[::1", False)])  # fmt: skip
 def test_names_of_the_console(tmp_path: Path, host: str, known: bool) -> None:
     door = Door(tmp_path, hosts=frozenset({"station.example"}))

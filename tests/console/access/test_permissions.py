@@ -10,7 +10,7 @@ from console.access.permissions import ACTIONS, Forbidden, demand, may
 from console.access.users import Role, User
 
 MAY = {
-    "viewer": {"view", "password"},
+    "viewer": {"view", "processes", "password"},
     "operator": {"export", "acknowledge", "comment", "shelve", "logs"},
     "engineer": {"limits", "study", "restart", "scale", "swap", "protect"},
     "administrator": {"config", "backup", "users", "audit"},

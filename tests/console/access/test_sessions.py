@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from console.access.lockout import FORGOTTEN, LONGEST_WAIT, Lockout, Meter
+from console.access.lockout import FORGOTTEN, LONGEST_WAIT, Lockout, Meter, place
 from console.access.sessions import MOST as SESSIONS
 from console.access.sessions import Sessions, digest
 from protocol.clock import SECOND
@@ -45,6 +45,14 @@ def test_all_of_a_user_end() -> None:
         sessions.begin(PEOPLE[name], "::1", 0)
     sessions.end_all("vera")
     assert [each.name for each in sessions.open()] == ["anna"]
+
+
+def test_other_regions_end_a_session() -> None:
+    """Pages show what their reader might see when they were opened."""
+    sessions, oleg = Sessions(IDLE, ABSOLUTE), PEOPLE["oleg"]
+    key = digest(sessions.begin(oleg, "::1", 0))
+    assert sessions.user(key, {"oleg": oleg.with_(language="zh")}, 1)
+    assert sessions.user(key, {"oleg": oleg.with_(regions=["south"])}, 1) is None
 
 
 def test_the_oldest_of_too_many_ends() -> None:
@@ -113,3 +121,11 @@ def test_refusals_are_written_down_so_often_and_then_counted() -> None:
     assert [meter.take("a", 0) for _ in range(5)] == [0, 0, None, None, None]
     assert meter.take("b", 0) == 0
     assert [meter.take("a", 60 * SECOND) for _ in range(2)] == [3, 0]
+
+
+@pytest.mark.parametrize(("address", "one"), [
+    ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"), ("2001:db8:1:2:ffff::1", "2001:db8:1:2::/64"),
+    ("10.0.0.7", "10.0.0.7"), ("::ffff:10.0.0.7", "::ffff:10.0.0.7"), ("local", "local"),
+])  # fmt: skip
+def test_addresses_that_one_has(address: str, one: str) -> None:
+    assert place(address) == one

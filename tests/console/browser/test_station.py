@@ -130,7 +130,7 @@ def test_devices_are_sorted_filtered_and_counted(page: Any, station: Feeder) -> 
     page.wait_for_function("document.querySelectorAll('.syms-grid tbody tr:not(.space)').length === 6")
 
 
-def test_who_is_bound_to_a_region_sees_its_devices_and_no_logs(browser: Any, station: Feeder) -> None:
+def test_who_is_bound_to_a_region_sees_its_devices_and_no_processes(browser: Any, station: Feeder) -> None:
     context = browser.new_context()
     sign_in(context, station.served, "oleg")
     page = context.new_page()
@@ -139,9 +139,14 @@ def test_who_is_bound_to_a_region_sees_its_devices_and_no_logs(browser: Any, sta
     speak(station)
     page.get_by_text("North 03").wait_for()
     assert page.get_by_text("South 07").count() == 0
-    page.goto(f"{station.served.url}/station")
-    page.locator("[data-node=align]").click()
-    assert page.get_by_text("is slow").count() == 0
+    for tab in ("", "?tab=pipeline", "?tab=storage"):  # these concern the whole station
+        page.goto(f"{station.served.url}/station{tab}")
+        page.get_by_text("North 03").wait_for()
+        assert page.get_by_role("tab").count() == 2
+        assert page.locator("[data-node=align]").count() == 0
+    assert page.request.get(f"{station.served.url}/metrics").status == 403
+    assert page.request.get(f"{station.served.url}/api/v1/nodes").status == 403
+    assert page.request.get(f"{station.served.url}/api/v1/devices").status == 200
     context.close()
 
 
