@@ -5,6 +5,7 @@ SYMS_PICTURES=docs/pictures pytest tests/system/test_console.py -m ''      makes
 
 from __future__ import annotations
 
+import io
 import os
 import zipfile
 from collections.abc import Iterator
@@ -107,7 +108,7 @@ def test_a_newcomer_finds_the_event_and_takes_it_home(browser: Any, station: Pri
 
     page.click("button:has-text('Acknowledge')")
     page.wait_for_selector("button:has-text('Acknowledge')", state="hidden")
-    book = openpyxl.load_workbook(taken_home(page, "Excel"), read_only=True)
+    book = openpyxl.load_workbook(io.BytesIO(taken_home(page, "Excel").read_bytes()), read_only=True)
     assert len(book.sheetnames) >= 20
     with zipfile.ZipFile(taken_home(page, "COMTRADE")) as packed:
         assert {Path(name).suffix for name in packed.namelist()} >= {".cfg", ".dat"}
