@@ -20,6 +20,7 @@ export default {
       const { width, height, box, nodes, ways } = drawing;
       const root = make("svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "xMidYMid meet" });
       root.style.maxWidth = `${width * 1.25}px`;
+      root.style.minWidth = `${width * 0.8}px`; // smaller nobody can read it; it is moved sideways then
       this.lines = ways.map((way) => line(root, way));
       this.boxes = nodes.map((node) => this.box(root, node, box));
       this.$el.replaceChildren(root);

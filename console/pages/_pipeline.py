@@ -15,6 +15,9 @@ from console.pages._processes import Counters
 from console.pages.frame import Page
 from console.wiring import Drawing, Unit, Wiring, draw
 
+SHARED = ("simulator", "receiver", "detector")
+"""Kinds of which several may share the work."""
+
 
 class PipelinePanel:
     """See the module."""
@@ -57,8 +60,8 @@ class PipelinePanel:
                     button = ui.button(icon=icon, on_click=lambda verb=verb: self._changes.act(verb, self._named()))
                     button.props("flat dense").tooltip(text(f"station.do_{verb}")).mark(verb)
             if may(user, "scale"):
-                scale = ui.button(text("station.do_scale"), on_click=lambda: self._changes.scale(self._unit()))
-                scale.props("flat dense no-caps").mark("scale")
+                self._scale = ui.button(text("station.do_scale"), on_click=lambda: self._changes.scale(self._unit()))
+                self._scale.props("flat dense no-caps").mark("scale")
             if may(user, "swap"):
                 self._swap = ui.button(text("station.do_swap"), on_click=lambda: self._changes.swap(self._unit()))
                 self._swap.props("flat dense no-caps").mark("swap")
@@ -81,6 +84,8 @@ class PipelinePanel:
         self._element.choose(node)
         kind = self._page.text.of("node_kind", found[node].kind)
         self._title.text = f"{node} · {kind}"
+        if may(self._page.user, "scale"):
+            self._scale.set_visibility(found[node].kind in SHARED)
         if may(self._page.user, "swap"):
             self._swap.set_visibility(found[node].kind == "detector")
         self._list(self._console.flows.last())
@@ -147,4 +152,5 @@ def told(each: Flow, page: Page) -> Told:
     costs = [f"CPU {100 * each.cpu:.0f} %"] if each.cpu == each.cpu else []
     costs += [bytes_(each.memory)] if bytes_(each.memory) else []
     costs += [f"↻ {each.restarts}"] if each.restarts else []
-    return each.state, (" · ".join(does), " · ".join(waits), " · ".join(costs)), each.alarms
+    first, second, third, *_ = [*(" · ".join(line) for line in (does, waits, costs) if line), "", "", ""]
+    return each.state, (first, second, third), each.alarms

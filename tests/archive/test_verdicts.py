@@ -296,4 +296,4 @@ def test_an_older_archive_takes_verdicts_and_says_so(tmp_path: Path) -> None:
     (tmp_path / "archive.json").write_text('{"what": "SYMS archive", "format": 1}\n')
     assert check(tmp_path) == 1
     Archive(tmp_path).close()
-    assert check(tmp_path) == layout.FORMAT == 6
+    assert check(tmp_path) == layout.FORMAT == 7

@@ -119,6 +119,17 @@ def test_a_single_detector_that_becomes_two(read: Read) -> None:
     assert steps(made(read, one, NODES)) == ["start prejudge.1", "start prejudge.2", "stop prejudge"]
 
 
+def test_who_watches_hears_of_who_comes_and_goes(read: Read) -> None:
+    watched = NODES + 'pages:      {kind: console, from: align, listen: "127.0.0.1:8080"}\n'
+    for old, new in ((1, 2), (2, 1)):
+        plan = made(read, *(watched.replace("windows, copies: 2", f"windows, copies: {many}") for many in (old, new)))
+        [step] = [each for each in plan.steps if each.process == "pages"]
+        assert step.do == Do.RESTART
+        assert "it watches prejudge" in step.why
+    again = watched.replace("from: windows, copies", "from: windows, algorithm: rocof, copies")
+    assert "pages" in made(read, watched, again).kept
+
+
 def test_one_receiver_more(read: Read) -> None:
     plan = made(read, NODES, NODES.replace("front, copies: 2", "front, copies: 3"))
     assert told(plan) == dedent("""\

@@ -25,7 +25,7 @@ from console.board import Board
 from nodes._pipeline import Pipeline, load
 from protocol.clock import SECOND
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(300)]
 
 DEVICES = 3
 PATIENCE = 90.0

@@ -91,6 +91,7 @@ def written(folder: Path, records: Records) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_shapes_formats_rates_and_names(tmp_path: Path) -> None:
     capture = written(tmp_path, crowds.formats().ordered())
     rows, trial = decoded(capture), tried(capture, tmp_path / "out")
@@ -117,6 +118,7 @@ def test_troubles_on_the_way(tmp_path: Path) -> None:
     assert trial.frames["refused"] == 4
 
 
+@pytest.mark.slow
 def test_ways_to_send(tmp_path: Path) -> None:
     capture = written(tmp_path, crowds.ways().ordered())
     rows, trial = decoded(capture), tried(capture, tmp_path / "out")
@@ -127,6 +129,7 @@ def test_ways_to_send(tmp_path: Path) -> None:
     assert trial.summary["unplayed"] == 5
 
 
+@pytest.mark.slow
 def test_a_file_of_one_stream(tmp_path: Path) -> None:
     """Raw bytes have no times of their own; commands of the master stand between."""
     cfg = configuration(7, stations=2)

@@ -20,7 +20,7 @@ from tests.chaos.oracle import Report
 from tests.chaos.scene import Scene
 from tests.chaos.station import ROOT
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(420)]
 
 
 def edit(scene: Scene, alter: Callable[[dict[str, Any]], None]) -> None:

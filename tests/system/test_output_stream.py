@@ -26,7 +26,7 @@ from tests import tshark
 from tests.authorities import Authority, Issued
 from tests.scenes import command
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(180)]
 
 PATIENCE = 40.0
 ENOUGH = 80

@@ -24,7 +24,7 @@ from nodes._site import load
 from protocol.clock import MILLISECOND
 from protocol.messages import Configuration
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(120)]
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 40.0

@@ -18,7 +18,7 @@ from commands._station import PrivateStation, free_port, sources
 from console.board import Board
 from protocol.messages import Spectrum, Table
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(150)]
 
 PATIENCE = 40.0
 VICTIMS = ("receivers.1", "front", "receivers.2")

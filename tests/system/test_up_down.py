@@ -150,6 +150,7 @@ def test_up_status_down(station: Station) -> None:
     assert "is not up" in looked.stdout
 
 
+@pytest.mark.slow
 def test_down_ends_those_whose_supervisord_was_killed(station: Station) -> None:
     assert station.syms("up").returncode == 0
     os.kill(int((station.run / "supervisord.pid").read_text()), signal.SIGKILL)
@@ -174,6 +175,7 @@ def test_up_says_why_a_process_does_not_start(station: Station) -> None:
     assert "in use" in refused.stderr
 
 
+@pytest.mark.slow
 def test_supervisord_conf_works_as_it_stands(run_folder: Path) -> None:
     """The checkout's own file, in a checkout whose default station is a harmless one."""
     checkout = run_folder / "c"

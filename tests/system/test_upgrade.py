@@ -25,7 +25,7 @@ from nodes._sockets import listen
 from protocol.messages import Health, Snapshots
 from tests.installations import ROOT, of_checkout, place
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(300)]
 
 DEVICES = 4
 PIPELINE = """site: ../config/site.yaml

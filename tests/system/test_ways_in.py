@@ -288,6 +288,7 @@ def total(outcome: Outcome, counter: str) -> int:
     return int(outcome.board.total("simulator", counter))
 
 
+@pytest.mark.slow
 def test_the_books_of_damaged_and_refused_frames_balance(trouble: Outcome) -> None:
     assert trouble.troubles == []
     damaged, strange = total(trouble, "damaged"), trouble.sent[302]
@@ -299,20 +300,24 @@ def test_the_books_of_damaged_and_refused_frames_balance(trouble: Outcome) -> No
     assert (counts["duplicate"], counts["aside"], counts["lost"]) == (0, 0, 0)
 
 
+@pytest.mark.slow
 def test_garbage_between_frames_costs_none(trouble: Outcome) -> None:
     assert trouble.archived()[111] == trouble.sent[111]
     assert int(trouble.board.total("receiver", "skipped_bytes")) > 0
 
 
+@pytest.mark.slow
 def test_a_bad_check_word_costs_that_frame_only(trouble: Outcome) -> None:
     assert trouble.archived()[112] == trouble.sent[112] - total(trouble, "damaged")
 
 
+@pytest.mark.slow
 def test_a_device_that_reconnects_loses_nothing_that_it_sent(trouble: Outcome) -> None:
     assert trouble.board.voices["again"].last.counters["connects"] >= 3
     assert trouble.archived()[113] == trouble.sent[113]
 
 
+@pytest.mark.slow
 def test_a_changed_configuration_holds_for_the_rows_after_it(trouble: Outcome) -> None:
     """The device announces it in STAT; rows are of the old one until the device has told the new one."""
     former, latter = (
@@ -328,6 +333,7 @@ def test_a_changed_configuration_holds_for_the_rows_after_it(trouble: Outcome) -
     assert unknowing <= 25  # half a second to notice, to ask, and to be told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "stream",
     [
@@ -347,6 +353,7 @@ def test_who_is_not_in_the_site_file_is_refused_and_named(trouble: Outcome, stre
 # ── a wrong clock ───────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_a_wrong_clock_neither_delays_nor_poisons_the_others(tmp_path: Path) -> None:
     archive = tmp_path / "data"
     behind = {"kind": "wrong_clock", "device": 4, "offset": "-30 s"}
@@ -393,6 +400,7 @@ def test_a_wrong_clock_neither_delays_nor_poisons_the_others(tmp_path: Path) -> 
 # ── a balancer that dies ────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_a_killed_balancer_costs_nothing_however_a_device_is_reached(tmp_path: Path) -> None:
     archive = tmp_path / "data"
     tcp, asked, told = free_port(), free_datagram_port(), free_datagram_port()
