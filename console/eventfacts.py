@@ -69,15 +69,15 @@ def where(said: Answer, text: Texts) -> str:
     return text("event.ellipse", **place, major=major, minor=minor, bearing=bearing)
 
 
-def why(said: Answer, text: Texts) -> Iterator[Sheet]:
-    """Probabilities, rules and figures that led there, as the algorithm tells them."""
+def why(said: Answer, text: Texts, sees: Sees) -> Iterator[Sheet]:
+    """Probabilities, rules and figures that led there, as the algorithm tells them. Figures may name any device."""
     likely = sorted(probabilities(said).items(), key=lambda item: -item[1])
     rows = [Row(text.of("kind", kind), [f"{share:.1%}"]) for kind, share in likely if share >= LIKELY]
     if rows:
         yield Sheet(text("event.probabilities"), [""], rows)
     if rules := said.detail.get("rules"):
         yield Sheet(text("event.rules"), [""], [Row(str(k + 1), [str(rule)]) for k, rule in enumerate(rules)])
-    if told := list(evidence(said.detail)):
+    if sees("") and (told := list(evidence(said.detail))):
         yield Sheet(text("event.evidence"), [""], [Row(name, [value]) for name, value in told])
 
 

@@ -97,7 +97,7 @@ class Retiring(Node):
         """(balancer, connection) that our predecessor had not heard of, and nobody else has yet."""
         self.missing: dict[str, int] = {}
         """Balancer that is not there -> since when [monotonic ns]."""
-        self.passed = 0
+        self.passed = self.lost = 0
         self.look_at = 0
 
     def start(self, now: Now) -> Actions:
@@ -206,6 +206,8 @@ class Retiring(Node):
         slot = self._slot(balancer, connection)
         if slot is None:
             return
+        if how == "end":
+            self._count_lost(self.state.ways[slot])
         note = {"n": self.state.tick + 1, "t": [now.utc, now.monotonic], "x": [slot]}
         self.writer.note(msgpack.packb(note))
         self.state.apply(note)
@@ -217,6 +219,13 @@ class Retiring(Node):
             self.passed += 1
         else:
             self.balancers.say(balancer, "ended", connection=connection, reason="it is over", cfg3=True)
+
+    def _count_lost(self, way: WayState) -> None:
+        """Frames that waited for a configuration or a name end with their connection."""
+        runs = (frames for link in way.links.values() for frames in (link.held, *(each for _, each in link.early)))
+        if lost := sum(map(len, runs)):
+            self.lost += lost
+            self.log.warning("frames that waited for their configuration end with it", peer=way.handed.peer, lost=lost)
 
     def _holding(self, balancer: str) -> Iterator[tuple[dict[str, Any], list[socket.socket]]]:
         for way in self.state.ways.values():
@@ -237,7 +246,12 @@ class Retiring(Node):
     def health(self, now: Now) -> dict[str, Any]:
         ours = len(self.state.ways)
         return {
-            "counters": {"links_passed": self.passed, "said": self.writer.next, **self.writer.counters},
+            "counters": {
+                "links_passed": self.passed,
+                "frames_lost": self.lost,
+                "said": self.writer.next,
+                **self.writer.counters,
+            },
             "queues": {"connections": ours},
             "alarms": [
                 *(f"balancer {each} is not there" for each in self.balancers.missing if ours),

@@ -126,7 +126,7 @@ def view_of(told: dict[str, Any]) -> View:
     since, until = (int(float(told[name]) * MILLISECOND) for name in ("from", "until"))
     if not 0 <= since < until <= 1 << 62:
         raise ValueError(f"{since} to {until} is no stretch of time")
-    span = min(max(float(told["span"]), 1.0), 7 * 86400.0)
+    span = min(max(1.0, float(told["span"])), 7 * 86400.0)  # of NaN 1.0, too
     until = max(until, since + SECOND // 1000)
     return View(bool(told["live"]), since, until, min(max(int(told["columns"]), 100), 4000), span)
 

@@ -102,7 +102,7 @@ class Panels:
         if held.answers:
             said = held.counting
             self._sheets |= {
-                "why": [statements(held, text, sees), *why(said, text)],
+                "why": [statements(held, text, sees), *why(said, text, sees)],
                 "arrivals": arrivals(said, text, sees),
                 "suspicions": suspicions(said, text, sees),
                 "bad": bad(said, text, sees),

@@ -170,7 +170,7 @@ def _chosen(texts: list[str]) -> list[Wanted]:
 
 def _number(text: str | None, default: float) -> float:
     try:
-        return min(max(float(text or default), 1.0), 86400.0)
+        return min(max(1.0, float(text or default)), 86400.0)  # of NaN 1.0, too
     except ValueError:
         return default
 

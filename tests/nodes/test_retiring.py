@@ -227,3 +227,20 @@ def test_a_balancer_that_is_not_there_has_nothing_for_it(tmp_path: Path) -> None
     with pytest.raises(Done):
         node.wake(world.now)
     node.stop(world.now)
+
+
+def test_frames_that_end_with_a_connection_are_counted(tmp_path: Path) -> None:
+    world = world_of(tmp_path, Steps())
+    call(world, 1)
+    world.turn()
+    world.run = str(tmp_path)
+    node, listener = leaver(world)
+    [way] = node.state.ways.values()
+    link = LinkState()
+    link.apply([0], None, 0, [b"one", b"two"], [True, [[[b""], [b"three"]]]])
+    way.links["10.0.0.1", 9] = link
+    listener.notes.append((BALANCER, {"say": "end", "connection": way.handed.connection}, []))
+    with pytest.raises(Done):
+        node.wake(world.now)
+    assert node.health(world.now)["counters"]["frames_lost"] == 3
+    node.stop(world.now)
