@@ -127,9 +127,8 @@ def backup(items: Sequence[Item], pipeline: Path, target: Path, utc: int, keep: 
     snapshots.prepare(target)
     with closing(folder.Lock(target / "lock", "makes a backup in")):
         before = next(reversed(snapshots.every(target)), None)
-        name, into = snapshots.named(utc), target / snapshots.FOLDER / snapshots.PARTIAL
-        if before is not None and before.name >= name:
-            raise ArchiveError(f"{target}: the newest snapshot, {before.name}, is of later than now; set the clock")
+        name = snapshots.fresh(utc, before.name if before is not None else "", target)
+        into = target / snapshots.FOLDER / snapshots.PARTIAL
         into.mkdir(parents=True, exist_ok=True)
         need = [0]
         done = [0]

@@ -67,9 +67,8 @@ def backup(items: Sequence[Item], pipeline: Path, target: str, stage: Path, utc:
     with closing(folder.Lock(stage / "lock", "makes a backup by")):
         _room(items, stage)
         whole, broken = _listed(target, stage)
-        name = broken[-1] if broken and broken[-1] > max(whole, default="") else snapshots.named(utc)
-        if whole and whole[-1] >= name:
-            raise ArchiveError(f"{target}: the newest snapshot, {whole[-1]}, is of later than now; set the clock")
+        newest = max(whole, default="")
+        name = broken[-1] if broken and broken[-1] > newest else snapshots.fresh(utc, newest, target)
         before = _manifest(target, whole[-1], stage) if whole else None
         into = _emptied(stage / "files")
         base, done = common(items), [0]

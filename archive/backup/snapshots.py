@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
@@ -24,6 +24,8 @@ GONE = "gone-"
 OURS = ("lock", "lost+found", f"{MARK}{TEMPORARY}")
 """What may be in a folder that is to be one of backups."""
 NAME = "%Y%m%dT%H%M%SZ"
+BACK = 5.0
+"""Seconds that the newest snapshot may be ahead of the clock."""
 
 
 class Role(StrEnum):
@@ -118,6 +120,18 @@ def check(target: Path) -> None:
 def named(utc: int) -> str:
     """What a snapshot begun at an instant [ns UTC] is called."""
     return f"{moment(utc):{NAME}}"
+
+
+def fresh(utc: int, newest: str, target: object) -> str:
+    """What a snapshot begun now [ns UTC] is called, where the newest one is called so: two of one second follow one
+    another. Raises ArchiveError if the clock was set back.
+    """
+    name, last = named(utc), when(newest)
+    if last is None or newest < name:
+        return name
+    if (last - moment(utc)).total_seconds() > BACK:
+        raise ArchiveError(f"{target}: the newest snapshot, {newest}, is of later than now; set the clock")
+    return f"{last + timedelta(seconds=1):{NAME}}"
 
 
 def when(name: str) -> datetime | None:

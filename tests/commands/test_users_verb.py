@@ -166,7 +166,8 @@ def test_what_somebody_wrote_is_shown_as_it_stands(place: Path) -> None:
         Audit(place / "audit").write(Done(0, "oleg", "operator", "10.0.0.7", "comment", "alarm 7", "done", text))
     told = syms("audit")
     assert told.exit_code == 0
-    assert "[/nothing] [red]calm" in told.stdout
+    assert "[/nothing]" in told.stdout  # the column may be narrow
+    assert "[red]calm" in told.stdout
     assert "\x1b" not in told.stdout
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from console.blueprint import AGAIN, Blueprint
 from console.verbs import VerbError, Verbs
+from tests.asynchronous import run
 
 TOLD = {"nodes": [{"name": "front", "kind": "balancer", "copies": 1}], "edges": []}
 
@@ -57,10 +58,10 @@ def test_a_changed_file_is_taken_up_once(tmp_path: Path) -> None:
         await look(blueprint, 3.0 + AGAIN + 0.1)
         assert (blueprint.fault, blueprint.wiring.units) == ("", ())
 
-    asyncio.run(story())
+    run(story())
 
 
 def test_a_file_that_is_away_is_told(tmp_path: Path) -> None:
     blueprint = Blueprint(said(tmp_path / "none.yaml"))
-    asyncio.run(look(blueprint, 1.0))
+    run(look(blueprint, 1.0))
     assert "none.yaml" in blueprint.fault

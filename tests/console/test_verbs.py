@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
 from console.pages._change import lines
 from console.verbs import MOST_COPIES, VerbError, Verbs
+from tests.asynchronous import run
 
 VERBS = Verbs(Path("/station/mine.yaml"), "/run/station")
 
@@ -42,7 +42,7 @@ def test_a_fault_is_told_in_the_words_of_the_verb(tmp_path: Path) -> None:
     verbs = Verbs(tmp_path / "none.yaml", str(tmp_path))
     said: list[str] = []
     with pytest.raises(VerbError, match=r"none\.yaml"):
-        asyncio.run(verbs.carry_out(verbs.draw(), said.extend))
+        run(verbs.carry_out(verbs.draw(), said.extend))
     assert said
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 from console.access.sessions import digest
 from console.access.sockets import own_pages_only
 from console.access.who import SCOPE, Visit
+from tests.asynchronous import run
 from tests.doors import PEOPLE, Door
 
 
@@ -41,7 +41,7 @@ class Server:
         return self.in_rooms[sid]
 
     def say(self, word: str, *said: Any) -> Any:
-        return asyncio.run(self.handlers["/"][word](*said))
+        return run(self.handlers["/"][word](*said))
 
 
 @pytest.fixture

@@ -94,6 +94,19 @@ def _watch(opened: Any, here: str, troubles: list[str]) -> None:
     opened.on("request", lambda request: _stays(request.url, here, troubles))
 
 
+DRAWN = "document.querySelector('.syms-trend .u-over')?.getBoundingClientRect().width > 100"
+
+
+def plot_of(page: Any) -> dict[str, float]:
+    """Where the first pane of the trend lies, once it is drawn."""
+    page.wait_for_function(DRAWN)
+    box = page.evaluate(
+        "(({x, y, width, height}) => ({x, y, width, height}))"
+        "(document.querySelector('.syms-trend .u-over').getBoundingClientRect())"
+    )
+    return dict(box)
+
+
 def sign_in(context: Any, served: Served, name: str) -> None:
     """All tabs of a context are this user's (`serving.PEOPLE`) from now on."""
     cookie = {"name": session_cookie(False), "value": served.sign_in(name), "url": served.url}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.console.browser.conftest import plot_of
 from tests.console.browser.feeding import Feeder
 
 SEEN = "(() => { const e = document.querySelector('.syms-trend'); return getElement(Number(e.id.slice(1))).seen; })()"
@@ -22,7 +23,7 @@ PLACE = """(name) => {
 def test_a_mouse_moves_and_zooms_a_trend(page: Any, feeder: Feeder) -> None:
     page.goto(f"{feeder.served.url}/?t=65536.frequency&span=60")
     page.wait_for_selector(".syms-trend .chip")
-    box = page.locator(".syms-trend .u-over").bounding_box()
+    box = plot_of(page)
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.move(x, y)
     page.mouse.down()

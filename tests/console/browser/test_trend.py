@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.console.browser.conftest import plot_of
 from tests.console.browser.feeding import Feeder
 
 TEN = "&".join(f"t={number << 16}.frequency" for number in range(1, 11))
@@ -34,7 +35,7 @@ def test_a_reader_pauses_looks_back_and_goes_on(page: Any, feeder: Feeder) -> No
     page.wait_for_selector(".syms-trend.paused")
     page.click(".syms-trend .tool.earlier")
     page.wait_for_function("!document.querySelector('.syms-trend').classList.contains('busy')")
-    box = page.locator(".syms-trend .u-over").bounding_box()
+    box = plot_of(page)
     page.mouse.move(box["x"] + box["width"] - 20, box["y"] + 30)
     page.wait_for_function("document.querySelector('.syms-trend .moment').textContent.length > 10")
     page.click(".syms-trend .tool.pause")
