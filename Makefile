@@ -6,7 +6,7 @@ export PYTHON
 # What make starts are demonstrations and tests, often in a container whose only user is root.
 export SYMS_AS_ROOT = 1
 
-.PHONY: help setup demo test test-all lint format schema bench chaos matrix fuzz sbom bundle lock clean
+.PHONY: help setup demo test test-all pictures lint format schema bench chaos matrix fuzz sbom bundle lock clean
 
 help:
 	@echo 'make demo      the whole pipeline on this machine, with simulated devices and a generation trip'
@@ -16,6 +16,7 @@ help:
 	@echo 'make chaos     random kills and stops of a working station, then an oracle (ten minutes; SECONDS=60 SEED=7)'
 	@echo 'make matrix    every fault in turn, for hours, resumable: the table of docs/reliability.md (ROWS=kill for some)'
 	@echo 'make fuzz      bytes that break what they must not break, a minute for each target (EACH=600 TARGETS="splitter frame")'
+	@echo 'make pictures  docs/pictures anew, by a test in Chromium (two minutes)'
 	@echo 'make sbom      build/sbom.json (CycloneDX) and docs/licences.md'
 	@echo 'make bundle    build/syms-station-….run: installs the station on a server without a network (PYTHONS="3.11 3.12")'
 	@echo 'make setup     only .venv, with the syms command in .venv/bin/syms'
@@ -37,6 +38,10 @@ test: setup
 
 test-all: setup
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m ''
+
+# Needs Chromium. What a newcomer sees of the demonstration: docs/console.md.
+pictures: setup
+	SYMS_PICTURES=docs/pictures $(BIN)/pytest tests/system/test_console.py -m ''
 
 lint: setup
 	$(BIN)/ruff check .

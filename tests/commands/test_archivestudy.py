@@ -306,6 +306,7 @@ def test_event_triggers_follow(recorded: Path, tmp_path: Path) -> None:
     assert {each["trigger"] for each in find_event(made, event.id).answers[-1].suspicions} == {"windows"}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_line")
 def test_their_answers_do_not_depend_on_the_way_of_work(
     recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

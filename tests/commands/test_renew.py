@@ -27,8 +27,9 @@ nodes:
 @pytest.fixture
 def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SYMS_RUN", str(tmp_path / "run"))
-    (tmp_path / "site.yaml").write_text("station: test\nunknown: admit\n")
-    path = tmp_path / "pipeline.yaml"
+    (tmp_path / "pipelines").mkdir()  # journals lie beside it
+    (tmp_path / "pipelines" / "site.yaml").write_text("station: test\nunknown: admit\n")
+    path = tmp_path / "pipelines" / "pipeline.yaml"
     path.write_text(PIPELINE)
     return path
 
@@ -55,16 +56,16 @@ def test_a_checkout_has_no_release_before(pipeline: Path) -> None:
     assert "this is a checkout" in told
 
 
-def test_formats_are_told(pipeline: Path, tmp_path: Path) -> None:
+def test_formats_are_told(pipeline: Path) -> None:
     assert run("formats", str(pipeline)) == (0, f"{pipeline}: nothing was written yet\n")
-    (tmp_path / "archive").mkdir()
-    mark = tmp_path / "archive" / "archive.json"
+    (pipeline.parent / "archive").mkdir()
+    mark = pipeline.parent / "archive" / "archive.json"
     for format_, code in ((layout.FORMAT, 0), (layout.FORMAT + 1, 1)):
         mark.write_text(json.dumps({"format": format_}))
         found, told = run("formats", str(pipeline), "--json")
         assert found == code
         assert json.loads(told) == [
-            {"path": str(tmp_path / "archive"), "what": "archive", "found": format_, "known": layout.FORMAT,
+            {"path": str(pipeline.parent / "archive"), "what": "archive", "found": format_, "known": layout.FORMAT,
              "readable": not code},
         ]  # fmt: skip
     assert f"this release knows up to {layout.FORMAT}; use a newer one" in run("formats", str(pipeline))[1]

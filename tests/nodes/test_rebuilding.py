@@ -87,6 +87,7 @@ class Network:
         return moved
 
 
+@pytest.mark.slow
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(kills(), st.integers(0, 1 << 32))
 def test_kills_losses_twins_and_disorder_change_no_verdict(

@@ -225,6 +225,7 @@ def test_the_work_is_over_after_the_duration() -> None:
         assert max(received(station).values()) <= 100
 
 
+@pytest.mark.slow
 def test_frames_that_a_slow_station_leaves_are_dropped_whole() -> None:
     with Station() as station:
         node = simulator(station, devices=1, phasors=100)

@@ -313,6 +313,7 @@ def test_a_data_pipe_that_is_lost_is_dialled_again() -> None:
         scene.stop()
 
 
+@pytest.mark.slow
 def test_heartbeats_keep_a_link_and_their_end_ends_it() -> None:
     with Scene("v3 dials", heartbeat=20 * SECOND) as scene:
         scene.until_frames(5)

@@ -121,6 +121,7 @@ def test_every_frame_of_every_pipe_comes_once(tmp_path: Path) -> None:
     assert wanted[spectrum_number(device_number(5, 0), Spectrum.INTERHARMONICS)] >= 2
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_killed_once_at_any_step(tmp_path: Path) -> None:
     count = Steps()

@@ -103,6 +103,7 @@ def test_shapes_formats_rates_and_names(tmp_path: Path) -> None:
     assert {'"a,b"', '"say ""x"""', "both ends", "twolines", "nul", "Umspannwerk Süd", "北京站"} <= stations
 
 
+@pytest.mark.slow
 def test_troubles_on_the_way(tmp_path: Path) -> None:
     capture = written(tmp_path, crowds.troubles().ordered())
     rows, trial = decoded(capture), tried(capture, tmp_path / "out")

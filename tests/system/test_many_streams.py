@@ -94,6 +94,7 @@ def test_every_stream_is_a_link_of_its_own(tmp_path: Path, listed: bool) -> None
     assert rows == {(number, f"S{number} {'ABC'[place]}"): FRAMES for number in (1, 2, 3) for place in range(number)}
 
 
+@pytest.mark.slow
 def test_a_device_that_says_all_and_is_gone(tmp_path: Path) -> None:
     """A recording sent by hand: nobody answers us, and the connection is closed before we know whose it is."""
     port = free_port()

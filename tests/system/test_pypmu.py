@@ -48,6 +48,7 @@ def process(*words: object) -> Iterator[subprocess.Popen[str]]:
                 started.kill()
 
 
+@pytest.mark.slow
 def test_as_a_device_that_dies_on_cfg3_it_is_dialled_again_and_archived_value_for_value(tmp_path: Path) -> None:
     port, archive = free_port(), tmp_path / "data"
     nodes = {

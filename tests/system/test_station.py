@@ -21,7 +21,8 @@ ROOT = Path(__file__).parents[2]
 SITE = {"station": "test", "unknown": "admit"}
 
 HANGING = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who runs these tests in the background ignores it
 from commands._station import PrivateStation, free_port
 nodes = {"front": {"kind": "balancer", "listen": f"127.0.0.1:{free_port()}"},
          "receivers": {"kind": "receiver", "from": "front", "copies": 2}}

@@ -44,6 +44,7 @@ def resident(pid: int) -> int:
         return int(statm.read().split()[1]) * resource.getpagesize()
 
 
+@pytest.mark.slow
 def test_a_reader_that_stands_still_costs_its_writer_nothing(tmp_path: Path) -> None:
     word = talkers.makers.measurements([1] * talkers.ROWS, talkers.makers.grid(0, talkers.ROWS))
     size = sum(getattr(value, "nbytes", 0) for value in vars(word).values())

@@ -49,6 +49,7 @@ def test_a_device_is_chosen_and_shown(page: Any, feeder: Feeder) -> None:
     assert page.locator(".syms-facts td.name").all_inner_texts() == ["Whole site", "north", "south"]
 
 
+@pytest.mark.slow
 def test_harmonics_and_inter_harmonics(page: Any, feeder: Feeder) -> None:
     page.goto(feeder.served.url)
     page.get_by_role("tab", name="Spectrum").click()
@@ -77,6 +78,7 @@ def test_quantities_are_chosen(page: Any, feeder: Feeder) -> None:
     assert names == ["North 01 f", "North 02 f", "North 02 P I"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("language", "words"), [("en", "Mean frequency"), ("zh", "平均频率")])
 def test_it_is_seen_in_both_languages_and_by_night(open_as: Open, feeder: Feeder, language: str, words: str) -> None:
     page = open_as("vera", viewport={"width": 1024, "height": 768})

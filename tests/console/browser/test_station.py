@@ -117,6 +117,7 @@ def test_the_pipeline_is_drawn_with_its_figures(page: Any, station: Feeder, pict
     page.locator(".syms-lines .error", has_text="and this came later").wait_for()
 
 
+@pytest.mark.slow
 def test_devices_are_sorted_filtered_and_counted(page: Any, station: Feeder) -> None:
     page.goto(f"{station.served.url}/station?tab=devices")
     speak(station)
@@ -181,6 +182,7 @@ def forged(console: Any) -> None:
         changes.act("restart", "align")
 
 
+@pytest.mark.slow
 def test_who_is_an_engineer_no_more_is_put_out_before_anything_is_done(browser: Any, station: Feeder) -> None:
     book = Book(station.served.folder / "users.yaml", _users.load)
     with book.changing() as users:
@@ -208,6 +210,7 @@ def test_who_is_an_engineer_no_more_is_put_out_before_anything_is_done(browser: 
         del users["erik"]
 
 
+@pytest.mark.slow
 def test_an_administrator_sees_what_an_edit_would_do(page: Any, station: Feeder) -> None:
     page.goto(f"{station.served.url}/station")
     page.get_by_role("button", name=re.compile("Take up the edited file")).click()
