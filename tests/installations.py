@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import importlib.util
 import subprocess
 import sys
 import sysconfig
@@ -18,6 +17,7 @@ import pytest
 
 from commands import _install
 from commands._releases import RECORD, Installation
+from tests.cifiles import load
 
 ROOT = Path(__file__).parents[1]
 SYMS = """\
@@ -35,13 +35,7 @@ elif sys.argv[1:2] == ["renew"]:
 
 def builder() -> ModuleType:
     """`.ci/bundle.py`."""
-    spec = importlib.util.spec_from_file_location("bundle", ROOT / ".ci" / "bundle.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load("bundle")
 
 
 def place(root: Path) -> Installation:

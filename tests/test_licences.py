@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -11,18 +10,14 @@ from typing import Any
 
 import pytest
 
+from tests.cifiles import load
+
 ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
 def sbom() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("sbom", ROOT / ".ci" / "sbom.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load("sbom")
 
 
 def test_every_package_has_a_licence_and_none_is_gpl(sbom: Any) -> None:

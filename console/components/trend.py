@@ -104,10 +104,6 @@ class Trend(ui.element, component="trend.js", esm=LIBRARY):
         """Look at [since, until) [ns UTC]; `on_view` follows."""
         self.run_method("show", since / MILLISECOND, until / MILLISECOND)
 
-    def go_live(self, span: float | None = None) -> None:
-        """Follow what comes, `span` seconds of it; `on_view` follows."""
-        self.run_method("go_live", span)
-
     def busy(self, is_: bool) -> None:
         """More is being fetched; `past` ends it."""
         self.run_method("busy", is_)
