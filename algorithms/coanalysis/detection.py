@@ -85,6 +85,8 @@ class Transient:
     """The look that shows it."""
     whole: float
     """What all devices show, over the limit."""
+    bend: float
+    """Of the frequency of all, at that instant, in standard deviations; NaN where it is not known."""
 
 
 def trusted(seen: Assessed) -> Observations:
@@ -102,7 +104,8 @@ def detect(seen: Assessed, since: float = 0.0) -> Detection:
     score = max(scores.values())
     detail: dict[str, Any] = {
         "scores": {name: round(value, 3) for name, value in scores.items()},
-        "transient": {"s": sudden.sample / clean.rate, "by": sudden.by, "whole": round(sudden.whole, 3)},
+        "transient": {"s": sudden.sample / clean.rate, "by": sudden.by, "whole": round(sudden.whole, 3)}
+        | ({} if np.isnan(sudden.bend) else {"bend": round(sudden.bend, 3)}),
         "slow": slow[1],
         "fast": fast[1],
     }
@@ -173,13 +176,14 @@ def transient(clean: Observations, since: int = 0) -> Transient:
     for form in (whole, others, sharp):
         form[..., :since] = 0.0
     by, at = (int(k) for k in np.unravel_index(int(np.argmax(others)), others.shape))
-    if by == len(LOOKS):
-        return Transient(float(others[by, at]), at, "two_signs", float(whole[:, at].max()))
+    by_signs = by == len(LOOKS)
+    began = at if by_signs else _began(np.vstack([sharp, whole]), at, clean.rate)
     return Transient(
         float(others[by, at]),
-        _began(np.vstack([sharp, whole]), at, clean.rate),
-        LOOKS[by].name,
+        began,
+        "two_signs" if by_signs else LOOKS[by].name,
         float(whole[:, at].max()),
+        float(found.middle[began]) if found.middle[began] else np.nan,
     )
 
 

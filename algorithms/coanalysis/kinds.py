@@ -99,7 +99,7 @@ def evidence(shown: Features, found: Detection, rules: list[str]) -> dict[str, f
     jolt = float(np.sqrt(max(scores["transient"], 0.0)))
     faults = _faults(shown, rules)
     cleared = max(0.0, *faults.values())
-    trips = {kind: weight - cleared for kind, weight in _trips(shown, jolt, rules).items()}
+    trips = {kind: weight - cleared for kind, weight in _trips(shown, found, jolt, rules).items()}
     if shown.parted > np.pi:
         rules.append(f"angles part by {shown.parted:.1f} rad: more than half a turn")
     rest = {"islanding": float(np.clip(20.0 * (shown.parted / np.pi - 1.0), -9.0, PARTED)), "unknown": UNKNOWN}
@@ -126,8 +126,10 @@ def _faults(shown: Features, rules: list[str]) -> dict[str, float]:
     }
 
 
-def _trips(shown: Features, jolt: float, rules: list[str]) -> dict[str, float]:
-    moved = float(np.clip(shown.moved, -STRONGEST, STRONGEST))
+def _trips(shown: Features, found: Detection, jolt: float, rules: list[str]) -> dict[str, float]:
+    bend = found.detail["transient"].get("bend", 0.0)
+    signs = np.clip([shown.moved, bend], -STRONGEST, STRONGEST)
+    moved = float(np.clip(signs.sum(), -STRONGEST, STRONGEST))  # they err differently
     voltage = float(np.log((shown.rises + 2.0) / (shown.falls + 2.0)))
     turn = float(np.log((shown.turns_ahead + 2.0) / (shown.turns_back + 2.0)))
     power = moved + 0.7 * (voltage + 0.5 * turn)
@@ -136,9 +138,9 @@ def _trips(shown: Features, jolt: float, rules: list[str]) -> dict[str, float]:
     line = 2.0 * (both - 2.3) + min(against, 4.0) + np.log(max(shown.local, 0.1) / max(abs(shown.common), 2.0))
     base = min(2.0 * np.log(max(jolt, 1e-3)), STRONG_JOLT)
     rules.append(
-        f"the grid's frequency moves by {shown.common:+.1f} mHz ({shown.moved:+.1f} standard deviations), single "
-        f"devices by {shown.local:.1f}; voltages step {shown.rises:.1f} up, {shown.falls:.1f} down, angles "
-        f"{shown.turns_ahead:.1f} ahead, {shown.turns_back:.1f} back"
+        f"the grid's frequency moves by {shown.common:+.1f} mHz ({shown.moved:+.1f} standard deviations) and bends by "
+        f"{bend:+.1f}, single devices move by {shown.local:.1f}; voltages step {shown.rises:.1f} up, {shown.falls:.1f} "
+        f"down, angles {shown.turns_ahead:.1f} ahead, {shown.turns_back:.1f} back"
     )
     return {"gen_trip": base - power, "load_loss": base + power, "line_trip": base + min(line, MOST_LINE)}
 
