@@ -3,7 +3,7 @@
     crc32 {"file": "2026/05/06/syms_20260506T07Z.h5", "sha256": …, "size": …}   before the file gets its name
     crc32 {"file": …, "made": true}                                             it has it
     crc32 {"file": …, "backup": UTC ns, "to": …}                                it was copied to a backup, and read back
-    crc32 {"file": …, "removed": UTC ns, "why": "older than 400 d", "left": …}  before retention deletes it; what it left
+    crc32 {"file": …, "removed": UTC ns, "why": "older than 400 d", "left": …}  before retention deletes it
 
 Whoever finishes a file writes the lines: archiver, finishing child, retention; each line with one write to its end.
 Killed between the first line and the second, the file may be there or not, or still be the one before: all are right.

@@ -173,7 +173,7 @@ class _Account:
         self._devices: dict[int, _Device] = {}
 
     def told(self, hours: Iterable[int], gone: Container[int] = ()) -> Completeness:
-        """All of it; `hours` are those that have files, `gone` those that retention has deleted: nothing is expected."""
+        """All of it; `hours` are those that have files, `gone` those that were deleted: nothing is expected."""
         there = set(hours)
         cells = range(layout.hour_of(self._start), self._end, layout.SPAN)
         self._remember(cells.start, cells.start in there)

@@ -105,7 +105,7 @@ class Glances:
         """Hours looked at: whoever read their seconds need not open them again to know whose they were."""
 
     def left(self, root: Path, hour: int) -> list[Held]:
-        """What an hour's overview tells of without its rows; nothing where there is none. Raises ArchiveError, OSError."""
+        """What an hour's overview has that is left without rows, if there is one. Raises ArchiveError, OSError."""
         path = layout.overview_path(root, hour)
         if not path.exists():
             return []

@@ -17,7 +17,7 @@
         flags.<serial>.part.h5           see archive/flags.py
         alarms.<serial>.part.h5          see archive/alarms.py
     DIR/2026/05/06/syms_20260506T07Z.h5      one finished hour of the whole station
-    DIR/2026/05/06/overview_20260506T07Z.h5  what is left of an hour whose rows retention has deleted, see archive/remains.py
+    DIR/2026/05/06/overview_20260506T07Z.h5  what is left of one whose rows are gone, see archive/remains.py
     DIR/events/20260506T071422.340Z_….h5     one event with its clip, see archive/events.py and archive/records.py
 
 A part named `….sealed.h5` is never written again and waits to be merged into its finished file.

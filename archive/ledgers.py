@@ -147,7 +147,9 @@ class Ledger:
     def hours(self, root: Path, start: int, end: int) -> Iterator[Columns]:
         """The rows of every hour that has files and touches (start, end] ns. Raises ArchiveError."""
         files = layout.finished_hours, layout.overview_hours
-        hours = layout.live_hours(root).keys() | {hour for of in files for hour in of(root, start - layout.SPAN, end + 1)}
+        hours = layout.live_hours(root).keys() | {
+            hour for of in files for hour in of(root, start - layout.SPAN, end + 1)
+        }
         for hour in sorted(hour for hour in hours if start - layout.SPAN < hour <= end):
             yield self.of_hour(root, hour)
 

@@ -177,10 +177,10 @@ def _make_room(found: Plan, due: dict[str, Removal], stays: dict[str, str], file
             return
         due[each.name] = removal(each)
         found.short -= 0 if each.name in stays else min(due[each.name].freed, found.short)
-    for name, each in due.items():
-        if found.short and each.left and name not in stays:
-            due[name] = replace(each, hour=None, left=0)
-            found.short -= min(each.left, found.short)
+    for name, gone in due.items():
+        if found.short and gone.left and name not in stays:
+            due[name] = replace(gone, hour=None, left=0)
+            found.short -= min(gone.left, found.short)
 
 
 def _removal(root: Path, each: _Held, why: str, rules: Rules, now: int) -> Removal:
@@ -202,7 +202,7 @@ def _old(each: _Held, rules: Rules, now: int) -> str:
 
 
 def remove(root: Path, planned: Plan, now: int, disk: Disk | None = None) -> None:
-    """Delete what a plan says. Killed at any step, what is gone was written down before. Raises ArchiveError, OSError."""
+    """Delete what a plan says. What is gone was written down before. Raises ArchiveError, OSError."""
     disk = disk or Disk()
     for each in planned.removals:
         said: dict[str, object] = {"file": each.file, "removed": now, "why": each.why}

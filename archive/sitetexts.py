@@ -1,4 +1,4 @@
-"""What the site files that an archive keeps say of devices: one is of the whole folder, one of each finished hour (its overview keeps it)."""
+"""What the site files that an archive keeps say of devices: one is of the whole folder, one of each finished hour."""
 
 from __future__ import annotations
 

@@ -62,7 +62,9 @@ def retention(
         after_backup=after_backup,
     )
     if rules.overviews is not None and rules.age is not None and rules.overviews <= rules.age:
-        raise typer.BadParameter("overviews are to stay longer than the rows: more than --age", param_hint="--overviews")
+        raise typer.BadParameter(
+            "overviews are to stay longer than the rows: more than --age", param_hint="--overviews"
+        )
     _polite.give_way()
     with refusals():
         found = plan(directory, rules, time.time_ns())
@@ -94,7 +96,9 @@ def _freed(found: Plan) -> int:
 def _of_these(found: Plan) -> str:
     """What is left of what goes."""
     left = [each.left for each in found.removals if each.left]
-    return f"; {len(left)} overviews of {sum(left) / 1e9:.2f} GB stay, {_freed(found) / 1e9:.2f} GB freed" if left else ""
+    return (
+        f"; {len(left)} overviews of {sum(left) / 1e9:.2f} GB stay, {_freed(found) / 1e9:.2f} GB freed" if left else ""
+    )
 
 
 def _alarms(found: Plan, name: str) -> Iterator[str]:

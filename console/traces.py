@@ -159,7 +159,7 @@ def past(
 
 
 def seconds_only(archive: Path | None, since: int, stop: int) -> bool:
-    """Whether rows of [since, stop) ns were removed, so that there is an overview by seconds alone. Raises ArchiveError."""
+    """Whether of rows of [since, stop) ns there is an overview by seconds alone. Raises ArchiveError."""
     import archive as archives
 
     return bool(archive and archive.exists() and archives.open(archive, since, stop).overview_hours)

@@ -132,8 +132,8 @@ def nodes(console: Here) -> list[NodeState]:
 
 
 def api(console: Console, regions_of: Callable[[Request, str], Regions]) -> FastAPI:
-    """The application under `/api/v1`. `regions_of` a request and an action (`view`, `export`, `processes`): those where its
-    reader may; it raises Forbidden.
+    """The application under `/api/v1`. `regions_of` a request and an action (`view`, `export`, `processes`): those
+    where its reader may; it raises Forbidden.
     """
     app = FastAPI(
         title="SYMS station",

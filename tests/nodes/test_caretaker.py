@@ -119,7 +119,8 @@ def test_what_is_done_follows_from_the_settings(tmp_path: Path) -> None:
     assert backup.arguments[1:] == (f"--pipeline={tmp_path}/pipelines/p.yaml", "--keep=7", "--monthly=12", "--rate=20")
     assert (backup.every, backup.at) == (DAY, 2 * HOUR + HOUR // 2)
     assert retention == Job("retention", "retention", (root, "--age=400 d", "--size=2 TiB", "--free=10 %",
-                                                       "--overviews=1500 d", "--after-backup", "--yes"), HOUR)  # fmt: skip
+                                                       "--overviews=1500 d", "--after-backup",
+                                                       "--yes"), HOUR)  # fmt: skip
     assert verify == Job("verify", "verify", (root, "--fast"), 7 * DAY)
     assert report == Job("report (1)", "report", ("--day", "yesterday"), DAY, HOUR // 4)
     assert jobs_of(settings(tmp_path, backup={"to": "ops@far:/srv"}), place(tmp_path))[0].arguments[0] == "ops@far:/srv"
