@@ -95,13 +95,17 @@ def make(target: Path) -> None:
         for pid in pids.values():
             os.kill(pid, signal.SIGKILL)
         shutil.copytree(station.pipeline.journal, folder / "journal")
+    _pack(folder, target)
+    shutil.rmtree(work)
+
+
+def _pack(folder: Path, target: Path) -> None:
     shutil.copytree(folder / "data", folder / "finished")
     _leave(folder / "finished")
     _finish(folder / "finished")
     (folder / "expected.json").write_text(json.dumps(read(folder), indent=1) + "\n")
     with tarfile.open(target, "w:xz") as packed:
         packed.add(folder, "golden")
-    shutil.rmtree(work)
 
 
 def _finish(root: Path) -> None:
@@ -132,7 +136,8 @@ def _leave(root: Path) -> None:
     off = (start - T0) / clock.SECOND
     with closing(Archive(root)) as archive:
         known = next(each for each in archive.register.all if Table(*each.table).rate == 10)
-        archive.take(measurements([known.device >> 16], grid(5, 40, 10, start), Table(*known.table)))
+        archive.take(known)
+        archive.take(measurements([known.device >> 16] * 40, grid(5, 40, 10, start), Table(*known.table)))
         archive.take(flags((LINK, "frozen", off + 1, off + 3, 0), node="suspects"))
         archive.take(alarm("raised", off + 1, node="golden"))
         archive.commit(NONE)
@@ -189,7 +194,7 @@ def _alarm_book(folder: Path) -> dict[str, Any]:
         return {}
     keeper = Keeper(folder, keep=1 << 30, age=10**18)
     try:
-        fold = _alarmjournal.Fold(Book()).take(keeper.records)
+        fold = _alarmjournal.Fold(Book()).take(keeper.records())
         told = sorted([name, entry.kind, str(entry.state)] for name, entry in fold.book.entries.items())
         return {"alarm_book": {"entries": told, "standing": {name: list(at) for name, at in fold.standing.items()}}}
     finally:
