@@ -182,7 +182,7 @@ def test_nothing_is_said_to_be_taken_before_it_is_on_the_disk(tmp_path: Path, mo
         world.balancer, "say", lambda balancer, what, connection, **more: said.append((what, connection))
     )
     monkeypatch.setattr(world.receiver.keeper, "written", False)
-    world.receiver.taken.append((BALANCER, 7))
+    world.receiver.hearing.taken.append((BALANCER, 7))
     world.turn()
     assert ("took", 7) not in said
     monkeypatch.setattr(world.receiver.keeper, "written", True)
