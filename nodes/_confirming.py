@@ -56,9 +56,9 @@ class Confirming:
                 continue
             if link.number:
                 self._asked.add((link.balancer, link.connection, link.address, link.asked))
-                self.links.confirm(link)
+                self.links.questions.confirm(link)
             else:
-                self.links.ask(link, link.asked)
+                self.links.questions.ask(link, link.asked)
 
     def answers(self, balancer: str, note: dict[str, Any]) -> bool:
         """Whether a note answers such a question, of a link that was known; it is asked no more."""

@@ -94,8 +94,8 @@ class Hearing:
         """What it will not hand us again is over; what it was asked and did not answer is asked again."""
         for ways in self.reading.slots.values():
             for link in ways[0].links if ways[0].handed.balancer == balancer else ():
-                self.links.ask_again(link)
-                self.links.want_data_again(link)
+                self.links.questions.ask_again(link)
+                self.links.questions.want_data_again(link)
         for connection, slot in list(self.awaited.items()):
             state = self.notebook.state.ways[slot] if self.notebook else None
             if state and state.handed.balancer == balancer and connection not in coming:
@@ -127,7 +127,7 @@ class Hearing:
     def _incomplete(self, balancer: str, connection: int, descriptors: list[int]) -> None:
         """A connection that came without its sockets (no descriptor was left here): the balancer is to end it."""
         self.log.warning("a connection came without its sockets", balancer=balancer, sockets=len(descriptors))
-        self.links.counts["incomplete"] += 1
+        self.links.book.counts["incomplete"] += 1
         for each in descriptors:
             os.close(each)
         self.balancers.say(balancer, "ended", connection=connection, reason="its sockets did not arrive", cfg3=True)
@@ -158,14 +158,14 @@ class Hearing:
             link.asked = -1  # it may send; who it is, is asked again when it tells its configuration
             return
         number = note["device"]["number"]
-        former = self.links.carriers.get(number)
+        former = self.links.book.carriers.get(number)
         if former is not None and former in ways[0].links and former is not link:
             yield from self.links.drop(
                 former, f"it sends stream {note['stream']} now, stream {former.stream} before", now
             )
         elif former is not None and former is not link:
             yield from self.reading.end_link(former, "the device has connected anew", now)
-        self.links.carriers[number] = link
+        self.links.book.carriers[number] = link
         yield from self.links.introduce(link, note, now)
         link.unmute()
 
@@ -177,13 +177,13 @@ class Hearing:
             gone.links.remove(link)
             if note["say"] == "identity":
                 yield from self._bequeath(link, note, now)
-            self.links.settle(link)
+            self.links.book.settle(link)
         if not gone.links:
             self.reading.ended.left(gone)
 
     def _bequeath(self, link: Link, note: dict[str, Any], now: Now) -> Actions:
         """Rows of a link that has ended; a newer one of the same device goes on undisturbed."""
-        newer = self.links.carriers.get(note["device"]["number"])
+        newer = self.links.book.carriers.get(note["device"]["number"])
         yield from self.links.introduce(link, note, now)
         yield from self.links.flush(now)
         self.links.forget_rows(link)

@@ -104,15 +104,15 @@ class Reading:
                 continue
             missed = way.resume(state.position, splitter_of(state, way.tongue))
             if missed:
-                self.links.counts["bytes_missed"] += missed
+                self.links.book.counts["bytes_missed"] += missed
                 self.log.warning("taken by a predecessor that could not journal it", bytes=missed, peer=way.handed.peer)
         self._watch(ways)
         for link in ways[0].links:
             if link.number and numbers is not None and link.number not in numbers:
                 link.number, link.refused = 0, True  # given to another connection meanwhile
             yield from self.links.carry(link, now)
-            self.links.ask_again(link)
-            self.links.want_data_again(link)
+            self.links.questions.ask_again(link)
+            self.links.questions.want_data_again(link)
         self.pipes.came_again(ways[0], state.position)
         yield from self._find_partner(ways[0], now)
 
@@ -124,7 +124,7 @@ class Reading:
         if isinstance(ways[0], StreamWay):
             ways[0].splitter = splitter_of(state, ways[0].tongue)
         for link in ways[0].links:
-            if link.number in self.links.carriers:
+            if link.number in self.links.book.carriers:
                 link.number, link.refused = 0, True
             yield from self.links.carry(link, now)
         self._enter(ways)
@@ -183,10 +183,10 @@ class Reading:
 
     def _read_bulk(self, now: Now) -> Actions:
         """Connections in step; those that are not any more are read by themselves."""
-        for link in self.links.stirred:
+        for link in self.links.book.stirred:
             for way in self.slots.get(link.slot, []):
                 self._part(way)
-        self.links.stirred.clear()
+        self.links.book.stirred.clear()
         for taken, odd in self.bulks.look(self.loops, self.links.rates, now):
             self.links.take_bulk(taken)
             for way in odd:
@@ -227,21 +227,21 @@ class Reading:
         came, used, idle = way.came, self.links.used, self.links.idle
         for link, frames in way.read():
             yield from self.links.take(link, frames, now)
-            self.links.damage(link, way.splitter, now)
+            self.links.book.damage(link, way.splitter, now)
         if isinstance(way, DatagramWay):
             self._nobodys(way)
         elif isinstance(way, DataPipe) and way.partner and way.misplaced:
-            self.links.complain(way.partner, "frames on its data pipe that are no DATA", now, way.misplaced)
+            self.links.book.complain(way.partner, "frames on its data pipe that are no DATA", now, way.misplaced)
             way.misplaced = 0
         way.manners.brought(way.came - came, self.links.used - used, self.links.idle - idle, now)
         if isinstance(way, StreamWay) and way.manners.noise > self.noise and not way.ended:
             way.ended = f"more than {self.noise} bytes of no use came (`noise`)"
-            self.links.complain(way.carrier or way.link, way.ended, now)
+            self.links.book.complain(way.carrier or way.link, way.ended, now)
 
     def _nobodys(self, way: DatagramWay) -> None:
-        self.links.unknown[CORRUPT] += way.unclaimed
-        self.links.counts["stray_datagrams"] += way.strangers
-        self.links.counts["unreachable"] += way.unreachable
+        self.links.book.unknown[CORRUPT] += way.unclaimed
+        self.links.book.counts["stray_datagrams"] += way.strangers
+        self.links.book.counts["unreachable"] += way.unreachable
         way.unclaimed = way.strangers = way.unreachable = 0
 
     def look_around(self, now: Now) -> Actions:
@@ -280,7 +280,7 @@ class Reading:
             slot = max(held, key=lambda each: held[each])
             size = held.pop(slot)
             total -= size
-            self.links.complain(self.slots[slot][0].links[0], "too much DATA without a configuration", now)
+            self.links.book.complain(self.slots[slot][0].links[0], "too much DATA without a configuration", now)
             yield from self.end(slot, f"{size} bytes of DATA without a configuration that they fit", now)
 
     # ── ending ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -317,7 +317,7 @@ class Reading:
             yield from self.links.events(link, link.master.end(now), now)
             yield from self.links.flush(now)
             if not link.expects_answer:
-                self.links.settle(link)
+                self.links.book.settle(link)
             self.links.release(link)
             self.links.pairing.closed(link)
         if ways:
@@ -335,7 +335,7 @@ class Reading:
         if rest and carrier:
             yield from self.links.take(carrier, rest, now)
         if carrier:
-            self.links.damage(carrier, way.splitter, now)
+            self.links.book.damage(carrier, way.splitter, now)
 
     # ── pipes ───────────────────────────────────────────────────────────────────────────────────────────────
 

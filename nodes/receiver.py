@@ -78,7 +78,7 @@ class Receiver(Node):
             return self.notebook.head(self.reading.bulks.positions()) if self.notebook else []
 
         self.writer.open(now, head)
-        self.links.before = state.before
+        self.links.book.before = state.before
         return self.writer.commit(self._begin(state, now), now)
 
     def _open_journal(self) -> State:
@@ -118,7 +118,7 @@ class Receiver(Node):
     def _remember(self, state: State, now: Now) -> None:
         """What holds for all connections."""
         offset = now.utc - now.monotonic
-        self.links.unknown = list(state.unknown)
+        self.links.book.unknown = list(state.unknown)
         self.links.remember_times(state.known, state.astray, offset)
         self.hearing.remember(state)
 
@@ -206,7 +206,7 @@ class Receiver(Node):
             self.reading.loops = self.loading.take() or self.reading.loops
 
     def _tell_tally(self) -> Iterator[Action]:
-        tally = self.links.books.changed()
+        tally = self.links.book.books.changed()
         if tally:
             yield self.writer.say(tally)
 
@@ -225,17 +225,18 @@ class Receiver(Node):
 
     def health(self, now: Now) -> dict[str, Any]:
         """The books per device, and what was refused and why."""
+        book = self.links.book
         unknown = {f"unknown_{name}": count for name, count in zip(COLUMNS, self._unknown(), strict=True) if count}
-        own = {**self.links.counts, **self.writer.counters}
-        counters = {**self.links.totals(), **unknown, **own, "links": len(self.links.carriers)}
+        own = {**book.counts, **self.writer.counters}
+        counters = {**book.totals(), **unknown, **own, "links": len(book.carriers)}
         return {
-            "counters": counters | {"stray_datagrams": self.links.counts["stray_datagrams"], "said": self.writer.next},
+            "counters": counters | {"stray_datagrams": book.counts["stray_datagrams"], "said": self.writer.next},
             "queues": {"bytes_kept": self.writer.held},
-            **self.links.table(),
+            **book.table(),
             "alarms": [
                 *(f"balancer {each} is not there" for each in self.balancers.missing),
                 *self.writer.alarms,
-                *self.links.alarms(now),
+                *book.alarms(now),
             ],
         }
 
@@ -243,7 +244,7 @@ class Receiver(Node):
         """Frames of nobody we know, by column of the books; `received` are all of them."""
         alone = {way.slot for way in self.reading.ways.values()}  # who is read with others is known
         unknown = [link for slot in alone for link in self.reading.slots[slot][0].links if not link.number]
-        counts = [sum(owed) for owed in zip(self.links.unknown, *(link.unbooked for link in unknown), strict=True)]
+        counts = [sum(owed) for owed in zip(self.links.book.unknown, *(link.unbooked for link in unknown), strict=True)]
         counts[RECEIVED] = sum(counts[CORRUPT:])
         return counts
 

@@ -125,12 +125,12 @@ def test_streams_in_step_are_read_in_bulk(tmp_path: Path) -> None:
 def test_the_same_comes_of_it_as_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, play: Play) -> None:
     ends = {1: 30}
     world, counts = run(tmp_path / "bulk", play, Steps(), ends)
-    together = world.outcome(receiver(world).links.unknown)
+    together = world.outcome(receiver(world).links.book.unknown)
     assert max(counts) == 5
     alone(monkeypatch)
     other, none = run(tmp_path / "alone", play, Steps(), ends)
     assert max(none) == 0
-    one_by_one = other.outcome(receiver(other).links.unknown)
+    one_by_one = other.outcome(receiver(other).links.book.unknown)
     assert (together.rows, together.books, together.unknown) == (one_by_one.rows, one_by_one.books, one_by_one.unknown)
 
 
@@ -168,17 +168,17 @@ def test_more_than_its_rate_is_refused_as_ever(tmp_path: Path) -> None:
     receiver(world).links.rates.since[1] = world.now.monotonic
     world.kernel.sockets[1].queue += b"".join(data(cfg, 10, 20))
     world.turn()
-    assert receiver(world).links.totals() == {"received": 28, "corrupt": 0, "refused": 6, "lost": 0}
+    assert receiver(world).links.book.totals() == {"received": 28, "corrupt": 0, "refused": 6, "lost": 0}
 
 
 @pytest.mark.parametrize("play", [in_step, odd])
 def test_killed_at_any_step_nothing_is_lost_or_twice(tmp_path: Path, play: Play) -> None:
     steps = Steps()
     world, _ = run(tmp_path / "whole", play, steps)
-    whole = world.outcome(receiver(world).links.unknown)
+    whole = world.outcome(receiver(world).links.book.unknown)
     for at in range(40, steps.count, 61):
         other, _ = run(tmp_path / str(at), play, Steps({at, at + 90}))
-        seen = other.outcome(receiver(other).links.unknown)
+        seen = other.outcome(receiver(other).links.book.unknown)
         assert other.deaths
         assert (seen.rows, seen.books, seen.unknown) == (whole.rows, whole.books, whole.unknown), f"killed at {at}"
 

@@ -90,7 +90,7 @@ def passed_on(folder: Path, script: Script, at: int) -> tuple[Outcome, Outcome]:
     world.stop()
     assert world.receiver
     assert first
-    return first, world.outcome(world.receiver.links.unknown)
+    return first, world.outcome(world.receiver.links.book.unknown)
 
 
 @pytest.mark.parametrize("at", [1, 2, 3, 5, *range(6, TURNS, 6)])

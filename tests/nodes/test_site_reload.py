@@ -334,7 +334,7 @@ def test_a_renamed_device_says_its_configuration_anew_between_two_frames(world: 
     rows = [word.device.size for word in words(world) if isinstance(word, Measurements)]
     assert sum(rows) == 15
     assert world.receiver
-    assert world.receiver.links.table()["labels"] == ["Renamed"]
+    assert world.receiver.links.book.table()["labels"] == ["Renamed"]
 
 
 def test_an_analog_that_means_something_else_is_scaled_otherwise(world: World) -> None:
@@ -347,7 +347,7 @@ def test_an_analog_that_means_something_else_is_scaled_otherwise(world: World) -
     device.queue += frames(7, 1, 1)
     turns(world, 2)
     assert world.receiver
-    [link] = world.receiver.links.carriers.values()
+    [link] = world.receiver.links.book.carriers.values()
     assert link.codec
     assert link.codec.scales[0].analog.tolist() == [10.0]
     assert len(links(world)) == 2
@@ -367,7 +367,7 @@ def test_one_of_whom_nothing_changed_says_nothing_and_stays_in_step(world: World
         world.turn()
         assert world.receiver.reading.bulks.count == 1
     assert links(world) == ["device 7"]
-    [link] = world.receiver.links.carriers.values()
+    [link] = world.receiver.links.book.carriers.values()
     assert link.identity["site"] == "v2"
 
 
@@ -388,7 +388,7 @@ def test_one_that_is_another_device_now_ends_and_comes_anew(world: World) -> Non
     turns(world, 8)
     assert device.hung_up
     assert world.receiver
-    assert world.receiver.links.counts["ended"] == 1
+    assert world.receiver.links.book.counts["ended"] == 1
 
 
 def test_the_balancers_word_ends_a_connection_whatever_it_carries(world: World) -> None:
@@ -419,11 +419,11 @@ def test_a_sender_that_was_refused_comes_in_and_one_that_is_known_no_more_is_ref
     send(0, 3)
     turns(world, 6)
     assert world.receiver
-    assert set(world.receiver.links.carriers) == {7}
+    assert set(world.receiver.links.book.carriers) == {7}
     change(world, {7: None, 8: {}})
     tell(world)
     turns(world, 10)
-    assert set(world.receiver.links.carriers) == {8}
+    assert set(world.receiver.links.book.carriers) == {8}
     send(3, 3)
     turns(world, 3)
     rows = [word for word in words(world) if isinstance(word, Measurements)]
@@ -439,13 +439,13 @@ def test_many_ask_a_few_in_a_tick(world: World) -> None:
         world.balancer.connect(100 + fd, "dials_in", (f"10.0.0.{fd}", 4712), [fd])
     turns(world, 40)
     assert world.receiver
-    assert len(world.receiver.links.carriers) == 30
+    assert len(world.receiver.links.book.carriers) == 30
     change(world, {stream: {} for stream in range(1, 31)})
     tell(world)
     confirmed = []
     for _ in range(7):
         world.turn()
-        known = world.receiver.links.carriers.values()
+        known = world.receiver.links.book.carriers.values()
         confirmed.append(sum(link.identity.get("site") == "v2" for link in known))
     assert confirmed == [0, 0, 10, 20, 30, 30, 30]
 
@@ -460,7 +460,7 @@ def test_what_was_told_outlives_a_kill(world: World) -> None:
     turns(world, 6)
     assert links(world)[-1] == "Renamed"
     assert world.receiver
-    assert world.receiver.links.carriers[7].identity["site"] == "v2"
+    assert world.receiver.links.book.carriers[7].identity["site"] == "v2"
 
 
 @pytest.mark.parametrize("who", ["receiver", "balancer"])
@@ -488,7 +488,7 @@ def test_of_two_streams_on_one_connection_each_comes_and_goes_by_itself(world: W
     device.queue += told(configuration(8, name="Device 8"))  # it was asked by now
     turns(world, 4)
     assert world.receiver
-    carriers = world.receiver.links.carriers
+    carriers = world.receiver.links.book.carriers
     assert set(carriers) == {7, 8}
     for answers in ({7: None, 8: {}}, {7: {}, 8: None}, {7: {}, 8: {}}):
         change(world, answers)
@@ -525,7 +525,7 @@ def edited_play(folder: Path, steps: Steps) -> tuple[World, list[tuple[Any, ...]
         world.turn()
     world.stop()
     assert world.receiver
-    rows = world.outcome(world.receiver.links.unknown).rows
+    rows = world.outcome(world.receiver.links.book.unknown).rows
     return world, sorted(row[:-1] for row in rows.elements())
 
 
