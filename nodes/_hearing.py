@@ -92,7 +92,7 @@ class Hearing:
 
     def welcomed(self, balancer: str, coming: list[int], now: Now) -> Actions:
         """What it will not hand us again is over; what it was asked and did not answer is asked again."""
-        for ways in self.reading.slots.values():
+        for ways in self.reading.book.slots.values():
             for link in ways[0].links if ways[0].handed.balancer == balancer else ():
                 self.links.questions.ask_again(link)
                 self.links.questions.want_data_again(link)
@@ -133,17 +133,20 @@ class Hearing:
         self.balancers.say(balancer, "ended", connection=connection, reason="its sockets did not arrive", cfg3=True)
 
     def _answered(self, balancer: str, note: dict[str, Any], now: Now) -> Actions:
-        for link in self.reading.links_of(balancer, note["connection"]):
+        for link in self.reading.book.links_of(balancer, note["connection"]):
             if note["say"] == "drop":
                 if link.number == note["number"]:
                     yield from self.reading.end_link(link, note["reason"], now)
                     return
-            elif link.slot in self.reading.slots and (link.address, link.asked) == (note["address"], note["stream"]):
+            elif link.slot in self.reading.book.slots and (link.address, link.asked) == (
+                note["address"],
+                note["stream"],
+            ):
                 yield from self._identified(link, note, now)
 
     def _identified(self, link: Link, note: dict[str, Any], now: Now) -> Actions:
         """The balancer's answer: who the link is, or that it is refused."""
-        ways = self.reading.slots[link.slot]
+        ways = self.reading.book.slots[link.slot]
         if link.number:
             yield from self.confirming.answered(link, note, now)
             return

@@ -75,7 +75,7 @@ class Receiver(Node):
 
         def head() -> list[bytes]:
             state.live_on(self.writer.epoch, now.utc, now.monotonic)
-            return self.notebook.head(self.reading.bulks.positions()) if self.notebook else []
+            return self.notebook.head(self.reading.book.bulks.positions()) if self.notebook else []
 
         self.writer.open(now, head)
         self.links.book.before = state.before
@@ -106,7 +106,7 @@ class Receiver(Node):
             raise StartError(str(fault)) from fault
         ours = self.links, self.balancers, self.machine, self.notebook
         self.reading = Reading(*ours, session, settings.noise, spoken)
-        self.balancers.holding = self.reading.holding
+        self.balancers.holding = self.reading.book.holding
         self.hearing = Hearing(self.links, self.reading, self.balancers, self.notebook, self.place.run, self.place.name)
 
     @property
@@ -193,7 +193,7 @@ class Receiver(Node):
 
     def _last(self, now: Now) -> Actions:
         yield from self.reading.read(now)
-        for slot in list(self.reading.slots):
+        for slot in list(self.reading.book.slots):
             yield from self.reading.end(slot, "the station stops", now)
         for gone in list(self.reading.ended.leaving):
             self.reading.ended.left(gone)
@@ -201,7 +201,7 @@ class Receiver(Node):
 
     def _load_loops(self) -> None:
         """Worth its memory for many devices."""
-        if self.loading and self.reading.bulks.count > MANY:
+        if self.loading and self.reading.book.bulks.count > MANY:
             self.loading.begin()
             self.reading.loops = self.loading.take() or self.reading.loops
 
@@ -213,7 +213,7 @@ class Receiver(Node):
     def _note_down(self, now: Now) -> Iterator[Action]:
         """The last act of a group: what it changed."""
         note = (
-            self.notebook.take(self.reading.read_now, self.writer.next, now, self.reading.bulks.read_now())
+            self.notebook.take(self.reading.book.read_now, self.writer.next, now, self.reading.book.bulks.read_now())
             if self.notebook
             else None
         )
@@ -242,9 +242,8 @@ class Receiver(Node):
 
     def _unknown(self) -> list[int]:
         """Frames of nobody we know, by column of the books; `received` are all of them."""
-        alone = {way.slot for way in self.reading.ways.values()}  # who is read with others is known
-        unknown = [link for slot in alone for link in self.reading.slots[slot][0].links if not link.number]
-        counts = [sum(owed) for owed in zip(self.links.book.unknown, *(link.unbooked for link in unknown), strict=True)]
+        owed = [link.unbooked for link in self.reading.book.unknown()]
+        counts = [sum(each) for each in zip(self.links.book.unknown, *owed, strict=True)]
         counts[RECEIVED] = sum(counts[CORRUPT:])
         return counts
 

@@ -81,7 +81,7 @@ def run(folder: Path, play: Play, steps: Steps, ends: dict[int, int] | None = No
             device.queue += play(fd, tick)
             device.finished = tick >= (ends or {}).get(fd, TURNS)
         world.turn()
-        counts.append(world.receiver.reading.bulks.count if world.receiver else 0)
+        counts.append(world.receiver.reading.book.bulks.count if world.receiver else 0)
     world.stop()
     return world, counts
 
@@ -148,12 +148,12 @@ def test_who_is_silent_is_read_by_itself(tmp_path: Path) -> None:
         for fd, device in world.kernel.sockets.items():
             device.queue += in_step(fd, tick)
         world.turn()
-    assert receiver(world).reading.bulks.count == 5
+    assert receiver(world).reading.book.bulks.count == 5
     for tick in range(20, 80):
         world.kernel.sockets[1].queue += in_step(1, tick)
         world.turn()
-    assert receiver(world).reading.bulks.count == 1
-    assert len(receiver(world).reading.ways) == 4
+    assert receiver(world).reading.book.bulks.count == 1
+    assert len(receiver(world).reading.book.ways) == 4
 
 
 def test_more_than_its_rate_is_refused_as_ever(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_more_than_its_rate_is_refused_as_ever(tmp_path: Path) -> None:
     for tick in range(20):
         world.kernel.sockets[1].queue += in_step(1, tick)
         world.turn()
-    assert receiver(world).reading.bulks.count == 1
+    assert receiver(world).reading.book.bulks.count == 1
     receiver(world).links.rates.credit[1] = 0
     receiver(world).links.rates.since[1] = world.now.monotonic
     world.kernel.sockets[1].queue += b"".join(data(cfg, 10, 20))

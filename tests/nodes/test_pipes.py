@@ -10,7 +10,7 @@ import pytest
 
 from nodes._manners import BURST
 from nodes._pipes import PATIENCE
-from nodes._reading import UNKNOWN_AT_MOST
+from nodes._waybook import UNKNOWN_AT_MOST
 from protocol import gbt26865, smd
 from protocol.clock import SECOND
 from protocol.gbt26865.frames import CommandCode, parse

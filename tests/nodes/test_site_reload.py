@@ -359,13 +359,13 @@ def test_one_of_whom_nothing_changed_says_nothing_and_stays_in_step(world: World
         device.queue += frames(7, tick, 1)
         world.turn()
     assert world.receiver
-    assert world.receiver.reading.bulks.count == 1
+    assert world.receiver.reading.book.bulks.count == 1
     change(world, {7: {}})
     tell(world)
     for tick in range(5, 15):
         device.queue += frames(7, tick, 1)
         world.turn()
-        assert world.receiver.reading.bulks.count == 1
+        assert world.receiver.reading.book.bulks.count == 1
     assert links(world) == ["device 7"]
     [link] = world.receiver.links.book.carriers.values()
     assert link.identity["site"] == "v2"
