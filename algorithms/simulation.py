@@ -159,7 +159,7 @@ class Simulation:
         """[n, m] Hz that each point is off what all share, of unit shocks [n, m]."""
         keep = np.exp(-self._interval / LOCAL_RETURN)
         grown = LOCAL_SPREAD * np.sqrt(1.0 - keep * keep) * shocks
-        walk = np.empty_like(grown)
+        walk: F8 = np.empty_like(grown)
         for k, shock in enumerate(grown):  # scipy's lfilter takes a second to import, for a sample or two at a time
             self._local = keep * self._local + shock
             walk[k] = self._local

@@ -1,8 +1,8 @@
 """Flags: which device had bad data, of what kind, from when to when, as concentrators and triggers say it.
 
 A span is said more than once (`protocol.messages.Flags`); every word of it is a row, in the hour of its `stop`, and a
-span that goes on is said again every `layout.FLAG_REPEAT`. So an hour alone tells all spans that touch it. `merged` makes one row
-of the words of each span.
+span that goes on is said again every `layout.FLAG_REPEAT`. So an hour alone tells all spans that touch it.
+`merged` makes one row of the words of each span.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ class Plain(Documented):
     "Not this."
 
     def method(self) -> None:
-        inner: int = 0
+        inner: int = 0  # noqa: F841
         """Of no field."""
 
 
