@@ -140,12 +140,13 @@ class Console(Node):
         os.environ.setdefault("NICEGUI_STORAGE_PATH", f"{self.place.run}/nicegui")  # else in the working folder
         from console.app import Console as Shared
         from console.app import application
-        from console.server import WebServer
+        from console.server import WebServer, clock
 
         listening = _listen(self.settings.listen)
         pipeline, ground = Path(self.place.pipeline), self._ground()
         journal = self.place.journal.parent if self.place.journal else None
-        shared = Shared(self.station, self.place.site, pipeline, self.place.run, self._archive(), ground, journal)
+        station, place = self.station, self.place
+        shared = Shared(station, place.site, pipeline, place.run, clock, self._archive(), ground, journal)
         access = self._access()
         self._web = WebServer(application(shared, access), listening, self.settings.certificate, self.settings.key)
         self._web.start()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,7 +25,7 @@ from console.access.passwords import LEAST, Hasher
 from console.access.permissions import Forbidden, demand
 from console.access.sessions import Sessions, digest
 from console.access.users import AccessFault, User
-from protocol.clock import SECOND, Now
+from protocol.clock import SECOND, Clock
 
 SCOPE = "syms"
 """Key of the Visit in an ASGI scope."""
@@ -62,9 +62,7 @@ class Policy:
 class Access:
     """Of one console."""
 
-    def __init__(
-        self, book: Book, audit: Audit, policy: Policy, clock: Callable[[], Now], hasher: Hasher | None = None
-    ) -> None:
+    def __init__(self, book: Book, audit: Audit, policy: Policy, clock: Clock, hasher: Hasher | None = None) -> None:
         self.book, self.audit, self.policy, self.clock = book, audit, policy, clock
         self.hasher = hasher or Hasher()
         self.sessions = Sessions(policy.idle, policy.absolute)
