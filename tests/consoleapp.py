@@ -14,6 +14,7 @@ from console.access.audit import Audit
 from console.access.book import Book
 from console.access.gate import Gate
 from console.access.headers import prepare_pages
+from console.access.kept import Kept
 from console.access.permissions import Forbidden
 from console.access.sockets import own_pages_only
 from console.access.who import Access, Policy, acting, current
@@ -23,7 +24,8 @@ from nodes import _users
 
 def make(folder: Path) -> Gate:
     """The app."""
-    access = Access(Book(folder / "users.yaml", _users.load), Audit(folder / "audit"), Policy(), clock)
+    kept = Kept(folder / "console.sessions")
+    access = Access(Book(folder / "users.yaml", _users.load), Audit(folder / "audit"), Policy(), clock, kept=kept)
 
     @ui.page("/")
     def page(client: Client) -> None:
