@@ -55,6 +55,10 @@ def _hash(form: re.Pattern[str], what: str, verb: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+Language = Literal["en", "zh"]
+"""Of the console's pages."""
+
+
 class Token(BaseModel):
     """What a script shows in the place of a password."""
 
@@ -76,10 +80,10 @@ class Entry(BaseModel):
     password: Annotated[str, _hash(ARGON2, "argon2id hash", "passwd")] | None = None
     """argon2id hash, as `syms users passwd` writes it; without one he can't sign in (scripts have tokens)."""
     regions: list[str] | None = Field(None, min_length=1)
-    """Regions of the site that he may see; all if this is left out."""
+    """Regions of the site that he may see, at least one; all if this is left out."""
     disabled: bool = False
     """Whether he is kept out."""
-    language: Literal["en", "zh"] | None = None
+    language: Language | None = None
     """Language of his pages; that of his browser if this is left out."""
     tokens: dict[str, Token] = {}
     """Name of a token -> token."""
@@ -94,6 +98,11 @@ class User(Entry):
     def administers(self) -> bool:
         """Whether he can sign in as an administrator."""
         return self.role is Role.ADMINISTRATOR and not self.disabled and self.password is not None
+
+    @property
+    def seen(self) -> str:
+        """The regions that he may see, for people."""
+        return "all" if self.regions is None else ", ".join(self.regions)
 
     def with_(self, **changes: Any) -> User:
         """The same user, but for some settings."""
