@@ -23,6 +23,7 @@ from typing import Any
 
 from archive import layout
 from archive.disk import Disk
+from archive.settling import forget
 
 NAME = "checksums.jsonl"
 TORN = b"#torn"
@@ -107,11 +108,16 @@ def append(path: Path, said: list[dict[str, Any]], disk: Disk, sync: bool = True
 
 
 def digest(path: Path, told: Callable[[int], None] = lambda _: None) -> str:
-    """SHA-256 of a file as hexadecimal digits; `told` of the bytes read, as they are read. Raises OSError."""
-    found = hashlib.sha256()
+    """SHA-256 of a file as hexadecimal digits; `told` of the bytes read, as they are read. Raises OSError.
+
+    Who reads all of an archive so leaves the page cache to others.
+    """
+    found, done = hashlib.sha256(), 0
     with path.open("rb", buffering=0) as file:
         while data := file.read(CHUNK):
             found.update(data)
+            done += len(data)
+            forget(file.fileno(), done)
             told(len(data))
     return found.hexdigest()
 

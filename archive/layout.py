@@ -51,6 +51,8 @@ ASIDE_ROWS = 16384
 """Capacity of one aside part."""
 VERDICT_ROWS = 8192
 """Capacity of one part of verdicts."""
+FLAG_REPEAT = 600 * clock.SECOND
+"""A span of bad data that goes on is said again so often, and none is told later than so long after its `stop` [ns]."""
 PART, SEALED = ".part.h5", ".sealed.h5"
 FINISHED, OVERVIEW = "syms_", "overview_"
 """What the names of the files of an hour begin with."""

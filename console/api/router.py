@@ -110,25 +110,25 @@ def events(
     limit: Annotated[int, Query(ge=1, le=PAGE)] = 100,
 ) -> Events:
     """Events of the archive, the oldest first, a page at a time."""
-    return past.events(console.archive, regions, kind, start, end, rejected, limit)
+    return past.events(console.archive, regions, kind, start, end, rejected, limit, console.clock())
 
 
 @router.get("/events/{id}", responses=answers(401, 403, 404, 422, 503))
 def event(console: Here, regions: Mine, id: Annotated[str, Path(max_length=NAME_AT_MOST)]) -> EventRecord:
     """One event with all that led to it; `id` may be how it begins."""
-    return past.event(console.archive, regions, id)
+    return past.event(console.archive, regions, id, console.clock())
 
 
 @router.get("/flags", responses=answers(401, 422, 503))
 def flags(console: Here, regions: Mine, start: Since = None, end: Until = None) -> list[Flag]:
     """Spans of bad data that touch an interval; the last day of it or before now, where it has no end."""
-    return past.bad_data(console.archive, regions, start, end)
+    return past.bad_data(console.archive, regions, start, end, console.clock())
 
 
 @router.get("/nodes", responses=answers(401, 403), dependencies=[Depends(_processes)])
 def nodes(console: Here) -> list[NodeState]:
     """The processes of the station."""
-    return now.nodes(console.station)
+    return now.nodes(console.station, console.clock())
 
 
 def api(console: Console, regions_of: Callable[[Request, str], Regions]) -> FastAPI:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from urllib.parse import urlencode
 
@@ -86,7 +85,7 @@ class Trends:
         lines = lines_of(self._console, self._shown, self._page.text, self._lines)
         self._lines = lines
         self._element.set_lines(lines)
-        newest = self._console.station.newest() or time.time_ns()
+        newest = self._console.station.newest() or self._console.clock().utc
         self._feed = Feed(self._console.station, self._shown, self._reference(), newest + 1)
         self._save()
         if self._view.live:
@@ -111,7 +110,7 @@ class Trends:
         return None
 
     def _tick(self) -> None:
-        now = time.monotonic()
+        now = self._console.seconds
         if self._view.span >= SLOW_FROM and now - self._fetched < SLOW:
             return
         self._fetched = now

@@ -69,7 +69,7 @@ def console(root: Path) -> Console:
     for link, region in ((1, "north"), (2, "south")):
         station.take(replace(configuration(link), region=region), 0.0)
     station.take(slots([1, 2]), 0.0)
-    return Console(station, {}, root / "pipeline.yaml", "", root)
+    return Console(station, {}, root / "pipeline.yaml", "", lambda: Now(0, T0 + 100 * SECOND), root)
 
 
 @pytest.fixture
