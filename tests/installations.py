@@ -124,7 +124,7 @@ def wheel(folder: Path, version: str) -> Path:
     path = folder / f"syms_station-{version}-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as out:
         for name, text in {**files, record: "\n".join([*lines, f"{record},,"])}.items():
-            out.writestr(name, text)
+            out.writestr(zipfile.ZipInfo(name), text)  # of 1980, whenever it is made
     return path
 
 
