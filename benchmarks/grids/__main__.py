@@ -24,6 +24,7 @@ from benchmarks._report import progress
 from benchmarks.grids import folder, scenes, windows
 from benchmarks.grids.damping import RANGES
 from benchmarks.grids.events import Scene
+from benchmarks.grids.measure import FIRST, measured
 
 
 def name_of(seed: int, how: str) -> str:
@@ -69,15 +70,25 @@ def main() -> int:
         prog="python -m benchmarks.grids", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("out", nargs="?", type=Path, metavar="OUT", help="folder for the sets")
-    parser.add_argument("--grids", type=int, default=4, help="how many, of seeds one after another (default 4)")
-    parser.add_argument("--windows", type=int, default=63, help="of each grid (default 63)")
+    parser.add_argument("--grids", type=int, help="how many, of seeds one after another (default 4; measured: 3)")
+    parser.add_argument("--windows", type=int, help="of each grid (default 63)")
     parser.add_argument("--seed", type=int, default=1, help="of the first grid (default 1)")
     parser.add_argument("--damping", choices=list(RANGES), default="good")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
+    parser.add_argument(
+        "--keep", type=Path, metavar="DIR", help="where measured sets stay; those there are not made again"
+    )
     parser.add_argument("--quick", action="store_true", help="measure one small set of each damping")
     asked = parser.parse_args()
-    for seed in range(asked.seed, asked.seed + asked.grids):
-        make(asked.out, seed, asked.damping, asked.windows, asked.workers)
+    if asked.out is None:
+        grids, count = asked.grids or (1 if asked.quick else 3), asked.windows or (11 if asked.quick else 63)
+        measured(make, grids, count, asked.workers, asked.keep)
+        return 0
+    grids, count = asked.grids or 4, asked.windows or 63
+    if asked.seed < FIRST <= asked.seed + grids - 1:
+        parser.error(f"grids from seed {FIRST} on are for measuring; choose seeds of one sort")
+    for seed in range(asked.seed, asked.seed + grids):
+        make(asked.out, seed, asked.damping, count, asked.workers)
     return 0
 
 

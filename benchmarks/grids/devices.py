@@ -116,9 +116,8 @@ def window(sharp: bool) -> F8:
 
 def filtered(voltage: F8 | C16, sharp: bool) -> Any:
     """[t] Averages that belong to the end of each step; ends are not to be used (MARGIN)."""
-    weights = window(sharp)
-    # convolve1d takes an even window's later half first: origin -1 makes it that of the step's end.
-    return convolve1d(voltage, weights, mode="nearest", origin=-1)
+    # The middle of an even window is half a step behind the sample that convolve1d gives it to.
+    return convolve1d(voltage, window(sharp), mode="nearest")
 
 
 def turning(angle: F8) -> F8:

@@ -128,7 +128,9 @@ def at_rest(machines: Machines, plants: I8, flow: Flow) -> Rest:
     angle = np.angle(internal)
     along = -np.imag(current * np.exp(-1j * angle))
     field = np.abs(internal) + (machines.synchronous - machines.transient) * along
-    return Rest(angle, np.abs(internal), field, flow.generated.real, np.abs(voltage) + field / machines.gain)
+    return Rest(
+        angle, np.abs(internal), field, np.asarray(flow.generated.real), np.abs(voltage) + field / machines.gain
+    )
 
 
 def slope(grid: Grid) -> F8:

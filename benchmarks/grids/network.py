@@ -2,8 +2,8 @@
 
 Stations scatter about the middle of their area; lines follow the shortest tree between them and some more short ways,
 as in [Birchfield2017], "Grid Structural Characteristics as Validation Criteria for Synthetic Networks", IEEE Trans.
-Power Syst. 32(4). Reactances go with length and voltage (Kundur 1994, table 6.1), circuits and transformers with the flow
-that they have to carry. Per unit of BASE.
+Power Syst. 32(4). Reactances go with length and voltage (Kundur 1994, table 6.1), circuits and transformers with the
+flow that they have to carry. Per unit of BASE.
 """
 
 from __future__ import annotations
