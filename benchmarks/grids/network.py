@@ -253,7 +253,7 @@ def _built(bare: Network, length: F8, levels: list[Level]) -> Network:
     rating[own] = bare.capacity / 0.9
     one = np.r_[np.repeat(np.arange(count), circuits), np.arange(count, len(length))]
     lines = one < count
-    impedance = np.where(lines, 0.0, 0.0) + 0j
+    impedance = np.zeros(len(one), complex)
     which = one[lines]
     impedance[lines] = (per_km[which, 0] + 1j * per_km[which, 1]) * length[which] / per_km[which, 3]
     impedance[~lines] = (0.0025 + 1j * TRANSFORMER) / rating

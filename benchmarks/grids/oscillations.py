@@ -77,10 +77,10 @@ def envelope(since: F8, ramp: float, lasts: float) -> F8:
     return np.asarray(np.clip(since / ramp, 0.0, 1.0) * (since < lasts))
 
 
-def slow_ramp(scene: Scene, rng: np.random.Generator, steps: int, begin: int) -> tuple[Drive, float]:
-    """(what governors are set to, mHz that the frequency goes in the end): a change of schedule."""
+def slow_ramp(scene: Scene, rng: np.random.Generator, steps: int, begin: int) -> Event:
+    """What governors are set to changes slowly, as a schedule does: no event, but `slow_ramp_mhz` in its detail."""
     droop = scene.grid.machines.droop
     size = float(rng.choice([-1.0, 1.0]) * rng.uniform(20.0, 100.0))
     first, lasts = begin + round(rng.uniform(5.0, 80.0) / STEP), rng.uniform(30.0, 100.0)
     course = np.clip((np.arange(steps) - first) * STEP / lasts, 0.0, 1.0) * size / (1e3 * NOMINAL)
-    return Drive(droop, course), size
+    return Event(detail={"slow_ramp_mhz": round(size, 1)}, drive=Drive(droop, course))

@@ -50,7 +50,8 @@ def scene(seed: int, how: str, prefix: str) -> Made:
         rng = np.random.default_rng([seed, number])
         try:
             bare = _bare(rng)
-            grids = {each: _damped(bare, each, np.random.default_rng([seed, number, 1])) for each in RANGES}
+            # The badly damped one first: it is the likeliest to be none.
+            grids = {each: _damped(bare, each, np.random.default_rng([seed, number, 1])) for each in reversed(RANGES)}
             fall = _nadir(grids[how][0])
         except (NoFlow, Unstable, Implausible):
             continue

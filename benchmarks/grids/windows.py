@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from benchmarks.grids import ambient, events, oscillations
+from benchmarks.grids.ambient import Loads
 from benchmarks.grids.devices import EVERY, MARGIN, RATE, clean, degrees, filtered, measured, nearest
 from benchmarks.grids.events import Event, Scene
 from benchmarks.grids.faulty import SORTS, Gaps, spoilt
@@ -32,6 +33,8 @@ SHARES = {
 """Of the windows of a grid; `clean` and `bad` are quiet."""
 WITH_BAD_DATA = 1 / 3
 """Of the windows with an event."""
+RAMPS = 0.15
+"""Of the windows without an event hold a slow ramp."""
 TWO = 0.07
 """Of the windows with bad data have them of two devices."""
 WAYS: dict[str, Callable[[Scene, np.random.Generator, int, int], Event]] = {
@@ -100,23 +103,14 @@ def plan(count: int, rng: np.random.Generator) -> list[Planned]:
 
 def made(scene: Scene, name: str, system: str, planned: Planned, seed: int) -> Window:
     """A window; the same for the same seed."""
-    rng, kind = np.random.default_rng(seed), planned.kind
+    rng, happens = np.random.default_rng(seed), planned.kind in WAYS
     loads = ambient.drawn(scene.grid, scene.level, rng, STEPS, STEP)
     loads.drawn[:] *= np.exp(0.3 * rng.standard_normal())
-    if kind in WAYS:
-        at, event, shown = _happening(scene, kind, rng)
-        course = Course([scene.rest, *event.stages], loads, event.currents, event.drive, event.swing)
-        onset: float | None = (at - WARM) * STEP
-        detail = event.detail | _told(shown, kind)
-    else:
-        at, event, onset, detail, drive = STEPS, Event(), None, {}, None
-        if rng.random() < 0.15:
-            drive, size = oscillations.slow_ramp(scene, rng, STEPS, WARM)
-            detail = {"slow_ramp_mhz": round(size, 1)}
-        course = Course([scene.rest], loads, drive=drive)
-    ran = run(scene.grid, scene.buses, course, 0, STEPS)
+    at, event = _happening(scene, planned.kind, rng) if happens else (STEPS, _nothing(scene, rng))
+    onset = (at - WARM) * STEP if happens else None
+    ran = run(scene.grid, scene.buses, _course(scene, event, loads), 0, STEPS)
     quiet = ran.middle[WARM : max(at, WARM + round(5.0 / STEP))]
-    detail["ambient_rms_mhz"] = round(float(1e3 * NOMINAL * np.std(quiet)), 2)
+    detail = event.detail | {"ambient_rms_mhz": round(float(1e3 * NOMINAL * np.std(quiet)), 2)}
     seen = measured(ran.voltage[:, WARM - MARGIN :], scene.devices, rng, OFFSET * rng.standard_normal())
     bad, gaps = [], []
     rows = rng.choice(len(scene.devices), len(planned.sorts), replace=False)
@@ -125,8 +119,8 @@ def made(scene: Scene, name: str, system: str, planned: Planned, seed: int) -> W
         bad.append(label)
         gaps += missing
     label = {
-        "id": name, "file": f"{system}.npz", "system": system, "seed": seed, "disturbance": kind in WAYS,
-        "kind": kind if kind in WAYS else "none", "t_event": None if onset is None else round(onset, 4),
+        "id": name, "file": f"{system}.npz", "system": system, "seed": seed, "disturbance": happens,
+        "kind": planned.kind if happens else "none", "t_event": None if onset is None else round(onset, 4),
         **_place(scene, event.origins), "size_mw": None if event.size_mw is None else round(event.size_mw, 1),
         "detail": detail, "bad_data": bad, "devices": [device.id for device in scene.devices],
         **_closest(scene, event.origins, detail),
@@ -134,23 +128,31 @@ def made(scene: Scene, name: str, system: str, planned: Planned, seed: int) -> W
     return Window(label, seen.frequency, seen.size, seen.angle, _sequences(scene, event, at), gaps)
 
 
-def _happening(scene: Scene, kind: str, rng: np.random.Generator) -> tuple[int, Event, Shown]:
-    """(step, event, what it does) of one that the grid survives, and seldom of one too small to be asked for."""
+def _course(scene: Scene, event: Event, loads: Loads | None) -> Course:
+    return Course([scene.rest, *event.stages], loads, event.currents, event.drive, event.swing)
+
+
+def _nothing(scene: Scene, rng: np.random.Generator) -> Event:
+    """No event, but now and then a ramp."""
+    return oscillations.slow_ramp(scene, rng, STEPS, WARM) if rng.random() < RAMPS else Event()
+
+
+def _happening(scene: Scene, kind: str, rng: np.random.Generator) -> tuple[int, Event]:
+    """(step, event with what it does) of one that the grid survives, and seldom of one too small to be asked for."""
     latest = 110.0 if kind in ("osc_inter_area", "osc_forced") else 165.0
     for _ in range(TRIES):
         at = WARM + round(rng.uniform(15.0, latest) / STEP)
         event = WAYS[kind](scene, rng, at, STEPS)
         shown = alone(scene, event, at)
         if shown.holds and (not marginal(shown) or rng.random() < 0.3):
-            return at, event, shown
+            return at, replace(event, detail=event.detail | _told(shown))
     raise RuntimeError(f"{scene.devices[0].id[:-2]}: no {kind} in {TRIES} tries that the grid survives")
 
 
 def alone(scene: Scene, event: Event, at: int) -> Shown:
     """What an event does without ambient and noise."""
     first, stop = at - BEFORE, min(STEPS, at + round(event.lasts / STEP))
-    course = Course([scene.rest, *event.stages], None, event.currents, event.drive, event.swing)
-    ran = run(scene.grid, scene.buses, course, first, stop)
+    ran = run(scene.grid, scene.buses, _course(scene, event, None), first, stop)
     if not np.all(np.isfinite(ran.voltage)):
         return Shown(np.inf, np.inf, np.inf, False)
     seen = clean(ran.voltage, scene.devices)
@@ -171,7 +173,7 @@ def marginal(shown: Shown) -> bool:
     return shown.largest < 3.0 and shown.voltage < 0.003
 
 
-def _told(shown: Shown, kind: str) -> dict[str, Any]:
+def _told(shown: Shown) -> dict[str, Any]:
     told: dict[str, Any] = {
         "peak_mhz_largest": round(shown.largest, 2),
         "peak_mhz_median": round(shown.median, 2),

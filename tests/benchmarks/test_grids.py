@@ -291,9 +291,9 @@ def test_windows_are_the_same_for_the_same_seed_and_readable(tmp_path: Path, sce
 
 
 def test_a_slow_ramp_goes_where_its_label_says(scene: Scene) -> None:
-    drive, size = oscillations.slow_ramp(scene, np.random.default_rng(4), 40000, 0)
-    ran = running.run(scene.grid, scene.buses[:1], Course([scene.rest], drive=drive), 0, 40000)
-    assert 1e3 * NOMINAL * ran.middle[-1] == pytest.approx(size, rel=0.15)
+    ramp = oscillations.slow_ramp(scene, np.random.default_rng(4), 40000, 0)
+    ran = running.run(scene.grid, scene.buses[:1], Course([scene.rest], drive=ramp.drive), 0, 40000)
+    assert 1e3 * NOMINAL * ran.middle[-1] == pytest.approx(ramp.detail["slow_ramp_mhz"], rel=0.15)
 
 
 def test_impedance_between_buses_is_that_of_series_and_parallel() -> None:
