@@ -76,7 +76,7 @@ def why(said: Answer, text: Texts, sees: Sees) -> Iterator[Sheet]:
     if rows:
         yield Sheet(text("event.probabilities"), [""], rows)
     if rules := said.detail.get("rules"):
-        yield Sheet(text("event.rules"), [""], [Row(str(k + 1), [str(rule)]) for k, rule in enumerate(rules)])
+        yield Sheet(text("event.rules"), [""], [Row(str(k + 1), [text.said(str(rule))]) for k, rule in enumerate(rules)])
     if sees("") and (told := list(evidence(said.detail))):
         yield Sheet(text("event.evidence"), [""], [Row(name, [value]) for name, value in told])
 

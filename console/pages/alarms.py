@@ -172,7 +172,7 @@ def row(alarm: Alarm, text: Texts) -> dict[str, Any]:
         "stands": ", ".join([stands, *more]),
         "subject": alarm.subject if alarm.source != "event" else text.of("kind", alarm.kind),
         "link": f"/events/{quote(alarm.subject)}" if alarm.source == "event" else "",
-        "text": alarm.text,
+        "text": text.said(alarm.text),
         "count": alarm.count,
         "comment": f"{alarm.user}: {alarm.comment}" if alarm.user and alarm.comment else alarm.comment or alarm.user,
     }
