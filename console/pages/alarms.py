@@ -71,7 +71,7 @@ async def perform(console: Console, page: Page, request: Request, ids: Sequence[
             troubles[text("alarms.unanswered")] = None
             break
         except (Refused, Forbidden, AccessFault) as fault:
-            troubles[text("alarms.refused", why=str(fault))] = None
+            troubles[text("alarms.refused", why=text.said(str(fault)))] = None
     if done:
         ui.notify(text("alarms.done", count=done), type="positive")
     for trouble in troubles:

@@ -36,7 +36,7 @@ def register(console: Console) -> None:
             try:
                 held = await run.io_bound(record, console.station, console.archive, name)
             except (ArchiveError, OSError) as fault:
-                _none(page, page.text("event.gone", why=str(fault)), search)
+                _none(page, page.text("event.gone", why=page.text.said(str(fault))), search)
                 return
             if held is None:  # the console ends
                 return

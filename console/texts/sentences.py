@@ -1,7 +1,7 @@
 """Sentences that algorithms, nodes and the gate say in English, in another language.
 
-They are kept as they were said; what a reader gets is made of the catalogues: the English one has how they are said, with
-fields, the other one what they mean. What nobody knows there stays as it is.
+They are kept as they were said; what a reader gets is made of the catalogues: the English one has how they are said,
+with fields, the other one what they mean. What nobody knows there stays as it is.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from console.texts import DEFAULT, catalogue
 
 SAID = "said."
 """Section of the sentences; the more particular stand first."""
-FIELDS = {"said": ".+", "fault": ".+?", "regions": ".+?", "side": "above|below"}
+FIELDS = {"said": ".+", "fault": ".+?", "regions": ".+?"}
 """What is in a field of this name, where that is not a part of a sentence without a comma."""
+CLOSED = ("quantity", "side")
+"""Fields with one of the names of their section."""
 PART = "[^,;]+?"
-SECTIONS = {"least": "role", "quantity": "limited"}
+SECTIONS = {"least": "role", "quantity": "limited", "side": "beyond"}
 """Field -> section of the names that may stand in it, where that is called otherwise."""
 JOINTS = (("; ", "；"), (", ", "，"))
 """Between parts that are sentences of their own."""
@@ -51,6 +53,12 @@ def _name(words: str) -> str:
     return words.replace(" ", "_")
 
 
+def _names(field: str) -> str:
+    section = f"{SECTIONS.get(field, field)}."
+    keys = (key.removeprefix(section) for key in catalogue(DEFAULT) if key.startswith(section))
+    return "|".join(re.escape(key.replace("_", " ")) for key in keys)
+
+
 @cache
 def _patterns() -> list[tuple[str, re.Pattern[str]]]:
     """(key, what the sentence looks like), in the order of the catalogue."""
@@ -60,5 +68,6 @@ def _patterns() -> list[tuple[str, re.Pattern[str]]]:
 def _pattern(text: str) -> re.Pattern[str]:
     parts = []
     for before, name, _, _ in Formatter().parse(text):
-        parts.append(re.escape(before) + (f"(?P<{name}>{FIELDS.get(name, PART)})" if name else ""))
+        what = _names(name) if name in CLOSED else FIELDS.get(name or "", PART)
+        parts.append(re.escape(before) + (f"(?P<{name}>{what})" if name else ""))
     return re.compile("".join(parts))
