@@ -49,47 +49,11 @@ SEEN = """() => {
   return found.filter(Boolean).join("\\n");
 }"""
 WORD = re.compile(r"[A-Za-z][A-Za-z'’]+")
-NAMES = set(
-    [
-        "SYMS",
-        "syms",
-        "North",
-        "South",
-        "Hub",
-        "Load",
-        "Plant",
-        "north",
-        "south",
-        "anna",
-        "emil",
-        "oleg",
-        "vera",
-        "UTC",
-        "PMU",
-        "SMD",
-        "STAT",
-        "IDCODE",
-        "CPU",
-        "THD",
-        "IEEE",
-        "GB",
-        "WIND",
-        "VA",
-        "VB",
-        "VC",
-        "IA",
-        "IB",
-        "IC",
-        "Excel",
-        "COMTRADE",
-        "HDF",
-        "CSV",
-        "MATLAB",
-        "English",
-        "alarms",
-    ]
-)
-UNITS = set(["Hz", "mHz", "MW", "Mvar", "kV", "km", "ms", "min", "MB", "GB", "KB", "KiB", "MiB", "GiB", "rad"])
+NAMES = {*WORD.findall(
+    "SYMS syms North South Hub Load Plant north south anna emil oleg vera UTC PMU SMD STAT IDCODE CPU THD IEEE GB WIND "
+    "VA VB VC IA IB IC Excel COMTRADE HDF CSV MATLAB English alarms"
+)}  # fmt: skip
+UNITS = {*WORD.findall("Hz mHz MW Mvar kV km ms min MB GB KB KiB MiB GiB rad")}
 
 
 @pytest.fixture
