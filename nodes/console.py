@@ -123,7 +123,7 @@ class Console(Node):
     """See the module."""
 
     TAGS = (Configuration.TAG, Snapshots.TAG, Event.TAG, Flags.TAG, Alarm.TAG, AlarmAnswer.TAG)  # type: ignore[attr-defined]
-    NICE = 5
+    NICE = 10
 
     def __init__(self, settings: Settings, place: Place) -> None:
         from console.board import Board

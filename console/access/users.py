@@ -62,7 +62,7 @@ Language = Literal["en", "zh"]
 class Token(BaseModel):
     """What a script shows in the place of a password."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     hash: Annotated[str, _hash(SHA256, "SHA-256 of a token", "token")]
     """SHA-256 of the token: 64 hexadecimal digits, as `syms users token` writes them."""
@@ -73,7 +73,7 @@ class Token(BaseModel):
 class Entry(BaseModel):
     """A user as the file has him."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     role: Role
     """viewer, operator, engineer or administrator."""

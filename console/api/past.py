@@ -34,6 +34,9 @@ RAW = 100_000
 """Rows of one channel in an answer, at most."""
 OF_ANGLES = DAY
 """Longest history [ns] of what the archive keeps no seconds of."""
+NO_MEAN = ("digital", "status", "quality")
+NO_OVERVIEW = ("angle", *NO_MEAN)
+"""Of these nothing is left when the rows are gone."""
 FLAGS = 10_000
 """Spans of bad data in an answer, at most."""
 PLACES_HOLD = 300 * SECOND
@@ -71,11 +74,12 @@ def history(root: Path | None, regions: Regions, device: str, quantity: str, cha
             raise Refused(404, "There is nothing of that name", what) from fault
         _allowed(found, wanted, regions)
         said = {"device": device, "quantity": quantity, "channel": channel or "", "unit": wanted.unit}
-        seconds = span / SECOND
-        if seconds * max((rate if rate > 0 else 1 for rate in wanted.rates), default=1) <= points:
+        seconds, gone = span / SECOND, bool(found.overview_hours)
+        fits = seconds * max((rate if rate > 0 else 1 for rate in wanted.rates), default=1) <= points
+        if fits and (not gone or quantity in NO_OVERVIEW):
             time, values = found.get(device, quantity, channel)
-            return History(**said, time=_texts(time), value=values.astype(float).tolist())
-        if quantity in ("digital", "status", "quality"):
+            return History(**said, time=_texts(time), value=values.astype(float).tolist(), seconds_only=gone)
+        if quantity in NO_MEAN:
             remedy = f"ask for a shorter span, or points up to {RAW}: there is no mean of {quantity}"
             raise Refused(422, "Too many rows", remedy)
         if quantity == "angle":
@@ -83,7 +87,8 @@ def history(root: Path | None, regions: Regions, device: str, quantity: str, cha
         step = max(1, -(-int(seconds) // points))
         over = stepped(found, device, quantity, channel, step)
         low, mean, high = (each.astype(float).tolist() for each in (over.low, over.mean, over.high))
-        return History(**said, step_s=step, time=_texts(over.time), minimum=low, mean=mean, maximum=high)
+        return History(**said, step_s=step, time=_texts(over.time), minimum=low, mean=mean, maximum=high,
+                       seconds_only=gone)  # fmt: skip
 
 
 def _bounded(start: Moment, end: Moment, most: int) -> int:
