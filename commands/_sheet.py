@@ -1,7 +1,7 @@
 """Devices in a table (CSV, Excel): one a row, a column for each setting of the site file.
 
-The columns are the settings of `nodes._sitedevice.Device`, and those of its `link` beside them: what a site file can say,
-a table can.
+The columns are the settings of `nodes._sitedevice.Device`, and those of its `link` beside them: what a site file can
+say, a table can.
 """
 
 from __future__ import annotations
