@@ -38,6 +38,7 @@ ORDER = (
     "judgement",
     "live_flags",
     "console",
+    "export_beside",
 )
 """As the data go."""
 SECTION = re.compile(r"<!-- (\w+) -->\n(.*?)<!-- end -->\n", re.DOTALL)
