@@ -75,18 +75,20 @@ def _write_devices(group: Any, rows: Joined, columns: range, steps: int, seconds
 
 
 def write_index(out: Any) -> None:
-    """The tables of a finished file, told in one dataset: readers of many files look there first."""
-    tables = {}
-    for name, table in ((name, layout.table_of(name)) for name in out):
-        if table is None:
-            continue
-        group = out[name]
-        texts = "\n".join(group["configuration"].asstr()[:])
-        tables[name] = {
-            "configurations": hashlib.sha256(texts.encode()).hexdigest(),
-            "first_slot": int(group.attrs["first_slot"]), "slots": group["time"].shape[0],
-            "overview": kept(table),
-        }  # fmt: skip
+    """The tables of a finished file."""
+    tables = ((name, table) for name in out if (table := layout.table_of(name)) is not None)
+    put_index(out, {
+        name: {"first_slot": int(out[name].attrs["first_slot"]), "slots": out[name]["time"].shape[0],
+               "overview": kept(table)}
+        for name, table in tables
+    })  # fmt: skip
+
+
+def put_index(out: Any, tables: dict[str, dict[str, Any]]) -> None:
+    """The tables of a file, told in one dataset: readers of many files look there first."""
+    for name, told in tables.items():
+        texts = "\n".join(out[name]["configuration"].asstr()[:])
+        told["configurations"] = hashlib.sha256(texts.encode()).hexdigest()
     data = out.create_dataset("tables", data=np.bytes_(json.dumps(tables)))
     data.attrs["long_name"] = "what stands in the tables of this file (JSON)"
 

@@ -121,7 +121,7 @@ class Pipes:
         if not found and now.monotonic >= until:
             self.gone(way.slot)
             why = "DATA of no device whose commands go to the same address: both pipes must come from one"
-            self._links.complain(way.link, why, now)
+            self._links.book.complain(way.link, why, now)
         return found if isinstance(found, Link) else None
 
     def join(self, pipe: DataPipe, link: Link, now: Now) -> Actions:

@@ -31,7 +31,6 @@ from protocol.clock import MILLISECOND, SECOND, Now
 from protocol.messages import Alarm, AlarmAnswer, Configuration, Event, Flags, Health, Numbered, Snapshots
 
 if TYPE_CHECKING:
-    from console.access.book import Book
     from console.access.who import Access
 
 LOOK_EVERY = 500 * MILLISECOND
@@ -133,25 +132,26 @@ class Console(Node):
         )
         self._web: Any = None
         self._look_at = 0
-        self._book: Book | None = None
+        self._access: Access | None = None
 
     def start(self, now: Now) -> Iterator[Action]:
         """Open the port and serve. Raises StartError."""
         os.environ.setdefault("NICEGUI_STORAGE_PATH", f"{self.place.run}/nicegui")  # else in the working folder
         from console.app import Console as Shared
         from console.app import application
-        from console.server import WebServer
+        from console.server import WebServer, clock
 
         listening = _listen(self.settings.listen)
         pipeline, ground = Path(self.place.pipeline), self._ground()
         journal = self.place.journal.parent if self.place.journal else None
-        shared = Shared(self.station, self.place.site, pipeline, self.place.run, self._archive(), ground, journal)
-        access = self._access()
+        station, place = self.station, self.place
+        shared = Shared(station, place.site, pipeline, place.run, clock, self._archive(), ground, journal)
+        access = self._made_access()
         self._web = WebServer(application(shared, access), listening, self.settings.certificate, self.settings.key)
         self._web.start()
         at = self.settings.address
         self.log.info("serves", at=at)
-        self._book = access.book
+        self._access = access
         if not access.book.has_administrator:
             self.log.warning(
                 "nobody may sign in yet: make the link for the first administrator",
@@ -159,10 +159,11 @@ class Console(Node):
             )
         yield Watch(self.station.alarms.fd)
 
-    def _access(self) -> Access:
+    def _made_access(self) -> Access:
         """Raises StartError."""
         from console.access.audit import Audit
         from console.access.book import Book
+        from console.access.kept import Kept
         from console.access.users import AccessFault
         from console.access.who import Access, Policy
         from console.server import clock
@@ -173,7 +174,8 @@ class Console(Node):
         policy = Policy(tls=tls, hosts=hosts, idle=s.idle, absolute=s.longest)
         try:
             book = Book(s.users_file(pipeline), _users.load)
-            return Access(book, Audit(s.audit_folder(pipeline)), policy, clock)
+            kept = Kept(Path(self.place.run, f"{self.place.name}.sessions"))
+            return Access(book, Audit(s.audit_folder(pipeline)), policy, clock, kept=kept)
         except (AccessFault, Faulty, OSError) as fault:
             raise StartError(str(fault)) from fault
 
@@ -232,11 +234,13 @@ class Console(Node):
         """Browsers are hung up on."""
         if self._web is not None:
             self._web.stop()
+        if self._access is not None:
+            self._access.keep(last=True)
         yield Unwatch(self.station.alarms.fd)
 
     def health(self, now: Now) -> dict[str, Any]:
         """For a Health message."""
-        alarms = [] if self._book is None else list(self._book.alarms)
+        alarms = [] if self._access is None else list(self._access.book.alarms)
         counters = {"messages_lost": self.reader.lost, "messages_fetched": self.reader.fetched}
         return {"counters": counters, "alarms": alarms}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,10 @@ settings.load_profile("ci" if os.environ.get("CI") else "house")
 
 # In a container the tests may be root's; what they start is told so.
 os.environ.setdefault("SYMS_AS_ROOT", "1")
+
+# Images of containers like to set this. The hundreds of processes that tests start would then compile all modules anew.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+    sys.dont_write_bytecode = False
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

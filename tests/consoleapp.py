@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 
 import uvicorn
@@ -15,16 +14,18 @@ from console.access.audit import Audit
 from console.access.book import Book
 from console.access.gate import Gate
 from console.access.headers import prepare_pages
+from console.access.kept import Kept
 from console.access.permissions import Forbidden
 from console.access.sockets import own_pages_only
 from console.access.who import Access, Policy, acting, current
+from console.server import clock
 from nodes import _users
-from protocol.clock import Now
 
 
 def make(folder: Path) -> Gate:
     """The app."""
-    access = Access(Book(folder / "users.yaml", _users.load), Audit(folder / "audit"), Policy(), clock)
+    kept = Kept(folder / "console.sessions")
+    access = Access(Book(folder / "users.yaml", _users.load), Audit(folder / "audit"), Policy(), clock, kept=kept)
 
     @ui.page("/")
     def page(client: Client) -> None:
@@ -53,11 +54,6 @@ def make(folder: Path) -> Gate:
     prepare_pages(templates.env)
     own_pages_only(core.sio, lambda client: found.request if (found := Client.instances.get(client)) else None)
     return Gate(app, access)
-
-
-def clock() -> Now:
-    """As the runtime reads it."""
-    return Now(time.monotonic_ns(), time.time_ns())
 
 
 if __name__ == "__main__":

@@ -21,7 +21,6 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from console.access import cookies, headers, origin, passwords
-from console.access.lockout import place
 from console.access.users import AccessFault
 from console.access.who import Access, Visit, find
 from console.texts import Texts, speaks
@@ -122,8 +121,7 @@ class Forms:
             return self._page(request, "password", 429, "too_many", wait=wait)
         if not await self._slowly(self.access.verify, user.name, said.get("old", "")):
             return self._page(request, "password", 401, "old_wrong")
-        self.access.by_name.forgive(user.name)
-        self.access.by_address.take_back(place(visit.address))
+        self.access.forgive(user.name, visit.address)
         fault = self._new_password(said, user.name)
         if fault:
             return self._page(request, "password", 400, fault)

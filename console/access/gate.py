@@ -103,6 +103,7 @@ class Gate:
     def _with_headers(self, send: Send, visit: Visit, path: str) -> Send:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
+                self.access.keep()  # before anybody is told that he is signed in, or out
                 told = MutableHeaders(scope=message)
                 for name, value in headers.of_answer(visit.nonce, self.access.policy.tls).items():
                     told.setdefault(name, value)

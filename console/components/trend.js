@@ -10,7 +10,7 @@ const SHORTEST = 200; // ms
 const PANES = 4;
 
 export default {
-  props: { texts: Object, span: Number, local: Boolean, title: String, height: Number },
+  props: { texts: Object, span: Number, local: Boolean, files: Boolean, title: String, height: Number },
   emits: ["view", "remove"],
   render() {
     return h("div", { class: "syms-trend" });
@@ -211,7 +211,7 @@ export default {
       button("closer", "zoom_in", () => this.zoom(0.5));
       button("wider", "zoom_out", () => this.zoom(2));
       button("picture", "photo_camera", () => this.picture());
-      button("csv", "download", () => this.csv());
+      if (this.files) button("csv", "download", () => this.csv());
       this.moment = make("span", "moment", bar);
       this.note = make("span", "note", bar);
       this.body = make("div", "body", this.root);

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -64,7 +63,8 @@ async def perform(console: Console, page: Page, request: Request, ids: Sequence[
         object_, detail = f"alarm {id_} {alarm.subject}", act.text
         try:
             with acting(request, ACTIONS[act.action], object_, alarm.region, detail) as user:
-                asked = console.station.alarms.ask(act.action, id_, user.name, time.time_ns(), act.text, act.span)
+                utc = console.clock().utc
+                asked = console.station.alarms.ask(act.action, id_, user.name, utc, act.text, act.span)
                 await asyncio.wrap_future(asked)
             done += 1
         except Unanswered:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from urllib.parse import quote
 
 from nicegui import run, ui
@@ -129,7 +128,7 @@ class EventPage:
 
     def _look(self) -> None:
         """State and neighbours."""
-        known = self._console.events.known(time.monotonic())
+        known = self._console.events.known(self._console.seconds)
         found = self._search.found(visible(known.entries, self._page.user.regions))
         entry, text = known.find(self._held.id), self._page.text
         for button, other in zip((self._older, self._newer), beside(found, self._held.id), strict=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -112,7 +111,7 @@ class EventList:
 
     def look(self) -> None:
         """Show what changed."""
-        known = self._console.events.known(time.monotonic())
+        known = self._console.events.known(self._console.seconds)
         if self._shown == (known.revision, self._search) and not known.reading:
             return
         self._shown = (known.revision, self._search)

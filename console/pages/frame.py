@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,7 +76,7 @@ def frame(console: Console, request: Request, here: str) -> Iterator[Page]:
         _choices(page, shown, look)
 
     def tick() -> None:
-        shown.tell(time.time_ns(), console.station.newest())
+        shown.tell(console.clock().utc, console.station.newest())
 
     ui.timer(1.0, tick)
     yield page
@@ -109,7 +108,7 @@ def _said(console: Console, page: Page) -> list[str]:
     """What is to be acknowledged; where nobody keeps alarms, what processes say of themselves."""
     desk = console.station.alarms
     if not desk.there:
-        return list(console.pulses.now(time.monotonic()).alarms) if page.user.regions is None else []
+        return list(console.pulses.now(console.seconds).alarms) if page.user.regions is None else []
     return [each.text for each in unseen(desk.standing()[1]) if page.sees(each.region)]
 
 

@@ -125,7 +125,7 @@ def run(folder: Path, script: Script, steps: Steps) -> Outcome:
     assert world.receiver or world.turn() is None
     world.stop()
     assert world.receiver
-    return world.outcome(world.receiver.links.unknown)
+    return world.outcome(world.receiver.links.book.unknown)
 
 
 @pytest.fixture(scope="module")
@@ -222,7 +222,7 @@ def test_what_did_not_outlive_its_receiver_is_counted(tmp_path: Path) -> None:
     world.turn()
     world.stop()
     assert world.receiver
-    seen = world.outcome(world.receiver.links.unknown)
+    seen = world.outcome(world.receiver.links.book.unknown)
     assert sum(seen.rows.values()) == 6
     assert seen.books == {1 << 16: [7, 1, 0, 0]}
     assert seen.unknown == [0, 0, 3, 0]
@@ -282,6 +282,6 @@ def test_the_death_of_the_balancer_costs_nothing(tmp_path: Path, at: int) -> Non
         world.turn()
     world.stop()
     assert world.receiver
-    seen = world.outcome(world.receiver.links.unknown)
+    seen = world.outcome(world.receiver.links.book.unknown)
     assert (sum(seen.rows.values()), seen.unknown) == (20 + 2 * 3, [0, 0, 0, 0])
     assert world.kernel.sockets[1].hung_up

@@ -104,7 +104,7 @@ def run(folder: Path, steps: Steps) -> tuple[dict[int, int], Counter[int], dict[
     station.world.stop()
     receiver = station.world.receiver
     assert receiver
-    seen = station.world.outcome(receiver.links.unknown)
+    seen = station.world.outcome(receiver.links.book.unknown)
     assert not [row for row, count in seen.rows.items() if count > 1]
     return station.wanted(), Counter(row[0] for row in seen.rows), seen.books, seen.unknown
 
