@@ -12,7 +12,7 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import structlog
 from pydantic import Field, field_validator, model_validator
@@ -26,6 +26,7 @@ from nodes._node import Action, Letter, Node, Place, StartError, Unwatch, Watch
 from nodes._settings import Address, Duration, FilePath, Size, fault
 from nodes._settings import Settings as Base
 from nodes._site import Site
+from nodes._siteforms import NetworkText
 from nodes._stream import Reader
 from protocol.clock import MILLISECOND, SECOND, Now
 from protocol.messages import Alarm, AlarmAnswer, Configuration, Event, Flags, Health, Numbered, Snapshots
@@ -65,7 +66,11 @@ class Settings(Base):
     hosts: list[Annotated[str, Field(min_length=1, max_length=253)]] = Field(default_factory=list)
     """Names that browsers reach it by, besides IP addresses and localhost."""
     proxy: bool = False
-    """A proxy before it speaks https to browsers: cookies are for https alone."""
+    """A proxy before it speaks https to all browsers: cookies are for https alone."""
+    proxies: list[NetworkText] = Field(default_factory=list)
+    """Addresses or networks of proxies: they are believed whose request it is, and whether by https; others are not."""
+    proxy_header: Literal["X-Forwarded-For", "Forwarded"] = "X-Forwarded-For"
+    """Where they say it; with the first, X-Forwarded-Proto says how."""
 
     @field_validator("background")
     @classmethod
@@ -163,6 +168,7 @@ class Console(Node):
         """Raises StartError."""
         from console.access.audit import Audit
         from console.access.book import Book
+        from console.access.forwarded import Proxies
         from console.access.kept import Kept
         from console.access.users import AccessFault
         from console.access.who import Access, Policy
@@ -171,7 +177,10 @@ class Console(Node):
         pipeline, s = Path(self.place.pipeline), self.settings
         tls = s.key is not None or s.proxy
         hosts = frozenset(name.lower() for name in (*s.hosts, s.listen.host))
-        policy = Policy(tls=tls, hosts=hosts, idle=s.idle, absolute=s.longest)
+        proxies = Proxies(tuple(s.proxies), s.proxy_header)
+        policy = Policy(tls=tls, proxies=proxies, hosts=hosts, idle=s.idle, absolute=s.longest)
+        if s.proxy and not s.proxies:
+            self.log.warning("all browsers share the address of the proxy", how="add proxies: [ADDRESS of it]")
         try:
             book = Book(s.users_file(pipeline), _users.load)
             kept = Kept(Path(self.place.run, f"{self.place.name}.sessions"))

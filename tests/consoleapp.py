@@ -1,7 +1,8 @@
-"""A small NiceGUI console behind the gate, as a process: `python -m tests.consoleapp FOLDER PORT`."""
+"""A small NiceGUI console behind the gate, as a process: `python -m tests.consoleapp FOLDER PORT [PROXY]`."""
 
 from __future__ import annotations
 
+import ipaddress
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from nicegui.client import templates
 
 from console.access.audit import Audit
 from console.access.book import Book
+from console.access.forwarded import Proxies
 from console.access.gate import Gate
 from console.access.headers import prepare_pages
 from console.access.kept import Kept
@@ -22,10 +24,11 @@ from console.server import clock
 from nodes import _users
 
 
-def make(folder: Path) -> Gate:
-    """The app."""
+def make(folder: Path, *proxies: str) -> Gate:
+    """The app, which believes some proxies."""
+    policy = Policy(proxies=Proxies([ipaddress.ip_network(each) for each in proxies]))
     kept = Kept(folder / "console.sessions")
-    access = Access(Book(folder / "users.yaml", _users.load), Audit(folder / "audit"), Policy(), clock, kept=kept)
+    access = Access(Book(folder / "users.yaml", _users.load), Audit(folder / "audit"), policy, clock, kept=kept)
 
     @ui.page("/")
     def page(client: Client) -> None:
@@ -57,4 +60,5 @@ def make(folder: Path) -> Gate:
 
 
 if __name__ == "__main__":
-    uvicorn.run(make(Path(sys.argv[1])), host="127.0.0.1", port=int(sys.argv[2]), log_level="warning", lifespan="on")
+    folder, port, *proxies = sys.argv[1:]
+    uvicorn.run(make(Path(folder), *proxies), host="127.0.0.1", port=int(port), log_level="warning", lifespan="on")

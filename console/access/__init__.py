@@ -7,5 +7,5 @@ users.py        what a user is, as the file has it; book.py: the file, looked at
 sessions.py     who is signed in; lockout.py: who has to wait; kept.py: both on disk
 forms.py        the pages for signing in and out, passwords, the first administrator (first.py)
 audit.py        the audit log
-headers.py      what answers tell browsers; origin.py, cookies.py: what they tell us
+headers.py      what answers tell browsers; origin.py, cookies.py: what they tell us; forwarded.py: what proxies do
 """

@@ -20,6 +20,7 @@ from starlette.requests import HTTPConnection
 from console.access.audit import Audit, Done
 from console.access.book import Book
 from console.access.first import FirstLink
+from console.access.forwarded import NO_PROXIES, Proxies
 from console.access.kept import Kept
 from console.access.lockout import Lockout, Meter, place
 from console.access.passwords import LEAST, Hasher
@@ -46,7 +47,9 @@ class Policy:
     """How the console is reached and how long sessions live."""
 
     tls: bool = False
-    """Whether browsers see https: our own TLS, or that of a proxy before us."""
+    """Whether all browsers see https: our own TLS, or that of a proxy before us."""
+    proxies: Proxies = NO_PROXIES
+    """Whom we believe what they say of a browser."""
     hosts: frozenset[str] = frozenset()
     """Names, in small letters, that browsers reach us by, besides IP addresses and localhost."""
     idle: int = 2 * 3600 * SECOND
@@ -221,6 +224,8 @@ class Visit:
     """Key of a session, "" if there is none."""
     script: tuple[str, str] = ("", "")
     """(user, hash) of a script's token."""
+    tls: bool = False
+    """Whether the browser sees https."""
 
     def user(self) -> User | None:
         """Who it is now; None: nobody who is signed in."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -112,18 +112,46 @@ def _texts(time: NDArray[np.int64]) -> list[str]:
     return [text_of(each) for each in time.tolist()]
 
 
-def events(root: Path | None, regions: Regions, kinds: list[str], start: Moment, end: Moment, rejected: bool,
-           limit: int, now: Now) -> Events:  # fmt: skip
+@dataclass(frozen=True)
+class Which:
+    """Events that are asked for; what is empty or 0 leaves none out."""
+
+    kinds: list[str] = field(default_factory=list)
+    devices: list[str] = field(default_factory=list)
+    """Names; of one of them."""
+    regions: list[str] = field(default_factory=list)
+    """Of a device in one of them."""
+    mhz: float = 0.0
+    """Least size, either way."""
+    mw: float = 0.0
+    rejected: bool = False
+    """What was suspected and was none, instead."""
+
+    def passes(self, event: Event, names: set[str] | None) -> bool:
+        """Whether it is one; `names`: of devices of which it has to have one, None: of any."""
+        sizes = ((self.mhz, event.size_mhz), (self.mw, event.size_mw))
+        return (names is None or not names.isdisjoint((*event.devices, *event.nearest))) and all(
+            not least or abs(size) >= least for least, size in sizes
+        )
+
+
+def events(root: Path | None, regions: Regions, which: Which, start: Moment, end: Moment, limit: int,
+           now: Now) -> Events:  # fmt: skip
     """Events with an onset in [start, end), the oldest first."""
     with turn():
         where = _folder(root)
         mine = _names(where, regions, now)
-        found = [
-            event for event in list_events(where, kinds, start, end, rejected, _read)
-            if mine is None or mine & {*event.devices, *event.nearest}
-        ]  # fmt: skip
+        wanted = _common(mine, _names(where, which.regions or None, now), set(which.devices) or None)
+        listed = list_events(where, which.kinds, start, end, which.rejected, _read)
+        found = [event for event in listed if which.passes(event, wanted)]
     more = found[limit:]
     return Events(events=[_event(each, mine) for each in found[:limit]], next=text_of(more[0].onset) if more else None)
+
+
+def _common(*sets: set[str] | None) -> set[str] | None:
+    """What is in all of some sets; None: everything."""
+    known = [each for each in sets if each is not None]
+    return set.intersection(*known) if known else None
 
 
 def _names(root: Path, regions: Regions, now: Now) -> set[str] | None:

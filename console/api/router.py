@@ -106,11 +106,16 @@ def events(
     start: Since = None,
     end: Until = None,
     kind: Annotated[list[str], Query(max_length=20, description="Only these kinds, as gen_trip")] = [],  # noqa: B006
+    device: Annotated[list[str], Query(max_length=1000, description="Only of one of these devices, by name")] = [],  # noqa: B006
+    region: Annotated[list[str], Query(max_length=100, description="Only with a device in one of these")] = [],  # noqa: B006
+    least_mhz: Annotated[float, Query(ge=0, description="Only of this size or more, either way")] = 0.0,
+    least_mw: Annotated[float, Query(ge=0, description="Only of this size or more, either way")] = 0.0,
     rejected: Annotated[bool, Query(description="What was suspected and was none, instead")] = False,
     limit: Annotated[int, Query(ge=1, le=PAGE)] = 100,
 ) -> Events:
     """Events of the archive, the oldest first, a page at a time."""
-    return past.events(console.archive, regions, kind, start, end, rejected, limit, console.clock())
+    which = past.Which(kind, device, region, least_mhz, least_mw, rejected)
+    return past.events(console.archive, regions, which, start, end, limit, console.clock())
 
 
 @router.get("/events/{id}", responses=answers(401, 403, 404, 422, 503))

@@ -146,7 +146,7 @@ class Trends:
             except TooLong as limit:
                 found, note = {}, text("trends.too_long", hours=int(str(limit)) // 3600)
             except (ArchiveError, OSError) as fault:
-                found, note = {}, text("trends.no_archive", why=str(fault))
+                found, note = {}, text("trends.no_archive", why=text.said(str(fault)))
         if asked == self._asked:
             self._element.past(view.since, view.until, found or {})
             self._element.tell(note)

@@ -47,4 +47,4 @@ class UserBook:
     def words(self, fault: Exception) -> str:
         """Why something can't be done, in the reader's language where it is known there."""
         key = fault.key if isinstance(fault, AccessFault) else ""
-        return self._text(f"access.{key}", least=self.access.policy.least) if key else str(fault)
+        return self._text(f"access.{key}", least=self.access.policy.least) if key else self._text.said(str(fault))

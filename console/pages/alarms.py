@@ -71,7 +71,7 @@ async def perform(console: Console, page: Page, request: Request, ids: Sequence[
             troubles[text("alarms.unanswered")] = None
             break
         except (Refused, Forbidden, AccessFault) as fault:
-            troubles[text("alarms.refused", why=str(fault))] = None
+            troubles[text("alarms.refused", why=text.said(str(fault)))] = None
     if done:
         ui.notify(text("alarms.done", count=done), type="positive")
     for trouble in troubles:
@@ -172,7 +172,7 @@ def row(alarm: Alarm, text: Texts) -> dict[str, Any]:
         "stands": ", ".join([stands, *more]),
         "subject": alarm.subject if alarm.source != "event" else text.of("kind", alarm.kind),
         "link": f"/events/{quote(alarm.subject)}" if alarm.source == "event" else "",
-        "text": alarm.text,
+        "text": text.said(alarm.text),
         "count": alarm.count,
         "comment": f"{alarm.user}: {alarm.comment}" if alarm.user and alarm.comment else alarm.comment or alarm.user,
     }

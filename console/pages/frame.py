@@ -47,6 +47,10 @@ class Page:
         """The devices that the reader may see, by number."""
         return seen(station, self.user.regions)
 
+    def names(self, station: Station) -> set[str] | None:
+        """Those of the devices that the reader may see; None: all."""
+        return None if self.user.regions is None else {each.name for each in self.visible(station).values()}
+
 
 def reader(request: Request) -> Page:
     """Who it is, and what he chose, else what he has in the file of users, else what his browser asks for.
@@ -109,7 +113,7 @@ def _said(console: Console, page: Page) -> list[str]:
     desk = console.station.alarms
     if not desk.there:
         return list(console.pulses.now(console.seconds).alarms) if page.user.regions is None else []
-    return [each.text for each in unseen(desk.standing()[1]) if page.sees(each.region)]
+    return [page.text.said(each.text) for each in unseen(desk.standing()[1]) if page.sees(each.region)]
 
 
 def _choices(page: Page, shown: Clock, look: ui.dark_mode) -> None:

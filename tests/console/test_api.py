@@ -151,6 +151,20 @@ def test_events_and_one_of_them(client: TestClient) -> None:
     assert client.get("/events", params={"kind": "nothing"}).json() == {"events": [], "next": None}
 
 
+@pytest.mark.parametrize(("asked", "found"), [
+    ({"device": "站 1"}, 1), ({"device": ["nobody", "站 2"]}, 1), ({"device": "nobody"}, 0), ({"region": "north"}, 1),
+    ({"region": ["west", "south"]}, 1), ({"region": "west"}, 0), ({"region": "north", "device": "站 2"}, 0),
+    ({"least_mhz": 41}, 1), ({"least_mhz": 41.1}, 0), ({"least_mw": 1}, 0), ({"kind": "gen_trip", "least_mhz": 1}, 1),
+])  # fmt: skip
+def test_events_by_device_region_and_size(client: TestClient, asked: dict[str, Any], found: int) -> None:
+    assert len(client.get("/events", params=asked).json()["events"]) == found
+
+
+def test_who_may_see_one_region_does_not_find_events_by_devices_of_others(southern: TestClient) -> None:
+    for asked, found in (({"device": "站 2"}, 1), ({"device": "站 1"}, 0), ({"region": "north"}, 0), ({}, 1)):
+        assert len(southern.get("/events", params=asked).json()["events"]) == found
+
+
 @pytest.mark.parametrize(
     ("path", "params", "status", "said"),
     [

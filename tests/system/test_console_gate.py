@@ -42,9 +42,9 @@ def here(tmp_path: Path) -> Iterator[str]:
 
 
 @contextmanager
-def console(tmp_path: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+def console(tmp_path: Path, port: int, *proxies: str) -> Iterator[subprocess.Popen[bytes]]:
     """Its process, which answers."""
-    command = [sys.executable, "-W", "ignore", "-m", "tests.consoleapp", str(tmp_path), str(port)]
+    command = [sys.executable, "-W", "ignore", "-m", "tests.consoleapp", str(tmp_path), str(port), *proxies]
     repository = Path(__file__).parents[2]
     environment = os.environ | {"PYTHONPATH": str(repository), "NICEGUI_STORAGE_PATH": str(tmp_path / "nicegui")}
     process = subprocess.Popen(command, cwd=repository, env=environment)
@@ -88,6 +88,7 @@ def test_a_page_in_a_browser(here: str, tmp_path: Path) -> None:
         page.fill("#password", SECRET)
         page.click("button")
         page.get_by_text("signed in as oleg").wait_for()
+        page.wait_for_function("window.did_handshake")  # what is pressed before is not heard
         page.get_by_role("button", name="Acknowledge").click()
         page.get_by_text("acknowledged", exact=True).wait_for()
         page.get_by_text("cell 1").wait_for()
@@ -128,6 +129,7 @@ def test_a_page_goes_on_when_the_console_is_started_again(tmp_path: Path) -> Non
         with console(tmp_path, port):
             page.wait_for_function("window.before === undefined", timeout=60_000)
             page.get_by_text("signed in as oleg").wait_for()
+            page.wait_for_function("window.did_handshake")  # what is pressed before is not heard
             page.get_by_role("button", name="Acknowledge").click()
             page.get_by_text("acknowledged", exact=True).wait_for()
         browser.close()
