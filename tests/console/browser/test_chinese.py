@@ -53,7 +53,7 @@ NAMES = {*WORD.findall(
     "SYMS syms North South Hub Load Plant north south anna emil oleg vera UTC PMU SMD STAT IDCODE CPU THD IEEE GB WIND "
     "VA VB VC IA IB IC Excel COMTRADE HDF CSV MATLAB English alarms"
 )}  # fmt: skip
-UNITS = {*WORD.findall("Hz mHz MW Mvar kV km ms min MB GB KB KiB MiB GiB rad")}
+UNITS = {*WORD.findall("Hz mHz MW Mvar kV pu km ms min MB GB KB KiB MiB GiB rad")}
 
 
 @pytest.fixture
