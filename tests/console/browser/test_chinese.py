@@ -114,5 +114,4 @@ def test_no_english_is_left(open_as: Any, told: Feeder, path: str, pictures: Pat
         left[menu] = english(page, names)
         page.keyboard.press("Escape")
         page.wait_for_timeout(500)
-    print(path, left)
     assert {where: words for where, words in left.items() if words} == {}
