@@ -184,7 +184,7 @@ class Peer:
 
     def __init__(self, form: int, count: int) -> None:
         collections.Sequence = collections.abc.Sequence  # type: ignore[attr-defined]  # gone since Python 3.10
-        from synchrophasor.frame import CommonFrame, ConfigFrame2  # type: ignore[import-untyped]
+        from synchrophasor.frame import CommonFrame, ConfigFrame2
 
         tick = Tick(count, form, mean=0.0)
         self.frames, self._read = tick.frames, CommonFrame.convert2frame
