@@ -36,6 +36,7 @@ ORDER = (
     "first_stage",
     "damping",
     "judgement",
+    "grids",
     "live_flags",
     "console",
     "export_beside",

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -65,7 +66,9 @@ def plainly(path: Path, values: F4) -> None:
 
 def sizes(folder: Path, seconds: int) -> tuple[list[list[str]], float]:
     """(rows of the table, bytes a value of the whole file of float devices)."""
-    values, rows, found = ambient(4, seconds), [], {}
+    values = ambient(4, seconds)
+    rows: list[list[str]] = []
+    found: dict[str, Any] = {}
     for name, kind in KINDS.items():
         progress(f"size: {name}")
         some = kind(values)
@@ -95,7 +98,7 @@ def rates(folder: Path, devices: int, seconds: int, times: int) -> dict[str, flo
         found["commit"].append(fill(root, TABLE, many, START, 1)[0] * values.size / many.size)
         shutil.rmtree(root)
         fill(root, TABLE, values, START, 60)
-        found["finish"].append(spent_on(lambda root=root: finish_all(root)))
+        found["finish"].append(spent_on(partial(finish_all, root)))
         found["plain"].append(spent_on(lambda: plainly(folder / "plain.h5", values)))
         shutil.rmtree(root)
     return {name: values.nbytes / 1e6 / statistics.median(each) for name, each in found.items()}

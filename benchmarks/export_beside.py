@@ -298,7 +298,7 @@ def main() -> int:
     told = parser.parse_args()
     told.span = 3600
     if told.quick:
-        told.devices, told.seconds, told.gigabytes, told.span = 100, 10, 0.1, 600
+        told.devices, told.seconds, told.gigabytes, told.span = 100, 10, 0.01, 120
     compile_ahead()
     folder = Path(tempfile.mkdtemp(prefix="syms-bench-"))
     try:

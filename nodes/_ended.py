@@ -16,8 +16,8 @@ from nodes._link import Link
 from nodes._links import Links
 from nodes._notes import Notebook
 from nodes._peek import DatagramEnd, StreamEnd
-from nodes._state import Handed
 from nodes._ways import Way
+from nodes._waystate import Handed
 from protocol.c37118.session import Master
 from protocol.clock import SECOND, Now
 

@@ -16,8 +16,9 @@ from nodes._node import Actions
 from nodes._notes import Notebook
 from nodes._reading import Reading
 from nodes._retiring import passed_file, take_state
-from nodes._state import Handed, State
+from nodes._state import State
 from nodes._ways import StreamWay
+from nodes._waystate import Handed
 from protocol.clock import MICROSECOND, Now
 
 NOTES_AT_MOST = 100

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from nodes._link import Link
 from nodes._links import Links
-from nodes._state import Counts, Handed, LinkState, State, WayState, packed
+from nodes._state import Counts, State, packed
 from nodes._ways import StreamWay, Way
+from nodes._waystate import Handed, LinkState, WayState
 from protocol.c37118 import ConfigurationFrame
 from protocol.clock import Now
 

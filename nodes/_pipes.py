@@ -15,9 +15,9 @@ from nodes._links import Links
 from nodes._node import Actions
 from nodes._peek import StreamEnd
 from nodes._siteforms import plain
-from nodes._state import Handed
 from nodes._tongues import Tongue
 from nodes._ways import StreamWay, Way
+from nodes._waystate import Handed
 from protocol import gbt26865
 from protocol.c37118.session import MasterSettings
 from protocol.clock import SECOND, Now

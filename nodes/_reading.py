@@ -23,11 +23,11 @@ from nodes._opening import Opening, has_stream, splitter_of
 from nodes._peek import CHUNK, DatagramEnd, Machine, NoDatagrams, NoStream, StreamEnd
 from nodes._pipes import PATIENCE, DataPipe, Pipes
 from nodes._rows import CORRUPT
-from nodes._state import Handed, WayState
 from nodes._tlsway import TlsWay
 from nodes._tongues import Tongue
 from nodes._waybook import WayBook
 from nodes._ways import DatagramWay, StreamWay, Way
+from nodes._waystate import Handed, WayState
 from protocol import gbt26865
 from protocol.c37118.session import MasterSettings
 from protocol.clock import Now

@@ -89,14 +89,10 @@ def alarm(id_: str, change: str, state: str, seconds: float, number: int, **more
     """What a process `alarms` said so many seconds after the day began."""
     at = START + round(seconds * SECOND)
     told: dict[str, Any] = {
-        "id": id_, "change": change, "state": state, "source": "limit", "kind": "Frequency", "subject": "Lakeside",
-        "device": makers.device_number(1, 0), "region": "south", "severity": "warning", "text": "49.7 Hz",
+        "id": id_, "state": state, "subject": "Lakeside", "raised": at, "time": at,
         "active": state in ("unacknowledged", "acknowledged", "shelved"), "acknowledged": state == "acknowledged",
-        "chattering": False, "stale": False, "count": 1, "value": 49.7, "limit": 49.8, "unit": "Hz", "raised": at,
-        "cleared": 0, "time": at, "user": "", "comment": "", "until": 0, "by": "", "detail": {}, "node": "alarms",
-        "epoch": 5, "number": number,
     }  # fmt: skip
-    return Alarm(**told | more)
+    return makers.alarm(change, 0, number, **told | more)
 
 
 def alarms() -> list[Alarm]:

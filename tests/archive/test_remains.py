@@ -22,8 +22,7 @@ from archive.verifying import verify
 from archive.writer import Archive
 from protocol.clock import SECOND
 from protocol.messages import Table
-from tests.archive.test_alarms import alarm
-from tests.archives import NONE, T0, Dying, Killed, configuration, grid, measurements, spectra, spectrum, verdict
+from tests.archives import NONE, T0, Dying, Killed, alarm, configuration, grid, measurements, spectra, spectrum, verdict
 
 HOUR = layout.hour_of(T0)
 SLOW = Table(-5, 0, 1, 0)

@@ -11,7 +11,7 @@ import pytest
 
 from nodes._node import Done
 from nodes._retiring import Retiring, leave_state, passed_file, take_state
-from nodes._state import Handed, LinkState, WayState
+from nodes._waystate import Handed, LinkState, WayState
 from nodes.receiver import Receiver, Settings, receiver
 from protocol.clock import SECOND, Now
 from protocol.messages import Durable
