@@ -39,8 +39,8 @@ def measured(make: Make, grids: int, windows: int, workers: int, keep: Path | No
     section(
         "Grids that nothing was chosen by",
         "benchmarks.grids",
-        f"Synthetic grids of seeds from {FIRST} on ({grids}), {windows} windows of each, and each three times: with its "
-        "modes damped well, somewhat and badly. All by the second judgement as it is.",
+        f"Synthetic grids of seeds from {FIRST} on ({grids}), {windows} windows of each, and each three times: with "
+        "its modes damped well, somewhat and badly. All by the second judgement as it is.",
         table(["", *heads], rows(scores)),
         "Of these grids (damping of modes: least, median, most):",
         table(("grid", "buses", "machines", "devices", "load [GW]", "mHz for 1 %", "modes [Hz]", "damping [%]"),
