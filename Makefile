@@ -5,6 +5,8 @@ BIN := .venv/bin
 export PYTHON
 # What make starts are demonstrations and tests, often in a container whose only user is root.
 export SYMS_AS_ROOT = 1
+# Images of containers like to set this; a station of twenty processes would compile all its modules twenty times.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo test test-all pictures lint format schema bench chaos matrix fuzz sbom bundle lock clean
 

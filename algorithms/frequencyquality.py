@@ -2,9 +2,9 @@
 
 Limits that are cited:
 
-- EN 50160:2010+A3, 4.2.1, of public networks with a synchronous connection: means over 10 s within ±1 % of nominal for
+- EN 50160, of public networks with a synchronous connection: means over 10 s within ±1 % of nominal for
   99.5 % of a year, and within -6 % and +4 % always.
-- GB/T 15945-2008, 3.1: ±0.2 Hz in normal operation, up to ±0.5 Hz where the capacity of the system is small.
+- GB/T 15945-2008: ±0.2 Hz in normal operation, up to ±0.5 Hz where the capacity of the system is small.
 
 The deviation of synchronous time is the integral of (f - nominal) / nominal: what a clock that the grid drives gains.
 """

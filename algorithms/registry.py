@@ -31,9 +31,10 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, WithJsonSchema
 from pydantic_core import PydanticUndefined
 
+from algorithms.documented import Documented
 from algorithms.electrical import Network
 
 UNITS: dict[str, dict[str, float]] = {
@@ -65,10 +66,10 @@ Hertz = Annotated[float, BeforeValidator(_in("Hz")), _schema("Hz")]
 """Hz, from "20 mHz" or "2 Hz"."""
 
 
-class Settings(BaseModel):
+class Settings(Documented):
     """Base of an algorithm's settings; the docstring under a field is its documentation."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 F8 = NDArray[np.float64]
 
@@ -117,7 +116,7 @@ class Simulation:
         self._walk = float(self._walk_noise.normal(0.0, WALK_SPREAD))
         self._angle: F8 = layout.uniform(-60.0, 60.0, points)
         self._before = np.full(points, self._walk)
-        self._local: F8 = np.zeros((1, points))
+        self._local: F8 = np.zeros(points)
         self._count = 0
         self._points = points
 
@@ -160,8 +159,11 @@ class Simulation:
         """[n, m] Hz that each point is off what all share, of unit shocks [n, m]."""
         keep = np.exp(-self._interval / LOCAL_RETURN)
         grown = LOCAL_SPREAD * np.sqrt(1.0 - keep * keep) * shocks
-        walk, self._local = lfilter([1.0], [1.0, -keep], grown, axis=0, zi=self._local)
-        return np.asarray(walk)
+        walk: F8 = np.empty_like(grown)
+        for k, shock in enumerate(grown):  # scipy's lfilter takes a second to import, for a sample or two at a time
+            self._local = keep * self._local + shock
+            walk[k] = self._local
+        return walk
 
     def _ambient(self, count: int) -> F8:
         """[n] Hz off nominal that all points share: the exact discretisation of the walk."""

@@ -3,7 +3,7 @@
     crc32 {"file": "2026/05/06/syms_20260506T07Z.h5", "sha256": …, "size": …}   before the file gets its name
     crc32 {"file": …, "made": true}                                             it has it
     crc32 {"file": …, "backup": UTC ns, "to": …}                                it was copied to a backup, and read back
-    crc32 {"file": …, "removed": UTC ns, "why": "older than 400 d"}             before retention deletes it
+    crc32 {"file": …, "removed": UTC ns, "why": "older than 400 d", "left": …}  before retention deletes it
 
 Whoever finishes a file writes the lines: archiver, finishing child, retention; each line with one write to its end.
 Killed between the first line and the second, the file may be there or not, or still be the one before: all are right.
@@ -23,6 +23,7 @@ from typing import Any
 
 from archive import layout
 from archive.disk import Disk
+from archive.settling import forget
 
 NAME = "checksums.jsonl"
 TORN = b"#torn"
@@ -47,6 +48,8 @@ class Checksum:
     removed: int = 0
     """When retention deleted it, UTC ns; 0 = it did not."""
     why: str = ""
+    left: str = ""
+    """Path of the overview that was left of it."""
 
     def allows(self, sha256: str) -> bool:
         """Whether a file with this SHA-256 is undamaged."""
@@ -59,7 +62,8 @@ class Checksum:
             known = (*before, self.sha256) if self.sha256 else before
             return Checksum(self.file, int(said["size"]), str(said["sha256"]), before=known)
         if "removed" in said:
-            return replace(self, removed=int(said["removed"]), why=str(said.get("why", "")))
+            return replace(self, removed=int(said["removed"]), why=str(said.get("why", "")),
+                           left=str(said.get("left", "")))  # fmt: skip
         if "backup" in said:
             return replace(self, backup=int(said["backup"]))
         return replace(self, made=True) if said.get("made") else self
@@ -104,11 +108,16 @@ def append(path: Path, said: list[dict[str, Any]], disk: Disk, sync: bool = True
 
 
 def digest(path: Path, told: Callable[[int], None] = lambda _: None) -> str:
-    """SHA-256 of a file as hexadecimal digits; `told` of the bytes read, as they are read. Raises OSError."""
-    found = hashlib.sha256()
+    """SHA-256 of a file as hexadecimal digits; `told` of the bytes read, as they are read. Raises OSError.
+
+    Who reads all of an archive so leaves the page cache to others.
+    """
+    found, done = hashlib.sha256(), 0
     with path.open("rb", buffering=0) as file:
         while data := file.read(CHUNK):
             found.update(data)
+            done += len(data)
+            forget(file.fileno(), done)
             told(len(data))
     return found.hexdigest()
 
@@ -123,15 +132,16 @@ def finish(root: Path, temporary: Path, path: Path, disk: Disk) -> None:
 
 
 def files(root: Path) -> dict[str, Path]:
-    """Finished files, then files of events, that there are now: path below the archive -> path."""
-    found = [*layout.finished_hours(root).values(), *sorted((root / "events").glob("*.h5"))]
+    """Finished files, overviews, then files of events, that there are now: path below the archive -> path."""
+    hours = *layout.finished_hours(root).values(), *layout.overview_hours(root).values()
+    found = [*hours, *sorted((root / "events").glob("*.h5"))]
     return {path.relative_to(root).as_posix(): path for path in found}
 
 
 def span_of(name: str) -> tuple[int, int]:
     """[from, to) ns of what a file with this path is about; of an event that its name does not tell, all times."""
     stem = Path(name).stem
-    if (hour := layout.hour_from(stem.removeprefix("syms_"))) is not None:
+    if (hour := layout.hour_from(stem.removeprefix(layout.FINISHED).removeprefix(layout.OVERVIEW))) is not None:
         return hour, hour + layout.SPAN
     onset = layout.instant_from(Path(name).name)
     return (0, layout.LAST_DAY) if onset is None else (onset, onset + 1)
@@ -146,7 +156,8 @@ def touches(name: str, start: int, end: int) -> bool:
 def removed(root: Path, start: int, end: int) -> list[Checksum]:
     """Files with something of [start, end) ns that retention has deleted, in the order of their names."""
     found = (each for name, each in sorted(read(root).items()) if each.removed and touches(name, start, end))
-    return [each for each in found if not (root / each.file).exists()]
+    gone = (each for each in found if not (root / each.file).exists())
+    return [each if each.left and (root / each.left).exists() else replace(each, left="") for each in gone]
 
 
 def told(found: list[Checksum]) -> str:
@@ -155,4 +166,7 @@ def told(found: list[Checksum]) -> str:
         return ""
     last = max(found, key=lambda each: each.removed)
     files = f"{len(found)} files" if len(found) > 1 else "1 file"
-    return f"{files} of that time removed by retention, last on {layout.moment(last.removed):%Y-%m-%d}: {last.why}"
+    left = sum(bool(each.left) for each in found)
+    hours = f"; of {left} {'hours' if left > 1 else 'hour'} an overview by seconds is left" if left else ""
+    at = f"{layout.moment(last.removed):%Y-%m-%d}"
+    return f"{files} of that time removed by retention, last on {at}: {last.why}{hours}"

@@ -5,7 +5,8 @@ station itself stood still. It is not expected
 
 - before its first row: nobody knew then that it was there, or at which rate;
 - since it left the site file (that which the archive keeps with each hour): after its last row;
-- if no site file ever named it (it was admitted unknown): after a week without a row.
+- if no site file ever named it (it was admitted unknown): after a week without a row;
+- in hours whose rows retention has deleted.
 
 Rows that were set aside are not at their places and do not count. Of finished hours nothing but the presence and STAT
 of the rows is looked at (`archive/presence.py`); of those that are still written, the rows.
@@ -23,7 +24,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from archive import layout
+from archive import checksums, layout
+from archive.checksums import Checksum
 from archive.glances import Glances
 from archive.groups import labels
 from archive.hours import opened_hour
@@ -73,6 +75,8 @@ class Completeness:
     """[d, c] rows that came too late for their slots; NaN where no concentrator kept statistics"""
     unheard: list[str] = field(default_factory=list)
     """Devices of the last site file that have no row in the interval, nor had one before: nobody knows their rate."""
+    removed: list[Checksum] = field(default_factory=list)
+    """Files of the interval that retention has deleted; in hours without any rows since then nothing is expected."""
 
     @property
     def share(self) -> F8:
@@ -125,7 +129,9 @@ def completeness(path: Path, start: Moment = None, end: Moment = None, now: int 
         first, last = _reach(asked.root, hours)
         begin, stop = max(asked.start, first), asked.end
     stop = min(stop, last if end is None or now is None else now)
-    return _Account(asked.root, begin, max(begin, stop)).told(hours)
+    removed = checksums.removed(asked.root, asked.start, stop)
+    gone = {checksums.span_of(each.file)[0] for each in removed}
+    return replace(_Account(asked.root, begin, max(begin, stop)).told(hours, gone), removed=removed)
 
 
 def _reach(root: Path, hours: Sequence[int]) -> tuple[int, int]:
@@ -166,15 +172,16 @@ class _Account:
         self._sites = SiteTexts(root)
         self._devices: dict[int, _Device] = {}
 
-    def told(self, hours: Iterable[int]) -> Completeness:
-        """All of it; `hours` are those that have files."""
+    def told(self, hours: Iterable[int], gone: Container[int] = ()) -> Completeness:
+        """All of it; `hours` are those that have files, `gone` those that were deleted: nothing is expected."""
         there = set(hours)
         cells = range(layout.hour_of(self._start), self._end, layout.SPAN)
         self._remember(cells.start, cells.start in there)
         late = []
         for at, hour in enumerate(cells):
             span = max(hour, self._start), min(hour + layout.SPAN, self._end)
-            self._add(at, hour, span, *(counted(self._root, hour, *span) if hour in there else ([], {})))
+            if hour in there or hour not in gone:
+                self._add(at, hour, span, *(counted(self._root, hour, *span) if hour in there else ([], {})))
             late.append(_late(self._root, hour) if hour in there else {})
         return self._table(cells, late)
 

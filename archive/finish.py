@@ -22,19 +22,16 @@ from typing import Any
 
 import h5py
 
-from archive import checksums, folder, layout
-from archive.alarms import ALARMS
-from archive.answers import EVENTS
+from archive import checksums, folder, layout, priorities
 from archive.disk import Disk, make_folder
-from archive.flags import FLAGS
 from archive.groups import write_aside, write_root
 from archive.merging import joined, joined_aside
 from archive.parts import Cells, Part
+from archive.remains import LEDGERS
+from archive.settling import Settling
 from archive.shelves import seal_part
-from archive.sources import open_finished, open_part
-from archive.statistics import STATISTICS
+from archive.sources import merged_of, open_finished, open_part
 from archive.tables import write_index, write_table
-from archive.verdicts import VERDICTS
 from archive.watermark import Watermark
 
 
@@ -47,7 +44,7 @@ def finish_hour(root: Path, hour: int, disk: Disk | None = None) -> Path | None:
         return None
     with ExitStack() as stack:
         file = stack.enter_context(open_finished(path)) if path.exists() else None
-        merged = set(file["merged"].asstr()[()].split()) if file is not None else set()
+        merged = merged_of(file) if file is not None else set()
         fresh = [each for each in sealed if _serial(each) not in merged]
         parts = [stack.enter_context(closing(open_part(each))) for each in fresh if not layout.ledger_of(each)]
         said = [(layout.ledger_of(each), stack.enter_context(closing(Cells(each, disk))))
@@ -67,17 +64,19 @@ def _serial(path: Path) -> str:
 def _write(root: Path, hour: int, path: Path, file: Any, parts: list[Part], said: list[tuple[str, Cells]],
            merged: set[str], disk: Disk) -> None:  # fmt: skip
     make_folder(path.parent)
-    temporary = path.with_suffix(".tmp")
+    temporary, settling = path.with_suffix(".tmp"), Settling(keep=True)
     with h5py.File(temporary, "w", locking=False) as out:
+        fd = int(out.id.get_vfd_handle())
         write_root(out, hour, hour + layout.SPAN, folder.site_text(root), sorted(merged))
         for table, rows in joined(file, parts):
             span = rows.crop()
             if span is not None:
-                write_table(out.create_group(table.name), rows, *span, overview=True)
+                write_table(out.create_group(table.name), rows, *span, overview=True,
+                            grown=lambda: settling.grown(temporary, fd, temporary.stat().st_size))  # fmt: skip
         write_index(out)
         for table, aside in joined_aside(file, parts):
             write_aside(out.create_group(f"aside/{table.name}"), table, aside)
-        for ledger in (VERDICTS, STATISTICS, EVENTS, FLAGS, ALARMS):
+        for ledger in LEDGERS:
             held = [ledger.of_file(file)] if file is not None else []
             kept = ledger.joined(held + [ledger.of_part(part) for name, part in said if name == ledger.name])
             if len(kept[ledger.order[0]]):
@@ -134,5 +133,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    os.nice(19)  # whoever writes goes first
+    priorities.go_behind()  # whoever writes goes first
     sys.exit(main(sys.argv[1:]))

@@ -1,8 +1,8 @@
 """Flags: which device had bad data, of what kind, from when to when, as concentrators and triggers say it.
 
 A span is said more than once (`protocol.messages.Flags`); every word of it is a row, in the hour of its `stop`, and a
-span that goes on is said again every `REPEAT`. So an hour alone tells all spans that touch it. `merged` makes one row
-of the words of each span.
+span that goes on is said again every `layout.FLAG_REPEAT`. So an hour alone tells all spans that touch it.
+`merged` makes one row of the words of each span.
 """
 
 from __future__ import annotations
@@ -18,11 +18,8 @@ from archive import layout
 from archive.layout import Field
 from archive.ledgers import Columns, Ledger, Once, some
 from archive.verdicts import detail_text
-from protocol.clock import SECOND
 from protocol.messages import Flags
 
-REPEAT = 600 * SECOND
-"""A span that goes on is said again so often, and none is told later than so long after its `stop`."""
 FIELDS = {
     "device": Field("<u4", (), "device number: link * 65536 + position of the station in its stream"),
     "name": Field("S64", (), "name of the station"),
@@ -69,7 +66,7 @@ def rows_of(flags: Flags, name_of: Callable[[int], str]) -> Iterator[tuple[int, 
 
 def spans(root: Path, start: int, end: int) -> Columns:
     """The spans that touch [start, end) ns, a row each, in order. Raises ArchiveError."""
-    found = merged(FLAGS.joined(list(FLAGS.hours(root, start - REPEAT, end + REPEAT))))
+    found = merged(FLAGS.joined(list(FLAGS.hours(root, start - layout.FLAG_REPEAT, end + layout.FLAG_REPEAT))))
     return some(found, (found["start"] < end) & ((found["stop"] > start) | (found["going"] != 0)))
 
 

@@ -21,9 +21,9 @@ from archive import folder, layout
 from archive.configurations import recognised
 from archive.folder import ArchiveError
 from archive.hours import opened_hour
-from archive.overviews import GROUP, Overview, statistics
+from archive.overviews import GROUP, Overview, statistics, step
 from archive.picking import Pick
-from archive.sources import Joined, open_finished
+from archive.sources import Joined, merged_of, open_finished
 from protocol import clock
 from protocol.messages import Configuration, Table
 
@@ -104,6 +104,14 @@ class Glances:
         self._told: dict[int, list[Held]] = {}
         """Hours looked at: whoever read their seconds need not open them again to know whose they were."""
 
+    def left(self, root: Path, hour: int) -> list[Held]:
+        """What an hour's overview has that is left without rows, if there is one. Raises ArchiveError, OSError."""
+        path = layout.overview_path(root, hour)
+        if not path.exists():
+            return []
+        with Peek(path) as file:
+            return self._held(file) or []
+
     def held(self, root: Path, hour: int) -> list[Held] | None:
         """What the tables of an hour hold; None if that is not told by one file alone. Raises ArchiveError, OSError."""
         if hour in self._told:
@@ -130,17 +138,36 @@ class Glances:
         """The seconds of an hour of what is chosen, a piece for each column. Raises ArchiveError, OSError."""
         pieces = None if layout.has_parts(root, hour) else self._kept(root, hour, choose)
         yield from _computed(root, hour, choose) if pieces is None else pieces
+        yield from self._left(root, hour, choose)  # after these: what retention leaves meanwhile is then there
 
     def _kept(self, root: Path, hour: int, choose: Choose) -> list[Overview] | None:
-        """None if the file does not keep all that is chosen."""
-        with Peek(layout.finished_path(root, hour)) as file:
-            held = self._held(file)
-            if held is not None and file.alone:
-                self._told[hour] = held
-            chosen = [(each, which) for each in held or [] for which in choose(each.configurations)]
-            if held is None or any((pick.at or 0) not in each.overview for each, (_, pick) in chosen):
-                return None
-            return [_seconds(file, each, *which) for each, which in chosen]
+        """None if the file does not keep all that is chosen; nothing if there is no file."""
+        try:
+            with Peek(layout.finished_path(root, hour)) as file:
+                held = self._held(file)
+                if held is not None and file.alone:
+                    self._told[hour] = held
+                chosen = [(each, which) for each in held or [] for which in choose(each.configurations)]
+                if held is None or any((pick.at or 0) not in each.overview for each, (_, pick) in chosen):
+                    return None
+                return [_seconds(file, each, *which) for each, which in chosen]
+        except FileNotFoundError:
+            return []
+
+    def _left(self, root: Path, hour: int, choose: Choose) -> list[Overview]:
+        """What an hour whose rows are gone has kept; nothing of what still has its rows."""
+        path, finished = layout.overview_path(root, hour), layout.finished_path(root, hour)
+        if not path.exists() or (finished.exists() and _is_in(path, finished)):
+            return []
+        with Peek(path) as file:
+            chosen = [(each, which) for each in self._held(file) or [] for which in choose(each.configurations)]
+            return [_seconds(file, each, *which) for each, which in chosen if (which[1].at or 0) in each.overview]
+
+
+def _is_in(path: Path, finished: Path) -> bool:
+    """Whether a finished file has all that an overview is of: it was about to be deleted."""
+    with closing(open_finished(path)) as left, closing(open_finished(finished)) as file:
+        return merged_of(left) <= merged_of(file)
 
 
 def _seconds(file: Peek, held: Held, column: int, pick: Pick) -> Overview:
@@ -149,7 +176,7 @@ def _seconds(file: Peek, held: Held, column: int, pick: Pick) -> Overview:
     values = file.part(f"{held.table.name}/{GROUP}/values", "<f4", column, channel)
     count = file.part(f"{held.table.name}/{GROUP}/count", "<i8", column, channel)
     start = int(clock.slot_time(held.first, held.table.rate))
-    return _piece(start + np.arange(len(count), dtype=np.int64) * clock.SECOND, values, count)
+    return _piece(start + np.arange(len(count), dtype=np.int64) * step(held.table), values, count)
 
 
 def _computed(root: Path, hour: int, choose: Choose) -> Iterator[Overview]:

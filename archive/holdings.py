@@ -49,6 +49,12 @@ class Holdings:
         return sorted(hour for hour in found if low < hour < high or hour in strayed)
 
     @property
+    def overview_hours(self) -> list[int]:
+        """Starts [ns] of the hours whose rows are gone and of which the interval has an overview by seconds."""
+        found = layout.overview_hours(self.root, self.start - layout.SPAN, self.end)
+        return [hour for hour in found if self.start - layout.SPAN < hour < self.end]
+
+    @property
     def removed(self) -> list[Checksum]:
         """Files of the interval that are not there because retention has deleted them: when, and why."""
         return checksums.removed(self.root, self.start, self.end)
@@ -77,9 +83,14 @@ class Holdings:
             self._strayed += [block.configuration for _, found in aside for block in self._aside(found, None)]
 
     def _all(self) -> list[Configuration]:
-        """Every configuration that has rows, at their places or aside."""
+        """Every configuration that has rows, at their places or aside, or had some of which there is an overview."""
         placed = [each for table in self.configurations.values() for each in table]
-        return self._strayed + placed
+        left: dict[str, list[Configuration]] = {}
+        for held in (held for hour in self.overview_hours for held in self._glances.left(self.root, hour)):
+            if self._touches(held.table, (held.first, held.stop)):
+                known = left.setdefault(held.table.name, [])
+                known += [each for each in held.configurations if each not in known]
+        return self._strayed + placed + [each for known in left.values() for each in known]
 
     @property
     def tables(self) -> list[str]:
@@ -88,7 +99,7 @@ class Holdings:
 
     @property
     def stations(self) -> Stations:
-        """Who has rows in it, at their places or set aside."""
+        """Who has rows in it, at their places or set aside, or had some of which there is an overview."""
         if self._stations is None:
             self._stations = Stations(self._all())
         return self._stations

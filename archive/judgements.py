@@ -35,14 +35,14 @@ class Shelf:
         self._full: list[Cells] = []
         for _ in range(3):  # a finishing child may merge and delete sealed parts while we open them
             try:
-                self._open(layout.finished_path(root, hour))
+                self._open(root, hour)
                 break
             except FileNotFoundError:
                 self.close()
         else:
-            self._open(layout.finished_path(root, hour))
+            self._open(root, hour)
 
-    def _open(self, finished: Path) -> None:
+    def _open(self, root: Path, hour: int) -> None:
         """Sealed parts first, then the finished file: what is merged in between is then in the latter."""
         ledger = self._ledger
         self._known = ledger.known()
@@ -51,9 +51,10 @@ class Shelf:
                 ledger.note_all(self._known, ledger.of_part(part, ledger.key))
         for path in sorted(self._folder.glob(f"{ledger.name}.*{layout.PART}")):
             self._take_up(Cells(path, self._disk, writable=True))
-        if finished.exists():
-            with open_finished(finished) as file:
-                ledger.note_all(self._known, ledger.of_file(file, ledger.key))
+        for path in (layout.finished_path(root, hour), layout.overview_path(root, hour)):
+            if path.exists():
+                with open_finished(path) as file:
+                    ledger.note_all(self._known, ledger.of_file(file, ledger.key))
 
     def _take_up(self, part: Cells) -> None:
         """A part of ours from an earlier life."""

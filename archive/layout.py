@@ -17,6 +17,7 @@
         flags.<serial>.part.h5           see archive/flags.py
         alarms.<serial>.part.h5          see archive/alarms.py
     DIR/2026/05/06/syms_20260506T07Z.h5      one finished hour of the whole station
+    DIR/2026/05/06/overview_20260506T07Z.h5  what is left of one whose rows are gone, see archive/remains.py
     DIR/events/20260506T071422.340Z_….h5     one event with its clip, see archive/events.py and archive/records.py
 
 A part named `….sealed.h5` is never written again and waits to be merged into its finished file.
@@ -50,7 +51,11 @@ ASIDE_ROWS = 16384
 """Capacity of one aside part."""
 VERDICT_ROWS = 8192
 """Capacity of one part of verdicts."""
+FLAG_REPEAT = 600 * clock.SECOND
+"""A span of bad data that goes on is said again so often, and none is told later than so long after its `stop` [ns]."""
 PART, SEALED = ".part.h5", ".sealed.h5"
+FINISHED, OVERVIEW = "syms_", "overview_"
+"""What the names of the files of an hour begin with."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_DAY = 253_402_300_799 * clock.SECOND
 """Of the years that have four digits [ns]."""
@@ -240,7 +245,12 @@ def has_parts(root: Path, hour: int) -> bool:
 
 def finished_path(root: Path, hour: int) -> Path:
     """The finished file of an hour."""
-    return root / f"{moment(hour):%Y/%m/%d}" / f"syms_{hour_name(hour)}.h5"
+    return root / f"{moment(hour):%Y/%m/%d}" / f"{FINISHED}{hour_name(hour)}.h5"
+
+
+def overview_path(root: Path, hour: int) -> Path:
+    """What is left of an hour whose rows are gone."""
+    return root / f"{moment(hour):%Y/%m/%d}" / f"{OVERVIEW}{hour_name(hour)}.h5"
 
 
 def part_name(table: Table, start: int, span: int, serial: str) -> str:
@@ -261,10 +271,19 @@ def ledger_of(path: Path) -> str:
 
 def finished_hours(root: Path, start: int | None = None, end: int | None = None) -> dict[int, Path]:
     """Hour [ns] to path of every finished file, in order of time; of days that touch [start, end) ns if given."""
+    return _hours(root, FINISHED, start, end)
+
+
+def overview_hours(root: Path, start: int | None = None, end: int | None = None) -> dict[int, Path]:
+    """The same of the files that are left of hours whose rows are gone."""
+    return _hours(root, OVERVIEW, start, end)
+
+
+def _hours(root: Path, prefix: str, start: int | None, end: int | None) -> dict[int, Path]:
     low = () if start is None else _day(start)
     high = () if end is None else _day(end)
-    paths = (path for day in _days(root, low, high, 3) for path in day.glob("syms_*.h5"))
-    hours = ((hour_from(path.stem.removeprefix("syms_")), path) for path in paths)
+    paths = (path for day in _days(root, low, high, 3) for path in day.glob(f"{prefix}*.h5"))
+    hours = ((hour_from(path.stem.removeprefix(prefix)), path) for path in paths)
     return dict(sorted((hour, path) for hour, path in hours if hour is not None))
 
 

@@ -146,13 +146,17 @@ class Ledger:
 
     def hours(self, root: Path, start: int, end: int) -> Iterator[Columns]:
         """The rows of every hour that has files and touches (start, end] ns. Raises ArchiveError."""
-        hours = layout.finished_hours(root).keys() | layout.live_hours(root).keys()
+        files = layout.finished_hours, layout.overview_hours
+        hours = layout.live_hours(root).keys() | {
+            hour for of in files for hour in of(root, start - layout.SPAN, end + 1)
+        }
         for hour in sorted(hour for hour in hours if start - layout.SPAN < hour <= end):
             yield self.of_hour(root, hour)
 
     def figures(self, root: Path, hour: int, fields: Sequence[str]) -> Columns:
         """Some fields of an hour's rows: of one finished file alone, where each row stands once, in less time."""
-        if layout.has_parts(root, hour):  # looked for first: what is merged meanwhile is then in the file
+        parts = layout.has_parts(root, hour)  # looked for first: what is merged meanwhile is then in the file
+        if parts or layout.overview_path(root, hour).exists():
             rows = self.of_hour(root, hour)
             return {name: rows[name] for name in fields}
         try:
@@ -163,12 +167,13 @@ class Ledger:
 
     def of_hour(self, root: Path, hour: int) -> Columns:
         """The rows of an hour, in order. Raises ArchiveError."""
-        folder, finished = layout.live_folder(root, hour), layout.finished_path(root, hour)
+        folder = layout.live_folder(root, hour)
+        files = layout.finished_path(root, hour), layout.overview_path(root, hour)  # in this order, for the same reason
         for _ in range(5):  # a finishing child may merge and delete sealed parts while we open them
             with suppress(FileNotFoundError), ExitStack() as stack:
                 live = sorted(folder.glob(f"{self.name}.*.h5"))  # first: what is merged meanwhile is in the file then
                 parts = [stack.enter_context(closing(Cells(path, Disk()))) for path in live]
-                found = [self.of_file(stack.enter_context(open_finished(finished)))] if finished.exists() else []
+                found = [self.of_file(stack.enter_context(open_finished(path))) for path in files if path.exists()]
                 return self.joined(found + [self.of_part(part) for part in parts])
         raise ArchiveError(f"{root}: the files of {layout.hour_name(hour)} are changing; try again")
 

@@ -6,8 +6,8 @@
     /tables  what the file holds, at one look (JSON): name of each table to "configurations" (SHA-256 of their
              texts), "first_slot", "slots", and "overview", the channels that are in its overview, if there is one
 
-A row counts in the second of its slot. Tables with one row a second or fewer have none: their rows are their overview.
-Nor have spectra, of which there are too many components.
+A row counts in the second of its slot. Tables with one row a second or fewer have none: their rows are their overview
+(as long as these are there: archive/remains.py). Nor have spectra, of which there are too many components.
 Angles have none: they turn with the grid, so that their extremes are those of the circle. Minimum and maximum are
 values that came; the mean is rounded to the 512th part of the range between them, well below what noise does to it.
 """
@@ -75,31 +75,36 @@ def _rounded(mean: NDArray[np.float64], low: NDArray[np.float32], high: NDArray[
     return np.where((span > 0) & np.isfinite(span), rounded, mean)
 
 
-def kept(table: Table) -> list[int]:
-    """The channels that have an overview; none if the table has none."""
-    quantities = layout.quantities(table) if table.rate > 1 and not table.spectrum else []
+def kept(table: Table, slow: bool = False) -> list[int]:
+    """The channels that have an overview; none if the table has none. `slow`: also where rows are their overview."""
+    quantities = layout.quantities(table) if (slow or table.rate > 1) and not table.spectrum else []
     return [channel for channel, quantity in enumerate(quantities) if quantity != "angle"]
+
+
+def step(table: Table) -> int:
+    """ns between two values of an overview."""
+    return max(clock.SECOND, clock.period(table.rate))
 
 
 class Overviews:
     """The overview of one table while its file is written, some devices at a time."""
 
-    def __init__(self, group: Any, table: Table, start: int, seconds: int) -> None:
-        """`start` [ns] of the first of so many seconds."""
-        self._rate, self._seconds, self._packer = table.rate, seconds, Packer()
-        self._group, self._kept = group.create_group(GROUP), kept(table)
+    def __init__(self, group: Any, table: Table, start: int, seconds: int, slow: bool = False) -> None:
+        """`start` [ns] of the first of so many seconds, or slots of a `slow` table."""
+        self._rate, self._seconds, self._packer = max(1, table.rate), seconds, Packer()
+        self._group, self._kept = group.create_group(GROUP), kept(table, slow)
         scale(self._group, "device", group["device"].asstr()[:].tolist(), "as device of the table")
         channels = group["channel"].asstr()[:][self._kept].tolist()
         scale(self._group, "channel", channels, "as channel of the table, which has more")
         scale(self._group, "statistic", STATISTICS, "of the valid values of a second")
-        time = start + np.arange(seconds, dtype=np.int64) * clock.SECOND
+        time = start + np.arange(seconds, dtype=np.int64) * step(table)
         data = self._group.create_dataset("time", data=time, chunks=(seconds,), **FILTERS)
         data.attrs["units"] = TIME_UNITS
         data.attrs["calendar"] = "proleptic_gregorian"
         data.make_scale("time")
         shape = group["device"].shape[0], len(self._kept)
         self._create("values", (*shape, len(STATISTICS), seconds), "<f4", np.nan, "NaN = nothing valid in that second")
-        self._create("count", (*shape, seconds), "<u2", table.rate, "valid values in that second")
+        self._create("count", (*shape, seconds), "<u2", self._rate, "valid values in that second")
 
     def _create(self, name: str, shape: tuple[int, ...], dtype: str, fill: float, about: str) -> None:
         data = self._group.create_dataset(name, shape, dtype, chunks=(1, 1, *shape[2:]), fillvalue=fill, **FILTERS)
@@ -118,6 +123,18 @@ class Overviews:
             there = slice(second, second + found.shape[1])
             self._values[row, :, :, there] = found.transpose(2, 0, 1)
             self._counts[row, :, there] = count.T
+
+    def merge(self, row: int, second: int, told: NDArray[np.float32], count: NDArray[np.int64]) -> None:
+        """What was told of seconds before, [channel, statistic, seconds] and [channel, seconds] of other rows."""
+        there = slice(second, second + count.shape[1])
+        mine, mine_count = self._values[row, :, :, there], self._counts[row, :, there]
+        both = mine_count.astype(np.int64) + count
+        total = np.where(mine_count > 0, mine[:, 1] * mine_count.astype(np.float64), 0.0)
+        total += np.where(count > 0, told[:, 1] * count.astype(np.float64), 0.0)
+        mean = np.where(mine_count > 0, total / np.maximum(both, 1), told[:, 1])
+        mine[:, 1] = np.where(count > 0, mean, mine[:, 1])
+        mine[:, 0], mine[:, 2] = np.fmin(mine[:, 0], told[:, 0]), np.fmax(mine[:, 2], told[:, 2])
+        mine_count[:] = np.minimum(both, np.iinfo(np.uint16).max)
 
     def write(self, low: int) -> None:
         """What was added, of devices from `low` on."""

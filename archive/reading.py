@@ -138,7 +138,7 @@ class Extract(Holdings):
 
         Called as `get`, for frequency, rocof, magnitude, angle and analog. The mean of an angle says nothing in a
         second in which it turns over at 180 degrees. Finished files keep it, but not of angles; else it is made from
-        the rows, which takes longer. Raises ArchiveError.
+        the rows, which takes longer. Of `overview_hours` there is nothing else. Raises ArchiveError.
         """
         if quantity in ("status", "quality", "digital"):
             raise ArchiveError(f"there is no overview of {quantity}: use get()")
@@ -163,7 +163,7 @@ class Extract(Holdings):
 
     def overviews(self, span: int, device: str, quantity: str, name: str | None = None) -> Iterator[Overview]:
         """The same, so many ns (whole seconds) at a time: years of seconds are more than memory holds."""
-        wanted, hours = self.asked(device, quantity, name), self.hours or [0]
+        wanted, hours = self.asked(device, quantity, name), self._with_seconds or [0]
         low, high = max(self.start, hours[0] - span), min(self.end, hours[-1] + layout.SPAN + span)
         for first in range(low // span * span, high, span):
             piece = self.between(max(self.start, first), min(self.end, first + span))
@@ -171,7 +171,11 @@ class Extract(Holdings):
 
     def _seconds(self, choose: Choose) -> list[Overview]:
         """Seconds of what is chosen, looking at every file once."""
-        return [piece for hour in self.hours for piece in self._glances.seconds(self.root, hour, choose)]
+        return [piece for hour in self._with_seconds for piece in self._glances.seconds(self.root, hour, choose)]
+
+    @property
+    def _with_seconds(self) -> list[int]:
+        return sorted({*self.hours, *self.overview_hours})
 
     def _blocks(self, rows: Joined, columns: Sequence[int], pick: Pick | None = None
                 ) -> Iterator[tuple[list[Any], dict[str, list[Any]]]]:  # fmt: skip

@@ -1,7 +1,8 @@
 """Retention: which finished files may go, oldest first; which never do.
 
-What is protected stays, and so do files of events, but for an age of their own. Before a file is deleted that is
-written down (`archive/checksums.py`): it is not missing, it was removed. Late rows of such an hour make a new file.
+What is protected stays, and so do files of events, but for an age of their own. Of an hour that goes an overview may be
+left (`archive/remains.py`) until an age of its own. Before a file is deleted that is written down
+(`archive/checksums.py`): it is not missing, it was removed. Late rows of such an hour make a new file.
 
     protected.jsonl    crc32 {"number": 1, "from": ns, "to": ns, "reason": …, "utc": ns}, or {"free": 1, "utc": ns}
 """
@@ -9,12 +10,12 @@ written down (`archive/checksums.py`): it is not missing, it was removed. Late r
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from archive import checksums, folder, layout
+from archive import checksums, folder, layout, remains
 from archive.checksums import Checksum
 from archive.disk import Disk
 from archive.folder import ArchiveError
@@ -35,6 +36,8 @@ class Rules:
     """The oldest hours go while less than this share of the disk is free."""
     events: int | None = None
     """Files of events whose onset is so long ago [ns] go."""
+    overviews: int | None = None
+    """Of hours that go, an overview is left until the hour ended so long ago [ns]; None: none is left."""
     after_backup: bool = False
     """What no backup has a copy of stays."""
 
@@ -60,6 +63,15 @@ class Removal:
     """Path below the archive."""
     bytes: int
     why: str
+    hour: int | None = None
+    """Start [ns] of the hour of which an overview is left."""
+    left: int = 0
+    """Bytes that this takes, about."""
+
+    @property
+    def freed(self) -> int:
+        """Bytes that are free afterwards, about."""
+        return self.bytes - self.left
 
 
 @dataclass
@@ -130,43 +142,72 @@ class _Held:
         """Whether it is the file of an event."""
         return self.name.startswith("events/")
 
+    @property
+    def overview(self) -> bool:
+        """Whether it is what was left of an hour."""
+        return Path(self.name).name.startswith(layout.OVERVIEW)
+
 
 def plan(root: Path, rules: Rules, now: int, disk: Disk | None = None) -> Plan:
     """What is to go at `now` [UTC ns]. Changes nothing. Raises ArchiveError, OSError."""
     folder.check(root)
     held, spans = _held(root), protections(root)
-    hours = [each for each in held if not each.event]
+    hours = [each for each in held if not each.event and not each.overview]
     found = Plan(a_day=_grown(hours), free=(disk or Disk()).free(root))
     stays = {each.name: why for each in held if (why := _stays(root, each, rules, spans))}
-    due = {each.name: why for each in held if (why := _old(each, rules, now))}
-    gone = sum(each.bytes for each in held if each.name in due and each.name not in stays)
+    due = {each.name: _removal(root, each, why, rules, now) for each in held if (why := _old(each, rules, now))}
+    gone = sum(each.freed for name, each in due.items() if name not in stays)
     found.short = max(_too_much(held, rules, gone), _too_full(root, rules, found.free + gone), 0)
-    for each in hours:
-        if found.short and each.name not in due:
-            due[each.name] = "the oldest, to make room"
-            found.short -= 0 if each.name in stays else min(each.bytes, found.short)
-    for each in held:
-        if each.name in due and each.name in stays:
-            found.kept[stays[each.name]] = found.kept.get(stays[each.name], 0) + 1
-        elif each.name in due:
-            found.removals.append(Removal(each.name, each.bytes, due[each.name]))
-    found.free += sum(each.bytes for each in found.removals)
+    _make_room(found, due, stays, (hours, [each for each in held if each.overview]),
+               lambda each: _removal(root, each, "the oldest, to make room", rules, now))  # fmt: skip
+    for name in (each.name for each in held if each.name in due):
+        if name in stays:
+            found.kept[stays[name]] = found.kept.get(stays[name], 0) + 1
+        else:
+            found.removals.append(due[name])
+    found.free += sum(each.freed for each in found.removals)
     return found
+
+
+def _make_room(found: Plan, due: dict[str, Removal], stays: dict[str, str], files: Sequence[Sequence[_Held]],
+               removal: Callable[[_Held], Removal]) -> None:  # fmt: skip
+    """The rows of hours go first, then the overviews of those that went before, then those that would be left now."""
+    for each in (each for some in files for each in some if each.name not in due):
+        if not found.short:
+            return
+        due[each.name] = removal(each)
+        found.short -= 0 if each.name in stays else min(due[each.name].freed, found.short)
+    for name, gone in due.items():
+        if found.short and gone.left and name not in stays:
+            due[name] = replace(gone, hour=None, left=0)
+            found.short -= min(gone.left, found.short)
+
+
+def _removal(root: Path, each: _Held, why: str, rules: Rules, now: int) -> Removal:
+    """With what is left of it."""
+    if each.event or each.overview or rules.overviews is None or each.end <= now - rules.overviews:
+        return Removal(each.name, each.bytes, why)
+    left = min(remains.stays(root / each.name), each.bytes)
+    return Removal(each.name, each.bytes, why, each.start, left)
 
 
 def _old(each: _Held, rules: Rules, now: int) -> str:
     """Why a file is to go by its age, "" if it is not."""
-    age = rules.events if each.event else rules.age
+    kind, age = ("event ", rules.events) if each.event else ("", rules.age)
+    if each.overview:
+        kind, age = "overview ", rules.overviews
     if age is None or each.end > now - age:
         return ""
-    return f"{'event ' if each.event else ''}older than {age / DAY:g} d"
+    return f"{kind}older than {age / DAY:g} d"
 
 
 def remove(root: Path, planned: Plan, now: int, disk: Disk | None = None) -> None:
-    """Delete what a plan says. Killed at any step, what is gone was written down before. Raises OSError."""
+    """Delete what a plan says. What is gone was written down before. Raises ArchiveError, OSError."""
     disk = disk or Disk()
     for each in planned.removals:
-        said = {"file": each.file, "removed": now, "why": each.why}
+        said: dict[str, object] = {"file": each.file, "removed": now, "why": each.why}
+        if each.hour is not None:
+            said["left"] = remains.leave(root, each.hour, disk).relative_to(root).as_posix()
         checksums.append(root / checksums.NAME, [said], disk)
         with suppress(FileNotFoundError):  # an event's file that gave way to another one
             disk.remove(root / each.file)
@@ -178,7 +219,7 @@ def remove(root: Path, planned: Plan, now: int, disk: Disk | None = None) -> Non
 
 
 def _held(root: Path) -> list[_Held]:
-    """Finished files and events, oldest first."""
+    """Finished files, overviews and events, oldest first."""
     known, found = checksums.read(root), []
     for name, path in checksums.files(root).items():
         with suppress(FileNotFoundError):
@@ -194,7 +235,8 @@ def _stays(root: Path, each: _Held, rules: Rules, spans: Sequence[Protection]) -
         return "protected"
     if rules.after_backup and not each.checksum.backup:
         return "not backed up yet"
-    return "" if each.event or not layout.has_parts(root, each.start) else "rows of this hour are still coming"
+    alone = each.event or each.overview
+    return "" if alone or not layout.has_parts(root, each.start) else "rows of this hour are still coming"
 
 
 def _grown(hours: Sequence[_Held]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,11 +51,10 @@ class SiteTexts:
         return self._hours[hour]
 
     def _text(self, hour: int) -> str:
-        try:
-            with closing(open_finished(layout.finished_path(self._root, hour))) as file:
+        for path in (layout.finished_path(self._root, hour), layout.overview_path(self._root, hour)):
+            with suppress(OSError, KeyError, ArchiveError), closing(open_finished(path)) as file:
                 return str(file["site"].asstr()[()])
-        except (OSError, KeyError, ArchiveError):
-            return folder.site_text(self._root)
+        return folder.site_text(self._root)
 
     def _parsed(self, text: str) -> SiteText:
         if text not in self._read:

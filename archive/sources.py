@@ -258,6 +258,11 @@ def open_finished(path: Path) -> Any:
     return file
 
 
+def merged_of(file: Any) -> set[str]:
+    """Serials of the parts that a finished file holds."""
+    return set(file["merged"].asstr()[()].split())
+
+
 def open_part(path: Path) -> Part:
     """A part for reading. Raises FileNotFoundError if it was merged meanwhile."""
     return Part(path, Disk())

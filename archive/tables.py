@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -32,8 +33,10 @@ Packers = list[dict[str, Packer]]
 """Of each device, by dataset."""
 
 
-def write_table(group: Any, rows: Joined, first: int, stop: int, overview: bool = False) -> None:
-    """One table for the slots [first, stop); with an overview, these are widened to whole seconds."""
+def write_table(group: Any, rows: Joined, first: int, stop: int, overview: bool = False,
+                grown: Callable[[], None] = lambda: None) -> None:  # fmt: skip
+    """One table for the slots [first, stop); with an overview, these are widened to whole seconds. `grown` is called
+    when some megabytes more were written."""
     table = rows.table
     per_second = overview and bool(kept(table))
     if per_second:
@@ -51,10 +54,11 @@ def write_table(group: Any, rows: Joined, first: int, stop: int, overview: bool 
     seconds = Overviews(group, table, start, (stop - first) // table.rate) if per_second else None
     batch = max(1, MEMORY // (layout.row_bytes(table) * steps))
     for low in range(0, len(rows.configurations), batch):
-        _write_devices(group, rows, range(low, min(low + batch, len(rows.configurations))), steps, seconds)
+        _write_devices(group, rows, range(low, min(low + batch, len(rows.configurations))), steps, seconds, grown)
 
 
-def _write_devices(group: Any, rows: Joined, columns: range, steps: int, seconds: Overviews | None) -> None:
+def _write_devices(group: Any, rows: Joined, columns: range, steps: int, seconds: Overviews | None,
+                   grown: Callable[[], None]) -> None:  # fmt: skip
     first = int(group.attrs["first_slot"])
     stop = first + group["time"].shape[0]
     packers = [{name: Packer() for name in spectra.datasets(rows.table)} for _ in columns]
@@ -65,23 +69,26 @@ def _write_devices(group: Any, rows: Joined, columns: range, steps: int, seconds
         _write_block(group, rows.table, block, columns[0], at - first, packers)
         if seconds is not None:
             seconds.add(block["values"], (at - first) // rows.table.rate)
+        grown()
     if seconds is not None:
         seconds.write(columns[0])
 
 
 def write_index(out: Any) -> None:
-    """The tables of a finished file, told in one dataset: readers of many files look there first."""
-    tables = {}
-    for name, table in ((name, layout.table_of(name)) for name in out):
-        if table is None:
-            continue
-        group = out[name]
-        texts = "\n".join(group["configuration"].asstr()[:])
-        tables[name] = {
-            "configurations": hashlib.sha256(texts.encode()).hexdigest(),
-            "first_slot": int(group.attrs["first_slot"]), "slots": group["time"].shape[0],
-            "overview": kept(table),
-        }  # fmt: skip
+    """The tables of a finished file."""
+    tables = ((name, table) for name in out if (table := layout.table_of(name)) is not None)
+    put_index(out, {
+        name: {"first_slot": int(out[name].attrs["first_slot"]), "slots": out[name]["time"].shape[0],
+               "overview": kept(table)}
+        for name, table in tables
+    })  # fmt: skip
+
+
+def put_index(out: Any, tables: dict[str, dict[str, Any]]) -> None:
+    """The tables of a file, told in one dataset: readers of many files look there first."""
+    for name, told in tables.items():
+        texts = "\n".join(out[name]["configuration"].asstr()[:])
+        told["configurations"] = hashlib.sha256(texts.encode()).hexdigest()
     data = out.create_dataset("tables", data=np.bytes_(json.dumps(tables)))
     data.attrs["long_name"] = "what stands in the tables of this file (JSON)"
 

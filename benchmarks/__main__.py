@@ -36,8 +36,10 @@ ORDER = (
     "first_stage",
     "damping",
     "judgement",
+    "grids",
     "live_flags",
     "console",
+    "export_beside",
 )
 """As the data go."""
 SECTION = re.compile(r"<!-- (\w+) -->\n(.*?)<!-- end -->\n", re.DOTALL)

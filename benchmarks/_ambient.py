@@ -87,12 +87,12 @@ def configuration(link: int, of: Table) -> Configuration:
     )  # fmt: skip
 
 
-def measured(of: Table, values: F4, start: int) -> Measurements:
-    """Rows of some seconds [device, slot, channel] from `start` ns on, in order of time."""
+def measured(of: Table, values: F4, start: int, first: int = 1) -> Measurements:
+    """Rows of some seconds [device, slot, channel] from `start` ns on, in order of time; link of the first device."""
     devices, slots, channels = values.shape
     n = devices * slots
     when = np.repeat(slot_time(start // SECOND * RATE + np.arange(slots), RATE), devices)
-    device = np.array([device_number(link, 0) for link in range(1, devices + 1)], np.uint32)
+    device = np.array([device_number(link, 0) for link in range(first, first + devices)], np.uint32)
     return Measurements(
         table=tuple(of), device=np.tile(device, slots), time=when, arrival=when, snapped=np.zeros(n, np.int32),
         quality=np.zeros(n, np.uint8), status=np.zeros(n, np.uint16), aside=np.zeros(n, np.uint8),

@@ -85,7 +85,8 @@ class Feeder(Node):
         ):
             return ()
         if self.brake:
-            self.brake = self.brake.release()
+            self.brake.release()
+            self.brake = None
         if self.leases.out:
             return ()
         if not self.phases:
@@ -181,8 +182,8 @@ class Detectors:
         environment = os.environ | {"SYMS_RUN": str(self.run), "SYMS_AS_ROOT": "1"}
         begun = time.monotonic()
         process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+        assert process.stderr
         try:
-            assert process.stderr
             said = ""
             while " started" not in said:
                 said = process.stderr.readline()

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,35 +29,16 @@ import archive
 from archive import layout
 from archive.finish import finish_all
 from archive.overviews import GROUP
-from archive.writer import Archive
-from benchmarks._ambient import F4, KINDS, RATE, TABLE, ambient, configuration, measured
+from benchmarks._ambient import F4, KINDS, RATE, TABLE, ambient
+from benchmarks._hours import START, again, fill
 from benchmarks._report import goal, goals, progress, section, table
-from protocol.clock import SECOND, Now
+from protocol.clock import SECOND
 from protocol.messages import Table
 
 SLIM = Table(RATE, 1, 0, 0)
-START = 1_777_795_200 * SECOND
-"""2026-05-03T08:00:00Z, the beginning of an hour."""
 DAY, MONTH = 24, 720
 BYTES, WRITE = 2.2, 60.0
 TEN_MINUTES, OF_A_DAY, OF_A_MONTH = 20.0, 100.0, 1000.0
-
-
-def fill(root: Path, of: Table, values: F4, start: int, step: int, known: bool = False) -> tuple[float, list[float]]:
-    """Archive rows with a commit every `step` seconds: (CPU seconds, wall seconds of each commit)."""
-    writer, spent, walls = Archive(root), 0.0, []
-    for link in range(1, len(values) + 1):
-        if not known:
-            writer.take(configuration(link, of))
-    for second in range(0, values.shape[1] // RATE, step):
-        word = measured(of, values[:, RATE * second : RATE * (second + step)], start + second * SECOND)
-        begun, wall = time.process_time(), time.perf_counter()
-        writer.take(word)
-        writer.commit(Now(second * SECOND, start + second * SECOND))
-        spent += time.process_time() - begun
-        walls.append(time.perf_counter() - wall)
-    writer.close()
-    return spent, walls
 
 
 def spent_on(work: Callable[[], Any]) -> float:
@@ -84,7 +66,9 @@ def plainly(path: Path, values: F4) -> None:
 
 def sizes(folder: Path, seconds: int) -> tuple[list[list[str]], float]:
     """(rows of the table, bytes a value of the whole file of float devices)."""
-    values, rows, found = ambient(4, seconds), [], {}
+    values = ambient(4, seconds)
+    rows: list[list[str]] = []
+    found: dict[str, Any] = {}
     for name, kind in KINDS.items():
         progress(f"size: {name}")
         some = kind(values)
@@ -114,7 +98,7 @@ def rates(folder: Path, devices: int, seconds: int, times: int) -> dict[str, flo
         found["commit"].append(fill(root, TABLE, many, START, 1)[0] * values.size / many.size)
         shutil.rmtree(root)
         fill(root, TABLE, values, START, 60)
-        found["finish"].append(spent_on(lambda root=root: finish_all(root)))
+        found["finish"].append(spent_on(partial(finish_all, root)))
         found["plain"].append(spent_on(lambda: plainly(folder / "plain.h5", values)))
         shutil.rmtree(root)
     return {name: values.nbytes / 1e6 / statistics.median(each) for name, each in found.items()}
@@ -161,22 +145,8 @@ def month(folder: Path, hours: int) -> Path:
     fill(root, SLIM, ambient(1, 3600)[..., : SLIM.channels], START, 600)
     (path,) = finish_all(root)
     for hour in range(1, hours):
-        moved = layout.finished_path(root, START + hour * layout.SPAN)
-        moved.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, moved)
-        _move(moved, hour)
+        again(root, path, START, hour, SLIM)
     return root
-
-
-def _move(path: Path, hours: int) -> None:
-    with h5py.File(path, "r+") as file:
-        group = file[SLIM.name]
-        group.attrs["first_slot"] += hours * 3600 * RATE
-        for name in ("time", f"{GROUP}/time"):
-            group[name][:] += hours * layout.SPAN
-        told = json.loads(file["tables"][()])
-        told[SLIM.name]["first_slot"] = int(group.attrs["first_slot"])
-        file["tables"][()] = np.bytes_(json.dumps(told))
 
 
 def forget(root: Path) -> None:

@@ -3,7 +3,8 @@
     python -m benchmarks.console [--devices 500] [--seconds 60] [--browsers 3]
 
 The delivered station with a console takes so many devices at 50 rows a second; first with nobody looking, then with
-browsers (Chromium, headless, on the same machine) that each show ten traces and the map. Chromium draws by software
+browsers (Chromium, headless, on the same machine) that each show ten traces and the map, then again with nobody, which
+shows what else changed meanwhile. Chromium draws by software
 here and would take all that cores have; it runs at the lowest priority, as it would on a machine of its own.
 """
 
@@ -17,7 +18,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks._programs import Program
-from benchmarks._report import progress
+from benchmarks._report import progress, table
 from benchmarks._stations import START_PATIENCE, compile_ahead, site, wiring
 from commands._station import PrivateStation, free_port
 from console.access.book import Book
@@ -32,6 +33,8 @@ NAME, PASSWORD = "bench", "a benchmark of ten traces"
 TRACES = 10
 SPAN = 2.0
 """Seconds between two looks."""
+FORGET = 11.0
+"""Seconds after which p99, which is of the last 500 slots, has none of those before."""
 QUERY = "&".join(f"t={number << 16}.frequency" for number in range(1, TRACES + 1)) + "&span=10"
 COUNT = """() => {
     window.moved = 0;
@@ -135,22 +138,30 @@ def report(told: argparse.Namespace) -> None:
             browsers.append(browser)
             opened.append(page)
             shown.append(seconds)
-        before = [page.evaluate("window.moved") for page in opened]
         progress(f"{told.browsers} browsers look, {told.seconds:.0f} s")
+        station.listen(FORGET)
+        before = [page.evaluate("window.moved") for page in opened]
         begun = time.monotonic()
         seen = watch(station, told.seconds)
         gone = time.monotonic() - begun
         moved = [(page.evaluate("window.moved") - was) / gone for page, was in zip(opened, before, strict=True)]
         for browser in browsers:
             browser.close()
+        progress(f"nobody looks again, {told.seconds:.0f} s")
+        station.listen(FORGET)
+        after = watch(station, told.seconds)
     print("## Console\n")
     print(f"{told.devices} devices at 50/s, {told.seconds:.0f} s each, {told.browsers} browsers on the same machine.\n")
-    print("| | nobody looks | browsers look |\n|---|---|---|")
-    print(f"| core of the console | {alone.core:.1%} | {seen.core:.1%} |")
-    print(f"| p99 from last arrival to release, median of looks | {alone.p99:.1f} ms | {seen.p99:.1f} ms |")
-    print(f"| the same, worst look | {alone.worst:.1f} ms | {seen.worst:.1f} ms |")
-    print(f"| times a second that traces moved, slowest browser | | {min(moved):.1f} |")
-    print(f"| seconds to the first figures of a page, each browser | | {', '.join(f'{s:.1f}' for s in shown)} |")
+    p99 = [f"{each.p99:.1f} ms" for each in (alone, seen, after)]
+    worst = [f"{each.worst:.1f} ms" for each in (alone, seen, after)]
+    rows = [
+        ["core of the console", *(f"{each.core:.1%}" for each in (alone, seen, after))],
+        ["p99 from last arrival to release, median of looks", *p99],
+        ["the same, worst look", *worst],
+        ["times a second that traces moved, slowest browser", "", f"{min(moved):.1f}", ""],
+        ["seconds to the first figures of a page, each browser", "", ", ".join(f"{s:.1f}" for s in shown), ""],
+    ]
+    print(table(["", "nobody looks", "browsers look", "nobody looks again"], rows))
 
 
 if __name__ == "__main__":

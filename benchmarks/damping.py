@@ -26,9 +26,10 @@ TITLE, MODULE = "Damping of oscillations", "benchmarks.damping"
 
 def observed(data: dict[str, Any]) -> Observations:
     """A scenario as the second judgement takes it."""
-    series = (data[name].astype(np.float64) for name in ("freq", "vmag", "vang", "v2", "v0"))
-    nowhere = np.full(len(data["freq"]), np.nan)
-    return Observations(RATE, *series, nowhere, nowhere)
+    frequency, *others = (data[name].astype(np.float64) for name in ("freq", "vmag", "vang", "v2", "v0"))
+    magnitude, angle, negative, zero = others
+    nowhere = np.full(len(frequency), np.nan)
+    return Observations(RATE, frequency, magnitude, angle, negative, zero, nowhere, nowhere)
 
 
 def rows(folder: Path) -> Iterator[tuple[str, ...]]:

@@ -122,7 +122,7 @@ def seen_rows(seen: list[Seen]) -> list[list[str]]:
     return [
         [
             name,
-            len(some),
+            str(len(some)),
             f"{sum(each.delay is not None for each in some) / len(some):.0%}",
             _delay([each.delay for each in some if each.delay is not None]),
             f"{sum(each.early for each in some) / len(some):.0%}",

@@ -51,7 +51,8 @@ def cost(devices: int, seconds: int) -> float:
 
 def flagged(seen: Observations) -> list[tuple[int, str, float]]:
     """(place of the device, kind, start [s]) of every span that is told of a window."""
-    inspector, flagging, told = Inspector(RATE), Flagging(), {}
+    inspector, flagging = Inspector(RATE), Flagging()
+    told: dict[tuple[int, str, int], float] = {}
     after = np.full((SILENT, seen.devices), np.nan)
     series = [np.concatenate([x.T, np.where(np.isnan(x[:, -1:]).T, after, x[:, -1:].T)]).astype(np.float32)
               for x in (seen.frequency, seen.magnitude, np.degrees(seen.angle))]  # fmt: skip

@@ -85,7 +85,7 @@ def pipelines(folder: Path) -> dict[str, Path]:
         name: {**node, "from": _without(node["from"], second)} if "from" in node else node
         for name, node in nodes.items() if name not in second
     }  # fmt: skip
-    made = {}
+    made: dict[str, Path] = {}
     for name, some in (("windows of each device", first), ("the same, and events", nodes)):
         made[name] = folder / f"{len(made)}.yaml"
         made[name].write_text(yaml.safe_dump({"site": "site.yaml", "nodes": some}))

@@ -16,7 +16,8 @@ from commands.status import FIRST_LOOK, look, number
 from console.board import Board
 from nodes import _site, _yaml
 from nodes._pipeline import load
-from nodes._site import Device, Site
+from nodes._site import Site
+from nodes._sitedevice import Device
 
 COUNTED = {
     "connected": ("receiver_connected", "balancer_connected", "connected"),

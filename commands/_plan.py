@@ -270,6 +270,8 @@ def _settings(
     for name, was, now in (("from", old.sources, new.sources), ("copies", old.copies, new.copies)):
         if was != now:
             yield name, _written(before, name, was), _written(after, name, now)
+    if old.nice != new.nice:
+        yield "nice", _written(before, "nice"), _written(after, "nice")
     former = old.settings.model_dump(mode="json") if old.settings else {}
     wanted = new.settings.model_dump(mode="json") if new.settings else {}
     for name in dict.fromkeys([*former, *wanted]):

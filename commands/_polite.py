@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from types import FrameType
 
-NICE = 19
-
 
 def give_way() -> None:
-    """This process is served when nobody else wants a core or, where `ionice` is installed, a disk."""
-    os.nice(NICE)
-    if ionice := shutil.which("ionice"):
-        subprocess.run([ionice, "-c", "3", "-p", str(os.getpid())], check=False, capture_output=True)
+    """This process is served when nobody else wants a core or a disk."""
+    from archive.priorities import give_way
+
+    give_way()
 
 
 def end_with(parent: int) -> None:

@@ -1,7 +1,7 @@
 """Devices in a table (CSV, Excel): one a row, a column for each setting of the site file.
 
-The columns are the settings of `nodes._site.Device`, and those of its `link` beside them: what a site file can say,
-a table can.
+The columns are the settings of `nodes._sitedevice.Device`, and those of its `link` beside them: what a site file can
+say, a table can.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from commands._sitefile import Entry, SiteFile
 from nodes import _tables, _yaml
 from nodes._faults import Fault, Faulty, Lines, explain
-from nodes._site import Device, Link
+from nodes._sitedevice import Device, Link
 
 COLUMNS = {
     **{name: (name,) for name in Device.model_fields},

@@ -20,6 +20,7 @@ import yaml
 from nodes import _site, _yaml
 from nodes._faults import Fault, Faulty
 from nodes._registry import FIRST
+from nodes._sitedevice import Device
 
 Entry = dict[str, Any]
 """Settings of a device, as plain data."""
@@ -37,7 +38,7 @@ class Draft:
     after: str
     lines: tuple[range, ...] = ()
     """Of each new entry, its lines in the text (1-based)."""
-    stays: tuple[_site.Device, ...] = ()
+    stays: tuple[Device, ...] = ()
     """Devices that are not to change."""
 
     @property

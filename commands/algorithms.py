@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from algorithms import registry
+from algorithms.documented import documentation
 from algorithms.registry import Algorithm
 from commands._output import AsJson, console, print_json
 
@@ -45,6 +46,7 @@ def title(one: Algorithm) -> str:
 def describe(one: Algorithm) -> dict[str, Any]:
     """An algorithm as plain data."""
     schema = one.settings.model_json_schema()["properties"] if one.settings.model_fields else {}
+    said = documentation(one.settings)
     return {
         "name": one.name,
         "version": one.version,
@@ -57,9 +59,9 @@ def describe(one: Algorithm) -> dict[str, Any]:
                 "name": name,
                 "type": registry.unit_of(one.settings, name) or schema[name].get("type", "any"),
                 "default": registry.shown(one.settings, name),
-                "description": field.description or "",
+                "description": said.get(name, ""),
             }
-            for name, field in one.settings.model_fields.items()
+            for name in one.settings.model_fields
         ],
     }
 

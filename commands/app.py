@@ -118,6 +118,7 @@ def main() -> None:
     """Entry point. Exit codes: 0 done, 1 it went wrong, 2 what was asked for is faulty (a file, an option)."""
     if parent := os.environ.pop("SYMS_PARENT", ""):  # a process of the station that has us do this
         _polite.end_with(int(parent))
+        _polite.give_way()
     asked = sys.argv[1] if len(sys.argv) > 1 else ""
     module = next((verb for verb in verbs() if verb.rstrip("_") == asked), None)
     if module is None:

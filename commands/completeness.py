@@ -15,9 +15,10 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from archive.checksums import told
 from archive.layout import moment
 from commands._archive import ArchiveFolder, refusals
-from commands._output import AsJson, console, print_json
+from commands._output import AsJson, console, notes, print_json
 
 if TYPE_CHECKING:
     from archive.completeness import Completeness
@@ -73,6 +74,8 @@ def completeness(
             _print_csv(found)
         else:
             _tell(found)
+        if gone := told(found.removed):
+            notes.print(gone, style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 def _called(found: Completeness, wanted: list[str]) -> np.ndarray[Any, np.dtype[np.bool_]]:

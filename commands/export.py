@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from archive.exports.forms import Comtrade, Form, form_of
+from commands import _exportoptions as options
 from commands._archive import ArchiveFolder, refusals
 from commands._output import AsJson, notes
 
@@ -19,58 +19,22 @@ def register(app: typer.Typer) -> None:
 
 def export(
     directory: ArchiveFolder,
-    start: Annotated[str | None, typer.Option("--from", help="First instant, as 2026-05-06T07:00:00Z.")] = None,
-    end: Annotated[str | None, typer.Option("--to", help="Instant after the last.")] = None,
-    device: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--device", "--devices",
-            help="Station: NAME (all that have it), LINK/NAME or number; may be given several times.",
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="File or folder to write; it appears as a whole or not at all.")
-    ] = None,
-    form: Annotated[
-        Form | None, typer.Option("--format", help="Of --out; else what its name ends with. Without --out: csv.")
-    ] = None,
-    quantity: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--quantity", "--quantities",
-            help="frequency, rocof, magnitude, angle, analog, digital, status, quality; of one channel magnitude:VA.",
-        ),
-    ] = None,
-    event: Annotated[
-        str | None,
-        typer.Option(metavar="ID", help="Time and stations of an event: its id, onset or file, or how these begin."),
-    ] = None,
-    comtrade: Annotated[
-        Comtrade, typer.Option(help="Data of COMTRADE files; cff: one file with everything, as text.")
-    ] = Comtrade.ASCII,
-    rate_limit: Annotated[int | None, typer.Option(min=1, help="Rows a second at most.")] = None,
+    start: options.Start = None,
+    end: options.End = None,
+    device: options.Device = None,
+    out: options.Out = None,
+    form: options.FormOption = None,
+    quantity: options.Quantity = None,
+    event: options.Event = None,
+    comtrade: options.ComtradeOption = Comtrade.ASCII,
+    rate_limit: options.RateLimit = None,
     as_json: AsJson = False,
-    progress: Annotated[
-        bool, typer.Option("--progress", help="Say how far --out is, as lines of JSON on standard error.")
-    ] = False,
-    verdicts: Annotated[
-        bool, typer.Option("--verdicts", help="What became of the windows that end in that time, instead of rows.")
-    ] = False,
-    statistics: Annotated[
-        bool, typer.Option("--statistics", help="How devices were in each minute that begins in that time.")
-    ] = False,
-    events: Annotated[
-        bool, typer.Option("--events", help="Every answer of event triggers with an onset in that time.")
-    ] = False,
-    repaired: Annotated[
-        Path | None,
-        typer.Option(
-            "--repaired", metavar="FILE",
-            help="Write frequencies and voltages to this HDF5 file instead, as measured, and beside them without bad "
-            "data.",
-        ),
-    ] = None,
-) -> None:  # fmt: skip
+    progress: options.Progress = False,
+    verdicts: options.Verdicts = False,
+    statistics: options.Statistics = False,
+    events: options.Events = False,
+    repaired: options.Repaired = None,
+) -> None:
     """Write the rows of an archive to files, or print them: by hour, table and minute. Also of a live one.
 
     Without --out rows are printed as CSV, one line per quantity of a row. Rows that were set aside are printed too; if

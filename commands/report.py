@@ -41,6 +41,9 @@ def report(
         Path | None, typer.Option("--site", help="Site file that has the station's name; else that of the archive.")
     ] = None,
     language: Annotated[str, typer.Option("--language", help="en or zh.")] = "en",
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Unbalance and harmonics of the first minute of each hour alone.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write the report of a day as one HTML file and one Excel workbook, at the lowest priority.
@@ -57,10 +60,11 @@ def report(
     with refusals():
         _polite.give_way()
         _polite.leave_cleanly()
-        found = _gathered(directory, chosen, where, now, named)
+        found = _gathered(directory, chosen, where, now, named, not fast)
         files = _write(found, out, f"report_{chosen:%Y-%m-%d}", language)
         if as_json:
             print_json({"day": f"{chosen}", "complete": found.completeness.whole(), "events": len(found.events),
+                        "alarms": None if found.alarms is None else found.alarms.raised,
                         "unfinished": found.until < found.end, "files": [str(path) for path in files]})  # fmt: skip
         else:
             console.print(escape("\n".join(map(str, files))), highlight=False, soft_wrap=True)
@@ -91,14 +95,14 @@ def _station(site: Path | None) -> str:
     return load(site).station
 
 
-def _gathered(directory: Path, chosen: date, zone: tzinfo, now: int, title: str) -> Day:
+def _gathered(directory: Path, chosen: date, zone: tzinfo, now: int, title: str, whole: bool) -> Day:
     from archive.reports.day import day as gathered
     from archive.reports.day import span_of
 
     span = span_of(chosen, zone)
     recent = now < span[1] + (span[1] - span[0])
     free = shutil.disk_usage(directory).free if recent else None  # of a day long past it tells nothing
-    return gathered(directory, span, now=now, zone=zone, title=title, free=free)
+    return gathered(directory, span, now=now, zone=zone, title=title, free=free, whole=whole)
 
 
 def _write(found: Day, out: Path, name: str, language: str) -> list[Path]:

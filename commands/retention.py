@@ -13,7 +13,7 @@ from archive.retention import Plan, Rules
 from commands import _polite
 from commands._archive import ArchiveFolder, refusals
 from commands._output import AsJson, console, print_json
-from nodes._settings import parse_duration, parse_share, parse_size
+from nodes._settings import parse_duration, parse_share, parse_size, show_size
 
 SOON = 3.0
 """Days: a disk that is full so soon is an alarm."""
@@ -39,12 +39,18 @@ def retention(
     size: Annotated[str | None, typer.Option(help='The oldest hours go beyond so many bytes, as "2 TiB".')] = None,
     free: Annotated[str | None, typer.Option(help='The oldest hours go so that so much is free, as "10 %".')] = None,
     events: Annotated[str | None, typer.Option(help='Files of events go that are so old, as "3650 d".')] = None,
+    overviews: Annotated[
+        str | None, typer.Option(help='Of hours that go, their seconds stay until they are so old, as "1500 d".')
+    ] = None,
     after_backup: Annotated[bool, typer.Option("--after-backup", help="What no backup has a copy of stays.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would go; delete nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Delete finished hours of an archive, the oldest first, by these rules. Files of events stay without --events."""
+    """Delete finished hours of an archive, the oldest first, by these rules. Files of events stay without --events.
+
+    With --overviews minimum, mean and maximum of every second stay when the rows go, and verdicts, alarms and the like.
+    """
     from archive.retention import plan, remove
 
     rules = Rules(
@@ -52,8 +58,13 @@ def retention(
         size=_parsed(parse_size, "--size", size),
         free=_parsed(parse_share, "--free", free),
         events=_parsed(parse_duration, "--events", events),
+        overviews=_parsed(parse_duration, "--overviews", overviews),
         after_backup=after_backup,
     )
+    if rules.overviews is not None and rules.age is not None and rules.overviews <= rules.age:
+        raise typer.BadParameter(
+            "overviews are to stay longer than the rows: more than --age", param_hint="--overviews"
+        )
     _polite.give_way()
     with refusals():
         found = plan(directory, rules, time.time_ns())
@@ -63,17 +74,31 @@ def retention(
             remove(directory, found, time.time_ns())
     alarms = list(_alarms(found, str(directory)))
     if as_json:
-        print_json({**asdict(found), "dry_run": dry_run, "alarms": alarms})
+        print_json({**asdict(found), "freed": _freed(found), "dry_run": dry_run, "alarms": alarms})
         return
     for each in found.removals:
-        console.print(f"{each.file}: {each.why}", highlight=False, soft_wrap=True, markup=False)
+        left = f"; its overview stays, {show_size(each.left)}" if each.left else ""
+        console.print(f"{each.file}: {each.why}{left}", highlight=False, soft_wrap=True, markup=False)
     size_gone = sum(each.bytes for each in found.removals) / 1e9
     verb = "would go" if dry_run else "deleted"
-    console.print(f"{len(found.removals)} files, {size_gone:.2f} GB {verb}", highlight=False)
+    console.print(f"{len(found.removals)} files, {size_gone:.2f} GB {verb}{_of_these(found)}", highlight=False,
+                  soft_wrap=True)  # fmt: skip
     for why, count in found.kept.items():
         console.print(f"{count} files stay: {why}", highlight=False)
     for alarm in alarms:
         console.print(alarm, highlight=False, soft_wrap=True, markup=False)
+
+
+def _freed(found: Plan) -> int:
+    return sum(each.freed for each in found.removals)
+
+
+def _of_these(found: Plan) -> str:
+    """What is left of what goes."""
+    left = [each.left for each in found.removals if each.left]
+    return (
+        f"; {len(left)} overviews of {sum(left) / 1e9:.2f} GB stay, {_freed(found) / 1e9:.2f} GB freed" if left else ""
+    )
 
 
 def _alarms(found: Plan, name: str) -> Iterator[str]:

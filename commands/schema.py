@@ -91,7 +91,7 @@ def _entry(kind: str, own: dict[str, Any]) -> dict[str, Any]:
         properties["from"] = common["from"] | {"description": f"Names of nodes it reads: {', '.join(facts.reads)}."}
     if facts.copies:
         properties["copies"] = common["copies"] | {"maximum": MAX_COPIES}
-    properties["host"] = common["host"]
+    properties |= {name: common[name] for name in ("host", "nice")}
     required = ["kind", *(["from"] if facts.needs else []), *own.get("required", [])]
     return own | {"properties": properties | own.get("properties", {}), "required": required}
 

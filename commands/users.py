@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -15,11 +14,12 @@ from rich.table import Table
 from commands import _auditlog, _firstlink
 from commands._output import AsJson, console, print_json
 from commands._passwords import PasswordFile, ask
+from console.access import editing
 from console.access.book import Book
+from console.access.editing import DAYS, MOST_DAYS
 from console.access.first import LASTS
 from console.access.passwords import Hasher, check
-from console.access.sessions import digest
-from console.access.users import NAME, AccessFault, Role, Token, User
+from console.access.users import NAME, AccessFault, Role, User
 from nodes import _users
 from nodes._node import StartError
 from protocol.clock import SECOND
@@ -30,8 +30,9 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the user.")]
 AsRole = Annotated[Role, typer.Option("--role", help="What the user may do.")]
 Regions = Annotated[
     list[str] | None,
-    typer.Option("--region", help="Region of the site that he sees, may be given several times; else all."),
+    typer.Option("--region", help="Region of the site that he sees; may be given several times."),
 ]
+AllRegions = Annotated[bool, typer.Option("--all-regions", help="He sees all regions, and what is in none.")]
 Language = Annotated[str | None, typer.Option("--language", help="en or zh; else that of his browser.")]
 USERS, AUDIT = Path("config/users.yaml"), Path("data/audit")
 
@@ -53,6 +54,7 @@ def add(
     name: Name,
     role: AsRole,
     region: Regions = None,
+    all_regions: AllRegions = False,
     language: Language = None,
     password_file: PasswordFile = None,
     no_password: Annotated[
@@ -67,17 +69,19 @@ def add(
         _refuse(f"{name!r} can't be a user's name; letters, digits and . _ @ -, at most 64")
     if language not in (None, "en", "zh"):
         raise typer.BadParameter(f"{language!r} is no language of the console: en, zh", param_hint="--language")
+    regions = _regions(region, all_regions)
+    if regions is None and not all_regions:
+        _refuse(f"say what {name} sees: --region NAME, once or several times, or --all-regions")
     book = Book(users, _users.load)
     if any(name.casefold() == other.casefold() for other in book.users):
         _refuse(f"{name} is there already; syms users passwd | role | remove {name}")
     made = None if no_password else _new_password(name, password_file)
-    with _changing(book, audit, name, f"add as {role}, regions {_shown(region)}") as found:
+    user = User(name=name, role=role, password=made, regions=regions, language=language)
+    with _changing(book, audit, name, f"add as {role}, regions {user.seen}") as found:
         if any(name.casefold() == other.casefold() for other in found):
             raise AccessFault(f"{name} was added meanwhile")
-        found[name] = User(name=name, role=role, password=made, regions=region or None, language=language)
-    _tell(
-        as_json, {"user": name, "role": role, "regions": region}, f"{name} is {role} and sees regions {_shown(region)}"
-    )
+        found[name] = user
+    _tell(as_json, {"user": name, "role": role, "regions": regions}, f"{name} is {role} and sees regions {user.seen}")
 
 
 def passwd(
@@ -100,7 +104,7 @@ def role(
     name: Name,
     role: Annotated[Role, typer.Argument(metavar="ROLE", help="viewer, operator, engineer or administrator.")],
     region: Regions = None,
-    all_regions: Annotated[bool, typer.Option("--all-regions", help="He sees all regions from now on.")] = False,
+    all_regions: AllRegions = False,
     users: UsersFile = USERS,
     audit: AuditFolder = AUDIT,
     as_json: AsJson = False,
@@ -108,15 +112,12 @@ def role(
     """Give a user another role, and other regions if any are given. He is signed out."""
     book = Book(users, _users.load)
     before = _known(book, name)
-    regions = None if all_regions else region or before.regions
-    what = f"{before.role} to {role}, regions {_shown(before.regions)} to {_shown(regions)}"
+    regions = _regions(region, all_regions) or (None if all_regions else before.regions)
+    after = before.with_(role=role, regions=regions)
+    what = f"{before.role} to {role}, regions {before.seen} to {after.seen}"
     with _changing(book, audit, name, what) as found:
         found[name] = _of(found, name).with_(role=role, regions=regions)
-    _tell(
-        as_json,
-        {"user": name, "role": role, "regions": regions},
-        f"{name} is {role} and sees regions {_shown(regions)}",
-    )
+    _tell(as_json, {"user": name, "role": role, "regions": regions}, f"{name} is {role} and sees regions {after.seen}")
 
 
 def disable(name: Name, users: UsersFile = USERS, audit: AuditFolder = AUDIT, as_json: AsJson = False) -> None:
@@ -149,14 +150,14 @@ def show(users: UsersFile = USERS, as_json: AsJson = False) -> None:
     for user in found:
         tokens = (f"{label}, {each.expires:%Y-%m-%d}" for label, each in user.tokens.items())
         state = "disabled" if user.disabled else "" if user.password else "no password"
-        table.add_row(user.name, user.role, _shown(user.regions), state, "\n".join(tokens))
-    console.print(table if found else f"no users in {users}; syms users add NAME --role administrator")
+        table.add_row(user.name, user.role, user.seen, state, "\n".join(tokens))
+    console.print(table if found else f"no users in {users}; syms users add NAME --role administrator --all-regions")
 
 
 def token(
     name: Name,
     label: Annotated[str, typer.Argument(metavar="TOKEN", help="Name of the token: what it is for, as prometheus.")],
-    days: Annotated[int, typer.Option("--days", min=1, max=3650, help="How long it is good.")] = 365,
+    days: Annotated[int, typer.Option("--days", min=1, max=MOST_DAYS, help="How long it is good.")] = DAYS,
     revoke: Annotated[bool, typer.Option("--revoke", help="End it now.")] = False,
     users: UsersFile = USERS,
     audit: AuditFolder = AUDIT,
@@ -165,23 +166,19 @@ def token(
     """Make a token for a script, which may what the user may (Authorization: Bearer …). It is shown once."""
     book = Book(users, _users.load)
     _known(book, name)
-    if not NAME.fullmatch(label):
-        _refuse(f"{label!r} can't be a token's name; letters, digits and . _ @ -, at most 64")
-    fresh = f"syms_{secrets.token_urlsafe(32)}"
-    until = datetime.now(UTC).replace(microsecond=0) + timedelta(days=days)
-    with _changing(book, audit, name, f"token {label} {'revoked' if revoke else f'until {until:%Y-%m-%d}'}") as found:
-        tokens = dict(_of(found, name).tokens)
-        if revoke and tokens.pop(label, None) is None:
-            raise AccessFault(f"{name} has no token {label}; syms users list")
-        if not revoke and label in tokens:
-            raise AccessFault(f"{name} has a token {label}; --revoke it first")
-        if not revoke:
-            tokens[label] = Token(hash=digest(fresh), expires=until)
-        found[name] = found[name].with_(tokens=tokens)
+    try:
+        editing.check_label(label)
+    except AccessFault as fault:
+        _refuse(str(fault))
     if revoke:
+        with _changing(book, audit, name, f"token {label} revoked") as found:
+            editing.revoke(found, name, label)
         _tell(as_json, {"user": name, "token": label, "revoked": True}, f"token {label} of {name} counts no more")
-    else:
-        _tell(as_json, {"user": name, "label": label, "token": fresh, "expires": until.isoformat()}, fresh)
+        return
+    fresh, until = editing.fresh_token(), editing.until(time.time_ns(), days)
+    with _changing(book, audit, name, f"token {label} until {until:%Y-%m-%d}") as found:
+        editing.issue(found, name, label, fresh, until)
+    _tell(as_json, {"user": name, "label": label, "token": fresh, "expires": until.isoformat()}, fresh)
 
 
 def first(
@@ -257,8 +254,11 @@ def _told(user: User) -> dict[str, Any]:
     }
 
 
-def _shown(regions: list[str] | None) -> str:
-    return ", ".join(regions) if regions else "all"
+def _regions(named: list[str] | None, every: bool) -> list[str] | None:
+    """Those that were named; None: all, or nothing was said. All is never what somebody did not say."""
+    if every and named:
+        _refuse("--region and --all-regions say two things; give one of them")
+    return named or None
 
 
 def _tell(as_json: bool, data: dict[str, Any], text: str) -> None:

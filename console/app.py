@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +30,7 @@ from console.model import Station
 from console.pulse import Pulses
 from console.storage import Stored
 from console.verbs import Verbs
+from protocol.clock import SECOND, Clock
 
 
 @dataclass
@@ -44,12 +44,19 @@ class Console:
     """The pipeline file."""
     run: str
     """Runtime folder of the station."""
+    clock: Clock
+    """What time it is: pages and the API run in threads that no loop tells it."""
     archive: Path | None = None
     """Folder of its archive, if it has one."""
     ground: Ground = field(default_factory=Ground)
     """What the map shows beside devices."""
     journal: Path | None = None
     """Folder with the journals of its processes."""
+
+    @property
+    def seconds(self) -> float:
+        """Monotonic, now."""
+        return self.clock().monotonic / SECOND
 
     @cached_property
     def pulses(self) -> Pulses:
@@ -64,7 +71,7 @@ class Console:
     @cached_property
     def exports(self) -> Exports:
         """What is being taken home."""
-        return Exports(Path(self.run) / "exports", self.archive)
+        return Exports(Path(self.run) / "exports", self.archive, self.clock)
 
     @cached_property
     def flows(self) -> Flows:
@@ -79,7 +86,7 @@ class Console:
     @cached_property
     def stored(self) -> Stored:
         """What is on disk."""
-        return Stored(self.archive, self.journal)
+        return Stored(self.archive, self.journal, self.clock)
 
     @cached_property
     def blueprint(self) -> Blueprint:
@@ -114,7 +121,7 @@ def application(console: Console, access: Access) -> Gate:
     station.register(console)
     admin.register(console)
     ui.run_with(app, title="SYMS", tailwind=True, show_welcome_message=False, reconnect_timeout=10.0)
-    nicegui.app.on_startup(lambda: console.blueprint.look(time.monotonic()))
+    nicegui.app.on_startup(lambda: console.blueprint.look(console.seconds))
     prepare_pages(templates.env)
     own_pages_only(core.sio, lambda client: found.request if (found := Client.instances.get(client)) else None)
     return Gate(app, access)
@@ -136,9 +143,9 @@ def _doors(app: FastAPI, console: Console) -> None:
     @app.get("/metrics")
     def metrics(request: Request) -> Response:
         require(request, "processes")
-        return Response(exposition(console.station), media_type=CONTENT_TYPE)
+        return Response(exposition(console.station, console.clock), media_type=CONTENT_TYPE)
 
     @app.get("/health")
     def health() -> JSONResponse:
-        status, told = wellbeing(console.station, time.time_ns())
+        status, told = wellbeing(console.station, console.clock())
         return JSONResponse(told, status)

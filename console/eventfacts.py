@@ -76,9 +76,17 @@ def why(said: Answer, text: Texts, sees: Sees) -> Iterator[Sheet]:
     if rows:
         yield Sheet(text("event.probabilities"), [""], rows)
     if rules := said.detail.get("rules"):
-        yield Sheet(text("event.rules"), [""], [Row(str(k + 1), [str(rule)]) for k, rule in enumerate(rules)])
+        yield Sheet(
+            text("event.rules"), [""], [Row(str(k + 1), [text.said(str(rule))]) for k, rule in enumerate(rules)]
+        )
     if sees("") and (told := list(evidence(said.detail))):
-        yield Sheet(text("event.evidence"), [""], [Row(name, [value]) for name, value in told])
+        rows = [Row(_figure(name, text), [_figure(value, text)]) for name, value in told]
+        yield Sheet(text("event.evidence"), [""], rows)
+
+
+def _figure(words: str, text: Texts) -> str:
+    """Names of an algorithm's figures, as far as they have others."""
+    return " ".join(text.of("figure", word) for word in words.split(" "))
 
 
 def arrivals(said: Answer, text: Texts, sees: Sees) -> list[Sheet]:

@@ -27,7 +27,8 @@ ANEW = 60.0
 """Seconds after which it is read even if it seems to be as it was: answers of open events are in no file."""
 RECENT = 2 * 86400 * SECOND
 """The files of the last days are read before all others."""
-NICE = 10
+NICE = 5
+"""Of the thread that reads, beyond that of the console."""
 PATIENCE = 5.0
 """Seconds that a file has to be read when the console ends."""
 
@@ -135,7 +136,7 @@ class Catalogue:
 
     def _bring(self) -> None:
         """Read the archive. In a thread, which goes last."""
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+        os.nice(NICE)  # of this thread
         root, fault = self._archive, ""
         try:
             if root is not None:

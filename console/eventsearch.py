@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -79,11 +79,12 @@ class Search:
         first, last = _day(self.since), _day(self.until)
         return first or 0, last + DAY if last is not None else 1 << 62
 
-    def found(self, entries: Sequence[Entry]) -> list[Entry]:
-        """Those of some entries that are looked for, in their order."""
+    def found(self, entries: Sequence[Entry], mine: Collection[str] | None = None) -> list[Entry]:
+        """Those of some entries that are looked for, in their order. `mine`: names of devices that the reader may
+        see, who learns nothing of others by looking for them; None: all."""
         first, stop = self.span()
         kinds, regions, text = set(self.kind), set(self.region), self.text.casefold().strip()
-        names = _named(entries, text) if text else set()
+        names = _named(entries, text, mine) if text else set()
 
         def is_one(each: Entry) -> bool:
             event = each.event
@@ -99,9 +100,9 @@ class Search:
 
         return [each for each in entries if is_one(each)]
 
-    def days(self, entries: Sequence[Entry]) -> list[tuple[int, int]]:
+    def days(self, entries: Sequence[Entry], mine: Collection[str] | None = None) -> list[tuple[int, int]]:
         """(day since 1970, how many) of those that are looked for, of all times, in order."""
-        counts = Counter(each.event.onset // DAY for each in replace(self, since="", until="").found(entries))
+        counts = Counter(each.event.onset // DAY for each in replace(self, since="", until="").found(entries, mine))
         return sorted(counts.items())
 
     def shown(self, found: Sequence[Entry]) -> tuple[int, Sequence[Entry]]:
@@ -110,12 +111,12 @@ class Search:
         return first, found[first : first + PER_PAGE]
 
 
-def _named(entries: Iterable[Entry], text: str) -> set[str]:
-    """Names of devices that have the text."""
+def _named(entries: Iterable[Entry], text: str, mine: Collection[str] | None) -> set[str]:
+    """Names of devices that have the text, and that may be seen."""
     names: set[str] = set()
     for each in entries:
         names.update(each.event.devices)
-    return {name for name in names if text in name.casefold()}
+    return {name for name in names if text in name.casefold() and (mine is None or name in mine)}
 
 
 def beside(found: Sequence[Entry], name: str) -> tuple[Entry | None, Entry | None]:

@@ -14,10 +14,12 @@ import sys
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from protocol.clock import SECOND, Clock
 
 FORMS = {"xlsx": ".xlsx", "comtrade": "", "hdf5": ".h5", "csv": "", "mat": ".mat"}
 """Format -> how its file ends; "": a folder of files, which is packed into one."""
@@ -76,8 +78,8 @@ class Job:
     error: str = ""
     path: Path | None = None
     """The file, when it is ready."""
-    ended: float = 0.0
-    """Monotonic seconds."""
+    ended: int = 0
+    """Monotonic, ns."""
     child: subprocess.Popen[str] | None = field(default=None, repr=False)
 
     @property
@@ -88,7 +90,7 @@ class Job:
 class Exports:
     """Of one console."""
 
-    def __init__(self, folder: Path, archive: Path | None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, folder: Path, archive: Path | None, clock: Clock) -> None:
         """`folder` is its own: what an earlier console left there is removed."""
         self._folder, self._archive, self._clock = folder, archive, clock
         self._jobs: dict[str, Job] = {}
@@ -132,8 +134,8 @@ class Exports:
 
     def _sweep(self) -> None:
         """What waited for too long."""
-        now = self._clock()
-        for job in [job for job in self._jobs.values() if not job.going and now - job.ended > KEPT]:
+        now = self._clock().monotonic
+        for job in [job for job in self._jobs.values() if not job.going and now - job.ended > KEPT * SECOND]:
             del self._jobs[job.id]
             shutil.rmtree(self._folder / job.id, ignore_errors=True)
 
@@ -151,7 +153,7 @@ class Exports:
             except (OSError, ValueError) as fault:
                 if job.going:
                     job.state, job.error = "failed", str(fault)
-            job.ended = self._clock()
+            job.ended = self._clock().monotonic
         if job.state != "ready":
             shutil.rmtree(room, ignore_errors=True)
         else:

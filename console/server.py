@@ -17,7 +17,7 @@ PATIENCE = 10.0
 
 
 def clock() -> Now:
-    """What time it is for the web server's thread, which runs beside the node's loop."""
+    """What time it is for the threads of the web server, which run beside the loop: only here it is read."""
     return Now(time.monotonic_ns(), time.time_ns())
 
 

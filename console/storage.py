@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Generic, TypeVar
 from archive import layout
 from archive.completeness import Completeness, completeness
 from archive.folder import ArchiveError
+from protocol.clock import SECOND, Clock
 
 T = TypeVar("T")
 
@@ -28,20 +28,18 @@ GROWTH = 24
 class Remembered(Generic[T]):
     """What takes long, done by one thread at a time; the others wait and get what it found."""
 
-    def __init__(
-        self, find: Callable[[], T], holds: float = HOLDS, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._find, self._holds, self._clock = find, holds, clock
+    def __init__(self, find: Callable[[], T], clock: Clock, holds: float = HOLDS) -> None:
+        self._find, self._holds, self._clock = find, int(holds * SECOND), clock
         self._lock = threading.Lock()
-        self._found: tuple[float, T] | None = None
+        self._found: tuple[int, T] | None = None
 
     def now(self) -> T:
         """Raises what finding raises."""
         with self._lock:
-            if self._found is None or self._clock() - self._found[0] > self._holds:
+            if self._found is None or self._clock().monotonic - self._found[0] > self._holds:
                 self._found = None
                 found = self._find()
-                self._found = self._clock(), found
+                self._found = self._clock().monotonic, found
             return self._found[1]
 
 
@@ -121,10 +119,10 @@ def _growth(archive: Path) -> float:
 class Stored:
     """What pages ask, in threads of theirs."""
 
-    def __init__(self, archive: Path | None, journal: Path | None) -> None:
-        self.room = Remembered(lambda: room(archive, journal))
-        self.hours = Remembered(lambda: of_hours(_there(archive), time.time_ns()))
-        self.days = Remembered(lambda: of_days(_there(archive), time.time_ns()), 5 * HOLDS)
+    def __init__(self, archive: Path | None, journal: Path | None, clock: Clock) -> None:
+        self.room = Remembered(lambda: room(archive, journal), clock)
+        self.hours = Remembered(lambda: of_hours(_there(archive), clock().utc), clock)
+        self.days = Remembered(lambda: of_days(_there(archive), clock().utc), clock, 5 * HOLDS)
 
 
 def _there(archive: Path | None) -> Path:

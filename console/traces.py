@@ -158,6 +158,13 @@ def past(
     return found
 
 
+def seconds_only(archive: Path | None, since: int, stop: int) -> bool:
+    """Whether of rows of [since, stop) ns there is an overview by seconds alone. Raises ArchiveError."""
+    import archive as archives
+
+    return bool(archive and archive.exists() and archives.open(archive, since, stop).overview_hours)
+
+
 def _archived(
     extract: Extract, wanted: Wanted, known: Configuration, told: Source, reference: Wanted | None, station: Station,
     columns: int,
@@ -169,7 +176,7 @@ def _archived(
     device, [part, *_] = str(wanted.device), told.parts
     if not _is_kept(extract, device):
         return Points(np.zeros(0, np.int64), np.zeros(0, np.float32)), _step(known)
-    if wanted.quantity not in COMPUTED and span > ROWS_UP_TO:
+    if wanted.quantity not in COMPUTED and (span > ROWS_UP_TO or extract.overview_hours):
         step = max(1, span // (columns * PER_COLUMN * SECOND))
         found = stepped(extract, device, part.quantity, part.name or None, step)
         low, mean, high = (told.compute(each[None]) for each in (found.low, found.mean, found.high))

@@ -91,6 +91,14 @@ class Retention(Times):
     """Files of events go that are so old; without it never."""
     after_backup: bool = False
     """What no backup has a copy of stays."""
+    overviews: Duration | None = None
+    """Of hours that go, the overview by seconds stays until it is so old; without it, it goes with them."""
+
+    @model_validator(mode="after")
+    def _check_overviews(self) -> Retention:
+        if self.overviews is not None and self.age is not None and self.overviews <= self.age:
+            raise fault("overviews would go before their rows", "give them more than age, or take it out")
+        return self
 
 
 class Verify(Times):
@@ -158,4 +166,5 @@ def _rules(settings: Retention) -> list[str]:
     found += [] if settings.size is None else [f"--size={show_size(settings.size)}"]
     found += [] if settings.free is None else [f"--free={show_share(settings.free)}"]
     found += [] if settings.events is None else [f"--events={show_time(settings.events)}"]
+    found += [] if settings.overviews is None else [f"--overviews={show_time(settings.overviews)}"]
     return found + (["--after-backup"] if settings.after_backup else [])

@@ -38,12 +38,12 @@ class Confirming:
         """Its site file is of this `version` now ("": it does not say)."""
         self._versions[balancer] = version
         self._asked = {asked for asked in self._asked if asked[0] != balancer}
-        for slot in self.reading.slots:
+        for slot in self.reading.book.slots:
             self.review(slot)
 
     def review(self, slot: int) -> None:
         """A connection's links, as far as they are told by another version."""
-        for link in self.reading.slots[slot][0].links:
+        for link in self.reading.book.slots[slot][0].links:
             version = self._versions.get(link.balancer)
             if version and link.identity.get("site") != version:
                 self._waiting[link] = None
@@ -52,13 +52,13 @@ class Confirming:
         """Once a tick: some of them ask."""
         for link in list(islice(self._waiting, AT_ONCE)):
             del self._waiting[link]
-            if link.slot not in self.reading.slots or not _askable(link):
+            if link.slot not in self.reading.book.slots or not _askable(link):
                 continue
             if link.number:
                 self._asked.add((link.balancer, link.connection, link.address, link.asked))
-                self.links.confirm(link)
+                self.links.questions.confirm(link)
             else:
-                self.links.ask(link, link.asked)
+                self.links.questions.ask(link, link.asked)
 
     def answers(self, balancer: str, note: dict[str, Any]) -> bool:
         """Whether a note answers such a question, of a link that was known; it is asked no more."""
@@ -69,7 +69,7 @@ class Confirming:
 
     def answered(self, link: Link, note: dict[str, Any], now: Now) -> Actions:
         """The balancer's word on a link that was known."""
-        device, own = note.get("device"), isinstance(self.reading.slots[link.slot][0], StreamWay)
+        device, own = note.get("device"), isinstance(self.reading.book.slots[link.slot][0], StreamWay)
         if device and device["number"] == link.number:
             yield from self.links.renew(link, device, now)
             return
@@ -78,7 +78,7 @@ class Confirming:
             yield from self.reading.end_link(link, reason, now)
         else:
             yield from self.links.drop(link, reason, now)
-        if device and link.slot in self.reading.slots:
+        if device and link.slot in self.reading.book.slots:
             self._waiting[link] = None  # it goes on as who it is now
 
 

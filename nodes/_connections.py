@@ -13,8 +13,8 @@ from functools import cached_property
 from typing import Any
 
 from nodes._dialing import Dial
-from nodes._site import Device
 from nodes._sitechange import same_way
+from nodes._sitedevice import Device
 from nodes._siteforms import IP, family_of, plain
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from nodes._names import LookingUp, Names
 from nodes._settings import Address
-from nodes._site import Device
+from nodes._sitedevice import Device
 from protocol.clock import MILLISECOND, SECOND, Now
 
 RECEIVE_BUFFER = 4 << 20

@@ -16,8 +16,8 @@ from nodes._link import Link
 from nodes._links import Links
 from nodes._notes import Notebook
 from nodes._peek import DatagramEnd, StreamEnd
-from nodes._state import Handed
 from nodes._ways import Way
+from nodes._waystate import Handed
 from protocol.c37118.session import Master
 from protocol.clock import SECOND, Now
 
@@ -57,7 +57,7 @@ class Ended:
         way, first = ways[0], links[0] if links else None
         name = first.identity.get("name", first.address) if first else way.handed.peer[0]
         self._log.info("link ended", device=name, reason=reason)
-        self._links.counts["ended"] += 1
+        self._links.book.counts["ended"] += 1
         if first:
             first.over = first.over or reason
         cfg3 = not (first and isinstance(first.master, Master) and first.master.unanswered_3)
@@ -71,7 +71,7 @@ class Ended:
         """Nothing of it is waited for any more."""
         self.leaving.remove(gone)
         for link in gone.links:
-            self._links.settle(link)
+            self._links.book.settle(link)
         ended = [gone.handed.connection, gone.handed.balancer, gone.reason, gone.cfg3]
         self._told.append(ended)
         if self._notebook:

@@ -46,6 +46,7 @@ class EventTrigger(Leasing[EventTask]):
     """See the module."""
 
     TAGS = (Configuration.TAG, Snapshots.TAG, Verdict.TAG)  # type: ignore[attr-defined]
+    NICE = 2
 
     def __init__(self, settings: Settings, place: Place) -> None:
         super().__init__(settings, place, COUNTS)

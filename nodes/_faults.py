@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from algorithms.documented import documentation
 from nodes._settings import show_like
 
 Path = tuple[str | int, ...]
@@ -131,9 +132,9 @@ def _written(model: type[BaseModel]) -> list[str]:
 
 
 def _help(model: type[BaseModel], name: str) -> str:
-    for field, spec in model.model_fields.items():
-        if name in (field, spec.alias) and spec.description:
-            return spec.description.split("\n")[0].rstrip(".")
+    for field, text in documentation(model).items():
+        if name in (field, model.model_fields[field].alias):
+            return text.split("\n")[0].rstrip(".")
     return f"{name}: …"
 
 

@@ -19,7 +19,6 @@ import numpy as np
 
 from algorithms.quality import Fault
 from archive import layout
-from archive.flags import REPEAT
 from protocol import clock
 from protocol.clock import SECOND
 from protocol.messages import Flags
@@ -148,7 +147,7 @@ class Flagging:
         for span in spans:
             going = not _over(span, until)
             more = span.found.stop - span.said
-            if going != span.going or more >= (REPEAT if going else SAME):  # the first word, too
+            if going != span.going or more >= (layout.FLAG_REPEAT if going else SAME):  # the first word, too
                 self.told[device] = self.told.get(device, 0) + (span.said == 0)
                 span.going, span.said = going, span.found.stop
                 yield span

@@ -7,8 +7,9 @@ from functools import lru_cache
 from typing import Any
 
 from nodes._registry import Registry
-from nodes._site import Device, Site, recognise
+from nodes._site import Site, recognise
 from nodes._sitechange import DESCRIPTIVE
+from nodes._sitedevice import Device
 from nodes._siteforms import is_address, plain
 from protocol.gbt26865.common import IDENTITY, identity_text
 

@@ -8,7 +8,6 @@ When all is written the next commit begins a file with the state of that moment:
 
 from __future__ import annotations
 
-import errno
 import sys
 import threading
 import time
@@ -21,6 +20,7 @@ import structlog
 from archive.disk import Disk
 from archive.journal import Journal, Record
 from nodes._backlog import Backlog, Begin, Group, Job, Words
+from nodes._journaltroubles import FULL, JournalTroubles
 from protocol.clock import MILLISECOND, SECOND, Now
 
 WAITING = 64 << 20
@@ -33,11 +33,6 @@ TURNS = 4
 """So many times the patience a commit waits for a writing thread that had no turn on the processor."""
 MOMENT = 20
 """What part of the patience a disk that was slow gets."""
-REMEMBER = 60 * SECOND
-"""How long the alarm stays after words had to be deleted."""
-TELL_CUT = 3600 * SECOND
-"""How long the alarm stays after a damaged journal was opened."""
-FULL = (errno.ENOSPC, errno.EDQUOT)
 State = Callable[[], list[bytes]]
 
 
@@ -52,20 +47,16 @@ class Keeper:
         stay that nobody wants any more; a file is full with `segment` bytes, or an eighth of `keep`. `waiting`
         [bytes] bounds what waits for a disk in trouble, which is tried every `retry` [ns]. Raises JournalError."""
         self._journal = Journal(folder, segment=min(segment, keep // 8), disk=disk)
-        self._folder, self._keep, self._age, self._least = folder, keep, age, least
+        self._keep, self._age, self._least = keep, age, least
         self._patience, self._sync_every, self._retry = patience, sync_every, retry
         self._clock = clock
-        self._opened_at = clock()
         self.unjournalled_words = 0
         """Words that the node sent before they were written."""
         self.dropped_words = 0
         """Words that were never written, or deleted before their readers had them."""
         self._slowest = 0
-        self._troubles: dict[str, str] = {}
+        self._troubles = JournalTroubles(folder, self._journal.cut, clock())
         if self._journal.cut:
-            self._troubles["cut"] = (
-                f"{folder}: found damaged at the start: {self._journal.cut}; all before that is used"
-            )
             structlog.get_logger().warning("journal damaged", folder=str(folder), what=self._journal.cut)
         self._head: State = list
         self._changed = threading.Lock()
@@ -81,7 +72,6 @@ class Keeper:
         self._calm = 0
         self._want_head = self._beginning = self._fresh = False
         self._dirty = self._closing = self._drained = self._ended = False
-        self._bound_at = -REMEMBER
         self._threads = [
             threading.Thread(target=self._guard, args=(part,), daemon=True, name=f"journal-{name}")
             for name, part in (("write", self._write), ("sync", self._sync))
@@ -113,9 +103,7 @@ class Keeper:
     def trouble(self) -> str:
         """What is wrong and what to do, "" if nothing."""
         with self._changed:
-            if self._clock() - self._opened_at > TELL_CUT:
-                self._troubles.pop("cut", None)
-            return "; ".join(self._troubles.values())
+            return self._troubles.told(self._clock())
 
     @property
     def counters(self) -> dict[str, int]:
@@ -161,10 +149,7 @@ class Keeper:
             written = self._backlog.settled >= mine
             if not written and not self._failing and not self._slow:
                 self._slow, self._calm = True, 0
-                self._troubles["slow"] = (
-                    f"{self._folder}: a write takes longer than {self._patience // MILLISECOND} ms, words are sent "
-                    "before they are written; find what else keeps this disk busy, or use another one"
-                )
+                self._troubles.slow(self._patience)
             return written
 
     @property
@@ -241,7 +226,7 @@ class Keeper:
         except BaseException as fault:
             with self._changed:
                 self._failing = self._failing or part == self._write
-                self._troubles["thread"] = f"{self._folder}: the journal has stopped ({fault!r}); restart this process"
+                self._troubles.stopped(fault)
             traceback.print_exc(file=sys.stderr)
         finally:
             with self._changed:
@@ -316,23 +301,19 @@ class Keeper:
             return
         if self._failing:
             self._failing, self._want_head = False, True
-            self._troubles.pop("write", None)
+            self._troubles.over("write")
         if self._slow and self._calm >= CALM:
             self._slow = False
-            self._troubles.pop("slow", None)
+            self._troubles.over("slow")
 
     def _failed(self, job: Job | None, fault: Exception) -> None:
         self._failing = True
         if isinstance(fault, OSError):
-            full = fault.errno in FULL
-            self._fresh = self._fresh or (self._journal.used and not full)
-            remedy = "free space" if full else "check the disk"
-            self._troubles["write"] = (
-                f"{self._folder}: {fault.strerror}, words are sent that no restart will have; {remedy}"
-            )
+            self._fresh = self._fresh or (self._journal.used and fault.errno not in FULL)
+            self._troubles.write(fault)
             return
         traceback.print_exception(fault, file=sys.stderr)
-        self._troubles["fault"] = f"{self._folder}: {fault!r}, words were not written; report this"
+        self._troubles.ours(fault)
         self._backlog.settle()
         self._want_head = True
         if isinstance(job, Group):
@@ -348,19 +329,12 @@ class Keeper:
             dropped = self._journal.bound(self._keep, self._utc - self._age)
         except OSError as fault:
             with self._changed:
-                self._troubles["trim"] = f"{self._folder}: {fault.strerror}, nothing is deleted; check the disk"
+                self._troubles.trim(fault)
             return
         with self._changed:
-            self._troubles.pop("trim", None)
-            if dropped:
-                self.dropped_words += dropped
-                self._bound_at = self._clock()
-                self._troubles["bound"] = (
-                    f"{self._folder}: {dropped} words were deleted that a reader did not have yet; "
-                    "start the readers, or let the journal keep more"
-                )
-            elif self._clock() - self._bound_at > REMEMBER:
-                self._troubles.pop("bound", None)
+            self._troubles.over("trim")
+            self._troubles.bound(dropped, self._clock())
+            self.dropped_words += dropped
 
     # the syncing thread
 
@@ -384,10 +358,8 @@ class Keeper:
                 # What the kernel could not write it may have thrown away: the state goes to another file.
                 self._want_head = self._want_head or "sync" not in self._troubles
                 self._dirty = True
-                self._troubles["sync"] = (
-                    f"{self._folder}: {fault.strerror}, a power cut takes what was not synced; check the disk"
-                )
+                self._troubles.sync(fault)
             return self._retry
         with self._changed:
-            self._troubles.pop("sync", None)
+            self._troubles.over("sync")
         return self._sync_every

@@ -13,6 +13,10 @@ from protocol.messages import Spectrum
 
 BESIDE_AT_MOST = 64
 """Further streams on one connection."""
+EARLY_AT_MOST = 4096
+"""DATA frames of a link kept until the balancer has said who it is."""
+EARLY_BYTES = 4 << 20
+"""Bytes of those."""
 STREAMED = frozenset((FrameType.DATA, FrameType.CONFIGURATION_2, FrameType.CONFIGURATION_3))
 """What says that there is a stream."""
 
@@ -120,6 +124,15 @@ class Link:
     def held(self) -> int:
         """Bytes of DATA that wait for a configuration, or for the balancer's word."""
         return self.master.held_bytes + sum(len(frames) * len(frames[0]) for _, frames in self.early if frames)
+
+    def keep(self, frames: list[bytes]) -> int:
+        """Keep DATA of the configuration in force until the balancer has said who it is; returns how many have no
+        room."""
+        kept = sum(len(each) for _, each in self.early)
+        bytes_kept = sum(len(each) * len(each[0]) for _, each in self.early if each)
+        room = max(0, min(EARLY_AT_MOST - kept, (EARLY_BYTES - bytes_kept) // len(frames[0])))
+        self.early[-1][1].extend(frames[:room])
+        return len(frames) - min(room, len(frames))
 
     @property
     def waits_for_answer(self) -> bool:

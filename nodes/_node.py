@@ -108,6 +108,8 @@ class Place:
     """Processes whose Health we hear: all of the pipeline, if our kind watches it."""
     leaving: bool = False
     """It takes nothing new: what it holds goes to others, what it said to its readers, and then it ends."""
+    nice: int | None = None
+    """Added to its process's nice value; None: what its kind has."""
 
 
 class Node:
@@ -117,7 +119,8 @@ class Node:
     """Tags of the news it reads from its sources."""
     NICE: int = 0
     """Added to its process's nice value. What may wait a moment gives way to what has to be in time: on a machine that
-    is full, slots are released on time and verdicts come a little later."""
+    is full, slots are released on time and verdicts come a little later. Who has 0 or less runs as soon as it wakes;
+    others don't interrupt anybody (`archive/priorities.py`)."""
 
     def start(self, now: Now) -> Actions:
         """Open what it needs. May raise StartError."""

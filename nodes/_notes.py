@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from nodes._link import Link
 from nodes._links import Links
-from nodes._state import Counts, Handed, LinkState, State, WayState, packed
+from nodes._state import Counts, State, packed
 from nodes._ways import StreamWay, Way
+from nodes._waystate import Handed, LinkState, WayState
 from protocol.c37118 import ConfigurationFrame
 from protocol.clock import Now
 
@@ -69,7 +70,7 @@ class Notebook:
         """A connection of which nothing was taken yet is what `handed` says, and no link of its own as we thought."""
         self._came.append([slot, *handed])
         self._told.pop(link, None)
-        self._links.changed.pop(link, None)
+        self._links.book.changed.pop(link, None)
 
     def over(self, slot: int, links: Iterable[Link], ended: list[Any]) -> None:
         """It is over; `ended` [connection, balancer, reason, cfg3] tells how, should we die before all know."""
@@ -78,7 +79,7 @@ class Notebook:
         self._tails.pop(slot, None)
         for link in links:
             self._told.pop(link, None)
-            self._links.changed.pop(link, None)
+            self._links.book.changed.pop(link, None)
 
     def resumed(self, slot: int, links: Iterable[Link]) -> None:
         """What the journal has of a connection goes on as it is."""
@@ -143,9 +144,9 @@ class Notebook:
         note.update({key: told for key, told in found.items() if told})
 
     def _streams(self, note: dict[str, Any]) -> None:
-        if self._links.changed:
-            note["l"] = [self._link(link) for link in self._links.changed]
-            self._links.changed.clear()
+        if self._links.book.changed:
+            note["l"] = [self._link(link) for link in self._links.book.changed]
+            self._links.book.changed.clear()
 
     def _link(self, link: Link) -> list[Any]:
         told = self._told.setdefault(link, _Told())
@@ -158,11 +159,11 @@ class Notebook:
 
     def _books(self, note: dict[str, Any], now: Now) -> None:
         links = self._links
-        bad = links.books.take_bad()
+        bad = links.book.books.take_bad()
         if bad:
             note["b"] = bad
-        if links.unknown != self.state.unknown:
-            note["u"] = list(links.unknown)
+        if links.book.unknown != self.state.unknown:
+            note["u"] = list(links.book.unknown)
         astray = links.plausible.astray
         if astray or self.state.astray:
             note["a"] = [[link, time, arrival + now.utc - now.monotonic, run]
@@ -176,7 +177,7 @@ class Notebook:
         return self.state.dump(self._counts(), known, positions)
 
     def _counts(self) -> Counts:
-        books = self._links.books
+        books = self._links.book.books
         return dict(zip(books.devices.tolist(), books.counts.tolist(), strict=True))
 
 

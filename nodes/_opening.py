@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from nodes._peek import DatagramEnd, Machine, StreamEnd
 from nodes._pipes import DataPipe
-from nodes._state import Handed, WayState
 from nodes._tlsway import Handshakes, TlsEnd, TlsWay
 from nodes._tongues import Tongue
 from nodes._ways import DatagramWay, StreamWay, Way
+from nodes._waystate import Handed, WayState
 from protocol.c37118.session import MasterSettings
 from protocol.c37118.splitter import Splitter
 from protocol.clock import Now

@@ -45,7 +45,7 @@ from nodes._wiring import (
 )
 
 MAX_COPIES = 64
-COMMON = ("kind", "from", "copies", "host")
+COMMON = ("kind", "from", "copies", "host", "nice")
 TOP = ("site", "journal", "hosts", "keys", "nodes")
 
 
@@ -62,6 +62,8 @@ class Common(Settings):
     """Number of processes that share the work."""
     host: str = ""
     """Which of `hosts` it runs on, where the pipeline has several."""
+    nice: Annotated[int, Field(ge=-20, le=19)] | None = None
+    """Added to the nice value of its processes, instead of what its kind has; below 0 takes root or CAP_SYS_NICE."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,7 @@ class Pipeline:
             site_file=self.site_file,
             triggers_of=self._triggers_of(node),
             watched=tuple(self.processes) if KINDS[node.kind].watches else (),
+            nice=node.nice,
         )
 
     def _triggers_of(self, reader: NodeSpec) -> dict[str, list[str]]:
@@ -286,6 +289,7 @@ def _common(name: str, entry: Any, lines: Lines) -> NodeSpec | None:
         tuple(common.from_),
         common.copies,
         host=common.host,
+        nice=common.nice,
         raw=raw if isinstance(raw, str) else "",
     )
 

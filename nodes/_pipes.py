@@ -15,9 +15,9 @@ from nodes._links import Links
 from nodes._node import Actions
 from nodes._peek import StreamEnd
 from nodes._siteforms import plain
-from nodes._state import Handed
 from nodes._tongues import Tongue
 from nodes._ways import StreamWay, Way
+from nodes._waystate import Handed
 from protocol import gbt26865
 from protocol.c37118.session import MasterSettings
 from protocol.clock import SECOND, Now
@@ -121,7 +121,7 @@ class Pipes:
         if not found and now.monotonic >= until:
             self.gone(way.slot)
             why = "DATA of no device whose commands go to the same address: both pipes must come from one"
-            self._links.complain(way.link, why, now)
+            self._links.book.complain(way.link, why, now)
         return found if isinstance(found, Link) else None
 
     def join(self, pipe: DataPipe, link: Link, now: Now) -> Actions:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import resource
 import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from archive import priorities
 
 OPEN_FILES = 65_536
 
@@ -59,6 +62,21 @@ def raise_open_files() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def take_rank(nice: int) -> str:
+    """Before threads begin: `nice` is added to ours, and who is not after others is in haste. Returns what the system
+    refused, "" if nothing."""
+    refused = ""
+    try:
+        os.nice(nice)
+    except PermissionError:
+        refused = f"nice {nice} takes root or CAP_SYS_NICE; it goes on without"
+    if nice <= 0:
+        priorities.hurry()
+    else:
+        priorities.stand_back()
+    return refused
 
 
 @contextmanager

@@ -9,8 +9,8 @@ from typing import Any
 from nodes import _dialing
 from nodes._connections import Connection
 from nodes._settings import Address
-from nodes._site import Device
 from nodes._sitechange import same_way
+from nodes._sitedevice import Device
 from nodes._tls import Tls
 from protocol.clock import SECOND, Now
 

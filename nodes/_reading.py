@@ -5,16 +5,16 @@ Nothing is taken from the kernel, and no end is told, before `settle`: then what
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 import structlog
 
-from nodes._bulk import Bulks, in_step
+from nodes._bulk import in_step
 from nodes._bulkplain import Loops, Plain
 from nodes._ended import Ended
-from nodes._handover import Balancers, holds
+from nodes._handover import Balancers
 from nodes._link import Link
 from nodes._links import Links
 from nodes._node import Actions
@@ -23,10 +23,11 @@ from nodes._opening import Opening, has_stream, splitter_of
 from nodes._peek import CHUNK, DatagramEnd, Machine, NoDatagrams, NoStream, StreamEnd
 from nodes._pipes import PATIENCE, DataPipe, Pipes
 from nodes._rows import CORRUPT
-from nodes._state import Handed, WayState
 from nodes._tlsway import TlsWay
 from nodes._tongues import Tongue
+from nodes._waybook import WayBook
 from nodes._ways import DatagramWay, StreamWay, Way
+from nodes._waystate import Handed, WayState
 from protocol import gbt26865
 from protocol.c37118.session import MasterSettings
 from protocol.clock import Now
@@ -37,12 +38,6 @@ HELD_AT_MOST = 64 << 20
 """Bytes of DATA that wait for configurations, of all devices together."""
 ENDS_AT_MOST = 100
 """Connections that end in one tick; those of nobody we know wait for the next."""
-SLOTS_AT_MOST = 500
-"""Connections whose timers are looked at in one step."""
-UNKNOWN_AT_MOST = 50
-"""Connections looked into in one tick for whose pipe they are."""
-WASTEFUL_AT_MOST = 4
-"""Connections read in one tick that brought mostly what is of no use; the others wait for the next."""
 
 
 class Reading:
@@ -64,22 +59,12 @@ class Reading:
         self.links, self.balancers, self.machine, self.notebook = links, balancers, machine, notebook
         self.opening = Opening(machine, session, tongues)
         self.log = structlog.get_logger()
-        self.ways: dict[int, Way] = {}
-        """By descriptor."""
-        self.slots: dict[int, list[Way]] = {}
-        """The one or two of each connection."""
-        self._slot_of: dict[tuple[str, int], int] = {}
-        """(balancer, connection) -> slot"""
         self.ended = Ended(links, balancers, notebook)
-        self.read_now: dict[Way, None] = {}
-        """Read in this tick."""
         self.pipes = Pipes(links)
-        self.bulks = Bulks()
+        self.book = WayBook(machine, self.pipes)
         self.loops: Loops = Plain()
         """Compiled ones take their place when they are loaded."""
         self._slot = 0
-        self._round: list[int] = []
-        """Slots that are to be looked around at."""
 
     # ── opening ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -88,7 +73,7 @@ class Reading:
         self._slot += 1
         slot = self.notebook.came(handed) if self.notebook else self._slot
         ways = self.opening.ways(slot, handed, self.opening.ends(handed, descriptors, now))
-        self._watch(ways)
+        self.book.watch(ways)
         for link in ways[0].links:
             yield from self.links.events(link, link.master.begin(now), now)
         yield from self.pipes.came(ways[0], now)
@@ -104,15 +89,15 @@ class Reading:
                 continue
             missed = way.resume(state.position, splitter_of(state, way.tongue))
             if missed:
-                self.links.counts["bytes_missed"] += missed
+                self.links.book.counts["bytes_missed"] += missed
                 self.log.warning("taken by a predecessor that could not journal it", bytes=missed, peer=way.handed.peer)
-        self._watch(ways)
+        self.book.watch(ways)
         for link in ways[0].links:
             if link.number and numbers is not None and link.number not in numbers:
                 link.number, link.refused = 0, True  # given to another connection meanwhile
             yield from self.links.carry(link, now)
-            self.links.ask_again(link)
-            self.links.want_data_again(link)
+            self.links.questions.ask_again(link)
+            self.links.questions.want_data_again(link)
         self.pipes.came_again(ways[0], state.position)
         yield from self._find_partner(ways[0], now)
 
@@ -124,10 +109,10 @@ class Reading:
         if isinstance(ways[0], StreamWay):
             ways[0].splitter = splitter_of(state, ways[0].tongue)
         for link in ways[0].links:
-            if link.number in self.links.carriers:
+            if link.number in self.links.book.carriers:
                 link.number, link.refused = 0, True
             yield from self.links.carry(link, now)
-        self._enter(ways)
+        self.book.enter(ways)
         yield from self.end(slot, "it did not outlive its receiver", now)
 
     def _recall(self, ways: list[Way], slot: int, state: WayState, now: Now) -> None:
@@ -140,23 +125,6 @@ class Reading:
         if self.notebook:
             self.notebook.resumed(slot, links)
 
-    def _watch(self, ways: list[Way]) -> None:
-        self._enter(ways)
-        for way in ways:
-            self.ways[way.end.fileno()] = way
-            self.machine.watch(way.end.fileno())
-
-    def _enter(self, ways: list[Way]) -> None:
-        slot, handed = ways[0].slot, ways[0].handed
-        self.slots[slot] = ways
-        self._slot_of[handed.balancer, handed.connection] = slot
-        self.pipes.entered(ways[0])
-
-    def links_of(self, balancer: str, connection: int) -> list[Link]:
-        """All that a connection carries; none if it is not ours any more."""
-        ways = self.slots.get(self._slot_of.get((balancer, connection), -1), [])
-        return ways[0].links if ways else []
-
     # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def read(self, now: Now) -> Actions:
@@ -164,14 +132,14 @@ class Reading:
         self.opening.handshakes.renew()
         yield from self._read_bulk(now)
         ended = 0
-        for way in self._in_turn(self.machine.ready(self.ways)):
-            if way.slot not in self.slots:
+        for way in self.book.in_turn(self.machine.ready(self.book.ways)):
+            if way.slot not in self.book.slots:
                 continue  # another one's word has ended it
             if ended >= ENDS_AT_MOST and not any(link.number for link in way.links):
                 continue
             if isinstance(way, StreamWay) and self.pipes.waits(way):
                 yield from self._pair(way, now)
-                if self.pipes.waits(way) or way.slot not in self.slots or self.slots[way.slot][0] is not way:
+                if self.pipes.waits(way) or way.slot not in self.book.slots or self.book.slots[way.slot][0] is not way:
                     continue  # a data pipe is read in the next tick
             before = way.came
             yield from self._read(way, now)
@@ -179,77 +147,50 @@ class Reading:
                 ended += 1
                 yield from self.end(way.slot, way.over, now)
             elif way.came > before and isinstance(way, StreamWay) and in_step(way):
-                self._join(way, now)
+                self.book.join(way, now)
 
     def _read_bulk(self, now: Now) -> Actions:
         """Connections in step; those that are not any more are read by themselves."""
-        for link in self.links.stirred:
-            for way in self.slots.get(link.slot, []):
-                self._part(way)
-        self.links.stirred.clear()
-        for taken, odd in self.bulks.look(self.loops, self.links.rates, now):
+        for link in self.links.book.stirred:
+            for way in self.book.slots.get(link.slot, []):
+                self.book.part(way)
+        self.links.book.stirred.clear()
+        for taken, odd in self.book.bulks.look(self.loops, self.links.rates, now):
             self.links.take_bulk(taken)
             for way in odd:
-                self._part(way)
+                self.book.part(way)
                 yield from self._read(way, now)
                 if way.over:
                     yield from self.end(way.slot, way.over, now)
 
-    def _join(self, way: StreamWay, now: Now) -> None:
-        """It is read with others from now on."""
-        self.machine.forget(way.end.fileno())
-        del self.ways[way.end.fileno()]
-        self.bulks.join(way, now)
-
-    def _part(self, way: Way) -> None:
-        """It is read by itself from now on."""
-        if isinstance(way, StreamWay) and way.bulk is not None:
-            self.bulks.leave(way)
-            self.read_now[way] = None  # the notes know its position from now on
-            self.ways[way.end.fileno()] = way
-            self.machine.watch(way.end.fileno())
-
-    def _in_turn(self, ready: Iterable[int]) -> list[Way]:
-        """Who is read now: of those that waste our time, or may be anybody's pipe, a few, who waited longest."""
-        ways = [self.ways[fd] for fd in ready if fd in self.ways]
-        wasteful: list[Way] = []
-        unknown: list[Way] = []
-        others: list[Way] = []
-        for way in ways:
-            waits = isinstance(way, StreamWay) and self.pipes.waits(way)
-            (unknown if waits else wasteful if way.manners.wasteful else others).append(way)
-        for some in (wasteful, unknown):
-            some.sort(key=lambda way: way.manners.seen)
-        return [*others, *wasteful[:WASTEFUL_AT_MOST], *unknown[:UNKNOWN_AT_MOST]]
-
     def _read(self, way: Way, now: Now) -> Actions:
-        self.read_now[way] = None
+        self.book.read_now[way] = None
         came, used, idle = way.came, self.links.used, self.links.idle
         for link, frames in way.read():
             yield from self.links.take(link, frames, now)
-            self.links.damage(link, way.splitter, now)
+            self.links.book.damage(link, way.splitter, now)
         if isinstance(way, DatagramWay):
             self._nobodys(way)
         elif isinstance(way, DataPipe) and way.partner and way.misplaced:
-            self.links.complain(way.partner, "frames on its data pipe that are no DATA", now, way.misplaced)
+            self.links.book.complain(way.partner, "frames on its data pipe that are no DATA", now, way.misplaced)
             way.misplaced = 0
         way.manners.brought(way.came - came, self.links.used - used, self.links.idle - idle, now)
         if isinstance(way, StreamWay) and way.manners.noise > self.noise and not way.ended:
             way.ended = f"more than {self.noise} bytes of no use came (`noise`)"
-            self.links.complain(way.carrier or way.link, way.ended, now)
+            self.links.book.complain(way.carrier or way.link, way.ended, now)
 
     def _nobodys(self, way: DatagramWay) -> None:
-        self.links.unknown[CORRUPT] += way.unclaimed
-        self.links.counts["stray_datagrams"] += way.strangers
-        self.links.counts["unreachable"] += way.unreachable
+        self.links.book.unknown[CORRUPT] += way.unclaimed
+        self.links.book.counts["stray_datagrams"] += way.strangers
+        self.links.book.counts["unreachable"] += way.unreachable
         way.unclaimed = way.strangers = way.unreachable = 0
 
     def look_around(self, now: Now) -> Actions:
         """Sessions whose time has come; commands that had no room; connections that waited long enough."""
-        for silent in self.bulks.silent(now):
-            self._part(silent)
-        for slot in self._some_slots():
-            ways = self.slots.get(slot, [])
+        for silent in self.book.bulks.silent(now):
+            self.book.part(silent)
+        for slot in self.book.some_slots():
+            ways = self.book.slots.get(slot, [])
             for way in ways:
                 if isinstance(way, TlsWay):
                     way.end.wake(now)
@@ -264,30 +205,23 @@ class Reading:
                 yield from self.end(slot, over, now)
         self.ended.expire(now)
 
-    def _some_slots(self) -> list[int]:
-        """All that are not read in bulk, or so many of thousands; the others next time."""
-        if not self._round:
-            self._round = list({way.slot: None for way in self.ways.values()})
-        some, self._round = self._round[:SLOTS_AT_MOST], self._round[SLOTS_AT_MOST:]
-        return some
-
     def bound_held(self, now: Now) -> Actions:
         """DATA that can't be decoded yet must not fill the memory: who has most of them is hung up on."""
-        slots = {way.slot: self.slots[way.slot] for way in self.ways.values()}  # in step, none waits
+        slots = {way.slot: self.book.slots[way.slot] for way in self.book.ways.values()}  # in step, none waits
         held = {slot: sum(link.held for link in ways[0].links) for slot, ways in slots.items()}
         total = sum(held.values())
         while total > HELD_AT_MOST:
             slot = max(held, key=lambda each: held[each])
             size = held.pop(slot)
             total -= size
-            self.links.complain(self.slots[slot][0].links[0], "too much DATA without a configuration", now)
+            self.links.book.complain(self.book.slots[slot][0].links[0], "too much DATA without a configuration", now)
             yield from self.end(slot, f"{size} bytes of DATA without a configuration that they fit", now)
 
     # ── ending ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def end_link(self, link: Link, reason: str, now: Now) -> Actions:
         """End its connection, unless that carries other streams."""
-        ways = self.slots.get(link.slot, [])
+        ways = self.book.slots.get(link.slot, [])
         if any(each.number for way in ways for each in way.links if each is not link):
             yield from self.links.drop(link, reason, now)
         elif ways:
@@ -295,18 +229,13 @@ class Reading:
 
     def end_of(self, balancer: str, connection: int, reason: str, now: Now) -> Actions:
         """End a balancer's connection, if it is ours."""
-        yield from self.end(self._slot_of.get((balancer, connection), -1), reason, now)
+        yield from self.end(self.book.slot_of(balancer, connection), reason, now)
 
     def end(self, slot: int, reason: str, now: Now) -> Actions:
         """End a connection: what is still held, the books; who else is to know hears of it in `settle`."""
-        ways = self.slots.pop(slot, [])
+        ways = self.book.slots.pop(slot, [])
         yield from self._end_pipes(ways, now)
-        for way in ways[:1]:
-            self._slot_of.pop((way.handed.balancer, way.handed.connection), None)
-        for way in ways:
-            self._part(way)
-            if self.ways.pop(way.end.fileno(), None):
-                self.machine.forget(way.end.fileno())
+        self.book.forget(ways)
         for way in ways:
             yield from self._drain(way, now)
             if isinstance(way, TlsWay) and way.end.fault:
@@ -317,7 +246,7 @@ class Reading:
             yield from self.links.events(link, link.master.end(now), now)
             yield from self.links.flush(now)
             if not link.expects_answer:
-                self.links.settle(link)
+                self.links.book.settle(link)
             self.links.release(link)
             self.links.pairing.closed(link)
         if ways:
@@ -335,7 +264,7 @@ class Reading:
         if rest and carrier:
             yield from self.links.take(carrier, rest, now)
         if carrier:
-            self.links.damage(carrier, way.splitter, now)
+            self.links.book.damage(carrier, way.splitter, now)
 
     # ── pipes ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -347,8 +276,8 @@ class Reading:
             return
         handed = way.handed._replace(pipe="data", beside=link.connection)
         pipe = DataPipe(way.slot, handed, way.end, self.opening.session(handed), way.tongue)
-        self._enter([pipe])
-        self.ways[pipe.end.fileno()] = pipe
+        self.book.enter([pipe])
+        self.book.ways[pipe.end.fileno()] = pipe
         if self.notebook:
             self.notebook.known_as(way.slot, handed, way.link)
         yield from self.pipes.join(pipe, link, now)
@@ -357,7 +286,7 @@ class Reading:
         """The management pipe of a data pipe that we dialled, or that our predecessor knew."""
         if not isinstance(way, DataPipe) or way.partner or way.ended:
             return
-        found = self.links_of(way.handed.balancer, way.handed.beside)
+        found = self.book.links_of(way.handed.balancer, way.handed.beside)
         if found:
             yield from self.pipes.join(way, found[0], now)
         elif not way.until:
@@ -382,31 +311,17 @@ class Reading:
 
     def settle(self) -> None:
         """All of this tick is safe: take it from the kernel, hang up what has ended, and say so."""
-        self.bulks.done(self.loops)
-        for way in self.read_now:
+        self.book.bulks.done(self.loops)
+        for way in self.book.read_now:
             way.done()
-        self.read_now.clear()
+        self.book.read_now.clear()
         self.ended.settle()
 
     def hang_up(self, handed: Handed, descriptors: Sequence[int], ended: Sequence[Any]) -> None:
         """A connection that our predecessor had ended and not hung up any more."""
         self.ended.again(self.opening.ends(handed, descriptors, None), ended)
 
-    def holding(self, balancer: str) -> list[tuple[dict[str, Any], list[Any]]]:
-        """(fields, sockets) of the `holds` notes for a balancer: duplicates of what we read for it."""
-        return [
-            (_fields(ways), [] if ways[0].handed.tls else [way.end.copy() for way in ways])
-            for ways in self.slots.values()
-            if ways[0].handed.balancer == balancer
-        ]
-
     def close(self) -> None:
         """The process ends."""
         with suppress(OSError):
             self.machine.close()
-
-
-def _fields(ways: Sequence[Way]) -> dict[str, Any]:
-    handed, numbers = ways[0].handed, [link.number for link in ways[0].links if link.number]
-    certificate = {"certificate": ways[0].links[0].certificate} if handed.tls else {}
-    return {**holds(handed._asdict(), numbers), **certificate}

@@ -22,8 +22,9 @@ from archive.journal import JournalError
 from nodes import _handover
 from nodes._keeper import Keeper
 from nodes._node import Actions, Done, Node, Place, StartError
-from nodes._state import Handed, LinkState, StateError, WayState, replay
+from nodes._state import StateError, replay
 from nodes._stream import Writer
+from nodes._waystate import Handed, LinkState, WayState
 from protocol.clock import MILLISECOND, SECOND, Now
 from protocol.messages import Durable, Fetch
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from algorithms.columns import Columns
 from algorithms.plausibility import Plausible
 from nodes._state import SOURCES
 from protocol.c37118 import Batch, Codec
@@ -169,9 +170,8 @@ class Books:
     """Counts per device since the receiver started, in rows; see `messages.Tally`."""
 
     def __init__(self) -> None:
-        self._device = np.zeros(0, np.uint32)
-        self._sorted, self._order = self._device, np.zeros(0, np.int64)
-        """Devices in ascending order, and their rows."""
+        self._columns = Columns()
+        """Of devices: their rows in the counts."""
         self._counts = np.zeros((0, len(COLUMNS)), np.int64)
         self._told = self._counts.copy()
         self._bad: set[int] = set()
@@ -211,18 +211,10 @@ class Books:
 
     def _places(self, devices: NDArray[np.uint32]) -> I8:
         """[n] rows of `devices` [n] in the counts."""
-        at = np.searchsorted(self._sorted, devices)
-        unknown = self._sorted[np.minimum(at, self._sorted.size - 1)] != devices if self._sorted.size else at >= 0
-        if unknown.any():
-            fresh = np.unique(devices[unknown])
-            more = np.zeros((fresh.size, len(COLUMNS)), np.int64)
-            self._device = np.concatenate([self._device, fresh])
-            self._counts = np.concatenate([self._counts, more])
-            self._told = np.concatenate([self._told, more])
-            self._order = np.argsort(self._device)
-            self._sorted = self._device[self._order]
-            at = np.searchsorted(self._sorted, devices)
-        return np.asarray(self._order[at])
+        places = self._columns.of(devices)
+        if more := len(self._columns) - len(self._counts):
+            self._counts, self._told = (np.pad(each, ((0, more), (0, 0))) for each in (self._counts, self._told))
+        return places
 
     def changed(self) -> Tally | None:
         """The counts of devices whose counts have changed since the last call; None if none has."""
@@ -232,13 +224,13 @@ class Books:
             return None
         self._told = self._counts.copy()
         received, corrupt, refused, lost = self._counts[rows].T.copy()
-        return Tally(self._device[rows], received, corrupt, refused, lost)
+        return Tally(self._columns.numbers[rows], received, corrupt, refused, lost)
 
     @property
     def devices(self) -> NDArray[np.uint32]:
         """[n]"""
         self._count()
-        return self._device
+        return self._columns.numbers
 
     @property
     def counts(self) -> I8:

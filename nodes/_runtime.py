@@ -20,7 +20,7 @@ from nodes._authority import Authority, speaker
 from nodes._logged import InHand
 from nodes._node import Actions, Done, News, Node, Place, StartError, Unwatch, Watch
 from nodes._post import Post
-from nodes._process import Signals, Taken, only_one, raise_open_files, resident
+from nodes._process import Signals, Taken, only_one, raise_open_files, resident, take_rank
 from nodes._sockets import Door, Poll
 from protocol import wire
 from protocol.clock import MILLISECOND, SECOND, Now
@@ -229,7 +229,8 @@ def run(node: Node, kind: str, place: Place) -> int:
     A second process of the same name in the same runtime folder is refused: it would take half the letters.
     """
     raise_open_files()
-    os.nice(node.NICE)
+    if refused := take_rank(node.NICE if place.nice is None else place.nice):
+        structlog.get_logger().warning("may not go first", node=place.name, why=refused)
     try:
         with only_one(place.run, place.name):
             return Runtime(node, kind, place).run()

@@ -24,7 +24,6 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -35,6 +34,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, core_schema
 
+from algorithms.documented import Documented
 from protocol.clock import TIMES
 
 SIZES = {
@@ -59,12 +59,10 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 """What a node may be called."""
 
 
-class Settings(BaseModel):
+class Settings(Documented):
     """Base of every kind's settings: unknown names are faults, and nothing changes after the check."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, populate_by_name=True, allow_inf_nan=False
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False)
 
 
 def fault(what: str, remedy: str) -> PydanticCustomError:

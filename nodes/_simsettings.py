@@ -13,7 +13,6 @@ from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, mod
 from algorithms import simulation
 from archive.folder import ArchiveError
 from archive.scenarios import RATE, Folder, ScenarioError
-from archive.spans import instant
 from nodes import _settings
 from nodes._settings import Address, Duration, FilePath, Frequency, Number, Port, Rate, fault
 from nodes._simgbt import Identities, device, period
@@ -66,6 +65,8 @@ OF_SMDS = ("smd", "channels", "table", "subsynchronous")
 
 
 def _moment(value: Any) -> int:
+    from archive.spans import instant  # HDF5 with it, which only recordings need
+
     try:
         return instant(value, 0)
     except ArchiveError as error:

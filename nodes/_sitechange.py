@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nodes._site import Device, Site
+from nodes._site import Site
+from nodes._sitedevice import Device
 
 DESCRIPTIVE = frozenset(("name", "region", "latitude", "longitude", "elevation", "analogs", "bus"))
 """Settings of a device that say what its rows mean and are called. All others say how it is reached and recognised."""

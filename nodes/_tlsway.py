@@ -13,9 +13,9 @@ from typing import Any
 from nodes._certificates import TlsFault
 from nodes._link import Link
 from nodes._peek import CHUNK, MOST, StreamEnd
-from nodes._state import Handed
 from nodes._tls import Contexts, Session
 from nodes._ways import StreamWay
+from nodes._waystate import Handed
 from protocol.c37118.session import MasterSettings
 from protocol.clock import Now
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from nodes._link import Link
 from nodes._manners import DATAGRAM_BITE, Manners
 from nodes._peek import CHUNK, DATAGRAMS, DatagramEnd, StreamEnd
-from nodes._state import Handed
 from nodes._tongues import Tongue
+from nodes._waystate import Handed
 from protocol import gbt26865
 from protocol.c37118 import Splitter, stream_id
 from protocol.c37118.common import MIN_FRAME, SYNC

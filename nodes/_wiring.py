@@ -36,6 +36,8 @@ class NodeSpec:
     """Name of the host that its processes run on; "" if the pipeline has but one."""
     raw: str = ""
     """Name of the link whose frames it wants as they come."""
+    nice: int | None = None
+    """Of its processes; None: what its kind has."""
 
     @property
     def processes(self) -> list[str]:

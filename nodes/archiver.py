@@ -14,7 +14,9 @@ import errno
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -34,7 +36,7 @@ from nodes._settings import Settings as Base
 from nodes._site import Site
 from nodes._sitewatch import SiteWatch
 from nodes._stream import Reader, size_in_memory
-from protocol.clock import SECOND, Now
+from protocol.clock import MILLISECOND, SECOND, Now
 from protocol.messages import (
     Alarm,
     Announce,
@@ -54,6 +56,8 @@ SLOW = 3 * SECOND
 """A commit that takes longer is an alarm."""
 SLOW_FOR = 60 * SECOND
 """So long after the last slow one."""
+RECENT = 60
+"""Commits of which the worst is told."""
 ROOT = Path(__file__).parents[1]
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -109,8 +113,10 @@ class Archiver(Node):
     )  # fmt: skip
     NICE = 5
 
-    def __init__(self, settings: Settings, place: Place) -> None:
+    def __init__(self, settings: Settings, place: Place, clock: Callable[[], int] = time.monotonic_ns) -> None:
+        """`clock` [ns] tells how long the disk takes."""
         self.settings, self.place = settings, place
+        self._clock = clock
         self.log = structlog.get_logger().bind(node=place.name)
         self.reader = Reader(place.name)
         self.watch = SiteWatch(place, Site.model_validate({"station": "", **place.site}))
@@ -131,8 +137,8 @@ class Archiver(Node):
         self.child: subprocess.Popen[str] | None = None
         self.sealed: set[int] = set()
         self._commit_at = self._tidy_at = self._measure_at = 0
-        self._begun_at: int | None = None
-        """When a commit was begun, until we are called again: its end, as far as we can know."""
+        self._took: deque[int] = deque([0], RECENT)
+        """How long the last commits took [ns]."""
         self._slow = (0, 0)
         """(how long the last slow commit took, when that was)"""
         self._bytes_held = 0
@@ -163,7 +169,6 @@ class Archiver(Node):
 
     def receive(self, message: Any, now: Now) -> Iterator[Action]:
         """A word of a stream, or what a writer says of its stream."""
-        self._note_pace(now)
         if not isinstance(message, Numbered | Announce | Gone) or message.node in self._snapshots:
             return
         if self._full:
@@ -186,7 +191,6 @@ class Archiver(Node):
 
     def wake(self, now: Now) -> Iterator[Action]:
         """Commit, write events, start or wait for the finishing child; fetch again what did not come."""
-        self._note_pace(now)
         self._keep_site(now)
         if now.monotonic >= self._commit_at:
             self._commit_at = now.monotonic + self.settings.commit
@@ -217,7 +221,7 @@ class Archiver(Node):
     def _commit(self, now: Now, everything: bool = False) -> bool:
         """Bring what came to the disk; a disk that takes nothing is an alarm, and tried again."""
         archive, (start, end) = self.opened, self.settings.clip
-        self._begun_at = now.monotonic
+        begun = self._clock()
         try:
             committed = archive.commit(now)
             files = archive.write_events(now, self.settings.settle, -start, end, everything)
@@ -230,6 +234,8 @@ class Archiver(Node):
             return False
         self.trouble, self._bytes_held = "", 0
         self.counters["commits"] += committed
+        if committed:
+            self._note_pace(self._clock() - begun, now)
         return committed
 
     def _keep_site(self, now: Now) -> None:
@@ -245,11 +251,10 @@ class Archiver(Node):
         self.watch.take(self.changed, now)
         self.changed, self.unkept = None, ""
 
-    def _note_pace(self, now: Now) -> None:
-        """While we waited for the disk nobody called us."""
-        if self._begun_at is not None and now.monotonic - self._begun_at > self.settings.commit + SLOW:
-            self._slow = now.monotonic - self._begun_at, now.monotonic
-        self._begun_at = None
+    def _note_pace(self, took: int, now: Now) -> None:
+        self._took.append(took)
+        if took > SLOW:
+            self._slow = took, now.monotonic + took
 
     def _alarms(self, now: Now) -> Iterator[str]:
         yield from filter(None, (self.trouble, self.untidy, self.unmerged, self.unkept, *self.watch.alarms))
@@ -341,7 +346,8 @@ class Archiver(Node):
         devices = archive.books.devices
         totals = dict(zip(COLUMNS, counts.sum(axis=0).tolist(), strict=True))
         return {
-            "counters": {**self.counters, **archive.verdicts.counters,
+            "counters": {**self.counters, "commit_ms": self._took[-1] / MILLISECOND,
+                         "commit_worst_ms": max(self._took) / MILLISECOND, **archive.verdicts.counters,
                          **archive.statistics.counters, **archive.answers.counters, **archive.open_events.counters,
                          **archive.flags.counters, **archive.alarms.counters, **totals,
                          "messages_fetched": self.reader.fetched, "messages_lost": self.reader.lost},

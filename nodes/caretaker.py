@@ -37,6 +37,8 @@ LAST = 300
 class Caretaker(Node):
     """See the module."""
 
+    NICE = 10
+
     def __init__(self, settings: Settings, place: Place) -> None:
         self.settings, self.place = settings, place
         self.log = structlog.get_logger().bind(node=place.name)

@@ -19,19 +19,18 @@ import numpy as np
 
 from algorithms.alignment import Aligner, Released
 from algorithms.latencies import Latencies
-from algorithms.passthrough import PassThrough
 from algorithms.slotring import Rows
 from archive.journal import JournalError
+from nodes._aligners import aligner_of
 from nodes._alignhealth import COLUMNS, alarms, columns, table_of
 from nodes._alignsettings import Settings
-from nodes._archivestream import ArchiveStream, reader_of
 from nodes._catchup import CatchUp, spans, together
 from nodes._clocks import Clocks
 from nodes._flagging import COLUMNS as FLAGGED
-from nodes._inspecting import Inspecting
 from nodes._mark import Followers, Mark, MarkError, Progress, Standing
-from nodes._minutes import MINUTE, Statistics
+from nodes._minutes import MINUTE
 from nodes._node import Action, Actions, Done, Node, Place, StartError
+from nodes._observing import Observing
 from nodes._stream import Reader, Writer
 from nodes._treatment import Placed, Treatment
 from protocol import clock
@@ -46,8 +45,6 @@ FILLED = 100 * MILLISECOND
 """A divisor of a minute, of some slots, and fewer than a ring has."""
 LATENCY_SPAN, LATENCY_SPANS = 10 * SECOND, 6
 """Latencies are of the last minute, to a sixth of it."""
-DEPTHS = (64, 4096)
-"""Least and most slots of an aligner's ring."""
 
 
 class Concentrator(Node):
@@ -71,10 +68,7 @@ class Concentrator(Node):
         self.latency = np.zeros(0, dtype=np.int64)
         """ns from the last arrival to the release, of the latest slots"""
         self.latencies = Latencies(LATENCY_SPAN, LATENCY_SPANS) if settings.latency else None
-        self.statistics = Statistics() if settings.statistics else None
-        self.inspecting = Inspecting() if settings.flags else None
-        self.aside: ArchiveStream | None = None
-        """Minutes and flags, for archivers; flags for who raises alarms."""
+        self.observing = Observing(settings)
         self._called = 0
         self._catchup = CatchUp([], Now(0, 0))
         self._mark: Mark | None = None
@@ -107,11 +101,7 @@ class Concentrator(Node):
             self._mark = Mark(folder)
             self._passed = self._mark.standing
             self.reader = Reader(self.place.name, self._passed, configurations=True)
-        if self.statistics or self.inspecting:
-            readers = self.place.readers_of
-            told = [*readers.get("archiver", ()), *map(reader_of, readers.get("alarms", ()))]
-            self.aside = ArchiveStream(self.place.name, told, folder and folder / "minutes")
-            self.aside.open(now)
+        self.observing.open(self.place, now)
 
     def _receivers(self) -> list[str]:
         return [name for names in self.place.sources.values() for name in names]
@@ -125,7 +115,7 @@ class Concentrator(Node):
     def receive(self, message: Any, now: Now) -> Iterator[Action]:
         """News of the receivers, what was fetched of them, and the readers' fetches."""
         if isinstance(message, Fetch | Durable):
-            mine = self.aside if self.aside and self.aside.asks(message) else self.writer
+            mine = self.observing if self.observing.asks(message) else self.writer
             yield from mine.receive(message, now)
             return
         if self.place.leaving:
@@ -147,14 +137,12 @@ class Concentrator(Node):
             if self._catchup.active
             else [a.wake_at() for a in self.aligners.values()]
         )
-        due = [self.writer.wake_at(), self.reader.wake_at(), *work]
-        if self.aside:
-            due.append(self.aside.wake_at())
+        due = [self.writer.wake_at(), self.reader.wake_at(), *work, self.observing.wake_at()]
         return min((at for at in due if at is not None), default=None)
 
     def wake(self, now: Now) -> Iterator[Action]:
         """Waits that are over, fetches to repeat, the announcement."""
-        if self.place.leaving and (self.aside is None or self.aside.writer.drained):
+        if self.place.leaving and self.observing.drained:
             raise Done("its minutes and flags are with their readers")
         self._notice(now)
         if self._catchup.active:
@@ -164,15 +152,13 @@ class Concentrator(Node):
         yield from self._catchup.asking(self.reader.wake(now))
         yield from self.writer.wake(now)
         yield from self._pass(now)
-        if self.aside:
-            yield from self.aside.wake(now)
+        yield from self.observing.wake(now)
 
     def stop(self, now: Now) -> Iterator[Action]:
         """Hand on what is held, as it is. What the triggers don't get any more our successor says again."""
         yield from self._release(now, now, everything=True)
         yield self.writer.announce()
-        if self.aside and self.inspecting:
-            self._put(self.inspecting.flagging.end())
+        self.observing.end()
         yield from self._close(now)
 
     def give_way(self, now: Now) -> Iterator[Action]:
@@ -182,9 +168,8 @@ class Concentrator(Node):
     def _close(self, now: Now) -> Iterator[Action]:
         if self._mark:
             self._mark.close()
-        if self.aside:
-            yield from self.aside.wake(now)
-            self.aside.close()
+        yield from self.observing.wake(now)
+        self.observing.close()
 
     def _pass(self, now: Now) -> Iterator[Action]:
         """Each second: how far our successor needs not go back. The receivers are told what was written."""
@@ -223,7 +208,7 @@ class Concentrator(Node):
         """ns of arrival in which what was fetched is worked on as one: rows of other tables fill a device's gaps while
         its slots are open, and a minute's statistics are its own. 0: no matter.
         """
-        return FILLED if self.settings.fill else MINUTE if self.statistics else 0
+        return FILLED if self.settings.fill else MINUTE if self.settings.statistics else 0
 
     def _turn_to(self, arrival: int, now: Now) -> None:
         """What is worked on now came at this time (ns UTC)."""
@@ -238,8 +223,8 @@ class Concentrator(Node):
         self.known[word.device] = word
         told = list(self.treatment.configure(word)) if self.treatment else [replace(word, again=False)]
         table = self._told_in(word)
-        if self.inspecting:
-            self.inspecting.configure(word, former if former != table else None)
+        if self.observing.inspecting:
+            self.observing.inspecting.configure(word, former if former != table else None)
         if former not in (None, table):
             self._aligner(former).dismiss(word.device)
         self._aligner(table).expect(word.device, now.monotonic)
@@ -258,21 +243,8 @@ class Concentrator(Node):
         return self.treatment.table(known.device) if self.treatment else Table(*known.table)
 
     def _aligner(self, table: Table) -> Aligner:
-        if table not in self.aligners and not self.settings.aligned:
-            self.aligners[table] = PassThrough(table.channels, table.digitals)
-        elif table not in self.aligners:
-            held = 2 * (self.settings.clock + self.settings.wait + (self.settings.absolute or 0))
-            depth = min(max(held // clock.period(table.rate), DEPTHS[0]), DEPTHS[1])
-            self.aligners[table] = Aligner(
-                table.channels,
-                table.digitals,
-                lambda slot: clock.slot_time(slot, table.rate),
-                self.settings.wait,
-                self.settings.absolute,
-                max(self.settings.silent, 3 * clock.period(table.rate)),
-                depth,
-                bool(self.settings.redundant),
-            )
+        if table not in self.aligners:
+            self.aligners[table] = aligner_of(table, self.settings)
         return self.aligners[table]
 
     def _take(self, word: Measurements, now: Now) -> None:
@@ -296,8 +268,7 @@ class Concentrator(Node):
             return
         if self.latencies:
             self.latencies.push(rows.device, delay, now.monotonic)
-        if self.statistics:
-            self.statistics.arrived(rows.device, delay, now)
+        self.observing.arrived(rows.device, delay, now)
         off, fit = self.clocks.fit(rows.device, delay, now)
         early = np.where(-off > self.settings.wait, -off, 0)
         rows, start = rows.take(fit), now.monotonic + early[fit]
@@ -317,36 +288,25 @@ class Concentrator(Node):
             done = aligner.release(then, everything, overdue)
             late = aligner.take_late(aligner.frontier - LATE // clock.period(table.rate))
             if late is not None:
-                self._inspect(table, late, late=True)
+                self.observing.inspect(table, late, self.clocks.marked, late=True)
             if late is not None and (late := self._treated(table, late, late=True)) is not None:
                 yield self.writer.say(_snapshots(table, late, now, late=True))
             for part in done:
                 self._count(part, now)
-                self._inspect(table, part)
+                self.observing.inspect(table, part, self.clocks.marked)
                 if (told := self._treated(table, part)) is not None:
                     yield self.writer.say(_snapshots(table, told, now))
-        if self.inspecting:
-            self._put(self.inspecting.take(then.utc, self.clocks.watch, self.known))
-
-    def _inspect(self, table: Table, part: Released, late: bool = False) -> None:
-        """Bad data are told by the rows as they came, before anything is done with them."""
-        if self.inspecting:
-            self.inspecting.push(table, part, self.clocks.marked, late)
-
-    def _put(self, word: Numbered | None) -> None:
-        """To the archivers, and who raises alarms."""
-        if self.aside and word:
-            self.aside.put(word)
+        self.observing.say_flags(then.utc, self.clocks.watch, self.known)
 
     def _treated(self, table: Table, part: Released, late: bool = False) -> Released | None:
         told = self.treatment.treat(table, part, late) if self.treatment else part
-        if self.statistics and told is not None:
-            self.statistics.released(told)
+        if told is not None:
+            self.observing.released(told)
         return told
 
     def _minute(self, then: Now) -> None:
         """Statistics of a minute that is over."""
-        if self.statistics and self.statistics.is_due(then):
+        if self.observing.statistics and self.observing.statistics.is_due(then):
             known = self._everybody
             devices, table = columns(known, self.aligners, self.clocks.kept_away, self.clocks.watch)
             counts = {
@@ -354,7 +314,7 @@ class Concentrator(Node):
                 for k, name in enumerate(COLUMNS[:5])
             }
             counts["rejected"] = self.treatment.rejected if self.treatment else {}
-            self._put(self.statistics.turn(then, known, counts))
+            self.observing.say_minute(then, known, counts)
 
     def _count(self, part: Released, now: Now) -> None:
         if not self._catchup.active:
@@ -367,8 +327,8 @@ class Concentrator(Node):
         told = table_of(
             known, self.aligners, self.clocks.kept_away, self.clocks.watch, self.treatment, self.latencies, now
         )
-        if self.inspecting:
-            told = told.beside(FLAGGED, told.devices, self.inspecting.columns(told.devices), {})
+        if self.observing.inspecting:
+            told = told.beside(FLAGGED, told.devices, self.observing.inspecting.columns(told.devices), {})
         waited, longest = np.percentile(self.latency, (50, 99)) / MILLISECOND if self.latency.size else (0.0, 0.0)
         return {
             "counters": {
@@ -388,8 +348,7 @@ class Concentrator(Node):
                 *alarms(known, self.clocks.watch),
                 *(self.treatment.alarms(now.monotonic) if self.treatment else ()),
                 *filter(None, [self._mark.trouble if self._mark else ""]),
-                *(self.inspecting.alarms(self.known) if self.inspecting else ()),
-                *(self.aside.writer.alarms if self.aside else ()),
+                *self.observing.alarms(self.known),
             ],
         }
 

@@ -12,7 +12,7 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import structlog
 from pydantic import Field, field_validator, model_validator
@@ -26,12 +26,12 @@ from nodes._node import Action, Letter, Node, Place, StartError, Unwatch, Watch
 from nodes._settings import Address, Duration, FilePath, Size, fault
 from nodes._settings import Settings as Base
 from nodes._site import Site
+from nodes._siteforms import NetworkText
 from nodes._stream import Reader
 from protocol.clock import MILLISECOND, SECOND, Now
 from protocol.messages import Alarm, AlarmAnswer, Configuration, Event, Flags, Health, Numbered, Snapshots
 
 if TYPE_CHECKING:
-    from console.access.book import Book
     from console.access.who import Access
 
 LOOK_EVERY = 500 * MILLISECOND
@@ -66,7 +66,11 @@ class Settings(Base):
     hosts: list[Annotated[str, Field(min_length=1, max_length=253)]] = Field(default_factory=list)
     """Names that browsers reach it by, besides IP addresses and localhost."""
     proxy: bool = False
-    """A proxy before it speaks https to browsers: cookies are for https alone."""
+    """A proxy before it speaks https to all browsers: cookies are for https alone."""
+    proxies: list[NetworkText] = Field(default_factory=list)
+    """Addresses or networks of proxies: they are believed whose request it is, and whether by https; others are not."""
+    proxy_header: Literal["X-Forwarded-For", "Forwarded"] = "X-Forwarded-For"
+    """Where they say it; with the first, X-Forwarded-Proto says how."""
 
     @field_validator("background")
     @classmethod
@@ -119,7 +123,7 @@ class Console(Node):
     """See the module."""
 
     TAGS = (Configuration.TAG, Snapshots.TAG, Event.TAG, Flags.TAG, Alarm.TAG, AlarmAnswer.TAG)  # type: ignore[attr-defined]
-    NICE = 5
+    NICE = 10
 
     def __init__(self, settings: Settings, place: Place) -> None:
         from console.board import Board
@@ -133,25 +137,26 @@ class Console(Node):
         )
         self._web: Any = None
         self._look_at = 0
-        self._book: Book | None = None
+        self._access: Access | None = None
 
     def start(self, now: Now) -> Iterator[Action]:
         """Open the port and serve. Raises StartError."""
         os.environ.setdefault("NICEGUI_STORAGE_PATH", f"{self.place.run}/nicegui")  # else in the working folder
         from console.app import Console as Shared
         from console.app import application
-        from console.server import WebServer
+        from console.server import WebServer, clock
 
         listening = _listen(self.settings.listen)
         pipeline, ground = Path(self.place.pipeline), self._ground()
         journal = self.place.journal.parent if self.place.journal else None
-        shared = Shared(self.station, self.place.site, pipeline, self.place.run, self._archive(), ground, journal)
-        access = self._access()
+        station, place = self.station, self.place
+        shared = Shared(station, place.site, pipeline, place.run, clock, self._archive(), ground, journal)
+        access = self._made_access()
         self._web = WebServer(application(shared, access), listening, self.settings.certificate, self.settings.key)
         self._web.start()
         at = self.settings.address
         self.log.info("serves", at=at)
-        self._book = access.book
+        self._access = access
         if not access.book.has_administrator:
             self.log.warning(
                 "nobody may sign in yet: make the link for the first administrator",
@@ -159,10 +164,12 @@ class Console(Node):
             )
         yield Watch(self.station.alarms.fd)
 
-    def _access(self) -> Access:
+    def _made_access(self) -> Access:
         """Raises StartError."""
         from console.access.audit import Audit
         from console.access.book import Book
+        from console.access.forwarded import Proxies
+        from console.access.kept import Kept
         from console.access.users import AccessFault
         from console.access.who import Access, Policy
         from console.server import clock
@@ -170,10 +177,14 @@ class Console(Node):
         pipeline, s = Path(self.place.pipeline), self.settings
         tls = s.key is not None or s.proxy
         hosts = frozenset(name.lower() for name in (*s.hosts, s.listen.host))
-        policy = Policy(tls=tls, hosts=hosts, idle=s.idle, absolute=s.longest)
+        proxies = Proxies(tuple(s.proxies), s.proxy_header)
+        policy = Policy(tls=tls, proxies=proxies, hosts=hosts, idle=s.idle, absolute=s.longest)
+        if s.proxy and not s.proxies:
+            self.log.warning("all browsers share the address of the proxy", how="add proxies: [ADDRESS of it]")
         try:
             book = Book(s.users_file(pipeline), _users.load)
-            return Access(book, Audit(s.audit_folder(pipeline)), policy, clock)
+            kept = Kept(Path(self.place.run, f"{self.place.name}.sessions"))
+            return Access(book, Audit(s.audit_folder(pipeline)), policy, clock, kept=kept)
         except (AccessFault, Faulty, OSError) as fault:
             raise StartError(str(fault)) from fault
 
@@ -232,11 +243,13 @@ class Console(Node):
         """Browsers are hung up on."""
         if self._web is not None:
             self._web.stop()
+        if self._access is not None:
+            self._access.keep(last=True)
         yield Unwatch(self.station.alarms.fd)
 
     def health(self, now: Now) -> dict[str, Any]:
         """For a Health message."""
-        alarms = [] if self._book is None else list(self._book.alarms)
+        alarms = [] if self._access is None else list(self._access.book.alarms)
         counters = {"messages_lost": self.reader.lost, "messages_fetched": self.reader.fetched}
         return {"counters": counters, "alarms": alarms}
 

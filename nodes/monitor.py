@@ -76,6 +76,8 @@ class Enquiry:
 class Monitor(Node):
     """See the module."""
 
+    NICE = 5
+
     def __init__(self, settings: Settings, place: Place, witnesses: Sequence[Witness] = _timesource.WITNESSES,
                  kernel: Callable[[], ClockState | None] = _timesource.kernel) -> None:  # fmt: skip
         self.settings, self.place = settings, place

@@ -38,6 +38,7 @@ class Trigger(Leasing[Task]):
     """See the module."""
 
     TAGS = (Configuration.TAG, Snapshots.TAG)  # type: ignore[attr-defined]
+    NICE = 2
 
     def __init__(self, settings: Settings, place: Place) -> None:
         super().__init__(settings, place, COUNTS)

@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, NewType
 
 import numpy as np
@@ -46,6 +47,10 @@ class Now(NamedTuple):
     """Nanoseconds of a clock that never jumps; for timers and leases."""
     utc: int
     """Nanoseconds UTC since 1970; for absolute wait and latency only."""
+
+
+Clock = Callable[[], Now]
+"""Reads what time it is; handed to threads that run beside a node's loop, which nobody tells `now`."""
 
 
 def from_soc(soc: Any, count: Any, time_base: int) -> Any:

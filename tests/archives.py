@@ -18,6 +18,7 @@ from archive.statistics import COUNTS, FREQUENCIES, LATENCIES
 from protocol.clock import SECOND, Now, slot_time
 from protocol.messages import (
     SPECTRUM_NAMES,
+    Alarm,
     Configuration,
     Event,
     Flags,
@@ -198,4 +199,20 @@ def flags(*spans: tuple[int, str, float, float, int], number: int = 0, epoch: in
         stop=np.array([T0 + round(at * SECOND) for at in stops], np.int64), going=np.array(going, np.uint8),
         score=np.full(len(links), score), detail=[{"samples": k} for k in range(len(links))],
         node=node, epoch=epoch, number=number,
+    )  # fmt: skip
+
+
+def alarm(change: str, seconds: float, number: int = 0, **more: Any) -> Alarm:
+    """What `alarms` said, `seconds` after T0."""
+    return Alarm(
+        **{
+            "id": "0123456789", "change": change, "state": "unacknowledged", "source": "limit", "kind": "Frequency",
+            "subject": "站 1", "device": 65536, "region": "north", "severity": "warning", "text": "49.7 Hz",
+            "active": change != "cleared", "acknowledged": False, "chattering": False, "stale": False, "count": 1,
+            "value": 49.7, "limit": 49.8, "unit": "Hz", "raised": T0, "cleared": 0,
+            "time": T0 + round(seconds * SECOND),
+            "user": "", "comment": "", "until": 0, "by": "", "detail": {"final": True}, "node": "alarms", "epoch": 5,
+            "number": number,
+        }
+        | more
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -204,3 +205,7 @@ def is_open(device: socket.socket) -> bool:
         return True
     except ConnectionResetError:
         return False
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))

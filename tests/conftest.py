@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -19,10 +21,31 @@ settings.load_profile("ci" if os.environ.get("CI") else "house")
 # In a container the tests may be root's; what they start is told so.
 os.environ.setdefault("SYMS_AS_ROOT", "1")
 
+# Images of containers like to set this. The hundreds of processes that tests start would then compile all modules anew.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+    sys.dont_write_bytecode = False
+
+
+BROWSER = "tests/console/browser/"
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long ones first, so that none is left alone at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("system") is None)
+    items.sort(key=lambda item: (not item.nodeid.startswith(BROWSER), item.get_closest_marker("system") is None))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """By file, but all that share a browser and a console go to one process, so that there is one of each."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return BROWSER if nodeid.startswith(BROWSER) else str(super()._split_scope(nodeid))
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,9 @@
-"""A small NiceGUI console behind the gate, as a process: `python -m tests.consoleapp FOLDER PORT`."""
+"""A small NiceGUI console behind the gate, as a process: `python -m tests.consoleapp FOLDER PORT [PROXY]`."""
 
 from __future__ import annotations
 
+import ipaddress
 import sys
-import time
 from pathlib import Path
 
 import uvicorn
@@ -13,18 +13,22 @@ from nicegui.client import templates
 
 from console.access.audit import Audit
 from console.access.book import Book
+from console.access.forwarded import Proxies
 from console.access.gate import Gate
 from console.access.headers import prepare_pages
+from console.access.kept import Kept
 from console.access.permissions import Forbidden
 from console.access.sockets import own_pages_only
 from console.access.who import Access, Policy, acting, current
+from console.server import clock
 from nodes import _users
-from protocol.clock import Now
 
 
-def make(folder: Path) -> Gate:
-    """The app."""
-    access = Access(Book(folder / "users.yaml", _users.load), Audit(folder / "audit"), Policy(), clock)
+def make(folder: Path, *proxies: str) -> Gate:
+    """The app, which believes some proxies."""
+    policy = Policy(proxies=Proxies([ipaddress.ip_network(each) for each in proxies]))
+    kept = Kept(folder / "console.sessions")
+    access = Access(Book(folder / "users.yaml", _users.load), Audit(folder / "audit"), policy, clock, kept=kept)
 
     @ui.page("/")
     def page(client: Client) -> None:
@@ -55,10 +59,6 @@ def make(folder: Path) -> Gate:
     return Gate(app, access)
 
 
-def clock() -> Now:
-    """As the runtime reads it."""
-    return Now(time.monotonic_ns(), time.time_ns())
-
-
 if __name__ == "__main__":
-    uvicorn.run(make(Path(sys.argv[1])), host="127.0.0.1", port=int(sys.argv[2]), log_level="warning", lifespan="on")
+    folder, port, *proxies = sys.argv[1:]
+    uvicorn.run(make(Path(folder), *proxies), host="127.0.0.1", port=int(port), log_level="warning", lifespan="on")

@@ -17,6 +17,7 @@ from starlette.websockets import WebSocket
 from console.access.audit import Audit
 from console.access.book import Book
 from console.access.gate import Gate
+from console.access.kept import Kept
 from console.access.passwords import Hasher
 from console.access.permissions import Forbidden
 from console.access.users import Role, User
@@ -61,11 +62,27 @@ def make_book(folder: Path, people: Mapping[str, User] = PEOPLE) -> Book:
 class Door:
     """The gate before a small app, and the browser of one person."""
 
-    def __init__(self, folder: Path, people: Mapping[str, User] = PEOPLE, **policy: Any) -> None:
+    def __init__(self, folder: Path, people: Mapping[str, User] = PEOPLE, keeps: bool = False, **policy: Any) -> None:
+        """`keeps`: sessions outlive it."""
         self.clock = Clock()
         self.book = make_book(folder, people)
-        self.access = Access(self.book, Audit(folder / "audit"), Policy(**policy), self.clock, QUICK)
+        self.kept = Kept(folder / "console.sessions") if keeps else None
+        self._policy = Policy(**policy)
+        self.open()
+
+    def open(self) -> None:
+        """The process begins (again)."""
+        audit = Audit(self.book.path.parent / "audit")
+        self.access = Access(self.book, audit, self._policy, self.clock, QUICK, self.kept)
         self.gate = Gate(App().app, self.access)
+
+    def reopen(self, monotonic: int | None = None) -> None:
+        """It is killed, and begins again; `monotonic` [ns]: with its machine, whose clock says this then."""
+        if monotonic is not None:
+            self.clock.now = Now(monotonic, self.clock.now.utc)
+        if self.kept is not None:
+            self.kept = Kept(self.kept.path)
+        self.open()
 
     def browser(self, address: str = "10.0.0.7", base: str = HERE) -> TestClient:
         """Somebody's, without a cookie; its origin is that of the console."""

@@ -79,19 +79,20 @@ def of_checkout(made: Installation, name: str) -> None:
 
 def tiny(folder: Path, version: str = "1.0", commit: str = "abc", **more: Any) -> Path:
     """A bundle that installs in a second: its `syms` starts, and nothing else; `more` goes into the manifest."""
-    making, python = builder(), "{}.{}".format(*sys.version_info)
+    making, house, run = builder(), load("wheelhouse"), load("runfile")
+    python = "{}.{}".format(*sys.version_info)
     contents = folder / f"contents-{version}-{commit}"
     wheels = contents / "wheels"
     wheels.mkdir(parents=True)
     ours = wheel(wheels, version)
     (wheels / _pip().name).write_bytes(_pip().read_bytes())
-    (contents / f"requirements-{python}.txt").write_text(making.requirement(ours))
+    (contents / f"requirements-{python}.txt").write_text(house.requirement(ours))
     making.copy_rest(contents, ROOT)
     manifest = {
         "version": version, "commit": commit, "platform": making.platform_name(), "pythons": [python], "glibc": "2.5",
-        "unpacked": making.weight(ours), "files": making.digests(contents),
+        "unpacked": house.weight(ours), "files": run.digests(contents),
     }  # fmt: skip
-    made: Path = making.write(contents, manifest | more, 1_700_000_000, folder / "made")
+    made: Path = run.write(contents, manifest | more, 1_700_000_000, folder / "made")
     return made
 
 
@@ -123,7 +124,7 @@ def wheel(folder: Path, version: str) -> Path:
     path = folder / f"syms_station-{version}-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as out:
         for name, text in {**files, record: "\n".join([*lines, f"{record},,"])}.items():
-            out.writestr(name, text)
+            out.writestr(zipfile.ZipInfo(name), text)  # of 1980, whenever it is made
     return path
 
 

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from archive.disk import Disk
 from archive.journal import Head, Journal, Note, Word
 from tests.archives import Killed
@@ -134,3 +136,48 @@ class Troubled(Disk):
         self._refuse(self.sync_fault)
         self.syncs += 1
         self.synced.set()
+
+
+E1, E2 = 1_000, 2_000
+GROUPS = [group(0), group(2, words=1, notes=2), group(3, words=0), group(7, words=3, notes=0), group(10)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "receivers.1"
+
+
+def written(folder: Path, groups: list[Group], epoch: int = E1, **options: Any) -> None:
+    journal = Journal(folder, **options)
+    journal.open(epoch, epoch, [b"state"])
+    for each in groups:
+        journal.append(*each)
+    journal.close()
+
+
+def last_file(folder: Path) -> Path:
+    return max(folder.glob("*.journal"))
+
+
+def check_rest(journal: Journal, kept: int) -> None:
+    """Exactly the first groups are there, and writing goes on."""
+    words, notes = held(journal)
+    assert words == told(GROUPS[:kept], E1)
+    assert notes == [b"state", *(note for each in GROUPS[:kept] for note in each[2])]
+    journal.open(E2, E2, [b"new"])
+    journal.append(*GROUPS[0])
+    journal.close()
+    journal = Journal(journal.folder)
+    assert journal.cut == ""
+    assert held(journal) == (told(GROUPS[:kept], E1) + told(GROUPS[:1], E2), [b"new", *GROUPS[0][2]])
+    journal.close()
+
+
+def filled(folder: Path, files: int = 6, disk: Disk | None = None) -> Journal:
+    """Each file has two words and begins 100 ns after the one before."""
+    journal = Journal(folder, disk=disk)
+    journal.open(E1, 100, [])
+    for k in range(files):
+        journal.append(*group(2 * k))
+        journal.roll(200 + 100 * k, [])
+    return journal

@@ -14,7 +14,7 @@ from archive.layout import SPAN
 from archive.reports.day import Day, day, span_of
 from archive.writer import Archive
 from protocol.clock import SECOND
-from protocol.messages import Aside, Configuration, Measurements, Minutes, Table
+from protocol.messages import Alarm, Aside, Configuration, Measurements, Minutes, Table
 from tests import archives as makers
 
 DATE = date(2026, 5, 3)
@@ -85,6 +85,38 @@ def minutes(start: int, devices: int, epoch: int, number: int) -> Minutes:
     return replace(told, start=start, covered=60.0, **figures, **whole)
 
 
+def alarm(id_: str, change: str, state: str, seconds: float, number: int, **more: Any) -> Alarm:
+    """What a process `alarms` said so many seconds after the day began."""
+    at = START + round(seconds * SECOND)
+    told: dict[str, Any] = {
+        "id": id_, "state": state, "subject": "Lakeside", "raised": at, "time": at,
+        "active": state in ("unacknowledged", "acknowledged", "shelved"), "acknowledged": state == "acknowledged",
+    }  # fmt: skip
+    return makers.alarm(change, 0, number, **told | more)
+
+
+def alarms() -> list[Alarm]:
+    """One that stands since the day before, one that nobody acknowledged, one that is shelved; a flood of twelve."""
+    open_, back = "unacknowledged", "returned"
+    voltage = {"kind": "Voltage", "subject": ODD, "text": "<script>", "severity": "critical"}
+    words = [
+        alarm("0001", "raised", open_, -3600, 0),
+        alarm("0001", "acknowledged", "acknowledged", -3000, 1, raised=START - 3600 * SECOND, user="li"),
+        alarm("0002", "raised", open_, 600, 2, **voltage),
+        alarm("0002", "escalated", open_, 700, 3, raised=START + 600 * SECOND, **voltage),
+        alarm("0002", "cleared", back, 900, 4, raised=START + 600 * SECOND, cleared=START + 890 * SECOND, **voltage),
+        alarm("0003", "raised", "shelved", 1000, 5, subject="Harbour"),
+        alarm("0003", "cleared", "normal", 1010, 6, subject="Harbour", cleared=START + 1010 * SECOND),
+    ]
+    for k in range(12):
+        at = 4000 + 20 * k
+        one = {"subject": "Wind Farm North", "kind": "Frequency"}
+        words += [alarm("0004", "raised", open_, at, 7 + 2 * k, **one),
+                  alarm("0004", "cleared", back, at + 5, 8 + 2 * k, raised=START + at * SECOND,
+                        cleared=START + (at + 5) * SECOND, **one)]  # fmt: skip
+    return words
+
+
 def fill(root: Path, devices: int = 4, hours: int = 3) -> Path:
     """The first device has harmonics, the second a gap, the third came late, the fourth fell silent."""
     archive = Archive(root, site(devices))
@@ -118,6 +150,8 @@ def fill(root: Path, devices: int = 4, hours: int = 3) -> Path:
     none: dict[str, Any] = {"disturbance": False, "kind": "none", "suspicions": []}
     archive.take(makers.event(START + 5000 * SECOND, answer=3))
     archive.take(makers.event(START + 7000 * SECOND, answer=3, **none))
+    for each in alarms():
+        archive.take(each)
     archive.commit(makers.NONE)
     archive.write_events(makers.NONE, 0, SECOND, SECOND, everything=True)
     archive.close()

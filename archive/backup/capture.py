@@ -22,7 +22,7 @@ from archive import checksums, layout, watermark
 from archive.disk import Disk
 from archive.folder import ArchiveError, check
 from archive.parts import Cells
-from archive.sources import open_finished
+from archive.sources import merged_of, open_finished
 
 TRIES = 40
 SMALL = ("archive.json", "configurations.jsonl", "strays.json", "protected.jsonl", "site.yaml", checksums.NAME)
@@ -180,17 +180,16 @@ def _leave_merged(found: Capture) -> None:
     for part in found.parts:
         hour = layout.hour_from(Path(part.name).parent.name)
         finished = None if hour is None else layout.finished_path(found.root, hour)
-        if finished is not None and finished.exists() and _serial(part.name) in merged_of(finished):
+        if finished is not None and finished.exists() and _serial(part.name) in _merged_of(finished):
             part.cells.close()
         else:
             kept.append(part)
     found.parts = kept
 
 
-def merged_of(path: Path) -> set[str]:
-    """Serials of the parts that a finished file holds."""
+def _merged_of(path: Path) -> set[str]:
     with closing(open_finished(path)) as file:
-        return set(file["merged"].asstr()[()].split())
+        return merged_of(file)
 
 
 def _serial(name: str) -> str:

@@ -6,10 +6,12 @@ import hashlib
 import os
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from archive.backup.capture import LivePart, written
 from archive.checksums import CHUNK, digest
+from archive.settling import Settling, forget, settle
 
 Told = Callable[[int], None]
 """Called with bytes that were read or written; may wait, so that others get their turn."""
@@ -26,16 +28,19 @@ class Spoiled(Exception):
 def copy_file(source: Path, target: Path, told: Told) -> str:
     """Copy a file that stays as it is; it has its name when it was read back. Returns its SHA-256."""
     found = hashlib.sha256()
-    temporary = _temporary(target)
+    temporary, settling = _temporary(target), Settling()
     with source.open("rb", buffering=0) as file, temporary.open("wb", buffering=0) as out:
         info = os.fstat(file.fileno())
         os.fchmod(out.fileno(), info.st_mode & 0o777)
         while data := file.read(CHUNK):
             found.update(data)
             _skip_or_write(out.fileno(), data)
+            done = os.lseek(out.fileno(), 0, os.SEEK_CUR)
+            settling.grown(temporary, out.fileno(), done)
+            forget(file.fileno(), done)
             told(len(data))
         os.ftruncate(out.fileno(), os.lseek(out.fileno(), 0, os.SEEK_CUR))
-        _forget(out.fileno())
+        settle(out.fileno())
     os.utime(temporary, ns=(info.st_atime_ns, info.st_mtime_ns))
     if digest(temporary) != found.hexdigest():
         raise Spoiled(target)
@@ -61,14 +66,14 @@ def copy_open(fd: int, target: Path, told: Told, size: int | None = None,
     temporary = _temporary(target)
     with temporary.open("w+b", buffering=0) as out:
         os.fchmod(out.fileno(), os.fstat(fd).st_mode & 0o777)
-        pieces = list(_copied(fd, out.fileno(), size, told))
+        pieces = list(_copied(fd, out.fileno(), size, told, partial(Settling().grown, temporary, out.fileno())))
         if over is not None:
             offset, data = over
             pieces = [piece for piece in pieces if piece[0] + piece[1] <= offset or piece[0] >= offset + len(data)]
             _write(out.fileno(), data, offset)
             pieces.append((offset, len(data), zlib.crc32(data)))
         os.ftruncate(out.fileno(), size)
-        _forget(out.fileno())
+        settle(out.fileno())
         if any(zlib.crc32(os.pread(out.fileno(), length, offset)) != crc for offset, length, crc in pieces):
             raise Spoiled(target)
     found = digest(temporary)
@@ -76,13 +81,14 @@ def copy_open(fd: int, target: Path, told: Told, size: int | None = None,
     return found
 
 
-def _copied(fd: int, out: int, size: int, told: Told) -> Iterator[tuple[int, int, int]]:
-    """(offset, bytes, CRC-32) of each piece copied; holes stay holes."""
+def _copied(fd: int, out: int, size: int, told: Told, grown: Told) -> Iterator[tuple[int, int, int]]:
+    """(offset, bytes, CRC-32) of each piece copied; holes stay holes. `grown` is told where it ends."""
     for start, stop in written(fd, 0, size):
         for at in range(start, stop, CHUNK):
             data = os.pread(fd, min(CHUNK, stop - at), at)
             if data:
                 _write(out, data, at)
+                grown(at + len(data))
                 told(len(data))
                 yield at, len(data), zlib.crc32(data)
 
@@ -97,7 +103,7 @@ def put(data: bytes, target: Path, offset: int = 0) -> str:
     temporary = _temporary(target)
     with temporary.open("wb", buffering=0) as out:
         _write(out.fileno(), data, offset)
-        _forget(out.fileno())
+        settle(out.fileno())
     found = digest(temporary)
     os.replace(temporary, target)
     return found
@@ -113,9 +119,3 @@ def _write(fd: int, data: bytes, offset: int) -> None:
 def _temporary(target: Path) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     return target.with_name(target.name + TEMPORARY)
-
-
-def _forget(fd: int) -> None:
-    """To the disk, and out of memory: it is then read back from the disk."""
-    os.fsync(fd)
-    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)

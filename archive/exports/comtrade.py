@@ -22,9 +22,10 @@ from archive.exports.cfg import Bit, Kind, Scale
 from archive.exports.formats import BlockWriter
 from archive.exports.numbers import FORMAT, plain
 from archive.exports.plan import Plan, Sheet, Track
-from archive.exports.target import Settling, Target, settle
+from archive.exports.target import Target
 from archive.exports.wide import of_part
 from archive.folder import ArchiveError
+from archive.settling import Settling, settle
 
 MISSING = "99999"
 WIDTH = 13

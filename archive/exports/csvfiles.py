@@ -20,8 +20,9 @@ from archive.exports.blocks import Block
 from archive.exports.formats import BlockWriter
 from archive.exports.numbers import FORMAT, plain
 from archive.exports.plan import Plan, Sheet
-from archive.exports.target import Settling, Target
+from archive.exports.target import Target
 from archive.exports.wide import Column, cells, columns
+from archive.settling import Settling
 from protocol.clock import SECOND
 
 CELLS = 1 << 18

@@ -14,11 +14,11 @@ from archive import folder
 from archive.configurations import identity
 from archive.exports.formats import Meanwhile, Writer
 from archive.exports.plan import Sheet, present
-from archive.exports.target import Settling
 from archive.exports.wishes import Wish, told
 from archive.groups import write_root
 from archive.parts import Rows
 from archive.picking import Pick
+from archive.settling import Settling
 from archive.sources import Joined
 from archive.tables import write_table
 from protocol.messages import Configuration

@@ -24,8 +24,9 @@ from archive.exports.blocks import Block, Part
 from archive.exports.csvfiles import iso
 from archive.exports.formats import BlockWriter
 from archive.exports.plan import Plan, Sheet, Track
-from archive.exports.target import Settling, Target
+from archive.exports.target import Target
 from archive.exports.wishes import told
+from archive.settling import Settling
 from protocol.clock import SECOND
 
 HEADER = 512

@@ -14,10 +14,11 @@ import numpy as np
 from archive.exports.blocks import Block, Order, Part
 from archive.exports.formats import BlockWriter
 from archive.exports.plan import Plan, Sheet, Track
-from archive.exports.target import Settling, Target
+from archive.exports.target import Target
 from archive.exports.wide import columns_of, of_part
 from archive.exports.wishes import told
 from archive.folder import ArchiveError
+from archive.settling import Settling
 
 TYPES = {"values": "float32", "status": "uint16", "digital": "uint16", "quality": "uint8"}
 

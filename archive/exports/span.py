@@ -6,7 +6,6 @@ merged, between the two: columns are therefore found by their identity.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from archive.hours import opened_hour
 from archive.merging import joined
 from archive.parts import Rows
 from archive.picking import Pick
+from archive.settling import forget_file
 from archive.sources import AsideRows, Joined, open_finished
 from archive.spans import inside
 from archive.stations import Key, chosen
@@ -28,6 +28,8 @@ from protocol.messages import Configuration, Table
 
 OPEN = 2
 """Places that are open at a time: rows at the border of two hours need both."""
+READ = 128 << 20
+"""Bytes of rows after which what was read of a file leaves the page cache; an hour of a large station is gigabytes."""
 
 
 class Place(NamedTuple):
@@ -38,26 +40,21 @@ class Place(NamedTuple):
     """Start [ns]; of event files 0."""
     clip: Path | None = None
 
+    @property
+    def path(self) -> Path:
+        """The finished file, which need not be there, or the event file."""
+        return self.clip or layout.finished_path(self.root, self.hour)
+
     @contextmanager
     def opened(self) -> Iterator[tuple[dict[str, Joined], list[tuple[Table, AsideRows]]]]:
         """Rows by name of their table, and rows set aside."""
         if self.clip is None:
             with opened_hour(self.root, self.hour) as (tables, aside):
                 yield {rows.table.name: rows for rows in tables}, aside
-            _forget(layout.finished_path(self.root, self.hour))
+            forget_file(self.path)
         else:
             with closing(open_finished(self.clip)) as file:
                 yield {table.name: rows for table, rows in joined(file, [])}, []
-
-
-def _forget(path: Path) -> None:
-    """The page cache is for those who measure: a file that was read once need not stay in it."""
-    if path.exists():
-        fd = os.open(path, os.O_RDONLY)
-        try:
-            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-        finally:
-            os.close(fd)
 
 
 class Shelf:
@@ -96,6 +93,7 @@ class Lazy:
         self._keys = list(rows.keys)
         self.columns = {key: column for column, key in enumerate(rows.keys)}
         self.configurations: dict[str, Configuration] = dict(zip(rows.keys, rows.configurations, strict=True))
+        self._read = 0
 
     def crop(self) -> tuple[int, int] | None:
         return self.first, self.stop
@@ -108,7 +106,16 @@ class Lazy:
         if rows is None or not at.keys() >= set(keys):
             what = self._place.clip or layout.hour_name(self._place.hour)
             raise ArchiveError(f"{self._place.root}: rows of {what} are there no more; export again what is left")
-        return rows.block([at[key] for key in keys], first, stop, pick)
+        found = rows.block([at[key] for key in keys], first, stop, pick)
+        self._forget(sum(values.nbytes for values in found.values()))
+        return found
+
+    def _forget(self, more: int) -> None:
+        """So many bytes more were read."""
+        self._read += more
+        if self._read >= READ:
+            self._read = 0
+            forget_file(self._place.path)
 
 
 class Span:

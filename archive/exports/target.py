@@ -9,9 +9,8 @@ from types import TracebackType
 
 from archive.disk import make_folder, sync_folder
 from archive.folder import ArchiveError
+from archive.settling import settle
 
-UNSYNCED = 16 << 20
-"""Bytes written before they are put on the disk: a page cache full of them would hold up those who measure."""
 NAME_BYTES = 120
 """Of a file's name, so that what is added still fits into 255."""
 
@@ -89,22 +88,3 @@ def _sync(path: Path) -> None:
         settle(fd)
     finally:
         os.close(fd)
-
-
-def settle(fd: int) -> None:
-    """What was written is on the disk, and leaves the page cache to others."""
-    os.fsync(fd)
-    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-
-
-class Settling:
-    """Settles files whenever they have grown by some megabytes."""
-
-    def __init__(self) -> None:
-        self._settled: dict[Path, int] = {}
-
-    def grown(self, path: Path, fd: int, size: int) -> None:
-        """A file has this size now [bytes]; what it has buffered was flushed."""
-        if size - self._settled.get(path, 0) >= UNSYNCED:
-            settle(fd)
-            self._settled[path] = size

@@ -17,12 +17,13 @@ class Asked:
     start: int
     end: int
     hours: tuple[int, ...]
-    """Those that have files, in order."""
+    """Those that have files, be it an overview alone, in order."""
 
     @classmethod
     def of(cls, root: Path, start: int, end: int) -> Asked:
         """With its hours."""
         there = layout.finished_hours(root, start - layout.SPAN, end).keys() | layout.live_hours(root).keys()
+        there |= layout.overview_hours(root, start - layout.SPAN, end).keys()
         return cls(root, start, end, tuple(sorted(hour for hour in there if start - layout.SPAN < hour < end)))
 
     def parts(self) -> Iterator[tuple[int, tuple[int, int]]]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta, tzinfo
 from pathlib import Path
-from typing import Any
 
 from algorithms.frequencyquality import FrequencyQuality, quality
 from archive import folder, layout
 from archive.completeness import Completeness, completeness
 from archive.events import Event, list_events
 from archive.folder import ArchiveError
+from archive.groups import labels
+from archive.reading import open_archive
+from archive.reports.alarms import Alarms, alarms
 from archive.reports.asked import Asked
 from archive.reports.frequencies import Frequencies, frequencies
 from archive.reports.health import Health, health
@@ -20,10 +21,7 @@ from archive.reports.station import Station, station
 from archive.reports.voltages import Voltage, voltages
 from archive.sitetexts import SiteTexts
 from protocol.clock import SECOND
-
-Alarm = dict[str, Any]
-"""As JSON has it: `time` [ns UTC], `severity`, `source`, `device`, `text`, `state`."""
-Alarms = Callable[[Asked], list[Alarm]]
+from protocol.messages import Configuration
 
 
 @dataclass(frozen=True)
@@ -51,8 +49,10 @@ class Day:
     rejected: int
     """What was suspected and was no disturbance."""
     station: Station
-    alarms: list[Alarm] | None = field(default=None)
-    """None: the archive keeps none."""
+    alarms: Alarms | None = None
+    """None: the archive keeps none of that time."""
+    names: dict[int, str] = field(default_factory=dict)
+    """Of devices by number, no two the same."""
 
 
 def span_of(day: date, zone: tzinfo) -> tuple[int, int]:
@@ -70,12 +70,12 @@ def day(
     zone: tzinfo,
     title: str = "",
     free: int | None = None,
-    alarms: Alarms | None = None,
+    whole: bool = True,
 ) -> Day:
     """Gathers it hour by hour. Raises ArchiveError, OSError.
 
     Nothing is expected after `now`. `title` is the station's name if it is not that of its site file, `free` [bytes]
-    what is left on the disk.
+    what is left on the disk. Without `whole`, unbalance and distortion are of one minute of each hour.
     """
     folder.check(root)
     start, end = span
@@ -84,14 +84,24 @@ def day(
         raise ArchiveError(f"{layout.moment(start):%Y-%m-%d %H:%M} UTC is still to come; ask for a day that has begun")
     asked = Asked.of(root, start, until)
     found = completeness(root, start, until, now)
-    seconds = frequencies(asked, found.configurations)
+    known = _known(root, found, start, until)
+    seconds = frequencies(asked, list(known.values()))
     qualities = {name: quality(each.mean, each.lowest, each.highest, each.nominal) for name, each in seconds.items()}
     events = list_events(root, (), start, until, rejected=None)
     return Day(
         title=title or SiteTexts(root).of_hour(layout.hour_of(until - 1)).station,
         start=start, end=end, until=until, zone=zone,
-        completeness=found, frequencies=seconds, qualities=qualities, voltages=voltages(asked),
+        completeness=found, frequencies=seconds, qualities=qualities, voltages=voltages(asked, whole),
         health=health(asked, found), events=[each for each in events if not each.rejected],
         rejected=sum(each.rejected for each in events), station=station(asked, free),
-        alarms=None if alarms is None else alarms(asked),
+        alarms=alarms(asked), names=dict(zip(known, labels(list(known.values())), strict=True)),
     )  # fmt: skip
+
+
+def _known(root: Path, found: Completeness, start: int, until: int) -> dict[int, Configuration]:
+    """The devices by number: those of which rows are expected, and those of which there is an overview alone."""
+    known = {each.device: each for each in found.configurations}
+    if found.removed:
+        with open_archive(root, start, until) as held:
+            known = {each.device: each for _, each in held.stations.known} | known
+    return known

@@ -58,7 +58,8 @@ class Book:
     def changing(self) -> Iterator[dict[str, User]]:
         """The users of the file as it is now, to be changed in place; written as a whole when the block ends.
 
-        Two that change it wait for each other. Raises AccessFault if no administrator would be left.
+        Two that change it wait for each other. Raises AccessFault if no administrator would be left, or if somebody
+        would be left without a region: what is left out of the file means all.
         """
         folder = private_folder(self.path.parent)
         try:
@@ -70,6 +71,8 @@ class Book:
                 user.administers for user in users.values()
             ):
                 raise AccessFault("no administrator would be left; make another user one first")
+            if nowhere := next((user.name for user in users.values() if user.regions == []), None):
+                raise AccessFault(f"{nowhere} would see no region; name one, or say that it is all", "no_region")
             if users != before:
                 self._write(users)
                 self.users, self._stamp = users, _stamp(self.path)

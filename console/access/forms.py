@@ -21,7 +21,6 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from console.access import cookies, headers, origin, passwords
-from console.access.lockout import place
 from console.access.users import AccessFault
 from console.access.who import Access, Visit, find
 from console.texts import Texts, speaks
@@ -43,7 +42,6 @@ class Forms:
 
     def __init__(self, access: Access) -> None:
         self.access = access
-        self._tls = access.policy.tls
         self._hashing: anyio.CapacityLimiter | None = None
         self._pages = jinja2.Environment(
             loader=jinja2.FileSystemLoader(PAGES), autoescape=True, undefined=jinja2.StrictUndefined
@@ -92,7 +90,7 @@ class Forms:
         if not token:
             return self._page(request, "login", 401, "refused", name=name)
         self.access.sessions.end(visit.session)  # of whoever used this browser before
-        return self._welcome(token, wanted)
+        return self._welcome(visit, token, wanted)
 
     async def logout(self, request: Request) -> Response:
         """A page with one button: nobody is signed out by a link or a picture somewhere."""
@@ -100,7 +98,7 @@ class Forms:
         if request.method == "POST" and await self._form(request) is not None:
             self.access.sign_out(visit)
             answer = RedirectResponse("/login", HTTPStatus.SEE_OTHER)
-            cookies.take(answer, cookies.session_cookie(self._tls), self._tls)
+            cookies.take(answer, cookies.session_cookie(visit.tls), visit.tls)
             answer.headers["clear-site-data"] = '"cache", "storage"'
             return answer
         if visit.user() is None:
@@ -122,8 +120,7 @@ class Forms:
             return self._page(request, "password", 429, "too_many", wait=wait)
         if not await self._slowly(self.access.verify, user.name, said.get("old", "")):
             return self._page(request, "password", 401, "old_wrong")
-        self.access.by_name.forgive(user.name)
-        self.access.by_address.take_back(place(visit.address))
+        self.access.forgive(user.name, visit.address)
         fault = self._new_password(said, user.name)
         if fault:
             return self._page(request, "password", 400, fault)
@@ -132,7 +129,7 @@ class Forms:
             token = self.access.change_password(user, made, visit.address)
         except AccessFault as refused:
             return self._page(request, "password", 503, refused.key or str(refused))
-        return self._welcome(token, "/")
+        return self._welcome(visit, token, "/")
 
     async def first(self, request: Request) -> Response:
         """The one-time link: the first administrator chooses a name and a password."""
@@ -153,7 +150,7 @@ class Forms:
             session = self.access.use_first_link(token, name, made, visit.address)
         except AccessFault as refused:
             return self._page(request, "first", 400, refused.key or str(refused), name=name)
-        return self._welcome(session, "/")
+        return self._welcome(visit, session, "/")
 
     def _new_password(self, said: dict[str, str], name: str) -> str:
         """What is wrong with a password that was typed twice; "": nothing."""
@@ -181,13 +178,13 @@ class Forms:
             said = dict(parse_qsl(raw.decode(), keep_blank_values=True, max_num_fields=20))
         except ValueError:
             return None
-        bound = self.access.is_form_token(said.get("form", ""), _binding(request, self._tls))
+        bound = self.access.is_form_token(said.get("form", ""), _binding(request))
         return said if bound else None
 
-    def _welcome(self, token: str, where: str) -> Response:
+    def _welcome(self, visit: Visit, token: str, where: str) -> Response:
         answer = RedirectResponse(where, HTTPStatus.SEE_OTHER)
-        cookies.give(answer, cookies.session_cookie(self._tls), token, self._tls)
-        cookies.take(answer, cookies.form_cookie(self._tls), self._tls)
+        cookies.give(answer, cookies.session_cookie(visit.tls), token, visit.tls)
+        cookies.take(answer, cookies.form_cookie(visit.tls), visit.tls)
         return answer
 
     def _page(
@@ -198,7 +195,7 @@ class Forms:
         user = visit.user()
         said = Texts((user.language if user else None) or speaks(request.headers.get("accept-language", "")))
         least, seconds = self.access.policy.least, -(-wait // SECOND)
-        binding, fresh = _binding(request, self._tls), ""
+        binding, fresh = _binding(request), ""
         if not binding:
             binding = fresh = secrets.token_urlsafe(32)
         text = self._pages.get_template("page.html").render(
@@ -217,7 +214,7 @@ class Forms:
         if wait:
             answer.headers["retry-after"] = str(seconds)
         if fresh:
-            cookies.give(answer, cookies.form_cookie(self._tls), fresh, self._tls)
+            cookies.give(answer, cookies.form_cookie(visit.tls), fresh, visit.tls)
         return answer
 
 
@@ -227,7 +224,7 @@ def _visit(request: Request) -> Visit:
     return visit
 
 
-def _binding(request: Request, tls: bool) -> str:
+def _binding(request: Request) -> str:
     """What the forms of a browser are bound to: its session, before that a cookie of its own; "" if it has none."""
     visit = _visit(request)
-    return visit.session if visit.user() else request.cookies.get(cookies.form_cookie(tls), "")
+    return visit.session if visit.user() else request.cookies.get(cookies.form_cookie(visit.tls), "")

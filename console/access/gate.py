@@ -63,7 +63,7 @@ class Gate:
             return None
         if not origin.host_is_known(said.get("host", ""), self.access.policy.hosts):
             return PlainTextResponse("this console does not go by that name; see `hosts` of its settings\n", 421)
-        if method not in _SAFE and not visit.script[0] and not self._is_own(said):
+        if method not in _SAFE and not visit.script[0] and not self._is_own(visit, said):
             return PlainTextResponse("this was not sent by a page of this console\n", 403)
         if self._forms.has(path) or visit.user() is not None:
             return None
@@ -76,7 +76,7 @@ class Gate:
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         visit = scope[SCOPE] = self._visit(scope)
         said = Headers(scope=scope)
-        known = origin.host_is_known(said.get("host", ""), self.access.policy.hosts) and self._is_own(said)
+        known = origin.host_is_known(said.get("host", ""), self.access.policy.hosts) and self._is_own(visit, said)
         if not known or not visit.session or visit.user() is None:
             await receive()  # websocket.connect
             await send({"type": "websocket.close", "code": POLICY_VIOLATION})
@@ -86,25 +86,29 @@ class Gate:
 
     def _visit(self, scope: Scope) -> Visit:
         said = HTTPConnection(scope)
-        address = scope["client"][0] if scope.get("client") else "local"
+        policy = self.access.policy
+        caller = policy.proxies.caller(scope["client"][0] if scope.get("client") else "local", said.headers)
+        tls = policy.tls or caller.tls
         nonce = secrets.token_urlsafe(16)
-        cookie = said.cookies.get(session_cookie(self.access.policy.tls), "")
+        cookie = said.cookies.get(session_cookie(tls), "")
         self.access.book.look(self.access.clock().monotonic)
         session = self.access.sessions.of_token(cookie) if cookie else ""
         script = ("", "")
         kind, _, token = said.headers.get("authorization", "").partition(" ")
-        if not session and kind.lower() == "bearer" and scope["path"].startswith(self.access.policy.api):
+        if not session and kind.lower() == "bearer" and scope["path"].startswith(policy.api):
             script = self.access.bearer(token.strip())
-        return Visit(self.access, address, nonce, session, script)
+        return Visit(self.access, caller.address, nonce, session, script, tls)
 
-    def _is_own(self, said: Headers) -> bool:
-        return origin.is_own(said.get("origin", ""), said.get("host", ""), self.access.policy.tls)
+    @staticmethod
+    def _is_own(visit: Visit, said: Headers) -> bool:
+        return origin.is_own(said.get("origin", ""), said.get("host", ""), visit.tls)
 
     def _with_headers(self, send: Send, visit: Visit, path: str) -> Send:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
+                self.access.keep()  # before anybody is told that he is signed in, or out
                 told = MutableHeaders(scope=message)
-                for name, value in headers.of_answer(visit.nonce, self.access.policy.tls).items():
+                for name, value in headers.of_answer(visit.nonce, visit.tls).items():
                     told.setdefault(name, value)
                 if not path.startswith(ASSETS):
                     told.setdefault("cache-control", "no-store")

@@ -29,7 +29,9 @@ def place(address: str) -> str:
 
 
 @dataclass
-class _Failures:
+class Failures:
+    """Of one; times are monotonic [ns]."""
+
     count: int
     last: int
     until: int
@@ -41,7 +43,17 @@ class Lockout:
     def __init__(self, free: int) -> None:
         """`free`: how many failures cost nothing."""
         self.free = free
-        self._known: dict[str, _Failures] = {}
+        self._known: dict[str, Failures] = {}
+        self.revision = 0
+        """Another one if anything changed."""
+
+    def known(self, now: int) -> list[tuple[str, Failures]]:
+        """All that is not forgotten."""
+        return [(who, each) for who, each in list(self._known.items()) if now < each.last + FORGOTTEN]
+
+    def resume(self, who: str, failures: Failures) -> None:
+        """What a process before this one knew."""
+        self._known[who] = failures
 
     def wait(self, who: str, now: int) -> int:
         """ns until the next attempt is looked at; 0: now."""
@@ -52,7 +64,7 @@ class Lockout:
         """An attempt begins. It counts as failed until `forgive`, so that many at once are not looked at for free."""
         known = self._known.pop(who, None)
         if known is None or now >= known.last + FORGOTTEN:
-            known = _Failures(0, now, 0)
+            known = Failures(0, now, 0)
         known.count, known.last = known.count + 1, now
         over = known.count - self.free
         if over >= 0:
@@ -60,16 +72,19 @@ class Lockout:
         if len(self._known) >= MOST:
             self._known.pop(min(self._known, key=lambda each: self._known[each].until))
         self._known[who] = known
+        self.revision += 1
 
     def forgive(self, who: str) -> None:
         """The attempt was right: nothing is held against this name any more."""
-        self._known.pop(who, None)
+        if self._known.pop(who, None):
+            self.revision += 1
 
     def take_back(self, who: str) -> None:
         """The attempt was right; earlier failures still count. For addresses, which several users share."""
         if known := self._known.get(who):
             known.count -= 1
             known.until = 0
+            self.revision += 1
 
 
 class Meter:

@@ -20,7 +20,9 @@ ACTIONS = {
     "view": Permission(Role.VIEWER, False, "see pages, data and alarms of one's regions"),
     "processes": Permission(Role.VIEWER, True, "see the processes of the station: counters, alarms, `/metrics`"),
     "password": Permission(Role.VIEWER, False, "change one's own password"),
-    "export": Permission(Role.OPERATOR, False, "take data and events home"),
+    "export": Permission(
+        Role.OPERATOR, False, "take data and events home as files: exports, tables of trends, `format=csv` of the API"
+    ),
     "acknowledge": Permission(Role.OPERATOR, False, "acknowledge an alarm"),
     "comment": Permission(Role.OPERATOR, False, "comment an alarm or event"),
     "shelve": Permission(Role.OPERATOR, False, "put an alarm aside for a while, and back"),

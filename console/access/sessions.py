@@ -1,8 +1,9 @@
-"""Who is signed in. Sessions live in this process only: a console that is started again asks everybody to sign in."""
+"""Who is signed in: by the hash of a token that the browser has. `kept.py` has them outlive the process."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
 from dataclasses import dataclass
 
@@ -17,10 +18,6 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-Credentials = tuple[str | None, str, frozenset[str] | None]
-"""Password hash, role, regions of a user."""
-
-
 @dataclass
 class Session:
     """One browser of a user."""
@@ -29,8 +26,9 @@ class Session:
     """Hash of the token that its cookie has."""
     name: str
     address: str
-    credentials: Credentials
-    """With which it began; other ones end it, and with it the pages that show what somebody might see then."""
+    credentials: str
+    """Hash of those with which it began; other ones end it, and with it the pages that
+    show what somebody might see then."""
     begun: int
     used: int
 
@@ -42,6 +40,10 @@ class Sessions:
         """`idle`, `absolute`: how long a session lives that is not used, or at all [ns]."""
         self.idle, self.absolute = idle, absolute
         self._open: dict[str, Session] = {}
+        self.revision = 0
+        """Another one if any began or ended."""
+        self.touched = False
+        """Whether any was used since somebody set this back."""
 
     def begin(self, user: User, address: str, now: int) -> str:
         """The token for the cookie of a new session."""
@@ -52,7 +54,13 @@ class Sessions:
         token = secrets.token_urlsafe(32)
         key = digest(token)
         self._open[key] = Session(key, user.name, address, _credentials(user), now, now)
+        self.revision += 1
         return token
+
+    def resume(self, session: Session, now: int) -> None:
+        """One that a process before this one began, unless it is over."""
+        if not self._over(session, now):
+            self._open[session.key] = session
 
     def of_token(self, token: str) -> str:
         """Key of the session that a cookie means, "" if there is none."""
@@ -73,15 +81,17 @@ class Sessions:
     def touch(self, key: str, now: int) -> None:
         """Its user has done something."""
         if session := self._open.get(key):
-            session.used = now
+            session.used, self.touched = now, True
 
     def end(self, key: str) -> None:
         """It is over."""
-        self._open.pop(key, None)
+        if self._open.pop(key, None):
+            self.revision += 1
 
     def end_all(self, name: str) -> None:
         """All of a user are over."""
         self._open = {key: each for key, each in self._open.items() if each.name != name}
+        self.revision += 1
 
     def open(self) -> list[Session]:
         """All that are, oldest first."""
@@ -91,5 +101,7 @@ class Sessions:
         return now >= session.used + self.idle or now >= session.begun + self.absolute
 
 
-def _credentials(user: User) -> Credentials:
-    return user.password, user.role, None if user.regions is None else frozenset(user.regions)
+def _credentials(user: User) -> str:
+    """Hash of a user's password hash, role and regions."""
+    regions = None if user.regions is None else sorted(set(user.regions))
+    return digest(json.dumps([user.password, user.role, regions]))

@@ -10,10 +10,16 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
 
+from socketio.exceptions import ConnectionRefusedError
+
 from console.access.who import Source, find
 
 SPOKEN = ("event", "javascript_response", "ack", "log")
 """Words of a socket that name a client."""
+
+
+GONE = "Implicit handshake failed"
+"""What NiceGUI's pages are told that were opened before the console was started again: they load anew."""
 
 
 def own_pages_only(server: Any, page_of: Callable[[str], Source | None]) -> None:
@@ -41,6 +47,8 @@ def own_pages_only(server: Any, page_of: Callable[[str], Source | None]) -> None
 
     def connects(sid: str, environ: dict[str, Any]) -> bool:
         client = parse_qs(environ.get("QUERY_STRING", "")).get("client_id", [""])[0]
+        if client and page_of(client) is None:
+            raise ConnectionRefusedError(GONE)
         return not client or is_own(sid, client)
 
     guard("connect", connects)

@@ -55,10 +55,14 @@ def _hash(form: re.Pattern[str], what: str, verb: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+Language = Literal["en", "zh"]
+"""Of the console's pages."""
+
+
 class Token(BaseModel):
     """What a script shows in the place of a password."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     hash: Annotated[str, _hash(SHA256, "SHA-256 of a token", "token")]
     """SHA-256 of the token: 64 hexadecimal digits, as `syms users token` writes them."""
@@ -69,17 +73,17 @@ class Token(BaseModel):
 class Entry(BaseModel):
     """A user as the file has him."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     role: Role
     """viewer, operator, engineer or administrator."""
     password: Annotated[str, _hash(ARGON2, "argon2id hash", "passwd")] | None = None
     """argon2id hash, as `syms users passwd` writes it; without one he can't sign in (scripts have tokens)."""
     regions: list[str] | None = Field(None, min_length=1)
-    """Regions of the site that he may see; all if this is left out."""
+    """Regions of the site that he may see, at least one; all if this is left out."""
     disabled: bool = False
     """Whether he is kept out."""
-    language: Literal["en", "zh"] | None = None
+    language: Language | None = None
     """Language of his pages; that of his browser if this is left out."""
     tokens: dict[str, Token] = {}
     """Name of a token -> token."""
@@ -94,6 +98,11 @@ class User(Entry):
     def administers(self) -> bool:
         """Whether he can sign in as an administrator."""
         return self.role is Role.ADMINISTRATOR and not self.disabled and self.password is not None
+
+    @property
+    def seen(self) -> str:
+        """The regions that he may see, for people."""
+        return "all" if self.regions is None else ", ".join(self.regions)
 
     def with_(self, **changes: Any) -> User:
         """The same user, but for some settings."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,12 +20,14 @@ from starlette.requests import HTTPConnection
 from console.access.audit import Audit, Done
 from console.access.book import Book
 from console.access.first import FirstLink
+from console.access.forwarded import NO_PROXIES, Proxies
+from console.access.kept import Kept
 from console.access.lockout import Lockout, Meter, place
 from console.access.passwords import LEAST, Hasher
 from console.access.permissions import Forbidden, demand
 from console.access.sessions import Sessions, digest
 from console.access.users import AccessFault, User
-from protocol.clock import SECOND, Now
+from protocol.clock import SECOND, Clock
 
 SCOPE = "syms"
 """Key of the Visit in an ASGI scope."""
@@ -35,7 +37,6 @@ REFUSALS = 20
 """Lines in a minute about what one user, or somebody at one address, was refused."""
 NOBODY = "(unknown name)"
 """In the audit log."""
-_LONGEST_NAME = 64
 
 Source = HTTPConnection | MutableMapping[str, Any]
 """A request, a websocket, or the ASGI scope of one."""
@@ -46,7 +47,9 @@ class Policy:
     """How the console is reached and how long sessions live."""
 
     tls: bool = False
-    """Whether browsers see https: our own TLS, or that of a proxy before us."""
+    """Whether all browsers see https: our own TLS, or that of a proxy before us."""
+    proxies: Proxies = NO_PROXIES
+    """Whom we believe what they say of a browser."""
     hosts: frozenset[str] = frozenset()
     """Names, in small letters, that browsers reach us by, besides IP addresses and localhost."""
     idle: int = 2 * 3600 * SECOND
@@ -62,9 +65,9 @@ class Policy:
 class Access:
     """Of one console."""
 
-    def __init__(
-        self, book: Book, audit: Audit, policy: Policy, clock: Callable[[], Now], hasher: Hasher | None = None
-    ) -> None:
+    def __init__(self, book: Book, audit: Audit, policy: Policy, clock: Clock, hasher: Hasher | None = None,
+                 kept: Kept | None = None) -> None:  # fmt: skip
+        """`kept`: where sessions outlive the process; None: they do not."""
         self.book, self.audit, self.policy, self.clock = book, audit, policy, clock
         self.hasher = hasher or Hasher()
         self.sessions = Sessions(policy.idle, policy.absolute)
@@ -72,15 +75,23 @@ class Access:
         self.by_name, self.by_address = Lockout(FREE_NAME), Lockout(FREE_ADDRESS)
         self._refused = Meter(REFUSALS)
         self._secret = secrets.token_bytes(32)
+        self._kept = kept
+        if kept is not None:
+            kept.load(self.sessions, self.by_name, self.by_address, clock())
+
+    def keep(self, last: bool = False) -> None:
+        """Write down who is signed in and who has to wait, where that changed; `last`: the console ends."""
+        if self._kept is not None:
+            self._kept.save(self.sessions, self.by_name, self.by_address, self.clock(), last)
 
     # ------------------------------------------------------------------ signing in
 
     def attempt(self, name: str, address: str) -> int:
         """An attempt to sign in begins: ns to wait before it is looked at; 0: it is, and counts until `sign_in`."""
         now = self.clock().monotonic
-        wait = max(self.by_name.wait(name[:_LONGEST_NAME], now), self.by_address.wait(place(address), now))
+        wait = max(self.by_name.wait(_known_as(name), now), self.by_address.wait(place(address), now))
         if not wait:
-            self.by_name.strike(name[:_LONGEST_NAME], now)
+            self.by_name.strike(_known_as(name), now)
             self.by_address.strike(place(address), now)
         return wait
 
@@ -98,10 +109,14 @@ class Access:
             known = name if user is not None else NOBODY  # what was typed may be a password in the wrong field
             self._refusal(Done(now.utc, known, "", address, "sign in", "", "refused"), address)
             return ""
-        self.by_name.forgive(name[:_LONGEST_NAME])
-        self.by_address.take_back(place(address))
+        self.forgive(name, address)
         self._note(Done(now.utc, name, user.role, address, "sign in", "", "done"))
         return self.sessions.begin(user, address, now.monotonic)
+
+    def forgive(self, name: str, address: str) -> None:
+        """The password was right."""
+        self.by_name.forgive(_known_as(name))
+        self.by_address.take_back(place(address))
 
     def sign_out(self, visit: Visit) -> None:
         """The session of a visit ends, and its websockets with it."""
@@ -191,6 +206,12 @@ class Access:
             structlog.get_logger().error("not in the audit log", what=done.action, user=done.user, why=str(fault))
 
 
+def _known_as(name: str) -> str:
+    """What failures are counted for. Somebody may have typed a password there: 24 bits tell names apart well enough,
+    and nobody who reads them finds it."""
+    return digest(name)[:6]
+
+
 @dataclass(frozen=True)
 class Visit:
     """Who is behind a request or a websocket; in its scope."""
@@ -203,6 +224,8 @@ class Visit:
     """Key of a session, "" if there is none."""
     script: tuple[str, str] = ("", "")
     """(user, hash) of a script's token."""
+    tls: bool = False
+    """Whether the browser sees https."""
 
     def user(self) -> User | None:
         """Who it is now; None: nobody who is signed in."""
@@ -215,6 +238,7 @@ class Visit:
     def touch(self) -> None:
         """He has done something."""
         self.access.sessions.touch(self.session, self.access.clock().monotonic)
+        self.access.keep()
 
 
 def find(source: Source) -> Visit | None:

@@ -7,7 +7,6 @@ there is now, so that they have no type. Of devices only a fixed list is told: a
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -16,7 +15,7 @@ from prometheus_client.registry import Collector
 
 from console.board import Board
 from console.model import Station
-from protocol.clock import SECOND
+from protocol.clock import SECOND, Clock
 
 NAME = re.compile(r"[^a-zA-Z0-9_]")
 ROWS = ("received", "archived", "late", "missing", "aside", "duplicate", "corrupt", "refused", "lost")
@@ -34,16 +33,18 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 class OfStation(Collector):
     """Collects from the model at each scrape."""
 
-    def __init__(self, station: Station) -> None:
-        self._station = station
+    def __init__(self, station: Station, clock: Clock) -> None:
+        self._station, self._clock = station, clock
 
     def collect(self) -> Iterable[Metric]:
         """All of it, as it is now."""
-        yield from self._station.ask(lambda board: [*_nodes(board), *_counters(board), *_devices(board)])
+        now = self._clock()
+        at = now.monotonic / SECOND
+        yield from self._station.ask(lambda board: [*_nodes(board, at), *_counters(board), *_devices(board)])
         age = GaugeMetricFamily("syms_newest_slot_age_seconds", "Since the newest aligned slot was measured")
         newest = self._station.newest()
         if newest:
-            age.add_metric([], (time.time_ns() - newest) / SECOND)
+            age.add_metric([], (now.utc - newest) / SECOND)
         yield age
         events = GaugeMetricFamily("syms_events_known", "Events that the console has heard of", labels=["kind"])
         kinds = [event.kind for event in self._station.events()]
@@ -52,8 +53,7 @@ class OfStation(Collector):
         yield events
 
 
-def _nodes(board: Board) -> Iterator[Metric]:
-    now = time.monotonic()
+def _nodes(board: Board, now: float) -> Iterator[Metric]:
     up = GaugeMetricFamily("syms_node_up", "1 = the process speaks", labels=NODE)
     uptime = GaugeMetricFamily("syms_node_uptime_seconds", "Since its start", labels=NODE)
     cpu = CounterMetricFamily("syms_node_cpu_seconds", "CPU time since its start", labels=NODE)
@@ -108,8 +108,8 @@ def _devices(board: Board) -> Iterator[Metric]:
     yield from others.values()
 
 
-def exposition(station: Station) -> bytes:
+def exposition(station: Station, clock: Clock) -> bytes:
     """The text that a scrape gets."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(OfStation(station))
+    registry.register(OfStation(station, clock))
     return generate_latest(registry)

@@ -89,6 +89,8 @@ class History(BaseModel):
     minimum: list[Figure] = Field(default_factory=list)
     mean: list[Figure] = Field(default_factory=list)
     maximum: list[Figure] = Field(default_factory=list)
+    seconds_only: bool = False
+    """Rows of that time were removed by retention: of their hours there is at most an overview by seconds"""
 
 
 class EventAnswer(BaseModel):

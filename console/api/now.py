@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Collection
 from typing import Any
 
@@ -14,6 +13,7 @@ from console.api.models import Channel, Device, Latest, NodeState, Value, text_o
 from console.api.problems import Refused
 from console.board import Board
 from console.model import Station
+from protocol.clock import SECOND, Now
 from protocol.messages import Configuration, Table
 
 Regions = Collection[str] | None
@@ -86,12 +86,12 @@ def _latest(known: Configuration, reading: Any) -> Latest:
     )  # fmt: skip
 
 
-def nodes(station: Station) -> list[NodeState]:
+def nodes(station: Station, now: Now) -> list[NodeState]:
     """All processes, in the order of the pipeline."""
-    return station.ask(_nodes)
+    return station.ask(lambda board: _nodes(board, now.monotonic / SECOND))
 
 
-def _nodes(board: Board) -> list[NodeState]:
+def _nodes(board: Board, now: float) -> list[NodeState]:
     return [
         NodeState(
             node=name, speaks=each["speaks"], kind=each.get("kind"), uptime_s=each.get("uptime_s", math.nan),
@@ -99,5 +99,5 @@ def _nodes(board: Board) -> list[NodeState]:
             restarts=board.restarts.get(name, 0), counters=each.get("counters", {}), queues=each.get("queues", {}),
             alarms=board.voices[name].last.alarms if name in board.voices else [],
         )
-        for name, each in board.nodes(time.monotonic()).items()
+        for name, each in board.nodes(now).items()
     ]  # fmt: skip

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from console.api.models import EventAnswer, EventRecord, Events, Flag, History, 
 from console.api.now import Regions
 from console.api.problems import Refused
 from console.stepping import DAY, LONGEST, stepped
-from protocol.clock import SECOND
+from protocol.clock import SECOND, Now
 
 AT_ONCE = 2
 """Readers of the archive at a time: acquisition goes first."""
@@ -35,6 +34,9 @@ RAW = 100_000
 """Rows of one channel in an answer, at most."""
 OF_ANGLES = DAY
 """Longest history [ns] of what the archive keeps no seconds of."""
+NO_MEAN = ("digital", "status", "quality")
+NO_OVERVIEW = ("angle", *NO_MEAN)
+"""Of these nothing is left when the rows are gone."""
 FLAGS = 10_000
 """Spans of bad data in an answer, at most."""
 PLACES_HOLD = 300 * SECOND
@@ -72,11 +74,12 @@ def history(root: Path | None, regions: Regions, device: str, quantity: str, cha
             raise Refused(404, "There is nothing of that name", what) from fault
         _allowed(found, wanted, regions)
         said = {"device": device, "quantity": quantity, "channel": channel or "", "unit": wanted.unit}
-        seconds = span / SECOND
-        if seconds * max((rate if rate > 0 else 1 for rate in wanted.rates), default=1) <= points:
+        seconds, gone = span / SECOND, bool(found.overview_hours)
+        fits = seconds * max((rate if rate > 0 else 1 for rate in wanted.rates), default=1) <= points
+        if fits and (not gone or quantity in NO_OVERVIEW):
             time, values = found.get(device, quantity, channel)
-            return History(**said, time=_texts(time), value=values.astype(float).tolist())
-        if quantity in ("digital", "status", "quality"):
+            return History(**said, time=_texts(time), value=values.astype(float).tolist(), seconds_only=gone)
+        if quantity in NO_MEAN:
             remedy = f"ask for a shorter span, or points up to {RAW}: there is no mean of {quantity}"
             raise Refused(422, "Too many rows", remedy)
         if quantity == "angle":
@@ -84,7 +87,8 @@ def history(root: Path | None, regions: Regions, device: str, quantity: str, cha
         step = max(1, -(-int(seconds) // points))
         over = stepped(found, device, quantity, channel, step)
         low, mean, high = (each.astype(float).tolist() for each in (over.low, over.mean, over.high))
-        return History(**said, step_s=step, time=_texts(over.time), minimum=low, mean=mean, maximum=high)
+        return History(**said, step_s=step, time=_texts(over.time), minimum=low, mean=mean, maximum=high,
+                       seconds_only=gone)  # fmt: skip
 
 
 def _bounded(start: Moment, end: Moment, most: int) -> int:
@@ -108,25 +112,53 @@ def _texts(time: NDArray[np.int64]) -> list[str]:
     return [text_of(each) for each in time.tolist()]
 
 
-def events(root: Path | None, regions: Regions, kinds: list[str], start: Moment, end: Moment, rejected: bool,
-           limit: int) -> Events:  # fmt: skip
+@dataclass(frozen=True)
+class Which:
+    """Events that are asked for; what is empty or 0 leaves none out."""
+
+    kinds: list[str] = field(default_factory=list)
+    devices: list[str] = field(default_factory=list)
+    """Names; of one of them."""
+    regions: list[str] = field(default_factory=list)
+    """Of a device in one of them."""
+    mhz: float = 0.0
+    """Least size, either way."""
+    mw: float = 0.0
+    rejected: bool = False
+    """What was suspected and was none, instead."""
+
+    def passes(self, event: Event, names: set[str] | None) -> bool:
+        """Whether it is one; `names`: of devices of which it has to have one, None: of any."""
+        sizes = ((self.mhz, event.size_mhz), (self.mw, event.size_mw))
+        return (names is None or not names.isdisjoint((*event.devices, *event.nearest))) and all(
+            not least or abs(size) >= least for least, size in sizes
+        )
+
+
+def events(root: Path | None, regions: Regions, which: Which, start: Moment, end: Moment, limit: int,
+           now: Now) -> Events:  # fmt: skip
     """Events with an onset in [start, end), the oldest first."""
     with turn():
         where = _folder(root)
-        mine = _names(where, regions)
-        found = [
-            event for event in list_events(where, kinds, start, end, rejected, _read)
-            if mine is None or mine & {*event.devices, *event.nearest}
-        ]  # fmt: skip
+        mine = _names(where, regions, now)
+        wanted = _common(mine, _names(where, which.regions or None, now), set(which.devices) or None)
+        listed = list_events(where, which.kinds, start, end, which.rejected, _read)
+        found = [event for event in listed if which.passes(event, wanted)]
     more = found[limit:]
     return Events(events=[_event(each, mine) for each in found[:limit]], next=text_of(more[0].onset) if more else None)
 
 
-def _names(root: Path, regions: Regions) -> set[str] | None:
+def _common(*sets: set[str] | None) -> set[str] | None:
+    """What is in all of some sets; None: everything."""
+    known = [each for each in sets if each is not None]
+    return set.intersection(*known) if known else None
+
+
+def _names(root: Path, regions: Regions, now: Now) -> set[str] | None:
     """Names of the devices that a reader may see; None: all."""
     if regions is None:
         return None
-    return {name for name, region in _places(root, time.monotonic_ns() // PLACES_HOLD) if region in regions}
+    return {name for name, region in _places(root, now.monotonic // PLACES_HOLD) if region in regions}
 
 
 @lru_cache(1)
@@ -144,7 +176,7 @@ def _event(event: Event, mine: set[str] | None) -> EventAnswer:
     return EventAnswer(id=event.id or Path(event.files[0]).stem, onset=text_of(event.onset), **said)
 
 
-def event(root: Path | None, regions: Regions, name: str) -> EventRecord:
+def event(root: Path | None, regions: Regions, name: str, now: Now) -> EventRecord:
     """One event with all its answers. Raises Refused: there is none."""
     with turn():
         where = _folder(root)
@@ -154,7 +186,7 @@ def event(root: Path | None, regions: Regions, name: str) -> EventRecord:
         except ArchiveError as fault:
             raise Refused(404, "There is no such event", str(fault)) from fault
         listed = {each.id or Path(each.files[0]).stem: each for each in list_events(where, rejected=None, read=_read)}
-        mine = _names_of(record, where, regions)
+        mine = _names_of(record, where, regions, now)
     told = listed.get(record.id)
     if told is None:
         raise Refused(404, "There is no such event", f"{name}: it is made of verdicts that others tell; /events lists")
@@ -164,10 +196,10 @@ def event(root: Path | None, regions: Regions, name: str) -> EventRecord:
     return EventRecord(**_event(told, mine).model_dump(), answers=answers)
 
 
-def _names_of(record: Record, root: Path, regions: Regions) -> set[str] | None:
+def _names_of(record: Record, root: Path, regions: Regions, now: Now) -> set[str] | None:
     """Names of the devices of an event that a reader may see; None: all."""
     if regions is None or not record.answers:
-        return _names(root, regions)
+        return _names(root, regions, now)
     return {each.name for answer in record.answers for each in answer.devices if each.region in regions}
 
 
@@ -190,16 +222,16 @@ def _plain(said: Any) -> Any:
     return None if isinstance(said, float) and said != said else said
 
 
-def bad_data(root: Path | None, regions: Regions, start: Moment, end: Moment) -> list[Flag]:
+def bad_data(root: Path | None, regions: Regions, start: Moment, end: Moment, now: Now) -> list[Flag]:
     """Spans of bad data that touch [start, end); without a `start` those of the day before `end`, or before now."""
-    stop = instant(end, time.time_ns())
+    stop = instant(end, now.utc)
     begin = instant(start, stop - DAY)
     _bounded(begin, stop, LONGEST)
     with turn():
         where = _folder(root)
         folder.check(where)
         rows: dict[str, Any] = flags.spans(where, begin, stop)
-        mine = _names(where, regions)
+        mine = _names(where, regions, now)
     columns = [rows[name].tolist() for name in ("device", "name", "kind", "start", "stop", "going", "score", "by")]
     found = [
         Flag(device=device, name=_text(name), kind=_text(kind), start=text_of(begin), stop=text_of(stop),

@@ -23,6 +23,9 @@ PAGE = 1000
 """Events in an answer, at most."""
 
 
+Form = Annotated[Literal["json", "csv"], Query(description="csv needs the permission to export")]
+
+
 def _console(request: Request) -> Console:
     console: Console = request.app.state.console
     return console
@@ -30,6 +33,12 @@ def _console(request: Request) -> Console:
 
 def _regions(request: Request) -> Regions:
     regions: Regions = request.app.state.regions_of(request, "view")
+    return regions
+
+
+def _history_regions(request: Request, format: Form = "json") -> Regions:
+    """A table is data taken home, as an export is; what pages show as well is to be seen."""
+    regions: Regions = request.app.state.regions_of(request, "export" if format == "csv" else "view")
     return regions
 
 
@@ -65,14 +74,14 @@ def latest(console: Here, regions: Mine, device: Names = []) -> list[Latest]:  #
 @router.get("/history", responses=answers(401, 403, 404, 422, 503) | {200: {"content": {"text/csv": {}}}})
 def history(
     console: Here,
-    regions: Mine,
+    regions: Annotated[Regions, Depends(_history_regions)],
     device: Name,
     quantity: Quantity,
     start: From,
     end: To,
     channel: Annotated[str | None, Query(max_length=NAME_AT_MOST, description="Where it has several")] = None,
     points: Annotated[int, Query(ge=1, le=past.RAW, description="Rows at most; longer spans come in steps")] = 5000,
-    format: Annotated[Literal["json", "csv"], Query()] = "json",
+    format: Form = "json",
 ) -> Any:
     """One channel of a device over a span: as measured, or, where that is too much, minimum, mean, maximum of steps."""
     found = past.history(console.archive, regions, device, quantity, channel, start, end, points)
@@ -97,34 +106,39 @@ def events(
     start: Since = None,
     end: Until = None,
     kind: Annotated[list[str], Query(max_length=20, description="Only these kinds, as gen_trip")] = [],  # noqa: B006
+    device: Annotated[list[str], Query(max_length=1000, description="Only of one of these devices, by name")] = [],  # noqa: B006
+    region: Annotated[list[str], Query(max_length=100, description="Only with a device in one of these")] = [],  # noqa: B006
+    least_mhz: Annotated[float, Query(ge=0, description="Only of this size or more, either way")] = 0.0,
+    least_mw: Annotated[float, Query(ge=0, description="Only of this size or more, either way")] = 0.0,
     rejected: Annotated[bool, Query(description="What was suspected and was none, instead")] = False,
     limit: Annotated[int, Query(ge=1, le=PAGE)] = 100,
 ) -> Events:
     """Events of the archive, the oldest first, a page at a time."""
-    return past.events(console.archive, regions, kind, start, end, rejected, limit)
+    which = past.Which(kind, device, region, least_mhz, least_mw, rejected)
+    return past.events(console.archive, regions, which, start, end, limit, console.clock())
 
 
 @router.get("/events/{id}", responses=answers(401, 403, 404, 422, 503))
 def event(console: Here, regions: Mine, id: Annotated[str, Path(max_length=NAME_AT_MOST)]) -> EventRecord:
     """One event with all that led to it; `id` may be how it begins."""
-    return past.event(console.archive, regions, id)
+    return past.event(console.archive, regions, id, console.clock())
 
 
 @router.get("/flags", responses=answers(401, 422, 503))
 def flags(console: Here, regions: Mine, start: Since = None, end: Until = None) -> list[Flag]:
     """Spans of bad data that touch an interval; the last day of it or before now, where it has no end."""
-    return past.bad_data(console.archive, regions, start, end)
+    return past.bad_data(console.archive, regions, start, end, console.clock())
 
 
 @router.get("/nodes", responses=answers(401, 403), dependencies=[Depends(_processes)])
 def nodes(console: Here) -> list[NodeState]:
     """The processes of the station."""
-    return now.nodes(console.station)
+    return now.nodes(console.station, console.clock())
 
 
 def api(console: Console, regions_of: Callable[[Request, str], Regions]) -> FastAPI:
-    """The application under `/api/v1`. `regions_of` a request and an action (`view`, `processes`): those where its
-    reader may; it raises Forbidden.
+    """The application under `/api/v1`. `regions_of` a request and an action (`view`, `export`, `processes`): those
+    where its reader may; it raises Forbidden.
     """
     app = FastAPI(
         title="SYMS station",

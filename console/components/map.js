@@ -1,6 +1,9 @@
 // The site from above: devices where they are or grouped by region, coloured by what they say.
 import { h } from "vue";
-import { STATES, Sheet, gestures, shape, tone, diverging, round, projection, fitted, extent, between, ellipse, number } from "syms-lib";
+import {
+  STATES, Sheet, gestures, shape, tone, diverging, round, projection, fitted, extent, between, number,
+  drawGround, drawLines, drawBoxes, drawFound, fillLegend, halo,
+} from "syms-lib";
 
 const CELL = 12; // px of the field between devices
 const NEAR = 14; // px in which a pointer means a device
@@ -111,67 +114,16 @@ export default {
         const place = this.place(each);
         return place && { k, x: place[0] * this.view.scale + this.view.x, y: place[1] * this.view.scale + this.view.y };
       }).filter(Boolean);
-      if (this.schematic) this.drawBoxes(ctx);
-      else this.drawGround(ctx, width, height);
+      const ink = (name) => tone(this.$el, name);
+      const point = (longitude, latitude) => this.point(longitude, latitude);
+      if (this.schematic) drawBoxes(ctx, this.boxes, this.view, ink);
+      else if (this.ground) drawGround(ctx, this.ground, point, width, height, ink);
       this.rescale();
       if (this.colouring !== "state" && !this.schematic) this.drawField(ctx, width, height);
-      if (!this.schematic) this.drawLines(ctx);
-      this.drawFound(ctx);
+      if (!this.schematic && this.ground) drawLines(ctx, this.ground.lines, point, ink);
+      if (!this.schematic) drawFound(ctx, this.found, point, ink);
       this.drawDots(ctx, width, height);
-      this.tellLegend();
-    },
-
-    drawGround(ctx, width, height) {
-      if (!this.ground) return;
-      const trace = (way) => {
-        way.forEach(([longitude, latitude], k) => {
-          const [x, y] = this.point(longitude, latitude);
-          k ? ctx.lineTo(x, y) : ctx.moveTo(x, y);
-        });
-      };
-      ctx.beginPath();
-      this.ground.areas.forEach(trace);
-      ctx.fillStyle = tone(this.$el, "panel-2");
-      ctx.fill("evenodd");
-      this.ground.ways.forEach(trace);
-      ctx.strokeStyle = tone(this.$el, "edge");
-      ctx.lineWidth = 1;
-      ctx.stroke();
-      ctx.fillStyle = tone(this.$el, "ink-3");
-      ctx.textAlign = "left";
-      for (const [longitude, latitude, name] of this.ground.names) {
-        const [x, y] = this.point(longitude, latitude);
-        if (x > 0 && x < width && y > 0 && y < height) ctx.fillText(name, x + 3, y - 3);
-      }
-    },
-
-    drawLines(ctx) {
-      if (!this.ground) return;
-      ctx.strokeStyle = tone(this.$el, "ink-3");
-      ctx.lineWidth = 1;
-      ctx.globalAlpha = 0.7;
-      ctx.beginPath();
-      for (const [x1, y1, x2, y2] of this.ground.lines) {
-        ctx.moveTo(...this.point(x1, y1));
-        ctx.lineTo(...this.point(x2, y2));
-      }
-      ctx.stroke();
-      ctx.globalAlpha = 1;
-    },
-
-    drawBoxes(ctx) {
-      ctx.textAlign = "left";
-      for (const [x, y, w, h, name] of this.boxes) {
-        const { scale } = this.view;
-        ctx.fillStyle = tone(this.$el, "panel-2");
-        ctx.strokeStyle = tone(this.$el, "line");
-        ctx.beginPath();
-        ctx.roundRect(x * scale + this.view.x, y * scale + this.view.y, w * scale, h * scale, 4);
-        ctx.fill();
-        ctx.stroke();
-        ctx.fillStyle = tone(this.$el, "ink-2");
-        ctx.fillText(name, x * scale + this.view.x + 6, y * scale + this.view.y + 13);
-      }
+      fillLegend(this.legend, this, ink);
     },
 
     shown(k) {
@@ -202,39 +154,6 @@ export default {
       this.field.getContext("2d").putImageData(image, 0, 0);
       ctx.imageSmoothingEnabled = true;
       ctx.drawImage(this.field, 0, 0, across * CELL, down * CELL);
-    },
-
-    drawFound(ctx) {
-      if (this.schematic) return;
-      for (const [longitude, latitude, major, minor, bearing, text] of this.found) {
-        ctx.strokeStyle = ctx.fillStyle = tone(this.$el, "alarm");
-        ctx.lineWidth = 1.5;
-        ctx.beginPath();
-        if (major) ellipse(longitude, latitude, major, minor, bearing).forEach((each) => ctx.lineTo(...this.point(...each)));
-        ctx.globalAlpha = 0.12;
-        ctx.fill();
-        ctx.globalAlpha = 1;
-        ctx.stroke();
-        const [x, y] = this.point(longitude, latitude);
-        ctx.beginPath();
-        for (const [dx, dy] of [[7, 0], [0, 7]]) {
-          ctx.moveTo(x - dx, y - dy);
-          ctx.lineTo(x + dx, y + dy);
-        }
-        ctx.stroke();
-        ctx.textAlign = "left";
-        ctx.font = "500 12px Roboto, sans-serif";
-        this.halo(ctx, text, x + 9, y - 6, tone(this.$el, "alarm"));
-        ctx.font = "11px Roboto, sans-serif";
-      }
-    },
-
-    halo(ctx, text, x, y, ink) {
-      ctx.lineWidth = 3;
-      ctx.strokeStyle = tone(this.$el, "panel");
-      ctx.strokeText(text, x, y);
-      ctx.fillStyle = ink;
-      ctx.fillText(text, x, y);
     },
 
     drawDots(ctx, width, height) {
@@ -280,34 +199,8 @@ export default {
         const box = [x + size + 3, y - 6, x + size + 3 + width, y + 6];
         if (taken.some((each) => each[0] < box[2] && box[0] < each[2] && each[1] < box[3] && box[1] < each[3])) continue;
         taken.push(box);
-        this.halo(ctx, name, box[0], y + 4, tone(this.$el, "ink-2"));
+        halo(ctx, name, box[0], y + 4, tone(this.$el, "ink-2"), tone(this.$el, "panel"));
       }
-    },
-
-    tellLegend() {
-      const key = `${this.colouring} ${this.scale} ${this.dark}`;
-      if (this.legend.dataset.key === key) return;
-      this.legend.dataset.key = key;
-      this.legend.replaceChildren();
-      const add = (tag, classes, text = "") => this.legend.appendChild(Object.assign(document.createElement(tag), { className: classes, textContent: text }));
-      if (this.colouring === "state") {
-        STATES.forEach((name, k) => {
-          const mark = add("canvas", "mark");
-          [mark.width, mark.height] = [14, 14];
-          const ctx = mark.getContext("2d");
-          ctx.fillStyle = ctx.strokeStyle = tone(this.$el, name);
-          ctx.lineWidth = 1.8;
-          shape(ctx, k, 7, 7, 4.5);
-          k === 1 ? ctx.stroke() : ctx.fill();
-          add("span", "name", this.texts.states[k]);
-        });
-        return;
-      }
-      add("span", "figures", `−${this.scale}`);
-      const stops = [-1, -0.5, 0, 0.5, 1].map((share) => `rgb(${diverging(share, this.dark)})`);
-      add("span", "ramp").style.background = `linear-gradient(90deg, ${stops.join(", ")})`;
-      add("span", "figures", `+${this.scale} mHz`);
-      add("span", "name", this.texts[this.colouring]);
     },
 
     // ── what the reader does ──────────────────────────────────────────────────────────────────────────────

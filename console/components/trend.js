@@ -1,6 +1,6 @@
 // Traces over time: live and from the archive, one pane for each unit, all with the same time axis and cursor.
 import { h } from "vue";
-import { gestures, uPlot, Trace, aligned, steady, clock, day, tick, number, csv, picture, save } from "syms-lib";
+import { gestures, uPlot, Trace, aligned, steady, clock, day, number, csv, picture, save, paneOptions, range, instants } from "syms-lib";
 
 const FRAME = 50; // ms between two pictures at least
 const LAG = 350; // ms that the live edge is behind what has come, so that it moves evenly
@@ -10,7 +10,7 @@ const SHORTEST = 200; // ms
 const PANES = 4;
 
 export default {
-  props: { texts: Object, span: Number, local: Boolean, title: String, height: Number },
+  props: { texts: Object, span: Number, local: Boolean, files: Boolean, title: String, height: Number },
   emits: ["view", "remove"],
   render() {
     return h("div", { class: "syms-trend" });
@@ -135,24 +135,12 @@ export default {
         pane.plot.batch(() => {
           pane.plot.setData([time, ...data], false);
           pane.plot.setScale("x", { min: from, max: until });
-          const range = this.extent(pane.found, from, until);
-          pane.range = steady(pane.range, ...range, LEAST[pane.unit] ?? Math.abs(range[1] ?? 0) * 2e-4);
+          const seen = range(pane.found, from, until);
+          pane.range = steady(pane.range, ...seen, LEAST[pane.unit] ?? Math.abs(seen[1] ?? 0) * 2e-4);
           pane.plot.setScale("y", { min: pane.range[0], max: pane.range[1] });
         });
         this.legend(pane);
       }
-    },
-
-    extent({ time, traces }, from, until) {
-      let low = null;
-      let high = null;
-      for (const each of traces)
-        for (let k = 0; k < time.length; k++) {
-          if (time[k] < from || time[k] > until || each.value[k] == null) continue;
-          if (low === null || each.low[k] < low) low = each.low[k];
-          if (high === null || each.high[k] > high) high = each.high[k];
-        }
-      return [low, high];
     },
 
     /** Values at the cursor, or the newest ones. */
@@ -211,7 +199,7 @@ export default {
       button("closer", "zoom_in", () => this.zoom(0.5));
       button("wider", "zoom_out", () => this.zoom(2));
       button("picture", "photo_camera", () => this.picture());
-      button("csv", "download", () => this.csv());
+      if (this.files) button("csv", "download", () => this.csv());
       this.moment = make("span", "moment", bar);
       this.note = make("span", "note", bar);
       this.body = make("div", "body", this.root);
@@ -253,47 +241,17 @@ export default {
     },
 
     options(pane, last) {
-      const grid = { stroke: this.colour("--line"), width: 1 };
-      const ink = this.colour("--ink-2");
-      const font = "11px Roboto, sans-serif";
-      const series = pane.traces.flatMap((each) => [
-        { stroke: each.colour, width: 1.4, points: { show: false } },
-        { stroke: "transparent", width: 0, points: { show: false } },
-        { stroke: "transparent", width: 0, points: { show: false } },
-      ]);
-      return {
-        width: 400, height: 120, ms: 1, legend: { show: false }, padding: [6, 10, last ? 0 : 4, 0],
-        cursor: { y: false, drag: { x: false, y: false, setScale: false }, points: { size: 5 }, sync: { key: `trend-${this.$el.id}` } },
-        scales: { x: { time: true, auto: false }, y: { auto: false } },
-        series: [{}, ...series],
-        bands: pane.traces.map((each, k) => ({ series: [3 * k + 2, 3 * k + 3], fill: each.colour + "3a" })),
-        axes: [
-          { stroke: ink, grid, ticks: { show: false }, font, size: last ? 22 : 0, gap: 2, space: 76,
-            values: (_, splits, __, ___, step) => splits.map((at) => (last ? tick(at, step, this.local) : "")) },
-          { stroke: ink, grid, ticks: { show: false }, font, size: 66, gap: 4, space: 18,
-            values: (_, splits, __, ___, step) => splits.map((at) => at.toFixed(Math.min(6, Math.max(0, -Math.floor(Math.log10(step) + 0.3))))) },
-        ],
-        hooks: { draw: [(plot) => this.decorate(plot, pane)], setCursor: [() => this.panes.includes(pane) && this.legend(pane)] },
-      };
+      return paneOptions(pane.traces, {
+        id: `trend-${this.$el.id}`, last, local: this.local, line: this.colour("--line"), ink: this.colour("--ink-2"),
+        drawn: (plot) => instants(plot, this.lines(), pane === this.panes[0]),
+        pointed: () => this.panes.includes(pane) && this.legend(pane),
+      });
     },
 
-    decorate(plot, pane) {
-      const { ctx, bbox } = plot;
+    lines() {
       const lines = this.marks.map(([at, text]) => [at, text, this.colour("--alarm")]);
       if (this.pointed != null) lines.push([this.pointed, "", this.colour("--ink-1")]);
-      ctx.save();
-      ctx.textAlign = "left";
-      for (const [at, text, colour] of lines) {
-        const x = plot.valToPos(at, "x", true);
-        if (x < bbox.left || x > bbox.left + bbox.width) continue;
-        ctx.strokeStyle = ctx.fillStyle = colour;
-        ctx.beginPath();
-        ctx.moveTo(x, bbox.top);
-        ctx.lineTo(x, bbox.top + bbox.height);
-        ctx.stroke();
-        if (pane === this.panes[0]) ctx.fillText(text, x + 4, bbox.top + 10);
-      }
-      ctx.restore();
+      return lines;
     },
 
     layout() {

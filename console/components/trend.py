@@ -63,13 +63,14 @@ class Trend(ui.element, component="trend.js", esm=LIBRARY):
         span: float = 60.0,
         title: str = "",
         local: bool = False,
+        files: bool = True,
         on_view: Callable[[View], Any] | None = None,
         on_remove: Callable[[str], Any] | None = None,
     ) -> None:
-        """`span` in seconds; `local`: in the browser's time zone; `on_view` when the reader looks at another stretch,
-        `on_remove` when a trace's name is clicked."""
+        """`span` in seconds; `local`: in the browser's time zone; `files`: whether the reader may take tables home;
+        `on_view` when he looks at another stretch, `on_remove` when a trace's name is clicked."""
         super().__init__()
-        self._props |= {"span": span, "title": title, "local": local}
+        self._props |= {"span": span, "title": title, "local": local, "files": files}
         self._props["texts"] = {name: text(f"trend.{name}") for name in TEXTS}
         if on_view:
             self.on("view", lambda event: on_view(view_of(event.args)))

@@ -52,13 +52,23 @@ class AuditLog:
         captions = [text("audit.time"), *(text(f"audit.{name}") for name in FIELDS), text("audit.outcome")]
         newest = found[::-1]
         rows = [
-            (str(line.get("utc", ""))[:19].replace("T", " "), *(str(line.get(name, "")) for name in FIELDS))
+            (
+                str(line.get("utc", ""))[:19].replace("T", " "),
+                *(self._told(line, name) for name in FIELDS),
+            )
             for line in newest
         ]
         self._lines.set_rows(captions, [], rows)
         outcomes = [str(line.get("outcome", "")) for line in newest]
         marks = [(text.of("outcome", each), each in ("refused", "failed")) for each in outcomes]
         self._lines.tell(np.zeros((len(rows), 0)), marks)
+
+    def _told(self, line: dict[str, Any], name: str) -> str:
+        """Roles and actions in the reader's language; the rest as it stands in the log."""
+        value = str(line.get(name, ""))
+        if name == "action":
+            return self._page.text.of("action", value.replace(" ", "_"))
+        return self._page.text.of("role", value) if name == "role" else value
 
     async def _verify(self) -> None:
         text, access = self._page.text, self._access()

@@ -79,7 +79,7 @@ class Changes:
         try:
             told = await verbs.ask(*verbs.algorithms())
         except VerbError as fault:
-            return self._fail(str(fault))
+            return self._fail(self._page.text.said(str(fault)))
         self._algorithm.set_options([each["name"] for each in told["all"]])
 
     async def up(self) -> None:
@@ -123,7 +123,7 @@ class Changes:
                 require(self._request, self._action, None, self._object)
                 told = await self._console.verbs.ask(*self._words(False))
             except (Forbidden, VerbError) as fault:
-                return self._fail(str(fault))
+                return self._fail(self._page.text.said(str(fault)))
         plan = told.get("plan") or {}
         self._said.set_lines(lines(plan))
         some = bool(plan.get("steps") or plan.get("differences"))
@@ -141,7 +141,7 @@ class Changes:
                     self._said.append([f"$ syms {' '.join(words)}"])
                     await self._console.verbs.carry_out(words, self._said.append)
             except (Forbidden, AccessFault, VerbError) as fault:
-                return self._fail(str(fault))
+                return self._fail(self._page.text.said(str(fault)))
         self._do.set_visibility(False)
         self._show.set_visibility(False)
         self._state.text = text("change.done")

@@ -45,7 +45,7 @@ class Completenesses:
         try:
             found = await run.io_bound((stored.days if self._days.value else stored.hours).now)
         except (ArchiveError, OSError) as fault:
-            self._note.text = str(fault)
+            self._note.text = self._page.text.said(str(fault))
             return
         if found is None or found is self._told:  # None: the console ends
             return

@@ -201,7 +201,7 @@ class ModesPanel:
             self._found = await run.io_bound(self._made, held, asked.device)
             note = text("modes.few") if self._found is None else ""
         except (ArchiveError, OSError, ValueError) as fault:
-            note = text("modes.failed", why=str(fault))
+            note = text("modes.failed", why=text.said(str(fault)))
         if asked == self._asked:
             self._note.text = note
             self._tell_element()

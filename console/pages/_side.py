@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -108,7 +107,8 @@ class Side:
     def _tell_device(self, known: Configuration) -> None:
         station = self._console.station
         flags = station.flagged().get(known.device, [])
-        blocks = described(known, station.reading(known.device), flags, time.time_ns(), self._page.text)
+        utc = self._console.clock().utc
+        blocks = described(known, station.reading(known.device), flags, utc, self._page.text)
         if [_head(block) for block in blocks] != [_head(block) for block in self._shape]:
             self._facts.set_rows(
                 [Section(each.title, each.columns, [(name, None) for name, _ in each.rows]) for each in blocks]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from urllib.parse import urlencode
 
@@ -11,12 +10,13 @@ from nicegui import run, ui
 from starlette.datastructures import QueryParams
 
 from archive.folder import ArchiveError
+from console.access.permissions import may
 from console.app import Console
 from console.components.trend import COLOURS, MOST, Line, Trend, View
 from console.pages.frame import Page
 from console.quantities import DIFFERENCE, Wanted, names
 from console.texts import Texts
-from console.traces import Feed, TooLong, past, sources
+from console.traces import Feed, TooLong, past, seconds_only, sources
 from protocol.clock import SECOND
 
 TICK = 0.15
@@ -42,8 +42,8 @@ class Trends:
         self.begun = False
         """Whether there was something to show."""
         self._element = Trend(
-            page.text, span=span, title=console.station.name, local=page.local, on_view=self._look,
-            on_remove=lambda id_: self.remove(id_),
+            page.text, span=span, title=console.station.name, local=page.local, files=may(page.user, "export"),
+            on_view=self._look, on_remove=lambda id_: self.remove(id_),
         )  # fmt: skip
         self._fetched = 0.0
         ui.timer(TICK, self._tick)
@@ -85,7 +85,7 @@ class Trends:
         lines = lines_of(self._console, self._shown, self._page.text, self._lines)
         self._lines = lines
         self._element.set_lines(lines)
-        newest = self._console.station.newest() or time.time_ns()
+        newest = self._console.station.newest() or self._console.clock().utc
         self._feed = Feed(self._console.station, self._shown, self._reference(), newest + 1)
         self._save()
         if self._view.live:
@@ -110,7 +110,7 @@ class Trends:
         return None
 
     def _tick(self) -> None:
-        now = time.monotonic()
+        now = self._console.seconds
         if self._view.span >= SLOW_FROM and now - self._fetched < SLOW:
             return
         self._fetched = now
@@ -141,10 +141,12 @@ class Trends:
                     past, console.station, console.archive, self._shown, self._reference(), view.since, view.until,
                     view.columns,
                 )  # fmt: skip
+                if await run.io_bound(seconds_only, console.archive, view.since, view.until):
+                    note = text("trends.seconds_only")
             except TooLong as limit:
                 found, note = {}, text("trends.too_long", hours=int(str(limit)) // 3600)
             except (ArchiveError, OSError) as fault:
-                found, note = {}, text("trends.no_archive", why=str(fault))
+                found, note = {}, text("trends.no_archive", why=text.said(str(fault)))
         if asked == self._asked:
             self._element.past(view.since, view.until, found or {})
             self._element.tell(note)

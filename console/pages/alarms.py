@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -64,14 +63,15 @@ async def perform(console: Console, page: Page, request: Request, ids: Sequence[
         object_, detail = f"alarm {id_} {alarm.subject}", act.text
         try:
             with acting(request, ACTIONS[act.action], object_, alarm.region, detail) as user:
-                asked = console.station.alarms.ask(act.action, id_, user.name, time.time_ns(), act.text, act.span)
+                utc = console.clock().utc
+                asked = console.station.alarms.ask(act.action, id_, user.name, utc, act.text, act.span)
                 await asyncio.wrap_future(asked)
             done += 1
         except Unanswered:
             troubles[text("alarms.unanswered")] = None
             break
         except (Refused, Forbidden, AccessFault) as fault:
-            troubles[text("alarms.refused", why=str(fault))] = None
+            troubles[text("alarms.refused", why=text.said(str(fault)))] = None
     if done:
         ui.notify(text("alarms.done", count=done), type="positive")
     for trouble in troubles:
@@ -172,7 +172,7 @@ def row(alarm: Alarm, text: Texts) -> dict[str, Any]:
         "stands": ", ".join([stands, *more]),
         "subject": alarm.subject if alarm.source != "event" else text.of("kind", alarm.kind),
         "link": f"/events/{quote(alarm.subject)}" if alarm.source == "event" else "",
-        "text": alarm.text,
+        "text": text.said(alarm.text),
         "count": alarm.count,
         "comment": f"{alarm.user}: {alarm.comment}" if alarm.user and alarm.comment else alarm.comment or alarm.user,
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from urllib.parse import quote
 
 from nicegui import run, ui
@@ -37,7 +36,7 @@ def register(console: Console) -> None:
             try:
                 held = await run.io_bound(record, console.station, console.archive, name)
             except (ArchiveError, OSError) as fault:
-                _none(page, page.text("event.gone", why=str(fault)), search)
+                _none(page, page.text("event.gone", why=page.text.said(str(fault))), search)
                 return
             if held is None:  # the console ends
                 return
@@ -129,8 +128,9 @@ class EventPage:
 
     def _look(self) -> None:
         """State and neighbours."""
-        known = self._console.events.known(time.monotonic())
-        found = self._search.found(visible(known.entries, self._page.user.regions))
+        known = self._console.events.known(self._console.seconds)
+        seen = visible(known.entries, self._page.user.regions)
+        found = self._search.found(seen, self._page.names(self._console.station))
         entry, text = known.find(self._held.id), self._page.text
         for button, other in zip((self._older, self._newer), beside(found, self._held.id), strict=True):
             button.set_enabled(other is not None)

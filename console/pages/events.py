@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -112,7 +111,7 @@ class EventList:
 
     def look(self) -> None:
         """Show what changed."""
-        known = self._console.events.known(time.monotonic())
+        known = self._console.events.known(self._console.seconds)
         if self._shown == (known.revision, self._search) and not known.reading:
             return
         self._shown = (known.revision, self._search)
@@ -121,16 +120,14 @@ class EventList:
     def _tell(self, known: Known) -> None:
         text, search = self._page.text, self._search
         mine = visible(known.entries, self._page.user.regions)
-        found = search.found(mine)
+        names = self._page.names(self._console.station)
+        found = search.found(mine, names)
         before, shown = search.shown(found)
         query = replace(search, page=1).address()
-        names = None
-        if self._page.user.regions is not None:
-            names = {each.name for each in self._page.visible(self._console.station).values()}
         self._rows.set_rows([row(each, text, query, names) for each in shown],
                             "" if shown else text("events.reading" if known.reading else "events.none"))  # fmt: skip
         first, stop = search.span()
-        self._days.tell(search.days(mine), first // DAY if search.since else None,
+        self._days.tell(search.days(mine, names), first // DAY if search.since else None,
                         stop // DAY - 1 if search.until else None)  # fmt: skip
         last = before + len(shown)
         self._count.text = text("events.page", first=before + bool(shown), last=last, count=len(found))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from nicegui import ui
 from starlette.requests import Request
 
@@ -53,7 +51,7 @@ class ExportForm:
                 self._devices.props("use-chips dense options-dense").classes("w-full").mark("devices")
                 self._quantities = ui.select(quantities, multiple=True, label=text("takehome.quantities"))
                 self._quantities.props("use-chips dense options-dense").classes("w-full").mark("quantities")
-                before = written(time.time_ns() - 600 * SECOND)[:16].replace("T", " ")
+                before = written(console.clock().utc - 600 * SECOND)[:16].replace("T", " ")
                 self._since = ui.input(text("takehome.since"), value=before).props("dense").classes("w-full")
                 self._span = ui.select(spans, value=600, label=text("takehome.span")).props("dense").classes("w-full")
                 forms = {form: text(f"export.{form}") for form in FORMS}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -48,6 +47,10 @@ class Page:
         """The devices that the reader may see, by number."""
         return seen(station, self.user.regions)
 
+    def names(self, station: Station) -> set[str] | None:
+        """Those of the devices that the reader may see; None: all."""
+        return None if self.user.regions is None else {each.name for each in self.visible(station).values()}
+
 
 def reader(request: Request) -> Page:
     """Who it is, and what he chose, else what he has in the file of users, else what his browser asks for.
@@ -77,7 +80,7 @@ def frame(console: Console, request: Request, here: str) -> Iterator[Page]:
         _choices(page, shown, look)
 
     def tick() -> None:
-        shown.tell(time.time_ns(), console.station.newest())
+        shown.tell(console.clock().utc, console.station.newest())
 
     ui.timer(1.0, tick)
     yield page
@@ -109,8 +112,8 @@ def _said(console: Console, page: Page) -> list[str]:
     """What is to be acknowledged; where nobody keeps alarms, what processes say of themselves."""
     desk = console.station.alarms
     if not desk.there:
-        return list(console.pulses.now(time.monotonic()).alarms) if page.user.regions is None else []
-    return [each.text for each in unseen(desk.standing()[1]) if page.sees(each.region)]
+        return list(console.pulses.now(console.seconds).alarms) if page.user.regions is None else []
+    return [page.text.said(each.text) for each in unseen(desk.standing()[1]) if page.sees(each.region)]
 
 
 def _choices(page: Page, shown: Clock, look: ui.dark_mode) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from nicegui import ui
@@ -48,7 +47,7 @@ def _content(console: Console, page: Page, request: Request, enlarge: Callable[[
     marked: list[tuple[int, str]] = []
 
     def tick() -> None:
-        pulse = console.pulses.now(time.monotonic())
+        pulse = console.pulses.now(console.seconds)
         if not trends.begun:
             trends.begin(lambda: frequencies(console, page))
         site.tell(pulse)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -68,7 +67,7 @@ def _content(console: Console, page: Page, request: Request) -> None:
             return
         busy.append(True)
         try:
-            await parts[str(tabs.value)].tell(time.monotonic())
+            await parts[str(tabs.value)].tell(console.seconds)
         finally:
             busy.clear()
 

@@ -13,6 +13,7 @@ from archive.layout import moment
 from archive.reports.day import Day
 from archive.reports.frequencies import WHOLE
 from archive.reports.health import COUNTED, LOST, Health
+from console.reports.alarms import alarms
 from console.reports.content import (
     BYTES,
     CLOCK,
@@ -44,10 +45,12 @@ STEP = 60
 def content(day: Day, text: Texts) -> Content:
     """All of it, in one language."""
     at = moment(day.start).astimezone(day.zone)
-    made = [_completeness, _events, _frequency, voltages, _devices, _alarms, _station]
+    made = [_completeness, _events, _frequency, voltages, _devices, alarms, _station]
     remarks = []
     if day.until < day.end:
         remarks.append(text("report.unfinished", time=shown(Cell(day.until, TIME), day.zone)))
+    if day.completeness.removed:
+        remarks.append(text("report.removed", files=len(day.completeness.removed)))
     return Content(
         title=day.title or text("report.nameless"),
         day=f"{at:%Y-%m-%d}", zone=day.zone, remarks=remarks, tiles=_tiles(day, text),
@@ -68,6 +71,8 @@ def _tiles(day: Day, text: Texts) -> list[Tile]:
         ("outside", number(below + above, 1), "min"),
         ("time_error", number(whole.time_error, 2), "s"),
     ]
+    if day.alarms is not None:
+        figures.insert(4, ("alarms", number(day.alarms.raised), ""))
     return [Tile(text(f"report.tile.{name}"), cell, unit) for name, cell, unit in figures]
 
 
@@ -142,7 +147,8 @@ def _frequency(day: Day, text: Texts) -> Section:
                   {names[WHOLE]: time_error(seconds.mean, whole.nominal)[::STEP]}),
         ]  # fmt: skip
     figures = Table("frequency", [text("report.column.figure"), *names.values()],
-                    _figures(list(day.qualities.values()), text), text("report.frequency.figures"))  # fmt: skip
+                    _figures(list(day.qualities.values()), (day.until - day.start) / SECOND, text),
+                    text("report.frequency.figures"))  # fmt: skip
     hours = Table("hours", [text(f"report.column.{name}") for name in ("hour", "mean", "sigma", "lowest", "highest")],
                   _hours(day, whole), text("report.frequency.worst"), listed=WORST)  # fmt: skip
     return Section("frequency", text("report.frequency.title"), text("report.frequency.lead"), drawings,
@@ -158,7 +164,7 @@ def _stepped(values: np.ndarray, what: Callable[..., np.ndarray]) -> np.ndarray:
     return found
 
 
-def _figures(found: list[FrequencyQuality], text: Texts) -> list[list[Cell]]:
+def _figures(found: list[FrequencyQuality], seconds: float, text: Texts) -> list[list[Cell]]:
     rows: list[list[Cell]] = []
 
     def row(name: str, values: list[Cell], **fields: object) -> None:
@@ -178,6 +184,7 @@ def _figures(found: list[FrequencyQuality], text: Texts) -> list[list[Cell]]:
     row("en_always", [_answer(each.en_always if each.known else None, text) for each in found])
     row("gb_normal", [_within(each.gb_normal, 1.0) for each in found], hz=f"{GB_NORMAL:g}")
     row("known", [number(each.known / 60, 1) for each in found])
+    row("looked", [share(each.known / seconds) for each in found])
     return rows
 
 
@@ -251,16 +258,6 @@ def _way(each: Health) -> list[Cell]:
         *(Cell(each.counts.get(name), "0") for name in COUNTED[:-1]),
         *(Cell(each.lost.get(name), "0") for name in LOST),
     ]
-
-
-def _alarms(day: Day, text: Texts) -> Section | None:
-    if day.alarms is None:
-        return None
-    names = ("time", "severity", "source", "device", "text", "state")
-    rows = [[Cell(alarm["time"], CLOCK), *(Cell(str(alarm[name])) for name in names[1:])] for alarm in day.alarms]
-    table = Table("alarms", [text(f"report.column.{name}") for name in names], rows, listed=4 * LISTED)
-    return Section("alarms", text("report.alarms.title"), text("report.alarms.lead", count=len(rows)),
-                   tables=[table] if rows else [])  # fmt: skip
 
 
 def _station(day: Day, text: Texts) -> Section:

@@ -59,3 +59,9 @@ class Texts:
         """The text of one of a set of names that grows elsewhere (kinds of events, states); the name itself if none is
         there."""
         return self._texts.get(f"{section}.{name}", name)
+
+    def said(self, sentence: str) -> str:
+        """What algorithms, nodes and the log say in English, in this language; as it stands where it is not known."""
+        from console.texts.sentences import translated
+
+        return sentence if self.language == DEFAULT else translated(self.language, sentence)

@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from protocol.c37118.common import CONFIGURATIONS, FrameError, FrameType, frame_type, stream_id
-from protocol.c37118.events import Configured, Data, Ended, Event, Heard, Refused, Send
+from protocol.c37118.events import Configured, Ended, Event, Heard, Refused, Send
 from protocol.c37118.fragments import Fragments
 from protocol.c37118.frames import Command, CommandCode, ConfigurationFrame, HeaderFrame, encode_command, parse
 from protocol.c37118.states import CHECKING, COMMANDS, HOLDING, TRANSITIONS, WITHOUT_CFG3, Cue, State
@@ -103,11 +103,6 @@ class Master(Holder):
         return self._stream
 
     @property
-    def changing(self) -> bool:
-        """Whether STAT bit 10 was set when `note_status` was last told of DATA."""
-        return self._changing
-
-    @property
     def steady(self) -> bool:
         """Whether a configuration is in force, nothing waits and nothing is asked: DATA is all that is to come."""
         return self.state is State.RUNNING and self.cfg is not None and not (self._changing or self._waiting.count)
@@ -132,10 +127,6 @@ class Master(Holder):
         if cfg and not self._doubted:
             self._adopt(cfg)
         self._waiting.restore(first, held)
-
-    def doubt(self) -> None:
-        """The device told another configuration, which was not looked into: no DATA fits until the next one comes."""
-        self.cfg, self.data_size, self._doubted = None, -1, True
 
     def accepts(self, frame: bytes) -> bool:
         """Whether a frame is DATA of the configuration in force: decode it, don't `receive` it."""
@@ -278,10 +269,6 @@ class Master(Holder):
             says = "it is not known what they mean" if self._doubted else f"the configuration says {self.data_size}"
             return [*events, Refused(frame, f"DATA of {len(frame)} bytes, {says}")]
         return [*events, *self._waiting.add(frame)]
-
-    def _release(self, reason: str) -> list[Event]:
-        """Held frames: those that fit the configuration in force, and those that can't be used."""
-        return [Data(frame) if self.accepts(frame) else Refused(frame, reason) for frame in self._waiting.take()]
 
     def _adopt(self, cfg: ConfigurationFrame) -> None:
         self.cfg, self.data_size, self._idcode = cfg, cfg.data_size, cfg.stream.to_bytes(2, "big")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from typing import Any
 
-from protocol.c37118.events import Lost
+from protocol.c37118.events import Data, Lost, Refused
 from protocol.clock import Now
 
 
@@ -54,10 +55,29 @@ class Waiting:
 
 
 class Holder:
-    """What a session that lets DATA wait says of it."""
+    """What sessions of all protocols have in common that let DATA wait for a configuration."""
 
+    cfg: Any
+    """The configuration in force."""
+    data_size: int
+    """Bytes of a DATA frame that fits it; -1 = none does."""
     _waiting: Waiting
     _last_data: int
+    _changing: bool
+    _doubted: bool
+
+    def accepts(self, frame: bytes) -> bool:
+        """Whether a frame is DATA of the configuration in force: decode it, don't `receive` it."""
+        raise NotImplementedError
+
+    @property
+    def changing(self) -> bool:
+        """Whether STAT bit 10 was set when `note_status` was last told of DATA."""
+        return self._changing
+
+    def doubt(self) -> None:
+        """The device told another configuration, which was not looked into: no DATA fits until the next one comes."""
+        self.cfg, self.data_size, self._doubted = None, -1, True
 
     def wait_anew(self, now: Now) -> None:
         """Silence is counted from now on."""
@@ -84,3 +104,7 @@ class Holder:
     def ever_held(self) -> int:
         """DATA frames that were held so far: the number of the next."""
         return self._waiting.ever
+
+    def _release(self, reason: str) -> list[Any]:
+        """Held frames: `Data` that fit the configuration in force, `Refused` that can't be used."""
+        return [Data(frame) if self.accepts(frame) else Refused(frame, reason) for frame in self._waiting.take()]

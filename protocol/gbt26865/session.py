@@ -34,7 +34,7 @@ from protocol.clock import SECOND, Now, period
 from protocol.gbt26865.common import NOBODY, V2, identity_of, identity_text
 from protocol.gbt26865.configuration import ConfigurationFrame, encode_configuration, recalled, remembered
 from protocol.gbt26865.describe import whose
-from protocol.gbt26865.events import Configured, Data, Ended, Event, Heard, OpenData, Refused, Send
+from protocol.gbt26865.events import Configured, Ended, Event, Heard, OpenData, Refused, Send
 from protocol.gbt26865.frames import Command, CommandCode, HeaderFrame, encode_command, meaning, parse
 from protocol.gbt26865.heartbeats import Heartbeats
 from protocol.gbt26865.settings import MasterSettings, Pipe
@@ -90,11 +90,6 @@ class Master(Holder):
         return self.state in PIPED and not self._piped
 
     @property
-    def changing(self) -> bool:
-        """Whether STAT bit 10 was set when `note_status` was last told of DATA."""
-        return self._changing
-
-    @property
     def steady(self) -> bool:
         """Whether a configuration is in force, nothing waits and nothing is asked: DATA is all that is to come."""
         return self.state is State.RUNNING and self.cfg is not None and not (self._changing or self._waiting.count)
@@ -118,10 +113,6 @@ class Master(Holder):
         if cfg and not self._doubted:
             self._adopt(cfg)
         self._waiting.restore(first, held)
-
-    def doubt(self) -> None:
-        """It told another configuration, which was not looked into: no DATA fits until the next one comes."""
-        self.cfg, self.data_size, self._doubted = None, -1, True
 
     def accepts(self, frame: bytes) -> bool:
         """Whether a frame is DATA of the configuration in force: decode it, don't `receive` it."""
@@ -328,7 +319,3 @@ class Master(Holder):
             says = "it is not known what they mean" if self._doubted else f"the configuration says {self.data_size}"
             return [*events, Refused(frame, f"DATA of {len(frame)} bytes, {says}")]
         return [*events, *self._waiting.add(frame)]
-
-    def _release(self, reason: str) -> list[Event]:
-        """Held frames: those that fit the configuration in force, and those that can't be used."""
-        return [Data(frame) if self.accepts(frame) else Refused(frame, reason) for frame in self._waiting.take()]

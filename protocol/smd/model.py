@@ -18,4 +18,4 @@ def fault(what: str, remedy: str) -> PydanticCustomError:
 class Model(BaseModel):
     """Unknown keys are faults, and nothing changes after the check."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

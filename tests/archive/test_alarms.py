@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -12,27 +11,10 @@ from archive.alarms import FIELDS, last
 from archive.finish import finish_all
 from archive.reading import open_archive
 from protocol.clock import SECOND
-from protocol.messages import Alarm
 from tests.archive.test_statistics import write
-from tests.archives import T0
+from tests.archives import T0, alarm
 
 HOUR = 3600
-
-
-def alarm(change: str, seconds: float, number: int = 0, **more: Any) -> Alarm:
-    """What `alarms` said, `seconds` after T0."""
-    return Alarm(
-        **{
-            "id": "0123456789", "change": change, "state": "unacknowledged", "source": "limit", "kind": "Frequency",
-            "subject": "站 1", "device": 65536, "region": "north", "severity": "warning", "text": "49.7 Hz",
-            "active": change != "cleared", "acknowledged": False, "chattering": False, "stale": False, "count": 1,
-            "value": 49.7, "limit": 49.8, "unit": "Hz", "raised": T0, "cleared": 0,
-            "time": T0 + round(seconds * SECOND),
-            "user": "", "comment": "", "until": 0, "by": "", "detail": {"final": True}, "node": "alarms", "epoch": 5,
-            "number": number,
-        }
-        | more
-    )  # fmt: skip
 
 
 def held(path: Path, start: float, end: float) -> list[tuple[str, str]]:

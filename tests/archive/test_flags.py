@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from archive import layout
 from archive.finish import finish_all
-from archive.flags import FIELDS, REPEAT, merged
+from archive.flags import FIELDS, merged
+from archive.layout import FLAG_REPEAT as REPEAT
 from archive.reading import open_archive
 from archive.writer import Archive
 from protocol import wire

@@ -46,10 +46,15 @@ def test_what_a_release_left_is_read(packed: Path, tmp_path: Path) -> None:
 
 
 def test_the_last_one_has_what_came_last(last: Path) -> None:
-    """Events, statistics, spectra, a substation; else nobody would see that a later release reads them no more."""
+    """All that came last; else nobody would see that a later release reads it no more."""
     found = golden.read(last)
     assert found["data"]["statistics"]
     assert found["minutes"]["words"]
+    assert {change for _, _, change, _ in found["data"]["alarms"]} >= {"raised"}
+    assert found["finished"]["flags"]
+    [[_, seconds, _]] = found["finished"]["overviews"]
+    assert len(seconds) == 5
+    assert "Low" in {kind for _, kind, _ in found["alarm_book"]["entries"]}
     assert [answer for _, answer, *_ in found["finished"]["answers"]] == [1, 2, 3, 1]
     assert any(name.endswith(" harmonics") for name in found["finished"]["names"])
     with open_archive(last / "data") as archive:

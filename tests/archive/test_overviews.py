@@ -30,24 +30,25 @@ def write(path: Path, *words: object) -> None:
     writer.close()
 
 
-@pytest.fixture(params=["live", "finished", "late", "older"])
-def filled(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+@pytest.fixture(scope="module", params=["live", "finished", "late", "older"])
+def filled(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     """Two stations over an hour's border; the second has a gap; live, finished, with late rows, of an older release."""
+    folder = tmp_path_factory.mktemp(request.param)
     border = T0 + 2400 * SECOND
     early = [configuration(1), configuration(2), measurements([1] * 400, grid(-190, 400, start=border)),
              measurements([2] * 75, grid(25, 75, start=border))]  # fmt: skip
-    write(tmp_path, *early)
+    write(folder, *early)
     if request.param != "live":
-        finish_all(tmp_path)
-    write(tmp_path, measurements([2] * 30, grid(270, 30, start=border) + 3_000_000))
+        finish_all(folder)
+    write(folder, measurements([2] * 30, grid(270, 30, start=border) + 3_000_000))
     if request.param in ("finished", "older"):
-        finish_all(tmp_path)
+        finish_all(folder)
     if request.param == "older":
-        for path in layout.finished_hours(tmp_path).values():
+        for path in layout.finished_hours(folder).values():
             with h5py.File(path, "r+") as file:
                 del file["tables"], file[f"{SMALL.name}/overview"]
                 file.attrs["format"] = 2
-    return tmp_path
+    return folder
 
 
 def about(mean: float, low: float, high: float) -> np.float32:

@@ -72,16 +72,30 @@ EARLY = [
 LATE = [archives.spectra(ONE_H, seconds(6, 4, BORDER)), archives.spectra(TWO_H, seconds(-2, 2, BORDER))]
 
 
-@pytest.fixture(params=["live", "finished", "late", "merged"])
-def filled(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+def fill(path: Path, state: str) -> Path:
     """Fundamentals of 50 and 100 a second and spectra over an hour's border; some rows of spectra come late."""
-    write(tmp_path, *EARLY)
-    if request.param != "live":
-        finish_all(tmp_path)
-    write(tmp_path, *LATE)
-    if request.param in ("finished", "merged"):
-        finish_all(tmp_path)
-    return tmp_path
+    write(path, *EARLY)
+    if state != "live":
+        finish_all(path)
+    write(path, *LATE)
+    if state in ("finished", "merged"):
+        finish_all(path)
+    return path
+
+
+STATES = ("live", "finished", "late", "merged")
+
+
+@pytest.fixture(scope="module", params=STATES)
+def filled(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """To be read by many."""
+    return fill(tmp_path_factory.mktemp(request.param), request.param)
+
+
+@pytest.fixture(params=STATES)
+def own(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """To be changed."""
+    return fill(tmp_path, request.param)
 
 
 def written(words: Iterable[Measurements]) -> Counter[archives.Row]:
@@ -207,9 +221,9 @@ def test_plain_h5py(tmp_path: Path, chunk: int, monkeypatch: pytest.MonkeyPatch)
         assert between["digital"].shape == (1, 1, 5)
 
 
-def test_a_reader_of_its_own_finds_every_row(filled: Path) -> None:
-    finish_all(filled)
-    plain = holdings.Archive(filled)
+def test_a_reader_of_its_own_finds_every_row(own: Path) -> None:
+    finish_all(own)
+    plain = holdings.Archive(own)
     assert plain.unreadable == []
     for device in (each.device for each in DEVICES):
         time, values = plain.devices[device].joined()
@@ -217,17 +231,17 @@ def test_a_reader_of_its_own_finds_every_row(filled: Path) -> None:
         np.testing.assert_array_equal(values, of(device)[1])
 
 
-def test_xarray_means_the_same(filled: Path) -> None:
-    with archive.open(filled) as found:
+def test_xarray_means_the_same(own: Path) -> None:
+    with archive.open(own) as found:
         ours = {table.name: found.to_xarray(table.name) for table in (HARMONICS, BETWEEN)}
-    finish_all(filled)
-    with archive.open(filled) as found:
+    finish_all(own)
+    with archive.open(own) as found:
         for name, data in ours.items():
             xarray.testing.assert_identical(found.to_xarray(name), data)
-    with archive.open(filled, BORDER) as found:
+    with archive.open(own, BORDER) as found:
         ours = {table.name: found.to_xarray(table.name) for table in (HARMONICS, BETWEEN)}
     for name, data in ours.items():
-        with xarray.open_dataset(second_hour(filled), engine="h5netcdf", group=name) as file:
+        with xarray.open_dataset(second_hour(own), engine="h5netcdf", group=name) as file:
             assert data["magnitude"].dims == file["magnitude"].dims
             for each in data.variables:
                 np.testing.assert_array_equal(file[each].values, data[each].values, err_msg=str(each))
@@ -235,8 +249,8 @@ def test_xarray_means_the_same(filled: Path) -> None:
     picked = ours[BETWEEN.name]["magnitude"].sel(device=ONE_I.name, phasor="V1", frequency=36.5)
     np.testing.assert_array_equal(picked, EARLY[5].values[:, 2 + 14 + 6])
     alone = archives.spectrum(configuration(9, name="alone"), HARMONICS, range(2, 13))
-    write(filled / "alone", alone, archives.spectra(alone, seconds(0, 2)))
-    with archive.open(filled / "alone") as found:
+    write(own / "alone", alone, archives.spectra(alone, seconds(0, 2)))
+    with archive.open(own / "alone") as found:
         assert found.to_xarray()["magnitude"].sel(order=5, phasor="V0").shape == (1, 2)
 
 
@@ -281,14 +295,14 @@ def test_killed_while_finishing_nothing_is_lost(tmp_path: Path, at: int) -> None
     assert held_rows(tmp_path) == before
 
 
-def test_a_clip_has_the_spectra_of_the_stations_concerned(filled: Path) -> None:
-    writer = Archive(filled)
+def test_a_clip_has_the_spectra_of_the_stations_concerned(own: Path) -> None:
+    writer = Archive(own)
     for word in (*DEVICES, verdict(1, BORDER + 3 * SECOND)):
         writer.take(word)
     writer.commit(NONE)
     writer.write_events(NONE, 0, 2 * SECOND, 2 * SECOND, everything=True)
     writer.close()
-    [event] = list_events(filled)
+    [event] = list_events(own)
     with h5py.File(event.files[0]) as file:
         assert {SMALL.name, HARMONICS.name, BETWEEN.name} <= set(file)
         assert FAST.name not in file

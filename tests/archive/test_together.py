@@ -49,8 +49,8 @@ def told(word: Measurements, turns: float = 0.25) -> Measurements:
     return replace(word, values=values)
 
 
-@pytest.fixture(params=["live", "finished"])
-def mixed(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+@pytest.fixture(scope="module", params=["live", "finished"])
+def mixed(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     """Four seconds over an hour's border; Hub A has a hole of 200 ms, SMD C1 ends early."""
     hub = grid(0, 200, start=START)
     words = [
@@ -58,14 +58,15 @@ def mixed(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
         told(measurements([2] * 250, grid(0, 250, 100, START), FULL)),
         told(measurements([3] * 200, hub, HALF)), told(archives.spectra(ORDERS, seconds(0, 5, START)), turns=0.0625),
     ]  # fmt: skip
-    writer = Archive(tmp_path)
+    folder = tmp_path_factory.mktemp("mixed")
+    writer = Archive(folder)
     for word in (HUB, FAST, SMD, ORDERS, *words):
         writer.take(word)
     writer.commit(NONE)
     writer.close()
     if request.param == "finished":
-        finish_all(tmp_path)
-    return tmp_path
+        finish_all(folder)
+    return folder
 
 
 ASKED = {"f": ("Hub A", "frequency"), "g": ("SMD C1", "frequency"), "u5": ("SMD L1", "magnitude", "V0 h5"),

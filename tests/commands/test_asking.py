@@ -16,7 +16,7 @@ from commands._findings import faults, report
 from commands._prober import Found, Way
 from commands._probetext import entry, picture
 from nodes._settings import Address
-from nodes._site import Device
+from nodes._sitedevice import Device
 from protocol import c37118, gbt26865
 from protocol.c37118 import StartData
 from protocol.clock import MILLISECOND, SECOND, Now

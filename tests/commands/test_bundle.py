@@ -16,6 +16,7 @@ import pytest
 from commands import _payload
 from commands._payload import Bundle, BundleError, Manifest, check_machine, check_place
 from commands._releases import Installation
+from tests.cifiles import load
 from tests.installations import ROOT, builder, tiny
 
 LOCK = """\
@@ -46,7 +47,7 @@ PYTHON = "{}.{}".format(*sys.version_info)
 
 @pytest.fixture(scope="module")
 def making() -> ModuleType:
-    return builder()
+    return load("wheelhouse")
 
 
 @pytest.fixture(scope="module")

@@ -169,6 +169,7 @@ def test_it_goes_last_and_ends_cleanly(root: Path, tmp_path: Path) -> None:
                 assert process.poll() is None
                 time.sleep(0.02)
             assert os.getpriority(os.PRIO_PROCESS, process.pid) == 19
+            assert os.sched_getscheduler(process.pid) == os.SCHED_IDLE
             process.send_signal(signal.SIGTERM)
             assert process.wait(30) == 128 + signal.SIGTERM
         finally:

@@ -83,6 +83,12 @@ def test_another_setting_restarts_that_node_alone(read: Read) -> None:
         """)
 
 
+def test_another_nice_value_restarts_too(read: Read) -> None:
+    plan = made(read, NODES, NODES.replace("from: receivers}", "from: receivers, nice: -5}"))
+    assert told(plan).startswith("~ align (concentrator)\n    nice: default → -5\n")
+    assert steps(plan) == ["restart align"]
+
+
 def test_another_algorithm_rolls(read: Read) -> None:
     """One more of the new ones joins before the first of the old ones goes, and leaves at the end."""
     plan = made(read, NODES, NODES.replace("windows, copies", "windows, algorithm: rocof, copies"))

@@ -88,6 +88,20 @@ def test_verify_says_what_is_wrong(folder: Path) -> None:
     assert (nothing.exit_code, "no SYMS archive" in nothing.stderr) == (1, True)
 
 
+def test_retention_leaves_overviews_and_says_how_much(folder: Path) -> None:
+    root = folder / "data" / "north"
+    rules = ("retention", root, "--age", "1 d", "--overviews", "3650 d")
+    dry = told(call(*rules, "--dry-run", "--json"))
+    assert dry["freed"] == sum(each["bytes"] - each["left"] for each in dry["removals"])
+    said = call(*rules, "--dry-run").stdout
+    assert "its overview stays" in said
+    assert f"{len(dry['removals'])} overviews of 0.00 GB stay" in said
+    told(call(*rules, "--yes", "--json"))
+    assert not hour_file(root).exists()
+    asked = ("--from", "2026-05-03T08:00:00Z", "--to", "2026-05-03T09:00:00Z")
+    assert "of 1 hour an overview by seconds is left" in call("export", root, *asked).stderr
+
+
 def test_retention_asks_and_protected_stays(folder: Path) -> None:
     root = folder / "data" / "north"
     told(call("protect", root, "--from", "2026-05-03T07:00:00Z", "--to", "2026-05-03T08:00:00Z", "--reason", "inquiry",
@@ -105,6 +119,7 @@ def test_retention_asks_and_protected_stays(folder: Path) -> None:
     assert "1 file of that time removed by retention" in call("export", root, *asked).stderr
     assert "1 file of that time removed" in call("export", root, *asked, "--out", folder / "x.h5").stderr
     assert call("retention", root, "--age", "1").exit_code == 2
+    assert call("retention", root, "--age", "2 d", "--overviews", "1 d").exit_code == 2
     assert call("protect", root, "--reason", "x").exit_code == 2
     assert told(call("protect", root, "--release", 1, "--json")) == []
     short = told(call("retention", root, "--size", "0 B", "--after-backup", "--yes", "--json"))

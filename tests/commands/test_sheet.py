@@ -12,7 +12,7 @@ import pytest
 from commands import _sheet
 from commands._sitefile import SiteFile
 from nodes._faults import Faulty
-from nodes._site import Device, Link
+from nodes._sitedevice import Device, Link
 
 TABLE = [
     ["Name", "NUMBER", "Stream", "Address", "tcp", "udp", "Region", "latitude", "analogs"],

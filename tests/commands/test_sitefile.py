@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from commands._sitefile import SiteFile
 from nodes._faults import Faulty
-from nodes._site import Device, check, load
+from nodes._site import check, load
+from nodes._sitedevice import Device
 
 BLOCK = """\
 # Our site.

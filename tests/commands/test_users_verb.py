@@ -36,7 +36,8 @@ def syms(*words: str, typed: str | None = None) -> Result:
 
 
 def add(name: str, role: str, *more: str) -> None:
-    told = syms("add", name, "--role", role, "--password-file", "-", *more, typed=SECRET + "\n")
+    sees = () if "--region" in more else ("--all-regions",)
+    told = syms("add", name, "--role", role, "--password-file", "-", *sees, *more, typed=SECRET + "\n")
     assert told.exit_code == 0, told.exception
 
 
@@ -97,12 +98,12 @@ def test_everything_is_written_down_and_nothing_secret(place: Path) -> None:
 
 
 def test_tokens(place: Path) -> None:
-    syms("add", "prom", "--role", "viewer", "--no-password")
+    syms("add", "prom", "--role", "viewer", "--all-regions", "--no-password")
     assert users(place)["prom"].password is None
     told = json.loads(syms("token", "prom", "prometheus", "--days", "30", "--json").stdout)
     assert len(told["token"]) >= 48
     assert users(place)["prom"].tokens["prometheus"].hash == digest(told["token"])
-    assert "--revoke it first" in refused("token", "prom", "prometheus")
+    assert "revoke it first" in refused("token", "prom", "prometheus")
     assert syms("token", "prom", "prometheus", "--revoke").exit_code == 0
     assert users(place)["prom"].tokens == {}
     assert "has no token" in refused("token", "prom", "prometheus", "--revoke")
@@ -117,15 +118,18 @@ def test_the_last_administrator_stays(place: Path) -> None:
 
 
 @pytest.mark.parametrize(("words", "typed", "why"), [
-    (("add", "a b", "--role", "viewer", "--password-file", "-"), SECRET, "can't be a user's name"),
-    (("add", "ANNA", "--role", "viewer", "--password-file", "-"), SECRET, "is there already"),
-    (("add", "otto", "--role", "viewer", "--password-file", "-"), "short", "at least 12"),
-    (("add", "otto", "--role", "viewer", "--password-file", "-"), "", "at least 12"),
-    (("add", "otto", "--role", "viewer"), SECRET, "give --password-file"),
-    (("add", "otto", "--role", "viewer", "--password-file", "/nothing/there"), None, "can't be read"),
+    (("add", "a b", "--role", "viewer", "--all-regions", "--password-file", "-"), SECRET, "can't be a user's name"),
+    (("add", "ANNA", "--role", "viewer", "--all-regions", "--password-file", "-"), SECRET, "is there already"),
+    (("add", "otto", "--role", "viewer", "--all-regions", "--password-file", "-"), "short", "at least 12"),
+    (("add", "otto", "--role", "viewer", "--all-regions", "--password-file", "-"), "", "at least 12"),
+    (("add", "otto", "--role", "viewer", "--all-regions"), SECRET, "give --password-file"),
+    (("add", "otto", "--role", "viewer", "--all-regions", "--password-file", "/nothing/there"), None, "can't be read"),
     (("passwd", "otto", "--password-file", "-"), SECRET, "there is no user otto"),
     (("remove", "otto"), None, "there is no user otto"),
     (("role", "otto", "viewer"), None, "there is no user otto"),
+    (("add", "otto", "--role", "viewer", "--no-password"), None, "say what otto sees: --region NAME"),
+    (("add", "otto", "--role", "viewer", "--region", "north", "--all-regions"), None, "give one of them"),
+    (("role", "anna", "viewer", "--region", "north", "--all-regions"), None, "give one of them"),
     (("token", "anna", "a b"), None, "can't be a token's name"),
     (("audit", "--from", "yesterday"), None, "is no time"),
 ])  # fmt: skip
@@ -156,7 +160,7 @@ def test_a_log_that_can_not_be_written_stops_everything(place: Path) -> None:
     add("anna", "administrator")
     (place / "audit" / "audit.jsonl").unlink()
     (place / "audit" / "audit.jsonl").mkdir()
-    assert "audit log" in refused("add", "otto", "--role", "viewer", "--no-password")
+    assert "audit log" in refused("add", "otto", "--role", "viewer", "--all-regions", "--no-password")
     assert list(users(place)) == ["anna"]
 
 

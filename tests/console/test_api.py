@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from hypothesis import strategies as st
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from starlette.testclient import TestClient
 
+from archive.finish import finish_all
+from archive.retention import DAY, Rules, plan, remove
 from archive.writer import Archive
 from console.access.permissions import demand
 from console.access.users import Role, User
@@ -66,7 +69,7 @@ def console(root: Path) -> Console:
     for link, region in ((1, "north"), (2, "south")):
         station.take(replace(configuration(link), region=region), 0.0)
     station.take(slots([1, 2]), 0.0)
-    return Console(station, {}, root / "pipeline.yaml", "", root)
+    return Console(station, {}, root / "pipeline.yaml", "", lambda: Now(0, T0 + 100 * SECOND), root)
 
 
 @pytest.fixture
@@ -148,6 +151,20 @@ def test_events_and_one_of_them(client: TestClient) -> None:
     assert client.get("/events", params={"kind": "nothing"}).json() == {"events": [], "next": None}
 
 
+@pytest.mark.parametrize(("asked", "found"), [
+    ({"device": "站 1"}, 1), ({"device": ["nobody", "站 2"]}, 1), ({"device": "nobody"}, 0), ({"region": "north"}, 1),
+    ({"region": ["west", "south"]}, 1), ({"region": "west"}, 0), ({"region": "north", "device": "站 2"}, 0),
+    ({"least_mhz": 41}, 1), ({"least_mhz": 41.1}, 0), ({"least_mw": 1}, 0), ({"kind": "gen_trip", "least_mhz": 1}, 1),
+])  # fmt: skip
+def test_events_by_device_region_and_size(client: TestClient, asked: dict[str, Any], found: int) -> None:
+    assert len(client.get("/events", params=asked).json()["events"]) == found
+
+
+def test_who_may_see_one_region_does_not_find_events_by_devices_of_others(southern: TestClient) -> None:
+    for asked, found in (({"device": "站 2"}, 1), ({"device": "站 1"}, 0), ({"region": "north"}, 0), ({}, 1)):
+        assert len(southern.get("/events", params=asked).json()["events"]) == found
+
+
 @pytest.mark.parametrize(
     ("path", "params", "status", "said"),
     [
@@ -184,6 +201,33 @@ def test_who_may_see_one_region_is_told_no_other_names(southern: TestClient, cli
     record = southern.get(f"/events/{part['id']}").text
     assert "站 2" in record
     assert "站 1" not in record
+
+
+def test_a_table_is_an_export(console: Console) -> None:
+    """Whoever may see may read what pages show; to take it home as a file needs more, here as everywhere."""
+    for role, status in ((Role.VIEWER, 403), (Role.OPERATOR, 200)):
+        user = User(name="vera", role=role)
+        with TestClient(api(console, lambda request, action, user=user: demand(user, action))) as client:
+            assert history(client, points=20).status_code == 200
+            answer = history(client, points=20, format="csv")
+            assert answer.status_code == status
+    assert answer.text.startswith("time,minimum [Hz]")
+
+
+def test_history_of_hours_whose_rows_are_gone(root: Path, console: Console, tmp_path: Path) -> None:
+    kept = tmp_path / "archive"
+    shutil.copytree(root, kept)
+    finish_all(kept)
+    with TestClient(api(replace(console, archive=kept), lambda request, action: None)) as client:
+        before, rows = history(client, points=100).json(), history(client).json()
+        now = T0 + 90 * DAY
+        remove(kept, plan(kept, Rules(age=DAY, overviews=365 * DAY), now), now)
+        after, short, angle = (history(client, **more).json() for more in
+                               ({"points": 100}, {}, {"quantity": "angle"}))  # fmt: skip
+    assert (rows["seconds_only"], before["seconds_only"], after["seconds_only"]) == (False, False, True)
+    assert (after["minimum"], after["maximum"]) == (before["minimum"], before["maximum"])
+    assert (short["step_s"], len(short["mean"]), short["value"]) == (1, 100, [])
+    assert (angle["value"], angle["seconds_only"]) == ([], True)
 
 
 def test_who_may_see_one_region_sees_no_processes(console: Console) -> None:

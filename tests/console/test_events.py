@@ -41,6 +41,14 @@ def entry(number: int, **more: object) -> Entry:
 MANY = [entry(number) for number in range(130)]
 
 
+def test_who_sees_some_devices_alone_does_not_find_events_by_the_others() -> None:
+    """All of these are his to see, for another of their devices."""
+    search = Search.of(QueryParams("text=pmu+3"))
+    assert [each.name for each in search.found(MANY[:5], {"PMU 2", "PMU 3"})] == ["e3"]
+    assert search.found(MANY[:5], {"PMU 2"}) == []
+    assert search.days(MANY[:5], {"PMU 2"}) == []
+
+
 def found(query: str, entries: list[Entry]) -> list[str]:
     return [each.name for each in Search.of(QueryParams(query)).found(entries)]
 

@@ -13,6 +13,7 @@ import pytest
 
 from console import exporting
 from console.exporting import EACH, KEPT, Busy, Exports, Job, Order
+from tests.doors import Clock
 
 VERB = """
 import json, pathlib, sys, time
@@ -39,12 +40,12 @@ def exports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Exports:
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setattr(exporting.sys, "executable", str(program))
     (tmp_path / "run" / "left").mkdir(parents=True)
-    made = Exports(tmp_path / "run", tmp_path / "archive", lambda: CLOCK[0])
+    made = Exports(tmp_path / "run", tmp_path / "archive", CLOCK)
     assert not (tmp_path / "run").exists()
     return made
 
 
-CLOCK = [0.0]
+CLOCK = Clock()
 
 
 def ended(job: Job) -> Job:
@@ -55,7 +56,6 @@ def ended(job: Job) -> Job:
 
 
 def test_a_file_is_its_owners_and_gone_after_a_while(exports: Exports) -> None:
-    CLOCK[0] = 1.0
     job = ended(exports.begin("anna", Order("e1", "e1", [7, 8], ["frequency"], ("2026", "2027")), "xlsx"))
     assert (job.state, job.share, job.error) == ("ready", 0.5, "")
     assert job.path is not None
@@ -64,7 +64,7 @@ def test_a_file_is_its_owners_and_gone_after_a_while(exports: Exports) -> None:
     assert "--device 7 --device 8 --quantity frequency --from 2026 --to 2027" in words
     assert exports.find(job.id, "anna") is job
     assert exports.find(job.id, "vera") is None
-    CLOCK[0] = 2.0 + KEPT
+    CLOCK.go(KEPT + 1)
     assert exports.find(job.id, "anna") is None
     assert not job.path.exists()
 

@@ -19,7 +19,7 @@ from console.model import Station
 from nodes._alignhealth import LATENCIES
 from nodes._flagging import COLUMNS
 from nodes._leasing import COUNTS
-from protocol.clock import SECOND
+from protocol.clock import SECOND, Now
 from tests.archives import T0, event
 from tests.commands.test_board import health
 from tests.console.test_api import slots
@@ -29,9 +29,8 @@ NAME = re.compile(r"\bsyms_[a-z0-9_]+")
 
 
 @pytest.fixture
-def station(monkeypatch: pytest.MonkeyPatch) -> Station:
+def station() -> Station:
     """Three processes speak, one is silent; two devices."""
-    monkeypatch.setattr("time.monotonic", lambda: 100.0)
     station = Station("North", Board(["receivers.1", "align", "archive", "windows"]), 10 * SECOND, 1 << 20)
     devices: dict[str, Any] = {"devices": np.array([65536, 131072], np.uint32), "labels": ["a", 'b"\\']}
     rows = {"columns": ["received", "connected"], "counts": np.array([[10.0, 1], [20, 0]])}
@@ -49,10 +48,15 @@ def station(monkeypatch: pytest.MonkeyPatch) -> Station:
     return station
 
 
+def at(utc: int) -> Now:
+    """A second after the processes spoke."""
+    return Now(100 * SECOND, utc)
+
+
 def told(station: Station) -> dict[str, list[tuple[dict[str, str], float]]]:
     """Sample name -> (labels, value) each."""
     found: dict[str, list[tuple[dict[str, str], float]]] = {}
-    for family in text_string_to_metric_families(exposition(station).decode()):
+    for family in text_string_to_metric_families(exposition(station, lambda: at(T0)).decode()):
         assert family.documentation
         for sample in family.samples:
             found.setdefault(sample.name, []).append((sample.labels, sample.value))
@@ -79,11 +83,11 @@ def test_devices_have_what_became_of_their_rows(station: Station) -> None:
 
 
 def test_a_station_is_well_when_all_speak_and_data_are_fresh(station: Station) -> None:
-    assert wellbeing(station, 0) == (503, {"status": "fail", "faults": ["1 processes are silent", "no data yet"]})
+    assert wellbeing(station, at(0)) == (503, {"status": "fail", "faults": ["1 processes are silent", "no data yet"]})
     station.take(health("windows", "trigger"), 99.0)
     station.take(slots([1, 2]), 99.0)
-    assert wellbeing(station, station.newest() + STALE) == (200, {"status": "pass", "faults": []})
-    status, said = wellbeing(station, station.newest() + STALE + SECOND)
+    assert wellbeing(station, at(station.newest() + STALE)) == (200, {"status": "pass", "faults": []})
+    status, said = wellbeing(station, at(station.newest() + STALE + SECOND))
     assert (status, said["faults"]) == (503, ["the newest data are 6 s old"])
 
 

@@ -24,8 +24,6 @@ from protocol.clock import SECOND
 from tests import reporting
 from tests.reporting import ODD, START
 
-ALARM = {"time": START, "severity": "high", "source": "limit", "device": ODD, "text": "<script>", "state": "raised"}
-
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -34,7 +32,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def day(root: Path) -> Day:
-    return reporting.gathered(root, free=5 << 30, alarms=lambda asked: [ALARM])
+    return reporting.gathered(root, free=5 << 30)
 
 
 class Reader(HTMLParser):
@@ -91,12 +89,15 @@ def test_figures_stand_on_the_page(day: Day) -> None:
     text = Texts("en")
     found = Reader(page(content(day, text), text))
     for wanted in ("generator trip", "88 %", "-43", "20260503T012320.000Z_suspects", "49.744", "1.76", "1 h 30 min",
-                   "10 min 00 s", "frozen values ×2", "5.0 GiB", "2026-05-03 01:30:00"):  # fmt: skip
+                   "10 min 00 s", "critical", "4 h 00 min", "Wind Farm North: Frequency", "100.00 %",
+                   "frozen values ×2", "5.0 GiB", "2026-05-03 01:30:00"):  # fmt: skip
         assert wanted in found.cells, wanted
     words = " ".join(found.words)
     assert "In the site file, but never heard: L99." in words
     assert "as far as 2026-05-03 03:00:00" in words
-    assert "EN 50160:2010" in words
+    assert "EN 50160 (synchronous connection)" in words
+    assert "Alarms that were raised: 13. Floods: 1. Not acknowledged when the day was over: 2." in words
+    assert "unbalance 86.01 %, harmonics 1.66 %" in words
     assert "GB/T 15945-2008" in words
 
 
@@ -105,7 +106,8 @@ def test_the_workbook_tells_the_same(day: Day, tmp_path: Path) -> None:
     write_workbook(content(day, text), text, path)
     book = openpyxl.load_workbook(path)
     assert book.sheetnames == ["Summary", "Completeness", "Events", "Frequency", "Hours", "Histogram", "Minutes",
-                               "Voltages", "Devices", "Ways", "Silences", "Alarms", "Disk", "Restarts"]  # fmt: skip
+                               "Voltages", "Devices", "Ways", "Silences", "Alarms", "Standing alarms", "Floods",
+                               "Unacknowledged", "Disk", "Restarts"]  # fmt: skip
     rows = {row[0]: row for row in book["Completeness"].iter_rows(values_only=True)}
     assert rows["Wind Farm North"][1:8] == (0.9962, 40, 0, 0, 1, 0.9888, 1)
     assert all(cell.data_type != "f" for sheet in book for line in sheet.iter_rows() for cell in line)

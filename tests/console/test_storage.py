@@ -9,18 +9,19 @@ import pytest
 
 from archive import layout
 from console.storage import Disk, Remembered, Room, room
+from tests.doors import Clock
 
 
 def test_it_is_looked_at_once_in_a_while() -> None:
-    now, looked = [0.0], []
+    clock, looked = Clock(), []
 
     def find() -> int:
-        looked.append(now[0])
+        looked.append(clock())
         return len(looked)
 
-    remembered = Remembered(find, 60.0, lambda: now[0])
+    remembered = Remembered(find, clock, 60.0)
     assert [remembered.now(), remembered.now()] == [1, 1]
-    now[0] = 61.0
+    clock.go(61)
     assert remembered.now() == 2
 
 
@@ -32,7 +33,7 @@ def test_what_fails_is_tried_again() -> None:
             raise faults.pop()
         return 7
 
-    remembered = Remembered(find)
+    remembered = Remembered(find, Clock())
     with pytest.raises(OSError, match="away"):
         remembered.now()
     assert remembered.now() == 7

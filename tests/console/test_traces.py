@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from archive.finish import finish_all
+from archive.retention import DAY, Rules, plan, remove
 from archive.writer import Archive
 from console.board import Board
 from console.model import Station
 from console.quantities import Wanted
-from console.traces import COMPUTED_UP_TO, Feed, TooLong, at_times, past
+from console.traces import COMPUTED_UP_TO, Feed, TooLong, at_times, past, seconds_only
 from protocol import clock
 from protocol.clock import SECOND
 from protocol.messages import Measurements
@@ -143,3 +145,18 @@ def test_values_at_other_times() -> None:
     time, values = np.array([0, 100, 200]), np.float32([1, 2, 3])
     assert at_times(time, values, np.array([9, 100, 151]), 20).tolist()[:2] == [1, 2]
     assert np.isnan(at_times(time, values, np.array([151]), 20)).all()
+
+
+def test_of_hours_whose_rows_are_gone_seconds_are_shown(station: Station, folder: Path) -> None:
+    since, stop = START + 20 * SECOND, START + 40 * SECOND
+    assert not seconds_only(folder, since, stop)
+    finish_all(folder)
+    now = START + 90 * DAY
+    remove(folder, plan(folder, Rules(age=DAY, overviews=365 * DAY), now), now)
+    assert seconds_only(folder, since, stop)
+    assert not seconds_only(None, since, stop)
+    found = past(station, folder, [HERTZ, ANGLE], None, since, stop, 1000)
+    assert found[HERTZ.id].time.tolist() == list(range(since, stop, SECOND))
+    assert found[HERTZ.id].high is not None
+    assert found[HERTZ.id].high[0] == truth(20).max()
+    assert found[ANGLE.id].time.size == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from algorithms.simulation import Kind, Scenario
 from archive.finish import finish_all
 from archive.layout import channels
 from archive.reading import open_archive
+from archive.retention import DAY, Rules, plan, remove
 from archive.writer import Archive
 from nodes._sources import sources_of
 from protocol.clock import SECOND
@@ -105,7 +107,7 @@ def check(comparison: dict[str, Any], without: str, rules: list[str]) -> None:
     assert rules
 
 
-def test_an_event_is_redone(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def redone(root: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The code of the notebook, from its first cell to its last."""
     monkeypatch.setenv("SYMS_ARCHIVE", str(root))
     monkeypatch.setattr(matplotlib.pyplot, "show", lambda: None)
@@ -115,7 +117,29 @@ def test_an_event_is_redone(root: Path, monkeypatch: pytest.MonkeyPatch) -> None
             exec(compile(cell.source, cell.id, "exec"), known)
     matplotlib.pyplot.close("all")
     known["clip"].close()
+    return known
+
+
+def test_an_event_is_redone(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = redone(root, monkeypatch)
     check(known["comparison"], known["without"].kind.name, known["again"].kind.rules)
+
+
+def test_an_event_is_redone_of_its_own_file(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its rows are gone: it says so, and judges what the file of the event has of them."""
+    path = tmp_path / "archive"
+    shutil.copytree(root, path)
+    now = makers.T0 + 90 * DAY
+    remove(path, plan(path, Rules(age=DAY, overviews=365 * DAY), now), now)
+    known = redone(path, monkeypatch)
+    assert "removed by retention" in capsys.readouterr().out
+    theirs, ours = known["comparison"]["kind"]
+    assert theirs == ours == "gen_trip"
+    assert known["comparison"]["onset [s]"][1] == pytest.approx(TRIP, abs=1.0)
+    for each in known["tables"].values():
+        each.close()
 
 
 @pytest.mark.slow

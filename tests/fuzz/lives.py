@@ -72,7 +72,7 @@ def _live(world: World, stream: bytes, cuts: list[int]) -> Outcome:
         world.turn()
     world.stop()
     assert world.receiver
-    return world.outcome(world.receiver.links.unknown)
+    return world.outcome(world.receiver.links.book.unknown)
 
 
 def seeds() -> dict[str, list[bytes]]:

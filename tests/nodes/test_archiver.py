@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -32,9 +32,9 @@ def at(second: float) -> Now:
     return Now(int(second * SECOND), T0 + int(second * SECOND))
 
 
-def made(path: Path, **settings: Any) -> Archiver:
+def made(path: Path, clock: Callable[[], int] = lambda: 0, **settings: Any) -> Archiver:
     place = Place("archive", "archive", 1, {}, {"receiver": ["r"]}, str(path), {"station": "North"}, "p.yaml")
-    node = Archiver(Settings.model_validate({"path": str(path / "data"), **settings}), place)
+    node = Archiver(Settings.model_validate({"path": str(path / "data"), **settings}), place, clock)
     assert list(node.start(at(0))) == []
     list(node.receive(Announce("r", 5, 0, 0), at(0)))
     return node
@@ -130,20 +130,23 @@ def test_a_disk_with_errors_is_an_alarm_that_says_where_and_what_to_do(
 
 
 def test_a_slow_disk_is_an_alarm_for_a_while(tmp_path: Path) -> None:
-    node, writer = made(tmp_path), Writer("r", 5)
+    seconds = iter((0, 0.25, 2, 20, 21, 21.5))  # begin and end of each commit
+    node, writer = made(tmp_path, lambda: int(next(seconds) * SECOND)), Writer("r", 5)
     said = [writer.say(word).message for word in [makers.configuration(1), *words(3)]]
     give(node, said[:2], at(0))
     list(node.wake(at(1)))
     give(node, said[2:3], at(2))
-    assert node.health(at(2))["alarms"] == []
+    told = node.health(at(2))
+    assert (told["counters"]["commit_ms"], told["counters"]["commit_worst_ms"], told["alarms"]) == (250, 250, [])
     list(node.wake(at(2)))
-    give(node, said[3:], at(20))  # called again after 18 s
+    give(node, said[3:], at(20))
     (alarm,) = node.health(at(20))["alarms"]
     assert "a commit took 18 s" in alarm
     assert str(tmp_path / "data") in alarm
     list(node.wake(at(21)))
-    give(node, [writer.announce().message], at(22))
-    assert node.health(at(81))["alarms"] == []
+    told = node.health(at(81))
+    assert (told["counters"]["commit_ms"], told["counters"]["commit_worst_ms"], told["alarms"]) == (500, 18_000, [])
+    node._clock = lambda: 0
     list(node.stop(at(82)))
 
 

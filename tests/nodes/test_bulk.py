@@ -81,7 +81,7 @@ def run(folder: Path, play: Play, steps: Steps, ends: dict[int, int] | None = No
             device.queue += play(fd, tick)
             device.finished = tick >= (ends or {}).get(fd, TURNS)
         world.turn()
-        counts.append(world.receiver.reading.bulks.count if world.receiver else 0)
+        counts.append(world.receiver.reading.book.bulks.count if world.receiver else 0)
     world.stop()
     return world, counts
 
@@ -125,12 +125,12 @@ def test_streams_in_step_are_read_in_bulk(tmp_path: Path) -> None:
 def test_the_same_comes_of_it_as_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, play: Play) -> None:
     ends = {1: 30}
     world, counts = run(tmp_path / "bulk", play, Steps(), ends)
-    together = world.outcome(receiver(world).links.unknown)
+    together = world.outcome(receiver(world).links.book.unknown)
     assert max(counts) == 5
     alone(monkeypatch)
     other, none = run(tmp_path / "alone", play, Steps(), ends)
     assert max(none) == 0
-    one_by_one = other.outcome(receiver(other).links.unknown)
+    one_by_one = other.outcome(receiver(other).links.book.unknown)
     assert (together.rows, together.books, together.unknown) == (one_by_one.rows, one_by_one.books, one_by_one.unknown)
 
 
@@ -148,12 +148,12 @@ def test_who_is_silent_is_read_by_itself(tmp_path: Path) -> None:
         for fd, device in world.kernel.sockets.items():
             device.queue += in_step(fd, tick)
         world.turn()
-    assert receiver(world).reading.bulks.count == 5
+    assert receiver(world).reading.book.bulks.count == 5
     for tick in range(20, 80):
         world.kernel.sockets[1].queue += in_step(1, tick)
         world.turn()
-    assert receiver(world).reading.bulks.count == 1
-    assert len(receiver(world).reading.ways) == 4
+    assert receiver(world).reading.book.bulks.count == 1
+    assert len(receiver(world).reading.book.ways) == 4
 
 
 def test_more_than_its_rate_is_refused_as_ever(tmp_path: Path) -> None:
@@ -163,22 +163,22 @@ def test_more_than_its_rate_is_refused_as_ever(tmp_path: Path) -> None:
     for tick in range(20):
         world.kernel.sockets[1].queue += in_step(1, tick)
         world.turn()
-    assert receiver(world).reading.bulks.count == 1
+    assert receiver(world).reading.book.bulks.count == 1
     receiver(world).links.rates.credit[1] = 0
     receiver(world).links.rates.since[1] = world.now.monotonic
     world.kernel.sockets[1].queue += b"".join(data(cfg, 10, 20))
     world.turn()
-    assert receiver(world).links.totals() == {"received": 28, "corrupt": 0, "refused": 6, "lost": 0}
+    assert receiver(world).links.book.totals() == {"received": 28, "corrupt": 0, "refused": 6, "lost": 0}
 
 
 @pytest.mark.parametrize("play", [in_step, odd])
 def test_killed_at_any_step_nothing_is_lost_or_twice(tmp_path: Path, play: Play) -> None:
     steps = Steps()
     world, _ = run(tmp_path / "whole", play, steps)
-    whole = world.outcome(receiver(world).links.unknown)
+    whole = world.outcome(receiver(world).links.book.unknown)
     for at in range(40, steps.count, 61):
         other, _ = run(tmp_path / str(at), play, Steps({at, at + 90}))
-        seen = other.outcome(receiver(other).links.unknown)
+        seen = other.outcome(receiver(other).links.book.unknown)
         assert other.deaths
         assert (seen.rows, seen.books, seen.unknown) == (whole.rows, whole.books, whole.unknown), f"killed at {at}"
 

@@ -109,7 +109,8 @@ def settings(tmp_path: Path, **more: Any) -> Settings:
 def test_what_is_done_follows_from_the_settings(tmp_path: Path) -> None:
     wanted = settings(
         tmp_path, backup={"to": "../backup", "at": "02:30", "keep": 7, "rate": 20},
-        retention={"age": "400 d", "size": "2 TiB", "free": "10 %", "after_backup": True}, verify={"fast": True},
+        retention={"age": "400 d", "size": "2 TiB", "free": "10 %", "after_backup": True, "overviews": "1500 d"},
+        verify={"fast": True},
         others=[{"verb": "report", "arguments": ["--day", "yesterday"], "at": "0:15"}],
     )  # fmt: skip
     root = str(tmp_path / "data" / "north")
@@ -118,7 +119,8 @@ def test_what_is_done_follows_from_the_settings(tmp_path: Path) -> None:
     assert backup.arguments[1:] == (f"--pipeline={tmp_path}/pipelines/p.yaml", "--keep=7", "--monthly=12", "--rate=20")
     assert (backup.every, backup.at) == (DAY, 2 * HOUR + HOUR // 2)
     assert retention == Job("retention", "retention", (root, "--age=400 d", "--size=2 TiB", "--free=10 %",
-                                                       "--after-backup", "--yes"), HOUR)  # fmt: skip
+                                                       "--overviews=1500 d", "--after-backup",
+                                                       "--yes"), HOUR)  # fmt: skip
     assert verify == Job("verify", "verify", (root, "--fast"), 7 * DAY)
     assert report == Job("report (1)", "report", ("--day", "yesterday"), DAY, HOUR // 4)
     assert jobs_of(settings(tmp_path, backup={"to": "ops@far:/srv"}), place(tmp_path))[0].arguments[0] == "ops@far:/srv"
@@ -131,6 +133,7 @@ def test_what_is_done_follows_from_the_settings(tmp_path: Path) -> None:
         ({"backup": {"to": "x", "at": "02:30", "every": "1 d"}}, "write one of them"),
         ({"backup": {"to": ""}}, "is no place for a backup"),
         ({"retention": {"age": "1 d", "after_backup": True}}, "there are none"),
+        ({"retention": {"age": "30 d", "overviews": "30 d"}}, "would go before their rows"),
         ({"retention": {"free": "150 %"}}, "less than or equal to 1"),
         ({"verify": {"every": "0 s"}}, "greater than 0"),
         ({"others": [{"verb": "demo"}]}, "'report'"),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from nodes._devicestream import Outbox
+from nodes._devicetalk import Outbox
 
 Pair = tuple[socket.socket, socket.socket]
 

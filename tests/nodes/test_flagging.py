@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from algorithms.quality import Fault
-from archive.flags import REPEAT
+from archive.layout import FLAG_REPEAT as REPEAT
 from nodes._flagging import FOR_GOOD, KEEP, NAMED, PAUSE, Flagging, Found, of_report
 from protocol.clock import SECOND
 from protocol.messages import Flags

@@ -11,9 +11,9 @@ import pytest
 from nodes import _reading
 from nodes._manners import BITE, BURST
 from nodes._peek import StreamEnd
-from nodes._reading import WASTEFUL_AT_MOST
-from nodes._state import Handed
+from nodes._waybook import WASTEFUL_AT_MOST
 from nodes._ways import UNSENT_AT_MOST, StreamWay
+from nodes._waystate import Handed
 from protocol.c37118.session import MasterSettings
 from protocol.clock import SECOND, Now
 from tests.receivers import Datagrams, Socket, Steps, World, plain_keeper

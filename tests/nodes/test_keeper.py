@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from archive.journal import Journal, JournalError, Note
-from nodes._keeper import CALM, DRAIN, REMEMBER, Keeper
+from nodes._journaltroubles import REMEMBER
+from nodes._keeper import CALM, DRAIN, Keeper
 from protocol.clock import MILLISECOND, SECOND, Now
 from tests.journals import Troubled, group, held, told
 

@@ -32,7 +32,7 @@ def stand(world: World) -> tuple[int, int]:
     """(connections, devices that were told to send)"""
     receiver = world.receiver
     assert isinstance(receiver, Receiver)
-    return len(receiver.reading.slots), len(receiver.links.carriers)
+    return len(receiver.reading.book.slots), len(receiver.links.book.carriers)
 
 
 def steps(world: World, ticks: int) -> list[tuple[int, int]]:

@@ -11,7 +11,7 @@ import pytest
 from nodes import _dialing
 from nodes._names import AT_MOST, LookingUp, Names, Place
 from nodes._settings import Address
-from nodes._site import Device
+from nodes._sitedevice import Device
 from protocol.clock import SECOND, Now
 from tests.fronts import until
 

@@ -69,7 +69,7 @@ def run(folder: Path, raw: tuple[str, ...], play: Callable[[int, int], bytes] = 
             device.queue += play(fd, tick)
         world.turn()
         assert world.receiver
-        counts.append(world.receiver.reading.bulks.count)
+        counts.append(world.receiver.reading.book.bulks.count)
     return world, counts
 
 

@@ -57,6 +57,14 @@ def test_a_place_names_the_neighbours(good: Pipeline) -> None:
     assert good.place("windows").readers_of == {"archiver": ["archive"], "detector": ["prejudge.1", "prejudge.2"]}
 
 
+def test_a_place_has_the_nice_value_of_its_node(tmp_path: Path) -> None:
+    case, text = CASES / "good", (CASES / "good" / "pipeline.yaml").read_text()
+    (tmp_path / "site.yaml").write_text((case / "site.yaml").read_text())
+    (tmp_path / "pipeline.yaml").write_text(text.replace("kind: receiver,", "kind: receiver, nice: -5,"))
+    pipeline = load(tmp_path / "pipeline.yaml")
+    assert (pipeline.place("receivers.2").nice, pipeline.place("align").nice) == (-5, None)
+
+
 def test_a_place_tells_which_triggers_an_event_trigger_reads(tmp_path: Path) -> None:
     """Of those in our `from`; what the archiver makes of it: `nodes.archiver.judged`."""
     (tmp_path / "site.yaml").write_text("station: North\n")

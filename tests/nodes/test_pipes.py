@@ -10,7 +10,7 @@ import pytest
 
 from nodes._manners import BURST
 from nodes._pipes import PATIENCE
-from nodes._reading import UNKNOWN_AT_MOST
+from nodes._waybook import UNKNOWN_AT_MOST
 from protocol import gbt26865, smd
 from protocol.clock import SECOND
 from protocol.gbt26865.frames import CommandCode, parse
@@ -150,7 +150,7 @@ def test_data_of_nobody_are_asked_who_they_are_and_refused_in_the_end(tmp_path: 
     assert "no answer after 5 questions" in bench.alarms
     bench.world.stop()
     assert bench.world.receiver
-    assert bench.world.receiver.links.unknown[2] == 5
+    assert bench.world.receiver.links.book.unknown[2] == 5
 
 
 def test_v2_data_are_known_by_their_address(tmp_path: Path) -> None:
@@ -390,7 +390,7 @@ def test_a_v2_gateway_is_who_it_was_addressed_as_whatever_its_blocks_say(tmp_pat
     bench.turn(30)
     assert bench.station.device.on
     assert bench.world.receiver
-    assert 7 in bench.world.receiver.links.carriers
+    assert 7 in bench.world.receiver.links.book.carriers
 
 
 def test_what_is_no_data_does_nothing_on_a_data_pipe(tmp_path: Path) -> None:

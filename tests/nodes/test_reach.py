@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from nodes._reach import OPEN_AGAIN, Reach
-from nodes._site import Device
+from nodes._sitedevice import Device
 from protocol.clock import SECOND, Now
 
 

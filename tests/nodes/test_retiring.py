@@ -11,7 +11,7 @@ import pytest
 
 from nodes._node import Done
 from nodes._retiring import Retiring, leave_state, passed_file, take_state
-from nodes._state import Handed, LinkState, WayState
+from nodes._waystate import Handed, LinkState, WayState
 from nodes.receiver import Receiver, Settings, receiver
 from protocol.clock import SECOND, Now
 from protocol.messages import Durable
@@ -90,7 +90,7 @@ def passed_on(folder: Path, script: Script, at: int) -> tuple[Outcome, Outcome]:
     world.stop()
     assert world.receiver
     assert first
-    return first, world.outcome(world.receiver.links.unknown)
+    return first, world.outcome(world.receiver.links.book.unknown)
 
 
 @pytest.mark.parametrize("at", [1, 2, 3, 5, *range(6, TURNS, 6)])
@@ -182,7 +182,7 @@ def test_nothing_is_said_to_be_taken_before_it_is_on_the_disk(tmp_path: Path, mo
         world.balancer, "say", lambda balancer, what, connection, **more: said.append((what, connection))
     )
     monkeypatch.setattr(world.receiver.keeper, "written", False)
-    world.receiver.taken.append((BALANCER, 7))
+    world.receiver.hearing.taken.append((BALANCER, 7))
     world.turn()
     assert ("took", 7) not in said
     monkeypatch.setattr(world.receiver.keeper, "written", True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections import Counter
 from typing import Any
@@ -232,6 +233,9 @@ def test_frames_that_a_slow_station_leaves_are_dropped_whole() -> None:
         loop = Loop(node, station, step=20_000_000)
         loop.until(lambda: len(station.frames) >= 5)
         station.reading = False
+        for fd in loop.watched:  # else the kernel takes megabytes
+            with socket.socket(fileno=os.dup(fd)) as end:
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
         loop.until(lambda: node.health(station.now)["counters"]["dropped"] > 10)
         station.reading = True
         # The kernel tells the device late that there is room again: what is half sent then must not have to hurry.

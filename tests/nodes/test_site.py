@@ -8,7 +8,8 @@ import pytest
 
 from nodes import _site
 from nodes._faults import Faulty
-from nodes._site import Device, Link, Site, match, recognise
+from nodes._site import Site, match, recognise
+from nodes._sitedevice import Device, Link
 
 SITE = """
 station: North Hub

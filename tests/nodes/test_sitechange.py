@@ -7,8 +7,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodes._site import Device, Site
+from nodes._site import Site
 from nodes._sitechange import DESCRIPTIVE, difference, same_way
+from nodes._sitedevice import Device
 
 
 def site(*devices: dict[str, Any], **settings: Any) -> Site:

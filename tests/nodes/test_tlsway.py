@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from nodes._peek import CHUNK, StreamEnd
-from nodes._state import Handed
 from nodes._tls import Session, Tls, make_context
 from nodes._tlsway import STEPS, Handshakes, TlsEnd, TlsWay
+from nodes._waystate import Handed
 from protocol.c37118.session import MasterSettings
 from protocol.clock import SECOND, Now
 from tests.authorities import Authority

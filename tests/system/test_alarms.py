@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from commands._station import PrivateStation, free_port
+from commands.app import make_app
 from protocol.messages import Alarm
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
@@ -44,16 +44,16 @@ def wiring(folder: Path) -> dict[str, Any]:
 
 
 class Asked:
-    """The command line, as somebody at the station has it."""
+    """The command line, as somebody at the station has it, but without a process for each word."""
 
     def __init__(self, station: PrivateStation) -> None:
         self.path = station.folder / "pipelines" / "private.yaml"
-        self._environment = os.environ | {"SYMS_RUN": station.pipeline.run, "SYMS_AS_ROOT": "1"}
+        self._app = make_app(["alarms"])
+        self._environment = {"SYMS_RUN": station.pipeline.run, "SYMS_AS_ROOT": "1"}
 
     def __call__(self, *words: str | Path, code: int = 0) -> Any:
-        command = [sys.executable, "-m", "commands", "alarms", *map(str, words), "--json"]
-        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == code, done.stderr
+        done = CliRunner().invoke(self._app, ["alarms", *map(str, words), "--json"], env=self._environment)
+        assert done.exit_code == code, done.stderr
         return json.loads(done.stdout) if done.stdout else done.stderr
 
 

@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from commands.app import make_app
 from protocol.c37118 import Batch
 from protocol.c37118.offline import examine
 from protocol.capture import parse
@@ -159,8 +161,8 @@ def test_a_file_of_one_stream(tmp_path: Path) -> None:
 def test_nothing_to_play_is_said_at_once(content: bytes, message: str, tmp_path: Path) -> None:
     capture = tmp_path / "capture"
     capture.write_bytes(content)
-    done = syms("try", capture, "--out", tmp_path / "out", "--json")
-    assert done.returncode == 1
+    done = CliRunner().invoke(make_app(["try_"]), ["try", str(capture), "--out", str(tmp_path / "out"), "--json"])
+    assert done.exit_code == 1
     assert message in done.stderr
     assert not done.stdout
     assert not (tmp_path / "out").exists()

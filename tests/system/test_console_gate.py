@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -27,13 +27,24 @@ pytestmark = [pytest.mark.system, pytest.mark.slow]
 CHROMIUM = "/usr/bin/chromium"
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 @pytest.fixture
 def here(tmp_path: Path) -> Iterator[str]:
     make_book(tmp_path)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-W", "ignore", "-m", "tests.consoleapp", str(tmp_path), str(port)]
+    port = free_port()
+    with console(tmp_path, port):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def console(tmp_path: Path, port: int, *proxies: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Its process, which answers."""
+    command = [sys.executable, "-W", "ignore", "-m", "tests.consoleapp", str(tmp_path), str(port), *proxies]
     repository = Path(__file__).parents[2]
     environment = os.environ | {"PYTHONPATH": str(repository), "NICEGUI_STORAGE_PATH": str(tmp_path / "nicegui")}
     process = subprocess.Popen(command, cwd=repository, env=environment)
@@ -47,7 +58,7 @@ def here(tmp_path: Path) -> Iterator[str]:
                 assert time.monotonic() < deadline
                 assert process.poll() is None
                 time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
+        yield process
     finally:
         process.terminate()
         process.wait(20)
@@ -77,6 +88,7 @@ def test_a_page_in_a_browser(here: str, tmp_path: Path) -> None:
         page.fill("#password", SECRET)
         page.click("button")
         page.get_by_text("signed in as oleg").wait_for()
+        page.wait_for_function("window.did_handshake")  # what is pressed before is not heard
         page.get_by_role("button", name="Acknowledge").click()
         page.get_by_text("acknowledged", exact=True).wait_for()
         page.get_by_text("cell 1").wait_for()
@@ -93,6 +105,36 @@ def test_a_page_in_a_browser(here: str, tmp_path: Path) -> None:
         browser.close()
     acts = [(line["user"], line["action"], line["outcome"]) for line in Audit(tmp_path / "audit").lines()]
     assert acts == [("oleg", "sign in", "done"), ("oleg", "acknowledge", "begun"), ("oleg", "acknowledge", "done")]
+
+
+def test_a_page_goes_on_when_the_console_is_started_again(tmp_path: Path) -> None:
+    """Killed, so that nothing is put in order before; the page loads anew by itself, and nobody signs in."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    if not Path(CHROMIUM).exists():
+        pytest.skip("no Chromium")
+    make_book(tmp_path)
+    port = free_port()
+    with playwright.sync_playwright() as run:
+        browser = run.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(locale="en-GB")
+        with console(tmp_path, port) as first:
+            page.goto(f"http://127.0.0.1:{port}/")
+            page.fill("#name", "oleg")
+            page.fill("#password", SECRET)
+            page.click("button")
+            page.get_by_text("signed in as oleg").wait_for()
+            page.evaluate("window.before = 1")
+            first.kill()
+            first.wait(20)
+        with console(tmp_path, port):
+            page.wait_for_function("window.before === undefined", timeout=60_000)
+            page.get_by_text("signed in as oleg").wait_for()
+            page.wait_for_function("window.did_handshake")  # what is pressed before is not heard
+            page.get_by_role("button", name="Acknowledge").click()
+            page.get_by_text("acknowledged", exact=True).wait_for()
+        browser.close()
+    acts = [(line["user"], line["action"]) for line in Audit(tmp_path / "audit").lines() if line["outcome"] == "done"]
+    assert acts == [("oleg", "sign in"), ("oleg", "acknowledge")]
 
 
 def test_a_forged_event(here: str, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from archive.journal import Journal
 pytestmark = pytest.mark.system
 
 ROOT = Path(__file__).parents[2]
-KILLS = 20
+KILLS = 10
 LIFE = """
 import sys
 from pathlib import Path

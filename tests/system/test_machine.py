@@ -41,9 +41,10 @@ def test_the_clock_is_asked_for_and_told(tmp_path: Path, monkeypatch: pytest.Mon
         assert any("free_gib" in name for name in last.counters)
         assert "the station's clock is 30.0 ms ahead, says chrony by 192.168.0.1; see to its time server" in last.alarms
         assert station.wait(lambda board: not board.silent(time.monotonic()), 30)
-        nice = {
-            name: os.getpriority(os.PRIO_PROCESS, info["pid"]) for name, info in station.supervisor.states().items()
-        }
+        pids = {name: info["pid"] for name, info in station.supervisor.states().items()}
+        nice = {name: os.getpriority(os.PRIO_PROCESS, pid) for name, pid in pids.items()}
         assert nice["archive"] - nice["receivers"] == 5, "who has to be in time goes first"
         assert nice["front"] == nice["receivers"]
+        assert os.sched_getscheduler(pids["archive"]) == os.SCHED_BATCH, "it interrupts nobody"
+        assert os.sched_getscheduler(pids["receivers"]) == os.SCHED_OTHER
         assert station.troubles() == []

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from commands._station import free_port
 from commands.app import make_app
-from nodes._site import Device
+from nodes._sitedevice import Device
 from protocol import c37118, gbt26865
 from protocol.c37118 import StartData, StopData, fractions
 from protocol.clock import SECOND, Now, slot_time

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from tests.protocol.c37118 import strategies as make
 
 pytestmark = pytest.mark.system
 
+Read = tuple[list[tshark.Frame], list[bytes]]
 COMPLAINTS = ("Malformed", "Warning", "Error", "incorrect", "exceeds", "undecoded")
 
 
@@ -50,15 +52,27 @@ def judged(folder: Path, frames: list[bytes]) -> tuple[list[tshark.Frame], str]:
     return said, text
 
 
-@pytest.mark.parametrize("form", range(16))
-@pytest.mark.parametrize("kind", [2, 3])
-def test_every_format(form: int, kind: int, tmp_path: Path) -> None:
-    cfg = make.configuration(form, kind=kind, version=2)
-    station = cfg.stations[0]
-    cfg = replace(cfg, stations=(station, replace(station, name="Station B", idcode=62, nominal=60)))
-    frames = frames_of(cfg, kind)
-    said, _ = judged(tmp_path, frames)
-    assert tshark.compare(said, frames) == 5
+FORMATS = list(itertools.product((2, 3), range(16)))
+"""(kind of configuration, FORMAT)"""
+
+
+@pytest.fixture(scope="module")
+def every_format(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[int, int], Read]:
+    """All in one capture, since tshark takes long to start: what it says, and the frames."""
+    sent = {}
+    for kind, form in FORMATS:
+        cfg = make.configuration(form, kind=kind, version=2)
+        station = cfg.stations[0]
+        cfg = replace(cfg, stations=(station, replace(station, name="Station B", idcode=62, nominal=60)))
+        sent[kind, form] = frames_of(cfg, kind)
+    said, _ = judged(tmp_path_factory.mktemp("formats"), [frame for frames in sent.values() for frame in frames])
+    rest = iter(said)
+    return {key: (list(itertools.islice(rest, len(frames))), frames) for key, frames in sent.items()}
+
+
+@pytest.mark.parametrize(("kind", "form"), FORMATS)
+def test_every_format(every_format: dict[tuple[int, int], Read], kind: int, form: int) -> None:
+    assert tshark.compare(*every_format[kind, form]) == 5
 
 
 def test_every_other_frame(tmp_path: Path) -> None:

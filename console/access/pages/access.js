@@ -1,4 +1,4 @@
-// A page whose session has ended, or whose console was started again, goes to where one signs in.
+// A page whose session has ended goes to where one signs in.
 setInterval(async () => {
   if (!window.socket || window.socket.connected) return;
   try {

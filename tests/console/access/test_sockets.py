@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from socketio.exceptions import ConnectionRefusedError
 
 from console.access.sessions import digest
 from console.access.sockets import own_pages_only
@@ -58,13 +59,19 @@ def server(tmp_path: Path) -> Server:
 
 
 @pytest.mark.parametrize(("sid", "client", "own"), [("a", "page-of-anna", True), ("v", "page-of-anna", False),
-    ("v", "page-of-vera", True), ("v", "none", False), ("nobody", "page-of-anna", False)])  # fmt: skip
+    ("v", "page-of-vera", True), ("nobody", "page-of-anna", False)])  # fmt: skip
 def test_pages_of_others(server: Server, sid: str, client: str, own: bool) -> None:
     assert bool(server.say("connect", sid, {"QUERY_STRING": f"EIO=4&client_id={client}"}, None)) == own
     assert bool(server.say("handshake", sid, {"client_id": client})) == own
     for word in ("event", "javascript_response", "ack", "log"):
         server.say(word, sid, {"client_id": client})
     assert server.done == [(sid, client)] * 4 * own
+
+
+def test_a_page_that_nobody_knows_any_more_loads_anew(server: Server) -> None:
+    with pytest.raises(ConnectionRefusedError, match="Implicit handshake failed"):
+        server.say("connect", "v", {"QUERY_STRING": "EIO=4&client_id=none"}, None)
+    assert not server.say("handshake", "v", {"client_id": "none"})
 
 
 def test_without_a_handshake_nothing_is_heard(server: Server) -> None:

@@ -111,7 +111,7 @@ def _serve(
     from console.server import WebServer, clock
 
     station = Station(str(site.get("station", "")), Board(processes), KEEP, MEMORY)
-    console = Console(station, site, folder / "pipeline.yaml", str(folder), **more)
+    console = Console(station, site, folder / "pipeline.yaml", str(folder), clock, **more)
     access = Access(doors.make_book(folder, PEOPLE), Audit(folder / "audit"), Policy(), clock, doors.QUICK)
     web = WebServer(application(console, access), listening)
     web.start()
