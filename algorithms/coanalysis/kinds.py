@@ -138,10 +138,12 @@ def _trips(shown: Features, found: Detection, jolt: float, rules: list[str]) -> 
     line = 2.0 * (both - 2.3) + min(against, 4.0) + np.log(max(shown.local, 0.1) / max(abs(shown.common), 2.0))
     base = min(2.0 * np.log(max(jolt, 1e-3)), STRONG_JOLT)
     rules.append(
-        f"the grid's frequency moves by {shown.common:+.1f} mHz ({shown.moved:+.1f} standard deviations) and bends by "
-        f"{bend:+.1f}, single devices move by {shown.local:.1f}; voltages step {shown.rises:.1f} up, {shown.falls:.1f} "
-        f"down, angles {shown.turns_ahead:.1f} ahead, {shown.turns_back:.1f} back"
+        f"the grid's frequency moves by {shown.common:+.1f} mHz ({shown.moved:+.1f} standard deviations), single "
+        f"devices by {shown.local:.1f}; voltages step {shown.rises:.1f} up, {shown.falls:.1f} down, angles "
+        f"{shown.turns_ahead:.1f} ahead, {shown.turns_back:.1f} back"
     )
+    if bend:
+        rules.append(f"the grid's frequency bends by {bend:+.1f} standard deviations")
     return {"gen_trip": base - power, "load_loss": base + power, "line_trip": base + min(line, MOST_LINE)}
 
 

@@ -27,7 +27,7 @@ def rules() -> list[str]:
     """All that the rules of an event's kind say."""
     line = {"hz": 0.456, "others": 12.0, "share": 0.8, "harmonic": 2.1, "whole": 3.3}
     scores = {"transient": 4.0, "slow": 2.0, "fast": 2.0}
-    found: Any = SimpleNamespace(detail={"scores": scores, "slow": line, "fast": line})
+    found: Any = SimpleNamespace(detail={"scores": scores, "transient": {"bend": 3.0}, "slow": line, "fast": line})
     said: list[str] = []
     kinds.evidence(Features(**{each.name: 4.0 for each in fields(Features)}), found, said)
     return said
