@@ -46,13 +46,13 @@ class UserList:
             with ui.element("div").classes("head"):
                 self._title = ui.label().classes("title")
                 ui.space()
-                with ui.tabs(value="user", on_change=self._turn).props("dense inline-label no-caps") as self._tabs:
+                with ui.tabs(on_change=self._turn).props("dense inline-label no-caps") as self._tabs:
                     ui.tab("user", text("admin.user"))
                     ui.tab("tokens", text("admin.tokens"))
             with ui.element("div").classes("form") as self._form:
                 self._fields()
             self._tokens = Tokens(page, self._book)
-        self._turn()
+        self._tabs.value = "user"
         self._tell()
         self._new()
 
@@ -78,6 +78,7 @@ class UserList:
             ui.button(text("admin.save"), on_click=self._save).props("unelevated dense no-caps")
 
     def _turn(self) -> None:
+        """What of him is shown."""
         of_tokens = self._tabs.value == "tokens"
         self._form.set_visibility(not of_tokens)
         self._tokens.element.set_visibility(of_tokens)

@@ -129,8 +129,8 @@ class EventPage:
     def _look(self) -> None:
         """State and neighbours."""
         known = self._console.events.known(self._console.seconds)
-        mine = visible(known.entries, self._page.user.regions)
-        found = self._search.found(mine, self._page.names(self._console.station))
+        seen = visible(known.entries, self._page.user.regions)
+        found = self._search.found(seen, self._page.names(self._console.station))
         entry, text = known.find(self._held.id), self._page.text
         for button, other in zip((self._older, self._newer), beside(found, self._held.id), strict=True):
             button.set_enabled(other is not None)

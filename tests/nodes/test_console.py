@@ -13,6 +13,7 @@ from nodes._node import Letter, Place
 from nodes.console import Console, Settings
 from protocol.clock import SECOND, Now
 from protocol.messages import AlarmAnswer
+from tests.doors import PEOPLE, make_book
 
 
 @pytest.mark.parametrize("listen", ["127.0.0.1:8080", "[::1]:8080", "localhost:8080"])
@@ -59,3 +60,24 @@ def test_without_who_keeps_alarms_nothing_is_sent(tmp_path: Path) -> None:
     assert isinstance(asked.exception(0), Unanswered)
     assert list(node.ready(node.station.alarms.fd, Now(SECOND, SECOND))) == []
     assert not node.station.alarms.there
+
+
+def test_sessions_stay_when_it_is_started_again(tmp_path: Path) -> None:
+    make_book(tmp_path)
+    settings = Settings(users=tmp_path / "users.yaml", audit=tmp_path / "audit")
+    place = Place("console", "console", 1, {}, {}, str(tmp_path), {}, "p.yaml")
+    node = Console(settings, place)
+    node._access = node._made_access()
+    token = node._access.sessions.begin(PEOPLE["vera"], "127.0.0.1", node._access.clock().monotonic)
+    list(node.stop(Now(SECOND, SECOND)))
+    assert (tmp_path / "console.sessions").stat().st_mode & 0o777 == 0o600
+    again = Console(settings, place)._made_access()
+    assert again.sessions.of_token(token)
+
+
+def test_proxies_are_addresses_or_networks() -> None:
+    said = Settings.model_validate({"proxies": ["127.0.0.1", "2001:db8::/32"], "proxy_header": "Forwarded"})
+    assert [str(each) for each in said.proxies] == ["127.0.0.1/32", "2001:db8::/32"]
+    for wrong in ({"proxies": ["proxy.example"]}, {"proxies": ["10.0.0.1/8"]}, {"proxy_header": "X-Real-IP"}):
+        with pytest.raises(ValidationError):
+            Settings.model_validate(wrong)

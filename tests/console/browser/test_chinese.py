@@ -53,7 +53,7 @@ NAMES = {*WORD.findall(
     "SYMS syms North South Hub Load Plant north south anna emil oleg vera UTC PMU SMD STAT IDCODE CPU THD IEEE GB WIND "
     "VA VB VC IA IB IC Excel COMTRADE HDF CSV MATLAB English alarms"
 )}  # fmt: skip
-UNITS = {*WORD.findall("Hz mHz MW Mvar kV km ms min MB GB KB KiB MiB GiB rad")}
+UNITS = {*WORD.findall("Hz mHz MW Mvar kV pu km ms min MB GB KB KiB MiB GiB rad")}
 
 
 @pytest.fixture
@@ -114,5 +114,4 @@ def test_no_english_is_left(open_as: Any, told: Feeder, path: str, pictures: Pat
         left[menu] = english(page, names)
         page.keyboard.press("Escape")
         page.wait_for_timeout(500)
-    print(path, left)
     assert {where: words for where, words in left.items() if words} == {}
