@@ -17,9 +17,10 @@ from algorithms.arrivals import arrivals
 from algorithms.electrical import Network
 from algorithms.observations import POWERS, SERIES, Observations
 from algorithms.onnetwork import Candidates, candidates
-from algorithms.oscillating import CLEAR, FAST, SLOW, find, oscillate
+from algorithms.oscillating import FAST, SLOW, alone, find, oscillate
 from algorithms.participation import energy, shape
-from algorithms.responses import TINY, Response, measures, respond
+from algorithms.responses import CLEAR, TINY, Measure, Response, measures, respond
+from algorithms.unexplained import unexplained
 from algorithms.whereabouts import Map, centre, chart, delays, ellipse, evidence, neighbours
 
 F8 = NDArray[np.float64]
@@ -31,6 +32,10 @@ FEWEST = 3
 """Devices with a position and a response, for a place on the map."""
 DISTANCE_COUNTS = 1.0
 """What the logarithm of the expected distance counts against that of the response, in the order of the devices."""
+OWN = 0.5
+"""Share of how devices move together at quiet instants that is taken for each one's own: these are few and noisy."""
+LARGEST = 4.0
+"""Times its noise, that a quiet move counts at most: an earlier event does not tell how devices usually move."""
 SURE = 4.0
 """Times its noise, at which a measure counts half."""
 MENDED = 0.1
@@ -94,6 +99,8 @@ class _Told:
     arrival: F8
     """[m] s after the onset; NaN = not seen, or it says nothing."""
     detail: dict[str, Any]
+    closer: list[Response]
+    """What tells the order of the devices, besides."""
     fed: Response | None = None
     """The energy that feeds an oscillation."""
 
@@ -135,7 +142,7 @@ def locate(seen: Seen, found: Found, kind: str, network: Network | None = None) 
         return _nowhere([], told.detail) if told.detail else None
     if not told.felt:
         return None
-    closeness = _strength(told.felt)
+    closeness = _strength([*told.felt, *told.closer])
     plane, places, far = _chart(clean, told)
     known = np.isfinite(far)
     closeness[known] -= DISTANCE_COUNTS * far[known]
@@ -181,11 +188,27 @@ def _longer(bad: Bools, limit: int) -> Bools:
 def _jolted(seen: Observations, onset: int, kind: str) -> _Told:
     """Of an event at an instant."""
     every = measures(seen.rate)
-    wanted = [every["dip"]] if kind in FAULTS else [every["jump"], every["step"]]
-    felt = [answer for measure in wanted if (answer := respond(seen, onset, measure)) is not None]
-    arrival = np.full(seen.devices, np.nan) if kind in FAULTS else arrivals(seen, onset)
-    detail: dict[str, Any] = {answer.name: _rounded(answer.signed) for answer in felt}
-    return _Told(felt, arrival, detail | {"arrival": _rounded(arrival, 2)})
+    fault = kind in FAULTS
+    felt = _answers(seen, onset, [every["dip"]] if fault else [every["jump"], every["step"]])
+    if fault:
+        closer = [some for some in _answers(seen, onset, [every["unbalance"]]) if some.clear]
+    else:
+        closer = [some for answer in felt if kind != LINE and (some := _alone(answer)) is not None]
+    arrival = np.full(seen.devices, np.nan) if fault else arrivals(seen, onset)
+    detail: dict[str, Any] = {answer.name: _rounded(answer.signed) for answer in (*felt, *closer)}
+    return _Told(felt, arrival, detail | {"arrival": _rounded(arrival, 2)}, closer)
+
+
+def _alone(answer: Response) -> Response | None:
+    """What of it the others do not explain."""
+    if answer.quiet is None:
+        return None
+    most = LARGEST * np.maximum(answer.noise, _median(answer.noise))[:, None]
+    return unexplained(f"{answer.name} alone", answer.signed, np.clip(answer.quiet, -most, most), OWN)
+
+
+def _answers(seen: Observations, onset: int, wanted: list[Measure]) -> list[Response]:
+    return [answer for measure in wanted if (answer := respond(seen, onset, measure)) is not None]
 
 
 def _swung(seen: Observations, onset: int, band: tuple[float, float]) -> _Told:
@@ -193,13 +216,15 @@ def _swung(seen: Observations, onset: int, band: tuple[float, float]) -> _Told:
     nothing = np.full(seen.devices, np.nan)
     line = find(seen, onset, band)
     if line is None:
-        return _Told([], nothing, {})
+        return _Told([], nothing, {}, [])
     felt = oscillate(line)
+    if (own := alone(line)) is not None:
+        felt.append(own)
     detail = {"shape": shape(line)} | {answer.name: _rounded(answer.signed) for answer in felt}
     fed = energy(line) if band == SLOW else None
     if fed is None:
-        return _Told(felt, nothing, detail)
-    return _Told(felt or [fed], nothing, detail | {"energy": _rounded(fed.signed)}, fed)
+        return _Told(felt, nothing, detail, [])
+    return _Told(felt or [fed], nothing, detail | {"energy": _rounded(fed.signed)}, [], fed)
 
 
 def _strength(felt: list[Response]) -> F8:

@@ -1,9 +1,11 @@
 """How strongly each device feels an oscillation: amplitudes at its own frequency, against the spectrum beside it.
 
 The voltage is disturbed most where the oscillating source is; angles and frequencies near a mode of the grid swing
-together wherever the mode swings, which is why of slow oscillations the voltage alone is asked ([Maslennikov2017],
-"Dissipating energy flow method for locating the source of sustained oscillations", Int. J. Electr. Power Energy
-Syst. 88: amplitudes of swing mislead when a mode resonates).
+together wherever the mode swings ([Maslennikov2017], "Dissipating energy flow method for locating the source of
+sustained oscillations", Int. J. Electr. Power Energy Syst. 88: amplitudes of swing mislead when a mode resonates).
+
+So of slow oscillations the voltage is asked, and how much of each device's swing the others do not explain
+(`unexplained`), by how all swung together before, at the frequencies around.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.observations import Observations
-from algorithms.responses import TINY, Response
+from algorithms.responses import CLEAR, TINY, Response
+from algorithms.unexplained import unexplained
 
 F8 = NDArray[np.float64]
 C16 = NDArray[np.complex128]
@@ -35,8 +38,12 @@ BESIDE = {SLOW: 6, FAST: 12}
 """Lines on each side beyond it that are the spectrum beside; fewer among modes of the grid."""
 HARMONIC = 0.5
 """Share of a line's prominence that one at half its frequency must have to be the fundamental of both."""
-CLEAR = 6.0
-"""Times the spectrum beside, by which one device must show an oscillation."""
+AROUND = 2.0
+"""Times the line's frequency, up and down, that the swings around it are taken from."""
+OWN = 0.03
+"""Share of their covariance that is taken for each device's own; more hides what of a strong swing is unexplained."""
+EXPLAINED = 0.3
+"""Share of a device's swings around that the others must explain: where they are noise, amplitudes would mislead."""
 NAMES = {"magnitude": "voltage", "frequency": "swing"}
 SHOWN = tuple(NAMES)
 """Series that show an oscillation; of a slow one's place the first alone tells."""
@@ -57,6 +64,8 @@ class Line:
     """By series of `Observations`, with a Hann window; NaN where a sample is missing."""
     noise: dict[str, F8]
     """[m] amplitude of the spectrum beside"""
+    around: C16
+    """[m, k] swings [Hz·√s] before the onset, at frequencies around that of the line; none of a fast one"""
 
     @property
     def hertz(self) -> float:
@@ -92,7 +101,9 @@ def find(seen: Observations, onset: int, band: tuple[float, float]) -> Line | No
     beside = {name: _beside(np.abs(spectrum), lines, BESIDE[band]) for name, spectrum in spectra.items()}
     clear = [np.abs(spectra[name][:, lines]) / np.maximum(beside[name], TINY) for name in SHOWN]
     best = _fundamental(lines, np.sum([_prominence(ratio) for ratio in clear], axis=0))
-    found = Line(band, int(lines[best]), steps, spectra, {name: noise[:, best] for name, noise in beside.items()})
+    place = int(lines[best])
+    around = _around(seen.frequency[:, : max(onset, 0)], seen.rate, place * steps if band == SLOW else np.inf)
+    found = Line(band, place, steps, spectra, {name: noise[:, best] for name, noise in beside.items()}, around)
     return found if any(found.clear(name) for name in SHOWN) else None
 
 
@@ -106,6 +117,28 @@ def oscillate(line: Line | None) -> list[Response]:
         for series in asked
         if line.clear(series)
     ]
+
+
+def alone(line: Line | None) -> Response | None:
+    """How much of each device's swing at a slow line the others do not explain. None where too little tells it."""
+    if line is None or line.band != SLOW or not line.clear("frequency"):
+        return None
+    swing = line.spectra["frequency"][:, line.bin] / np.sqrt(line.step)
+    return unexplained("swing alone", swing, line.around, OWN, EXPLAINED)
+
+
+def _around(past: F8, rate: float, hertz: float) -> C16:
+    """[m, k] swings of the time before at frequencies around; not at the line's own and twice it: an onset may be late.
+
+    What swings there afterwards is the event's as well, and explains it away.
+    """
+    if past.shape[1] < SHORTEST * rate or not np.isfinite(hertz):
+        return np.zeros((len(past), 0), np.complex128)
+    step = rate / past.shape[1]
+    spectrum = _spectrum(past)
+    lines = np.arange(spectrum.shape[1]) * step
+    away = np.minimum(np.abs(lines - hertz), np.abs(lines - 2.0 * hertz)) > 2 * LOBE * step
+    return np.asarray(spectrum[:, away & (lines > hertz / AROUND) & (lines < hertz * AROUND)] / np.sqrt(step))
 
 
 def _prominence(clear: F8) -> F8:

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from algorithms.oscillating import CLEAR, LOBE, Line
-from algorithms.responses import Response
+from algorithms.oscillating import LOBE, Line
+from algorithms.responses import CLEAR, Response
 
 F8 = NDArray[np.float64]
 

@@ -32,6 +32,8 @@ QUIET_SPACING = 0.5
 """s between the quiet instants."""
 FEWEST_QUIET = 6
 """Quiet instants a noise can be told from."""
+CLEAR = 6.0
+"""Times its noise, by which one device must show an answer."""
 TINY = 1e-12
 """Below all that any device resolves."""
 
@@ -47,15 +49,23 @@ class Response:
     """[m] standard deviation that it has without an event."""
     signed: F8
     """[m] the same with its sign"""
+    quiet: F8 | None = None
+    """[m, k] the same at quiet instants; None = there are none to tell of"""
 
     def of(self, devices: NDArray[np.bool_]) -> Response:
         """Of some of the devices."""
-        return Response(self.name, self.size[devices], self.noise[devices], self.signed[devices])
+        quiet = None if self.quiet is None else self.quiet[devices]
+        return Response(self.name, self.size[devices], self.noise[devices], self.signed[devices], quiet)
 
     @property
     def known(self) -> NDArray[np.bool_]:
         """[m] Whether it is known."""
         return np.isfinite(self.size)
+
+    @property
+    def clear(self) -> bool:
+        """Whether a device shows it clearly."""
+        return bool(np.nanmax(self.size / np.maximum(self.noise, TINY), initial=0.0) >= CLEAR)
 
     @property
     def floor(self) -> F8:
@@ -88,6 +98,7 @@ def measures(rate: float) -> dict[str, Measure]:
         "jump": _measure("jump", "angle", rate, *JUMP, straight=True, relative=True),
         "step": _measure("step", "magnitude", rate, *STEP, straight=False, relative=False),
         "dip": _measure("dip", "magnitude", rate, *DIP, straight=False, relative=False),
+        "unbalance": _measure("unbalance", "negative", rate, *DIP, straight=False, relative=False),
     }
 
 
@@ -117,10 +128,11 @@ def respond(seen: Observations, onset: int, measure: Measure) -> Response | None
         return None
     step = max(1, round(QUIET_SPACING * seen.rate))
     quiet = np.arange(start - len(measure.taps), -1, -step)
-    noise = _noise(_at(series, quiet, measure))
+    usual = _at(series, quiet, measure)
+    noise = _noise(usual)
     known = np.isfinite(noise)
     noise = np.where(known, noise, np.median(noise[known]) if known.any() else 0.0)
-    return Response(measure.name, np.abs(signed), noise, signed)
+    return Response(measure.name, np.abs(signed), noise, signed, usual)
 
 
 def _at(series: F8, starts: NDArray[np.intp], measure: Measure) -> F8:

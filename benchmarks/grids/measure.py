@@ -39,7 +39,7 @@ def measured(make: Make, grids: int, windows: int, workers: int, keep: Path | No
     section(
         "Grids that nothing was chosen by",
         "benchmarks.grids",
-        f"{grids} synthetic grids of {windows} windows, seeds {FIRST} to {FIRST + grids - 1}, each three times: with "
+        f"Synthetic grids of seeds from {FIRST} on ({grids}), {windows} windows of each, and each three times: with "
         "its modes damped well, somewhat and badly. All by the second judgement as it is.",
         table(["", *heads], rows(scores)),
         "Of these grids (damping of modes: least, median, most):",

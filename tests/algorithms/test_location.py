@@ -149,6 +149,39 @@ def test_a_fault_is_told_by_its_dip_alone() -> None:
     assert set(found.detail) == {"dip", "arrival"}
 
 
+def test_a_lopsided_fault_is_told_by_its_negative_sequence_too() -> None:
+    """The dip is not the deepest where the unbalance is the largest."""
+    case = event(2)
+    level = 0.003 + 1e-4 * np.random.default_rng(1).standard_normal(case.seen.bad.shape)
+    level[:, ONSET : ONSET + 5] += 0.3 * case.felt[:, None]
+    level[7, ONSET : ONSET + 5] += 0.5
+    found = locate(replace(case.seen, repaired=replace(case.seen.repaired, negative=level)), Found(), "fault_2ph")
+    before = locate(case.seen, Found(), "fault_2ph")
+    assert found is not None
+    assert before is not None
+    assert set(found.detail) == {"dip", "unbalance", "arrival"}
+    assert found.nearest.index(7) < before.nearest.index(7)
+    assert (found.latitude, found.longitude) == (before.latitude, before.longitude)
+
+
+@pytest.mark.parametrize(("kind", "asked"), [("gen_trip", True), ("load_loss", True), ("line_trip", False)])
+def test_what_the_others_do_not_explain_tells_of_one_place(kind: str, asked: bool) -> None:
+    found = locate(event(2).seen, Found(), kind)
+    assert found is not None
+    assert set(found.detail) == {"jump", "step", "arrival"} | ({"jump alone", "step alone"} if asked else set())
+
+
+def test_an_earlier_event_does_not_tell_how_devices_usually_move() -> None:
+    case = event(11)
+    seen = case.seen.repaired
+    before = locate(case.seen, Found(), "gen_trip")
+    angle = seen.angle - 20.0 * case.felt[:, None] * (np.arange(SAMPLES) >= 1500)
+    found = locate(replace(case.seen, repaired=replace(seen, angle=angle)), Found(), "gen_trip")
+    assert before is not None
+    assert found is not None
+    assert found.nearest[:3] == before.nearest[:3]
+
+
 def test_an_oscillation_is_told_by_its_amplitude() -> None:
     case = event(9)
     t = np.arange(SAMPLES) / RATE

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from algorithms.observations import Observations
-from algorithms.oscillating import FAST, SLOW, find, oscillate
+from algorithms.oscillating import FAST, SLOW, alone, find, oscillate
 
 RATE, ONSET = 50.0, 2000
 AMPLITUDES = np.array([0.02, 0.01, 0.005, 0.0])
@@ -66,3 +66,29 @@ def test_slow_devices_show_what_they_can(rate: float) -> None:
         assert isinstance(oscillate(find(replace(seen, rate=rate), 100, band)), list)
     found = oscillate(find(replace(seen, rate=25.0), ONSET, FAST))  # the same samples at half the pace: 3.65 Hz
     assert [answer.name for answer in found] == ["voltage", "swing"]
+
+
+@pytest.mark.parametrize("late", [0, 400])
+def test_a_forced_swing_is_alone_at_its_source(late: int) -> None:
+    """Loads make all swing together, the third the most; the first is forced, with a harmonic, and swings less."""
+    rng = np.random.default_rng(3)
+    seen = swinging(0.5)
+    carry = np.array([[1.0, 0.1, 0.5, 0.0], [0.4, 1.0, 0.5, 0.1], [3.0, 0.5, 4.0, 0.5], [0.0, 0.1, 0.5, 1.0]])
+    t = (np.arange(seen.samples) - ONSET) / RATE
+    wave = np.where(t >= 0, 0.01 * np.sin(2 * np.pi * 0.5 * t) + 0.005 * np.sin(2 * np.pi * t), 0.0)
+    frequency = 50.0 + carry @ rng.normal(0.0, 2e-3, (4, seen.samples)) + carry[:, :1] * wave
+    seen = replace(seen, frequency=frequency)
+    line = find(seen, ONSET + late, SLOW)
+    found = alone(line)
+    assert line is not None
+    assert found is not None
+    assert int(np.argmax(line.amplitude("frequency"))) == 2
+    assert int(np.argmax(found.size)) == 0
+
+
+def test_it_is_not_asked_what_is_alone_of_fast_ones_or_of_none() -> None:
+    assert alone(None) is None
+    assert alone(find(swinging(7.3), ONSET, FAST)) is None
+    still = swinging(0.5)
+    still = replace(still, frequency=np.random.default_rng(1).normal(50.0, 1e-3, still.frequency.shape))
+    assert alone(find(still, ONSET, SLOW)) is None

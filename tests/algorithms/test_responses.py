@@ -85,6 +85,24 @@ def test_the_noise_is_that_of_the_taps_on_the_quiet_past() -> None:
     assert np.median(found.noise) == pytest.approx(1e-3 * np.linalg.norm(measure.taps), rel=0.1)
 
 
+def test_an_unbalance_is_clear_where_a_device_shows_it() -> None:
+    level = replace(observations(), negative=0.003 + 1e-4 * np.random.default_rng(2).standard_normal((5, 4000)))
+    for size, clear in ((0.02, True), (0.0, False)):
+        found = respond(stepped(level, "negative", [size, 0, 0, 0, 0], ONSET + 5), ONSET, measures(RATE)["unbalance"])
+        assert found is not None
+        assert found.clear == clear
+        assert found.size[0] == pytest.approx(size * 5 / 21, abs=1e-4)
+    assert respond(observations(), ONSET, measures(RATE)["unbalance"]) is None
+
+
+def test_the_quiet_moves_are_told() -> None:
+    found = respond(observations(noise=1e-3), ONSET, measures(RATE)["step"])
+    assert found is not None
+    assert found.quiet is not None
+    assert found.quiet.std(axis=1) == pytest.approx(found.noise, rel=0.3)
+    assert found.of(np.arange(5) < 2).quiet == pytest.approx(found.quiet[:2])
+
+
 def test_what_is_not_known_of_a_device_leaves_the_others() -> None:
     seen = stepped(observations(), "angle", [0.5, 0.2, 0.1, 0.1, -0.3])
     seen.angle[1, ONSET - 3] = np.nan

@@ -25,7 +25,7 @@ def spread(receivers: list[Receiver]) -> list[int]:
     return [receiver.hear() for receiver in receivers]
 
 
-@pytest.mark.parametrize("devices", [30, 60])
+@pytest.mark.parametrize("devices", [30, pytest.param(60, marks=pytest.mark.slow)])
 def test_connections_spread_evenly_and_a_newcomer_gets_the_next_ones(run_folder, devices):
     with ExitStack() as stack:
         port, run = stack.enter_context(balancer(run_folder, {"unknown": "admit"}))

@@ -64,7 +64,7 @@ class Device:
             self._end.close()
 
 
-@pytest.mark.parametrize("listed", [True, False], ids=["listed", "admitted"])
+@pytest.mark.parametrize("listed", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["listed", "admitted"])
 def test_every_stream_is_a_link_of_its_own(tmp_path: Path, listed: bool) -> None:
     port = free_port()
     nodes = {
