@@ -113,8 +113,10 @@ class Access:
         return made or "" if self.hasher.verify(made, password) else ""
 
     def sign_in(self, name: str, right: str, address: str) -> str:
-        """The token of a new session, "" if the password was wrong or the user is kept out. `right`: what `verify` found;
-        it counts no more if he was given another password meanwhile."""
+        """The token of a new session, "" if the password was wrong or the user is kept out.
+
+        `right`: what `verify` found; it counts no more if he was given another password meanwhile.
+        """
         now = self.clock()
         self.look(now.monotonic)
         user = self.book.users.get(name)
