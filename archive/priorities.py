@@ -41,7 +41,7 @@ def stand_back() -> None:
 
 def go_behind() -> None:
     """Work that must come to its end on a busy machine too: the last of those that share processor and disk."""
-    os.nice(LAST)
+    os.setpriority(os.PRIO_PROCESS, 0, LAST)  # whatever it was begun with
     stand_back()
     _disk(BEST_EFFORT, LEAST)
 
@@ -51,7 +51,7 @@ def give_way() -> None:
 
     A kernel that shares by session (autogroup) weighs sessions first: one that is ours alone goes last, too.
     """
-    os.nice(LAST)
+    os.setpriority(os.PRIO_PROCESS, 0, LAST)  # whatever it was begun with
     stand_back()  # of this class the kernel keeps a short slice
     _schedule(os.SCHED_IDLE, 0)
     _disk(IDLE, 0)

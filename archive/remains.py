@@ -98,8 +98,12 @@ def leave(root: Path, hour: int, disk: Disk) -> Path:
             if not old <= merged:
                 files, merged = [before, *files], merged | old
         temporary = path.with_suffix(".tmp")
-        with h5py.File(temporary, "w", locking=False) as out:
-            _write(out, hour, files, merged)
+        try:
+            with h5py.File(temporary, "w", locking=False) as out:
+                _write(out, hour, files, merged)
+        except Exception:  # a disk that is full has no room for half of it
+            temporary.unlink(missing_ok=True)
+            raise
     checksums.finish(root, temporary, path, disk)
     return path
 

@@ -22,6 +22,9 @@ from archive.folder import ArchiveError
 
 PROTECTED = "protected.jsonl"
 DAY = 24 * 3600 * 10**9
+NO_OVERVIEW = "no overview of them can be made"
+UNREADABLE = (ArchiveError, OSError, KeyError, ValueError, RuntimeError)
+"""What HDF5 and our readers raise of a damaged file, or of a disk that takes no overview any more."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,9 @@ class Plan:
     """Bytes by which the archive grew in its newest day."""
     free: int = 0
     """Bytes free on its disk, after that."""
+    troubles: list[str] = field(default_factory=list)
+    """Files that stay since no overview can be made of them, and why."""
+    rules: Rules = field(default_factory=Rules)
 
 
 # protecting
@@ -153,16 +159,25 @@ def plan(root: Path, rules: Rules, now: int, disk: Disk | None = None) -> Plan:
     folder.check(root)
     held, spans = _held(root), protections(root)
     hours = [each for each in held if not each.event and not each.overview]
-    found = Plan(a_day=_grown(hours), free=(disk or Disk()).free(root))
+    found = Plan(a_day=_grown(hours), free=(disk or Disk()).free(root), rules=rules)
     stays = {each.name: why for each in held if (why := _stays(root, each, rules, spans))}
-    due = {each.name: _removal(root, each, why, rules, now) for each in held if (why := _old(each, rules, now))}
+
+    def removal(each: _Held, why: str) -> Removal:
+        try:
+            return _removal(root, each, why, rules, now)
+        except UNREADABLE as fault:
+            if stays.setdefault(each.name, NO_OVERVIEW) == NO_OVERVIEW:
+                found.troubles.append(f"{each.name}: {fault}")
+            return Removal(each.name, each.bytes, why)
+
+    due = {each.name: removal(each, why) for each in held if (why := _old(each, rules, now))}
     gone = sum(each.freed for name, each in due.items() if name not in stays)
     found.short = max(_too_much(held, rules, gone), _too_full(root, rules, found.free + gone), 0)
     _make_room(found, due, stays, (hours, [each for each in held if each.overview]),
-               lambda each: _removal(root, each, "the oldest, to make room", rules, now))  # fmt: skip
+               lambda each: removal(each, "the oldest, to make room"))  # fmt: skip
     for name in (each.name for each in held if each.name in due):
         if name in stays:
-            found.kept[stays[name]] = found.kept.get(stays[name], 0) + 1
+            _keep(found, stays[name])
         else:
             found.removals.append(due[name])
     found.free += sum(each.freed for each in found.removals)
@@ -201,21 +216,52 @@ def _old(each: _Held, rules: Rules, now: int) -> str:
     return f"{kind}older than {age / DAY:g} d"
 
 
-def remove(root: Path, planned: Plan, now: int, disk: Disk | None = None) -> None:
-    """Delete what a plan says. What is gone was written down before. Raises ArchiveError, OSError."""
+def remove(root: Path, planned: Plan, now: int, disk: Disk | None = None) -> Plan:
+    """Delete what a plan says, but for what may not go any more: somebody may have protected it since, or late rows
+    may have come. What is gone was written down before. Returns what became of the plan. Raises ArchiveError, OSError.
+    """
     disk = disk or Disk()
+    done = replace(planned, removals=[], kept=dict(planned.kept), troubles=list(planned.troubles))
+    known = checksums.read(root)
     for each in planned.removals:
-        said: dict[str, object] = {"file": each.file, "removed": now, "why": each.why}
-        if each.hour is not None:
+        start, end = checksums.span_of(each.file)
+        held = _Held(each.file, each.bytes, start, end, known.get(each.file, Checksum(each.file)))
+        why = _stays(root, held, planned.rules, protections(root))
+        if not why and not _remove(root, each, now, disk, done):
+            why = NO_OVERVIEW
+        if why:
+            _keep(done, why)
+            done.free -= each.freed
+        else:
+            done.removals.append(each)
+    return done
+
+
+def _remove(root: Path, each: Removal, now: int, disk: Disk, done: Plan) -> bool:
+    """Whether it was done; not if no overview could be left of it."""
+    path = root / each.file
+    said: dict[str, object] = {"file": each.file, "removed": now, "why": each.why}
+    if each.hour is not None:
+        if not path.exists():
+            return True  # somebody was faster, and has written down what he left
+        try:
             said["left"] = remains.leave(root, each.hour, disk).relative_to(root).as_posix()
-        checksums.append(root / checksums.NAME, [said], disk)
-        with suppress(FileNotFoundError):  # an event's file that gave way to another one
-            disk.remove(root / each.file)
-        parent = (root / each.file).parent
-        while parent != root and parent.name != "events" and not any(parent.iterdir()):
-            with suppress(OSError):  # somebody makes a file there just now
-                os.rmdir(parent)
-            parent = parent.parent
+        except UNREADABLE as fault:
+            done.troubles.append(f"{each.file}: {fault}")
+            return False
+    checksums.append(root / checksums.NAME, [said], disk)
+    with suppress(FileNotFoundError):  # an event's file that gave way to another one
+        disk.remove(path)
+    parent = path.parent
+    while parent != root and parent.name != "events" and not any(parent.iterdir()):
+        with suppress(OSError):  # somebody makes a file there just now
+            os.rmdir(parent)
+        parent = parent.parent
+    return True
+
+
+def _keep(plan: Plan, why: str) -> None:
+    plan.kept[why] = plan.kept.get(why, 0) + 1
 
 
 def _held(root: Path) -> list[_Held]:

@@ -71,7 +71,7 @@ def retention(
         if found.removals and not dry_run:
             if not yes and not typer.confirm(f"delete {len(found.removals)} files?", err=True):
                 raise typer.Exit(1)
-            remove(directory, found, time.time_ns())
+            found = remove(directory, found, time.time_ns())
     alarms = list(_alarms(found, str(directory)))
     if as_json:
         print_json({**asdict(found), "freed": _freed(found), "dry_run": dry_run, "alarms": alarms})
@@ -105,6 +105,8 @@ def _alarms(found: Plan, name: str) -> Iterator[str]:
     if found.short:
         why = ", ".join(f"{count} files {why}" for why, count in found.kept.items()) or "there is nothing older"
         yield f"{name}: {found.short / 1e9:.2f} GB more would have to go ({why}); make room, or release protected spans"
+    for each in found.troubles:
+        yield f"{name}: {each}; it stays, since no overview of it can be made: syms verify, or free space"
     days = found.free / found.a_day if found.a_day else None
     if days is not None and days < SOON and not found.removals:
         yield f"{name}: grows by {found.a_day / 1e9:.1f} GB a day, its disk is full in {days:.1f} days; make room"

@@ -112,12 +112,18 @@ def role(
     """Give a user another role, and other regions if any are given. He is signed out."""
     book = Book(users, _users.load)
     before = _known(book, name)
-    regions = _regions(region, all_regions) or (None if all_regions else before.regions)
-    after = before.with_(role=role, regions=regions)
+    said: dict[str, Any] = {"role": role}
+    if region or all_regions:
+        said["regions"] = _regions(region, all_regions)
+    after = before.with_(**said)
     what = f"{before.role} to {role}, regions {before.seen} to {after.seen}"
     with _changing(book, audit, name, what) as found:
-        found[name] = _of(found, name).with_(role=role, regions=regions)
-    _tell(as_json, {"user": name, "role": role, "regions": regions}, f"{name} is {role} and sees regions {after.seen}")
+        after = found[name] = _of(found, name).with_(**said)
+    _tell(
+        as_json,
+        {"user": name, "role": role, "regions": after.regions},
+        f"{name} is {role} and sees regions {after.seen}",
+    )
 
 
 def disable(name: Name, users: UsersFile = USERS, audit: AuditFolder = AUDIT, as_json: AsJson = False) -> None:

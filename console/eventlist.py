@@ -190,8 +190,10 @@ def _last(root: Path) -> int:
 
 
 def visible(entries: Iterable[Entry], regions: list[str] | None) -> list[Entry]:
-    """Those with a device in one of the regions that a reader may see; None: all."""
+    """Those with a device in one of the regions that a reader may see; None: all.
+
+    They are in no region besides, for him: by looking for others he learns nothing of them.
+    """
     if regions is None:
         return list(entries)
-    mine = set(regions)
-    return [each for each in entries if not mine.isdisjoint(each.regions)]
+    return [replace(each, regions=own) for each in entries if (own := each.regions.intersection(regions))]

@@ -126,7 +126,8 @@ def _spells(rows: Columns, end: int) -> Iterator[Standing]:
     """Each time that one alarm stood."""
     active = rows["active"] != 0
     edges = np.flatnonzero(np.diff(active, prepend=False, append=False)).tolist()
-    for first, stop, after in zip(edges[::2], edges[1::2], [*edges[2::2], len(active)], strict=True):
+    starts, stops = edges[::2], edges[1::2]  # none of one that came longer ago than we look, and only went since
+    for first, stop, after in zip(starts, stops, [*starts, len(active)][1:], strict=True) if starts else ():
         over = stop < len(active)
         last = stop if over else stop - 1
         start, gone = int(rows["raised"][first]), int(rows["cleared"][stop]) if over else None

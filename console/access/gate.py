@@ -91,7 +91,7 @@ class Gate:
         tls = policy.tls or caller.tls
         nonce = secrets.token_urlsafe(16)
         cookie = said.cookies.get(session_cookie(tls), "")
-        self.access.book.look(self.access.clock().monotonic)
+        self.access.look(self.access.clock().monotonic)
         session = self.access.sessions.of_token(cookie) if cookie else ""
         script = ("", "")
         kind, _, token = said.headers.get("authorization", "").partition(" ")

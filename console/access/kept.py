@@ -97,9 +97,11 @@ class Kept:
         log.info("sessions are taken up", sessions=len(sessions.open()))
 
     def _read(self) -> bytes:
-        handle = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW)
+        handle = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with open(handle, "rb") as file:
             info = os.fstat(handle)
+            if not stat.S_ISREG(info.st_mode):
+                raise ValueError("it is no file")
             if stat.S_IMODE(info.st_mode) & 0o077 or info.st_uid not in (os.geteuid(), 0):
                 raise ValueError("others may read or write it")
             if info.st_size > MAX_FILE:

@@ -82,7 +82,7 @@ class Lockout:
     def take_back(self, who: str) -> None:
         """The attempt was right; earlier failures still count. For addresses, which several users share."""
         if known := self._known.get(who):
-            known.count -= 1
+            known.count = max(known.count - 1, 0)  # a strike may be forgotten before it is taken back
             known.until = 0
             self.revision += 1
 

@@ -26,7 +26,7 @@ from console.access.lockout import Lockout, Meter, place
 from console.access.passwords import LEAST, Hasher
 from console.access.permissions import Forbidden, demand
 from console.access.sessions import Sessions, digest
-from console.access.users import AccessFault, User
+from console.access.users import AccessFault, User, Users
 from protocol.clock import SECOND, Clock
 
 SCOPE = "syms"
@@ -76,6 +76,8 @@ class Access:
         self._refused = Meter(REFUSALS)
         self._secret = secrets.token_bytes(32)
         self._kept = kept
+        self._users: Users | None = None
+        """Those that the open sessions were compared with."""
         if kept is not None:
             kept.load(self.sessions, self.by_name, self.by_address, clock())
 
@@ -83,6 +85,14 @@ class Access:
         """Write down who is signed in and who has to wait, where that changed; `last`: the console ends."""
         if self._kept is not None:
             self._kept.save(self.sessions, self.by_name, self.by_address, self.clock(), last)
+
+    def look(self, monotonic: int) -> None:
+        """Take a changed file of users up. Sessions of who is not who he was end then, also if he is again later."""
+        self.book.look(monotonic)
+        if self._users is not self.book.users:
+            self._users = self.book.users
+            for each in self.sessions.open():
+                self.sessions.user(each.key, self._users, monotonic)
 
     # ------------------------------------------------------------------ signing in
 
@@ -95,17 +105,22 @@ class Access:
             self.by_address.strike(place(address), now)
         return wait
 
-    def verify(self, name: str, password: str) -> bool:
-        """Whether a password is a user's. Slow on purpose, and as slow for a name that nobody has: in a thread."""
+    def verify(self, name: str, password: str) -> str:
+        """Of whose hash a password is, if that is the user's, else "". Slow on purpose, and as slow for a name that
+        nobody has: in a thread."""
         user = self.book.users.get(name)
-        return self.hasher.verify(user.password if user else None, password)
+        made = user.password if user else None
+        return made or "" if self.hasher.verify(made, password) else ""
 
-    def sign_in(self, name: str, right: bool, address: str) -> str:
-        """The token of a new session, "" if the password was wrong or the user is kept out."""
+    def sign_in(self, name: str, right: str, address: str) -> str:
+        """The token of a new session, "" if the password was wrong or the user is kept out.
+
+        `right`: what `verify` found; it counts no more if he was given another password meanwhile.
+        """
         now = self.clock()
-        self.book.look(now.monotonic)
+        self.look(now.monotonic)
         user = self.book.users.get(name)
-        if not right or user is None or user.disabled:
+        if not right or user is None or user.disabled or user.password != right:
             known = name if user is not None else NOBODY  # what was typed may be a password in the wrong field
             self._refusal(Done(now.utc, known, "", address, "sign in", "", "refused"), address)
             return ""
@@ -125,12 +140,14 @@ class Access:
         self.sessions.end(visit.session)
 
     def change_password(self, user: User, made: str, address: str) -> str:
-        """A user takes a new password, of this hash: his sessions end; the token of a new one. Raises AccessFault."""
+        """A user, as he was when he said his old password, takes a new one, of this hash: his sessions end; the token
+        of a new one. Raises AccessFault: he was removed, kept out or given another one meanwhile."""
         now = self.clock()
         self.audit.write(Done(now.utc, user.name, user.role, address, "password", user.name, "done"))
         with self.book.changing() as users:
-            if user.name not in users:
-                raise AccessFault("you were removed meanwhile")
+            now_there = users.get(user.name)
+            if now_there is None or now_there.disabled or now_there.password != user.password:
+                raise AccessFault(f"{user.name} was changed meanwhile; nothing was done", "changed_meanwhile")
             users[user.name] = users[user.name].with_(password=made)
         self.sessions.end_all(user.name)
         return self.sessions.begin(self.book.users[user.name], address, now.monotonic)
@@ -230,7 +247,7 @@ class Visit:
     def user(self) -> User | None:
         """Who it is now; None: nobody who is signed in."""
         now = self.access.clock().monotonic
-        self.access.book.look(now)
+        self.access.look(now)
         if self.script[0]:
             return self.access.of_bearer(*self.script)
         return self.access.sessions.user(self.session, self.access.book.users, now)

@@ -99,3 +99,15 @@ def test_a_machine_that_we_have_no_numbers_of_has_its_policies(monkeypatch: pyte
 
     monkeypatch.setattr(os, "getsid", lambda pid: os.getppid())
     assert in_thread(work) == (os.SCHED_IDLE, priorities.LAST)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a negative nice value takes root")
+def test_who_was_begun_before_others_goes_last_all_the_same() -> None:
+    """A node with `nice: -5` begins what merges its hours."""
+
+    def work() -> Any:
+        os.setpriority(os.PRIO_PROCESS, 0, -5)
+        priorities.go_behind()
+        return state()[1]
+
+    assert in_thread(work) == priorities.LAST

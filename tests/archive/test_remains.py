@@ -17,7 +17,7 @@ from archive.finish import finish_all
 from archive.folder import ArchiveError
 from archive.reading import open_archive
 from archive.remains import leave, stays
-from archive.retention import DAY, Rules, plan, protect, remove
+from archive.retention import DAY, NO_OVERVIEW, Rules, plan, protect, remove
 from archive.verifying import verify
 from archive.writer import Archive
 from protocol.clock import SECOND
@@ -187,6 +187,41 @@ def near(ours: list[list[np.ndarray]], theirs: list[list[np.ndarray]]) -> None:
         for at in (0, 1, 3, 4):
             np.testing.assert_array_equal(one[at], other[at])
         assert (np.abs(one[2] - other[2]) <= (other[3] - other[1]) / 128 + 1e-6 * np.abs(other[2])).all()
+
+
+def test_an_hour_of_which_none_can_be_made_stays_and_others_go(root: Path) -> None:
+    """A damaged file stops nothing, and is not lost before somebody has looked at it."""
+    first = layout.finished_path(root, HOUR - layout.SPAN)
+    first.write_bytes(first.read_bytes()[:300])
+    for rules in (RULES, Rules(size=0, overviews=200 * DAY)):
+        planned = plan(root, rules, NOW)
+        assert [each.file for each in planned.removals] == [
+            layout.finished_path(root, HOUR).relative_to(root).as_posix()
+        ]
+        assert planned.kept == {NO_OVERVIEW: 1}
+        [trouble] = planned.troubles
+        assert trouble.startswith(first.relative_to(root).as_posix())
+    remove(root, plan(root, RULES, NOW), NOW)
+    assert first.exists()
+    assert (list(layout.finished_hours(root)), list(layout.overview_hours(root))) == ([HOUR - layout.SPAN], [HOUR])
+
+
+def test_a_disk_that_takes_no_overview_keeps_the_hour(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    planned = plan(root, RULES, NOW)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("archive.remains.put_index", full)
+        done = remove(root, planned, NOW)
+    assert (done.removals, done.kept, len(done.troubles)) == ([], {NO_OVERVIEW: 2}, 2)
+    assert len(layout.finished_hours(root)) == 2
+    assert not list(root.rglob("*.tmp"))
+    remove(root, planned, NOW)
+    assert len(remove(root, planned, NOW).removals) == 2  # somebody was faster
+    with open_archive(root) as found:
+        assert "of 2 hours an overview" in checksums.told(found.removed)
 
 
 @pytest.mark.parametrize("at", range(1, 15))

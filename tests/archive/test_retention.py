@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from archive import checksums, layout
+from archive.disk import Disk
 from archive.finish import finish_all
 from archive.folder import ArchiveError
 from archive.reading import open_archive
@@ -134,6 +135,37 @@ def test_what_was_removed_is_said_and_not_missed(root: Path) -> None:
     with open_archive(root, hour(2)) as held:
         assert held.removed == []
     assert plan(root, Rules(age=now - hour(2)), now).removals == []
+
+
+def test_what_may_not_go_any_more_when_somebody_said_yes_stays(root: Path) -> None:
+    """Between a plan and its deed a person is asked, who may take an hour."""
+    now = hour(0) + DAY
+    planned = plan(root, Rules(age=SECOND), now)
+    protect(root, hour(4), hour(3), "inquiry 7", now)
+    archive = Archive(root)
+    archive.take(measurements([1], grid(300, 1, start=hour(2))))
+    archive.commit(NONE)
+    archive.close()
+    done = remove(root, planned, now)
+    assert files(done.removals) == [name(root, back) for back in (3, 1, 0)]
+    assert done.kept == {"protected": 1, "rows of this hour are still coming": 1}
+    assert done.free == planned.free - sum(each.freed for each in planned.removals if each not in done.removals)
+    assert sorted(layout.finished_hours(root)) == [hour(4), hour(2)]
+    assert verify(root, *ALL).findings == []
+
+
+def test_a_file_that_was_made_anew_since_the_plan_waits_for_its_backup(root: Path) -> None:
+    now = hour(0) + DAY
+    said = [{"file": name(root, back), "backup": now, "to": "b"} for back in (4, 3)]
+    checksums.append(root / checksums.NAME, said, Disk())
+    planned = plan(root, Rules(age=SECOND, after_backup=True), now)
+    assert files(planned.removals) == [name(root, 4), name(root, 3)]
+    archive = Archive(root)
+    archive.take(measurements([1], grid(300, 1, start=hour(4))))
+    archive.commit(NONE)
+    archive.close()
+    finish_all(root)
+    assert files(remove(root, planned, now).removals) == [name(root, 3)]
 
 
 def test_rows_that_come_for_a_removed_hour_make_a_file_anew(root: Path) -> None:

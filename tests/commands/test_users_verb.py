@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from commands import _auditlog
 from commands._firstlink import make
 from commands.app import make_app
 from console.access.audit import Audit, Done
@@ -182,3 +183,19 @@ def test_a_link_that_the_start_makes_is_written_down_too(place: Path) -> None:
     text = (place / "audit" / "audit.jsonl").read_text()
     assert "one-time link" in text
     assert token not in text
+
+
+def test_a_role_takes_no_region_that_was_given_meanwhile(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not said stays as it is when the file is changed, not as it was before."""
+    add("oleg", "operator", "--region", "north", "--region", "east")
+    write = _auditlog.write
+
+    def narrowed(*said: Any) -> None:
+        if said[2] == "begun":
+            with Book(place / "config/users.yaml", _users.load).changing() as found:
+                found["oleg"] = found["oleg"].with_(regions=["north"])
+        write(*said)
+
+    monkeypatch.setattr(_auditlog, "write", narrowed)
+    assert syms("role", "oleg", "engineer").exit_code == 0
+    assert (users(place)["oleg"].role, users(place)["oleg"].regions) == ("engineer", ["north"])

@@ -108,6 +108,14 @@ def test_a_reader_sees_events_with_devices_of_his_regions() -> None:
     assert visible(MANY, None) == MANY
 
 
+def test_a_reader_does_not_find_out_by_looking_which_other_regions_an_event_reached() -> None:
+    both = replace(MANY[1], regions=frozenset({"north", "south"}))
+    assert Search.of(QueryParams("region=south")).found([both]) == [both]
+    mine = visible([both], ["north"])
+    assert Search.of(QueryParams("region=south")).found(mine) == []
+    assert [each.name for each in Search.of(QueryParams("region=north")).found(mine)] == ["e1"]
+
+
 def test_a_line_says_what_is_known() -> None:
     told = row(entry(1, nearest=["A", "B"], ellipse=[12.3, 4.0, 0.0], size_mw=math.nan), EN, "?kind=gen_trip")
     assert (told["kind"], told["mhz"], told["mw"], told["sure"]) == ("generation trip", -50.0, None, 0.9)

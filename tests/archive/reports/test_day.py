@@ -134,6 +134,22 @@ def test_alarms_are_counted_from_their_changes(told: Day) -> None:
     assert (flood.raised, flood.most, flood.worst) == (12, 12, "Wind Farm North: Frequency")
 
 
+def test_an_alarm_that_came_too_long_ago_to_be_found_may_go(tmp_path: Path) -> None:
+    """Only its going is within the month that is looked at."""
+    archive = Archive(tmp_path)
+    came = START - 40 * DAY
+    gone = {"raised": came, "cleared": START + 60 * SECOND}
+    archive.take(reporting.alarm("0001", "cleared", "returned", 60, 0, **gone))
+    archive.take(reporting.alarm("0001", "acknowledged", "normal", 90, 1, user="li", **gone))
+    archive.take(reporting.alarm("0002", "raised", "unacknowledged", 120, 2, subject="Harbour"))
+    archive.commit(makers.NONE)
+    archive.close()
+    found = reporting.gathered(tmp_path).alarms
+    assert found is not None
+    assert [each.subject for each in found.standing] == ["Harbour"]
+    assert (found.raised, [each.subject for each in found.limits]) == (1, ["Harbour"])
+
+
 def test_live_and_finished_tell_the_same(tmp_path: Path) -> None:
     def hour(path: Path) -> Path:
         archive = Archive(path)

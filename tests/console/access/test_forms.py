@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from starlette.testclient import TestClient
 
 from console.access.users import Role
 from console.texts import Texts
-from tests.doors import PEOPLE, SECRET, Door, form_token, sign_in
+from tests.doors import PEOPLE, QUICK, SECRET, Door, form_token, sign_in
 
 NEW = "the river bends at noon"
 
@@ -216,3 +217,49 @@ def test_a_page_asks_whether_its_session_lives(door: Door) -> None:
     door.clock.go(1)
     assert browser.get("/session").status_code == 401
     assert door.browser().get("/session").status_code == 401
+
+
+def test_who_was_kept_out_or_lowered_for_a_while_signs_in_again(door: Door) -> None:
+    """Also a browser that nobody touched meanwhile."""
+    for change in ({"disabled": True}, {"role": Role.VIEWER}):
+        idle, other = door.signed_in("oleg"), door.signed_in("vera")
+        for each in (change, {"disabled": False, "role": Role.OPERATOR}):
+            with door.book.changing() as users:
+                users["oleg"] = users["oleg"].with_(**each)
+            assert other.get("/").status_code == 200
+        assert idle.get("/").status_code == 303
+
+
+class Slow:
+    """Something happens while a password is looked at."""
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        self._meanwhile = meanwhile
+
+    def verify(self, made: str | None, password: str) -> bool:
+        right = QUICK.verify(made, password)
+        self._meanwhile()
+        return right
+
+    def make(self, password: str) -> str:
+        return QUICK.make(password)
+
+
+def test_a_password_that_was_changed_while_it_was_looked_at_counts_no_more(door: Door) -> None:
+    browser = door.signed_in("vera")
+
+    def change() -> None:
+        with door.book.changing() as users:
+            users["vera"] = users["vera"].with_(password=QUICK.make(NEW))
+
+    door.access.hasher = Slow(change)  # type: ignore[assignment]
+    assert sign_in(door.browser(), "vera").status_code == 401
+    browser = door.browser()
+    door.access.hasher = QUICK
+    assert sign_in(browser, "vera", NEW).status_code == 303
+    door.access.hasher = Slow(change)  # type: ignore[assignment]
+    stolen = send(browser, "/password", old=NEW, password="one that a thief made", again="one that a thief made")
+    assert stolen.status_code == 503
+    assert "changed meanwhile" in stolen.text
+    assert browser.get("/").status_code == 303
+    assert QUICK.verify(door.book.users["vera"].password, NEW)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -181,3 +182,20 @@ def test_what_can_not_be_written_down_does_not_come_back(door: Door, monkeypatch
     assert not file_of(door).exists()
     door.reopen()
     assert again(door, other).get("/").status_code == 303
+
+
+def test_a_pipe_in_its_place_holds_nobody_up(door: Door) -> None:
+    os.mkfifo(file_of(door), 0o600)
+    with structlog.testing.capture_logs() as said:
+        door.reopen()
+    assert [line["why"] for line in said] == ["it is no file"]
+
+
+def test_an_attempt_that_was_forgotten_and_taken_back_can_be_written_down(door: Door) -> None:
+    """Of too many addresses some are forgotten while their passwords are looked at."""
+    known = door.access.by_address
+    known.strike("192.0.2.1", 0)
+    known.take_back("192.0.2.1")
+    known.take_back("192.0.2.1")
+    door.signed_in("vera")
+    assert [each["count"] for each in json.loads(file_of(door).read_text())["addresses"]] == [0, 0]

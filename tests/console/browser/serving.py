@@ -128,7 +128,7 @@ def _serve(
 def _done(console: Any, access: Any, asked: Any) -> Any:
     try:
         if isinstance(asked, SignIn):
-            return access.sign_in(asked.name, True, "127.0.0.1")
+            return access.sign_in(asked.name, access.book.users[asked.name].password, "127.0.0.1")
         if callable(asked):
             return asked(console)
         for message in asked:
