@@ -3,21 +3,23 @@
     python -m benchmarks.console [--devices 500] [--seconds 60] [--browsers 3]
 
 The delivered station with a console takes so many devices at 50 rows a second; first with nobody looking, then with
-browsers (Chromium, headless, on the same machine) that each show ten traces and the map, then again with nobody, which
-shows what else changed meanwhile. Chromium draws by software
-here and would take all that cores have; it runs at the lowest priority, as it would on a machine of its own.
+browsers (Chromium, headless, on the same machine) that each show ten traces and the map, then while they draw as much
+of their own and ask nothing of the station, then again with nobody. What the third adds is the browsers' doing, who
+share the cores here and nowhere else; what the second adds to the third is the console's. Chromium draws by software
+here and would take all that cores have; it runs at the lowest priority.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks._programs import Program
+from benchmarks._programs import Program, cpu
 from benchmarks._report import progress, table
 from benchmarks._stations import START_PATIENCE, compile_ahead, site, wiring
 from commands._station import PrivateStation, free_port
@@ -33,6 +35,8 @@ NAME, PASSWORD = "bench", "a benchmark of ten traces"
 TRACES = 10
 SPAN = 2.0
 """Seconds between two looks."""
+CALIBRATE = 4.0
+"""Seconds of a look at how much browsers draw."""
 FORGET = 11.0
 """Seconds after which p99, which is of the last 500 slots, has none of those before."""
 QUERY = "&".join(f"t={number << 16}.frequency" for number in range(1, TRACES + 1)) + "&span=10"
@@ -45,6 +49,20 @@ COUNT = """() => {
     }, 20);
 }"""
 """Counts how often the value beside the first trace changed."""
+DRAW = """<canvas id="c" width="1200" height="600"></canvas><script>
+    const paint = document.getElementById('c').getContext('2d');
+    window.busy = 20;
+    setInterval(() => {
+        const until = performance.now() + window.busy;
+        paint.clearRect(0, 0, 1200, 600);
+        while (performance.now() < until) {
+            paint.beginPath();
+            for (let x = 0; x < 1200; x += 2) paint.lineTo(x, 300 + 200 * Math.sin(x / 50 + until));
+            paint.stroke();
+        }
+    }, 160);
+</script>"""
+"""A page that draws for `busy` ms about as often as traces move."""
 
 
 @dataclass
@@ -74,6 +92,43 @@ def watch(station: PrivateStation, seconds: float) -> Looked:
     last = station.board.voices["console"].last
     core = (last.cpu - first.cpu) / ((last.time - first.time) / 1e9)
     return Looked(core, median(latencies), max(latencies))
+
+
+def watch_both(station: PrivateStation, seconds: float) -> tuple[Looked, float]:
+    """`watch`, and the cores that browsers use meanwhile."""
+    processes = chromiums()
+    before, begun = used(processes), time.monotonic()
+    seen = watch(station, seconds)
+    return seen, (used(processes) - before) / (time.monotonic() - begun)
+
+
+def used(processes: list[int]) -> float:
+    """CPU seconds of those of them that live."""
+    return sum(cpu(pid) for pid in processes if Path(f"/proc/{pid}").exists())
+
+
+def chromiums() -> list[int]:
+    """Processes of browsers."""
+    found = []
+    for said in Path("/proc").glob("[0-9]*/comm"):
+        with suppress(OSError):  # it may end while it is looked at
+            if said.read_text().strip() == Path(CHROMIUM).name:
+                found.append(int(said.parent.name))
+    return found
+
+
+def draw_as_much(pages: list[Any], share: float) -> None:
+    """They leave the console and draw for themselves, with about `share` cores in all."""
+    busy = 20.0
+    for page in pages:
+        page.set_content(DRAW)
+    for _ in range(3):
+        for page in pages:
+            page.evaluate(f"window.busy = {busy}")
+        begun, processes = time.monotonic(), chromiums()
+        before = used(processes)
+        pages[0].wait_for_timeout(CALIBRATE * 1e3)
+        busy = min(150.0, busy * share / max(0.01, (used(processes) - before) / (time.monotonic() - begun)))
 
 
 def open_page(browser: Any, address: str) -> tuple[Any, float]:
@@ -141,10 +196,13 @@ def report(told: argparse.Namespace) -> None:
         progress(f"{told.browsers} browsers look, {told.seconds:.0f} s")
         station.listen(FORGET)
         before = [page.evaluate("window.moved") for page in opened]
-        begun = time.monotonic()
-        seen = watch(station, told.seconds)
+        begun, (seen, share) = time.monotonic(), watch_both(station, told.seconds)
         gone = time.monotonic() - begun
         moved = [(page.evaluate("window.moved") - was) / gone for page, was in zip(opened, before, strict=True)]
+        progress(f"{told.browsers} browsers draw for themselves, {told.seconds:.0f} s")
+        draw_as_much(opened, share)
+        station.listen(FORGET)
+        drawn, own = watch_both(station, told.seconds)
         for browser in browsers:
             browser.close()
         progress(f"nobody looks again, {told.seconds:.0f} s")
@@ -152,16 +210,16 @@ def report(told: argparse.Namespace) -> None:
         after = watch(station, told.seconds)
     print("## Console\n")
     print(f"{told.devices} devices at 50/s, {told.seconds:.0f} s each, {told.browsers} browsers on the same machine.\n")
-    p99 = [f"{each.p99:.1f} ms" for each in (alone, seen, after)]
-    worst = [f"{each.worst:.1f} ms" for each in (alone, seen, after)]
+    phases = (alone, seen, drawn, after)
     rows = [
-        ["core of the console", *(f"{each.core:.1%}" for each in (alone, seen, after))],
-        ["p99 from last arrival to release, median of looks", *p99],
-        ["the same, worst look", *worst],
-        ["times a second that traces moved, slowest browser", "", f"{min(moved):.1f}", ""],
-        ["seconds to the first figures of a page, each browser", "", ", ".join(f"{s:.1f}" for s in shown), ""],
+        ["core of the console", *(f"{each.core:.1%}" for each in phases)],
+        ["cores of the browsers", "", f"{share:.2f}", f"{own:.2f}", ""],
+        ["p99 from last arrival to release, median of looks", *(f"{each.p99:.1f} ms" for each in phases)],
+        ["the same, worst look", *(f"{each.worst:.1f} ms" for each in phases)],
+        ["times a second that traces moved, slowest browser", "", f"{min(moved):.1f}", "", ""],
+        ["seconds to the first figures of a page, each browser", "", ", ".join(f"{s:.1f}" for s in shown), "", ""],
     ]
-    print(table(["", "nobody looks", "browsers look", "nobody looks again"], rows))
+    print(table(["", "nobody looks", "browsers look", "browsers draw for themselves", "nobody looks again"], rows))
 
 
 if __name__ == "__main__":
