@@ -121,6 +121,7 @@ def draw_as_much(pages: list[Any], share: float) -> None:
     """They leave the console and draw for themselves, with about `share` cores in all."""
     busy = 20.0
     for page in pages:
+        page.goto("about:blank")  # else its connection to the console lives on
         page.set_content(DRAW)
     for _ in range(3):
         for page in pages:
