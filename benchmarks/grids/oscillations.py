@@ -11,6 +11,8 @@ from benchmarks.grids.running import STEP, Current, Drive, Swing
 
 INTER_AREA = (0.15, 0.95)
 """Hz"""
+NEAR = 0.25
+"""Log of the ratio of frequencies of a mode and of the swing of rotors alone that it is."""
 RATIOS = (-0.004, 0.0, 0.005, 0.01, 0.02, 0.03)
 """Damping that a mode is left with: it grows, stays, or dies out slowly."""
 PULSE = 0.4
@@ -20,8 +22,10 @@ PULSE = 0.4
 def osc_inter_area(scene: Scene, rng: np.random.Generator, at: int, steps: int) -> Event:
     """A mode loses its damping and is pushed; all other modes keep theirs."""
     hertz = scene.modes.hertz
-    some = np.flatnonzero((hertz > INTER_AREA[0]) & (hertz < INTER_AREA[1]))
-    which = int(rng.choice(some)) if len(some) else 0
+    # A mode far from its swing's own frequency is a turbine's or an exciter's: it cannot be undamped by the rotors.
+    swings = np.abs(np.log(2 * np.pi * hertz / scene.swings.omega)) < NEAR
+    some = np.flatnonzero(swings & (hertz > INTER_AREA[0]) & (hertz < INTER_AREA[1]))
+    which = int(rng.choice(some)) if len(some) else int(np.where(swings, hertz, np.inf).argmin())
     ratio, omega = float(rng.choice(RATIOS)), 2 * np.pi * hertz[which]
     shape = scene.swings.shape[which]
     amplitude = 10 ** rng.uniform(0.5, 1.5) / (1e3 * NOMINAL)
