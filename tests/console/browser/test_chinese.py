@@ -42,7 +42,8 @@ ALARMS = {
     "windows is silent; see `syms status` and its log": "health",
 }
 SEEN = """() => {
-  for (const icon of document.querySelectorAll(".q-icon")) icon.style.display = "none";  // their names are no text
+  // Names of icons are no text, and logs stay as processes write them.
+  for (const other of document.querySelectorAll(".q-icon, .syms-lines")) other.style.display = "none";
   const found = [document.title, document.body.innerText];
   for (const each of document.querySelectorAll("[title], [placeholder], [aria-label]"))
     if (each.checkVisibility()) found.push(each.title, each.placeholder, each.ariaLabel);
