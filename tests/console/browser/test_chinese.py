@@ -84,7 +84,7 @@ def english(page: Any, names: set[str]) -> set[str]:
 
 def ids(feeder: Feeder) -> set[str]:
     """Words of what identifies something: processes, counters, commands, digital channels, the event, files."""
-    said = "received archived corrupt, syms status, breaker closed, line tripped, reclosing, spare"
+    said = "received archived corrupt connections, syms status, breaker closed, line tripped, reclosing, spare"
     told = [*KINDS, said, ID, "identify", "disturbance", str(feeder.served.folder)]
     return {word for each in told for word in WORD.findall(each)}
 
