@@ -20,7 +20,7 @@ from commands._station import PrivateStation
 from commands.demo import SITE, wiring
 from console.access.audit import Audit
 from nodes import _yaml
-from tests.console.browser.conftest import CHROMIUM, QUIET
+from tests.console.browser.conftest import chromium
 
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -43,14 +43,8 @@ def pictures(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium: apt install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+    with chromium() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture

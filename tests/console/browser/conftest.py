@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,9 @@ PATIENCE = 15_000
 """ms that a page has to show what is expected."""
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """One Chromium for all tests; skipped where there is none."""
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """Debian's Chromium, headless; skips the test where there is none."""
     if CHROMIUM is None:
         pytest.skip("no Chromium: apt install chromium")
     from playwright.sync_api import sync_playwright
@@ -33,6 +34,13 @@ def browser() -> Iterator[Any]:
         opened = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
         yield opened
         opened.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """One Chromium for all tests."""
+    with chromium() as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")
