@@ -48,7 +48,7 @@ class Receiver:
         self.join()
 
     def join(self) -> None:
-        """Dial the balancer, tell what we hold, be welcome."""
+        """Dial the balancer, tell what we hold, be welcome, and be handed all that a predecessor had."""
         if self.channel:
             self.channel.close()
         self.channel = _handover.Channel.dial(str(self.run / "front.handover"))
@@ -59,6 +59,7 @@ class Receiver:
         until(lambda: self.hear() >= 0 and any(note["say"] == "welcome" for note in self.answers))
         *_, welcome = [note for note in self.answers if note["say"] == "welcome"]
         self.coming = welcome["coming"]
+        until(lambda: self.hear() >= 0 and self.links.keys() >= set(self.coming))
         self.answers = [note for note in self.answers if note["say"] not in ("welcome", "adopted")]
 
     def hear(self) -> int:
