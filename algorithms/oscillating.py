@@ -4,8 +4,8 @@ The voltage is disturbed most where the oscillating source is; angles and freque
 together wherever the mode swings ([Maslennikov2017], "Dissipating energy flow method for locating the source of
 sustained oscillations", Int. J. Electr. Power Energy Syst. 88: amplitudes of swing mislead when a mode resonates).
 
-So of slow oscillations the voltage is asked, and how much of each device's swing the others do not explain
-(`unexplained`), by how all swung together before, at the frequencies around.
+So of slow oscillations the voltage is asked, and what of the swing came in near each device (`injections`), by how all
+swung together before, at the frequencies around.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from algorithms.injections import injected
 from algorithms.observations import Observations
 from algorithms.responses import CLEAR, TINY, Response
-from algorithms.unexplained import unexplained
 
 F8 = NDArray[np.float64]
 C16 = NDArray[np.complex128]
@@ -40,10 +40,6 @@ HARMONIC = 0.5
 """Share of a line's prominence that one at half its frequency must have to be the fundamental of both."""
 AROUND = 2.0
 """Times the line's frequency, up and down, that the swings around it are taken from."""
-OWN = 0.03
-"""Share of their covariance that is taken for each device's own; more hides what of a strong swing is unexplained."""
-EXPLAINED = 0.3
-"""Share of a device's swings around that the others must explain: where they are noise, amplitudes would mislead."""
 NAMES = {"magnitude": "voltage", "frequency": "swing"}
 SHOWN = tuple(NAMES)
 """Series that show an oscillation; of a slow one's place the first alone tells."""
@@ -120,11 +116,11 @@ def oscillate(line: Line | None) -> list[Response]:
 
 
 def alone(line: Line | None) -> Response | None:
-    """How much of each device's swing at a slow line the others do not explain. None where too little tells it."""
+    """What of a slow line's swing came in near each device. None where too little tells it."""
     if line is None or line.band != SLOW or not line.clear("frequency"):
         return None
     swing = line.spectra["frequency"][:, line.bin] / np.sqrt(line.step)
-    return unexplained("swing alone", swing, line.around, OWN, EXPLAINED)
+    return injected("swing alone", swing, line.around)
 
 
 def _around(past: F8, rate: float, hertz: float) -> C16:
