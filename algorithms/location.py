@@ -98,14 +98,17 @@ def locate(seen: Seen, found: Found, kind: str, network: Network | None = None) 
     if kind in NOT_A_PLACE:
         return None
     clean = trusted(seen)
-    onset = round(found.onset * clean.rate)
-    tells = told(clean, onset, kind)
+    return place(clean, told(clean, round(found.onset * clean.rate), kind), kind, network)
+
+
+def place(seen: Observations, tells: Told, kind: str, network: Network | None = None) -> Place | None:
+    """The place that what is `told` of devices that all may take part tells."""
     if kind == SWINGS:
         return _nowhere([], tells.detail) if tells.detail else None
     if not tells.maps:
         return None
     closeness = _strength(tells)
-    plane, places, far = _chart(clean, tells)
+    plane, places, far = _chart(seen, tells)
     known = np.isfinite(far)
     closeness[known] -= DISTANCE_COUNTS * far[known]
     if network is not None and (some := candidates(network, tells.electrical, lines=kind == LINE)) is not None:
