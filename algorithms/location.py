@@ -107,7 +107,7 @@ def place(seen: Observations, tells: Told, kind: str, network: Network | None = 
         return _nowhere([], tells.detail) if tells.detail else None
     if not tells.maps:
         return None
-    closeness = _strength(tells, kind)
+    closeness = _strength(tells)
     plane, places, far = _chart(seen, tells)
     known = np.isfinite(far)
     closeness[known] -= DISTANCE_COUNTS * far[known]
@@ -146,13 +146,10 @@ def _longer(bad: Bools, limit: int) -> Bools:
     return np.asarray(bad & (after - before - 1 > limit))
 
 
-def _strength(tells: Told, kind: str) -> F8:
-    """[m] Of what came in near the devices; of those of which that is not known, of what they felt.
-
-    So of a line, too: it trips at two places, and what comes in at one goes out at the other.
-    """
+def _strength(tells: Told) -> F8:
+    """[m] Of what came in near the devices; of those of which that is not known, of what they felt."""
     felt = [*tells.felt, *tells.closer]
-    if kind == LINE or not tells.alone:
+    if not tells.alone:
         return strength(felt or tells.maps[0])
     own = strength([*tells.alone, *tells.closer])
     return np.where(np.isfinite(own), own, strength(felt)) if felt else own
