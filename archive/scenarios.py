@@ -109,7 +109,7 @@ class Folder:
         """What the devices measured. Raises ScenarioError."""
         path = self.path / scenario.file
         try:
-            with np.load(path) as packed:
+            with path.open("rb") as file, np.load(file) as packed:
                 return self._unpacked(packed, scenario)
         except FileNotFoundError:
             raise ScenarioError(f"{path}: no such file; want the npz that labels.json names") from None

@@ -215,8 +215,8 @@ def _settled(task: Task, found: Found, took: float) -> dict[str, Any]:
         "archive": str(task.archive), "pipeline": str(task.pipeline.path), "out": str(task.out),
         "from": _text(task.start), "to": _text(task.stop), "devices": len(found.devices), "windows": found.windows,
         "suspicious": found.suspicious, "incomplete": found.unjudged[Outcome.INCOMPLETE],
-        "failed": found.unjudged[Outcome.FAILED], "error": found.error, "seconds": round(took, 3), "speed": round(span / took, 2),
-        "device_seconds_per_second": round(len(found.devices) * span / took, 1),
+        "failed": found.unjudged[Outcome.FAILED], "error": found.error, "seconds": round(took, 3),
+        "speed": round(span / took, 2), "device_seconds_per_second": round(len(found.devices) * span / took, 1),
     }  # fmt: skip
     (made / HEAD).write_text(json.dumps({**told, **task.head}, indent=1), encoding="utf-8")
     os.rename(made, task.out)

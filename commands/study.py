@@ -125,7 +125,8 @@ def _judge(directory: Path, out: Path, pipeline: Path | None, workers: int | Non
     out.write_text(json.dumps(ordered, indent=1), encoding="utf-8")
     part.unlink(missing_ok=True)
     events = sum(bool(prediction["disturbance"]) for prediction in ordered.values())
-    errors = [error for prediction in ordered.values() if (error := prediction["detail"].get("error"))]
+    raised = (prediction["detail"].get("error") for prediction in ordered.values())
+    errors = [each for each in raised if each]
     if as_json:
         print_json({"windows": len(ordered), "disturbances": events, "failed": len(errors), "predictions": str(out)})
     else:
