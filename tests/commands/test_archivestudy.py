@@ -229,7 +229,6 @@ def stop_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Answers, "take", counted)
 
 
-@pytest.mark.slow
 FAILING = """
 from algorithms.registry import Judgement, Settings, WindowData, algorithm
 
@@ -257,6 +256,7 @@ def test_windows_that_nobody_could_judge_are_counted(
     assert told["error"] == "ValueError: no idea"
 
 
+@pytest.mark.slow
 def test_workers_are_as_one(recorded: Path, tmp_path: Path) -> None:
     """With real processes, as many as there are."""
     one = study(recorded, tmp_path, "two", workers=2)
