@@ -58,13 +58,15 @@ class Book:
     def changing(self) -> Iterator[dict[str, User]]:
         """The users of the file as it is now, to be changed in place; written as a whole when the block ends.
 
-        Two that change it wait for each other. Raises AccessFault if no administrator would be left, or if somebody
-        would be left without a region: what is left out of the file means all.
+        What was found there is in force from then on. Two that change it wait for each other. Raises AccessFault if no
+        administrator would be left, or if somebody would be left without a region: what is left out of the file
+        means all.
         """
         folder = private_folder(self.path.parent)
         try:
             fcntl.flock(folder, fcntl.LOCK_EX)
-            before = self._read()
+            stamp, before = _stamp(self.path), self._read()
+            self.users, self._stamp, self.alarms = before, stamp, []
             users = dict(before)
             yield users
             if any(user.administers for user in before.values()) and not any(
