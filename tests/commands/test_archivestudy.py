@@ -271,6 +271,17 @@ def test_kept_verdicts_of_another_study_are_a_fault(
         run(task, 1, quiet)
 
 
+def test_the_verb_gives_way(recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    monkeypatch.setattr("commands._polite.give_way", lambda: order.append("gave way"))
+    monkeypatch.setattr("commands._archivestudy.Workers", lambda *told: order.append("began") or InLine(*told))
+    (tmp_path / "site.yaml").write_text(SITE)
+    (tmp_path / "station.yaml").write_text(NODES)
+    words = ["study", str(recorded), "--pipeline", str(tmp_path / "station.yaml"), "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(make_app(["study", "check"]), words)
+    assert (result.exit_code, order) == (0, ["gave way", "began"]), result.output
+
+
 @pytest.mark.parametrize(
     ("nodes", "words", "what"),
     [
@@ -284,6 +295,7 @@ def test_what_can_not_be_studied_is_said(
     recorded: Path, tmp_path: Path, nodes: str, words: tuple[str, ...], what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("commands._polite.give_way", lambda: None)
     if "no trigger" in what:
         nodes = nodes.replace("from: [receivers, align]", "from: receivers")
     (tmp_path / "site.yaml").write_text(SITE)
