@@ -126,8 +126,8 @@ def digest(path: Path, told: Callable[[int], None] = lambda _: None) -> str:
 
 @contextmanager
 def deciding(root: Path) -> Iterator[None]:
-    """What is decided about files here stays true until it is done: who deletes them, who says which may not be deleted,
-    and who merges late rows into them, wait for one another. Raises OSError."""
+    """What is decided about files here stays true until it is done: who deletes them, who says which may not be
+    deleted, and who merges late rows into them, wait for one another. Raises OSError."""
     fd = os.open(root / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)

@@ -20,15 +20,13 @@ from archive import checksums, folder, layout, remains
 from archive.checksums import Checksum
 from archive.disk import Disk
 from archive.folder import ArchiveError
+from archive.inodes import Stamp, stamp
 
 PROTECTED = "protected.jsonl"
 DAY = 24 * 3600 * 10**9
 NO_OVERVIEW = "no overview of them can be made"
 UNREADABLE = (ArchiveError, OSError, KeyError, ValueError, RuntimeError)
 """What HDF5 and our readers raise of a damaged file, or of a disk that takes no overview any more."""
-
-Identity = tuple[int, int, int] | None
-"""(inode, mtime [ns], size) of a file; None: there is none."""
 
 
 @dataclass(frozen=True)
@@ -227,7 +225,7 @@ def remove(root: Path, planned: Plan, now: int, disk: Disk | None = None) -> Pla
     """
     disk = disk or Disk()
     done = replace(planned, removals=[], kept=dict(planned.kept), troubles=list(planned.troubles))
-    seen = {each.file: _identity(root / each.file) for each in planned.removals}
+    seen = {each.file: stamp(root / each.file) for each in planned.removals}
     known = checksums.read(root)
     for each in planned.removals:
         start, end = checksums.span_of(each.file)
@@ -241,18 +239,11 @@ def remove(root: Path, planned: Plan, now: int, disk: Disk | None = None) -> Pla
     return done
 
 
-def _look(root: Path, held: _Held, rules: Rules, seen: Identity) -> str:
+def _look(root: Path, held: _Held, rules: Rules, seen: Stamp) -> str:
     """Why a file may not go now, "" if it may."""
-    if (there := _identity(root / held.name)) is not None and there != seen:
+    if (there := stamp(root / held.name)) is not None and there != seen:
         return "made anew meanwhile"
     return _stays(root, held, rules, protections(root))
-
-
-def _identity(path: Path) -> Identity:
-    with suppress(FileNotFoundError):
-        stat = path.stat()
-        return stat.st_ino, stat.st_mtime_ns, stat.st_size
-    return None
 
 
 def _remove(root: Path, each: Removal, now: int, disk: Disk, done: Plan, look: Callable[[], str]) -> str:

@@ -1,4 +1,4 @@
-"""Which configuration is in force for a frame with rows of a stream, among those whose frames of its kind have its size:
+"""Which configuration is in force for a DATA frame of a stream, among those whose frames of its kind have its size:
 
 1. the last one before it in its own flow;
 2. else the first one after it in its own flow (the capture began, or the device changed, before it was asked);

@@ -90,18 +90,14 @@ def _alike(one: Kind, other: Kind, spectrum: Spectrum, layouts: Layouts) -> bool
     return layouts.kinds[one].spectra[spectrum] == layouts.kinds[other].spectra[spectrum]
 
 
-def _reading(
-    cfg: ConfigurationFrame, spectrum: Spectrum, codec: Codec, layouts: Layouts, kind: Kind | None
-) -> Reading:
+def _reading(cfg: ConfigurationFrame, spectrum: Spectrum, codec: Codec, layouts: Layouts, kind: Kind | None) -> Reading:
     told = _told(cfg, spectrum, layouts, kind)
     stations = cfg.stations
     if spectrum and kind:
         phasors = [chosen(station, layouts.kinds[kind].spectra[spectrum]) for station in stations]
         stations = tuple(map(_spectral, stations, phasors, told))
     same = {each.name: getattr(cfg, each.name) for each in fields(cfg) if each.init}
-    return Reading(
-        **same | {"stations": stations}, smd=kind, spectrum=spectrum, codec=codec, told=tuple(told)
-    )
+    return Reading(**same | {"stations": stations}, smd=kind, spectrum=spectrum, codec=codec, told=tuple(told))
 
 
 def _told(cfg: ConfigurationFrame, spectrum: Spectrum, layouts: Layouts, kind: Kind | None) -> list[Configuration]:

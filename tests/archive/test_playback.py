@@ -103,9 +103,7 @@ def test_an_interval_holds_its_rows_only(made: Path) -> None:
         assert Playback(extract.between(0, 1), SECOND).span() is None
 
 
-def test_what_was_read_of_finished_hours_leaves_the_page_cache(
-    made: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_was_read_of_finished_hours_leaves_the_page_cache(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     forgotten: list[Path] = []
     monkeypatch.setattr("archive.playback.forget_file", forgotten.append)
     steps(made)

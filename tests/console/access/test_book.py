@@ -108,7 +108,7 @@ def test_a_look_does_not_cost_much(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     book = make_book(tmp_path)
     book.look(LOOK_EVERY)
     looks: list[None] = []
-    monkeypatch.setattr("console.access.book._stamp", lambda _: looks.append(None))
+    monkeypatch.setattr("console.access.book.stamp", lambda _: looks.append(None))
     for now in range(LOOK_EVERY, 2 * LOOK_EVERY, LOOK_EVERY // 100):
         book.look(now)
     assert not looks

@@ -68,7 +68,11 @@ def test_all_kinds_of_frames_of_a_device(layouts: Layouts, told: Kind | None) ->
     reading = reading_of(parts[Spectrum.HARMONICS])
     (harmonics,) = dialect_of(layouts, told).configurations(reading, 0, "", 0)
     assert [each.name for each in reading.stations[0].phasors] == harmonics.phasor_channels
-    assert (harmonics.protocol, harmonics.phasor_channels[0], len(harmonics.phasor_channels)) == ("smd", "Ua h2", 4 * 49)
+    assert (harmonics.protocol, harmonics.phasor_channels[0], len(harmonics.phasor_channels)) == (
+        "smd",
+        "Ua h2",
+        4 * 49,
+    )
 
 
 def test_devices_of_several_kinds_in_one_capture() -> None:
