@@ -52,6 +52,19 @@ class Hearing:
         self.awaited = {way.handed.connection: slot for slot, way in state.ways.items()}
         self.hung_up = {ended[0]: ended for ended in state.ended}
 
+    def go_on(self, kept: dict[tuple[str, int], list[int]], now: Now) -> Actions:
+        """With connections whose sockets our predecessor left for us, by (balancer, connection): no balancer is needed
+        for them."""
+        for (balancer, connection), descriptors in sorted(kept.items()):
+            slot = self.awaited.get(connection, -1)
+            way = self.notebook.state.ways.get(slot) if self.notebook else None
+            if way and way.handed.balancer == balancer and len(descriptors) == _sockets_of(way.handed.how):
+                del self.awaited[connection]
+                yield from self.reading.resume(slot, way, descriptors, None, now)
+                continue
+            for each in descriptors:
+                os.close(each)
+
     def hear(self, left: int, now: Now) -> Actions:
         """What they have said. `left`: ns of this tick that are there for who is new."""
         links, identities = self._patience(left)
@@ -105,7 +118,7 @@ class Hearing:
 
     def _linked(self, balancer: str, note: dict[str, Any], descriptors: list[int], now: Now) -> Actions:
         connection = note["connection"]
-        if len(descriptors) != (2 if note["how"] == "tcp_udp" else 1):
+        if len(descriptors) != _sockets_of(note["how"]):
             self._incomplete(balancer, connection, descriptors)
             return
         slot = self.awaited.pop(connection, None)
@@ -199,6 +212,11 @@ class Hearing:
         for balancer, connection in self.taken:
             self.balancers.say(balancer, "took", connection=connection)
         self.taken.clear()
+
+
+def _sockets_of(how: str) -> int:
+    """How many a connection has."""
+    return 2 if how == "tcp_udp" else 1
 
 
 def _of(handed: Handed, balancer: str, note: dict[str, Any]) -> bool:
