@@ -58,7 +58,7 @@ class Hearing:
         for (balancer, connection), descriptors in sorted(kept.items()):
             slot = self.awaited.get(connection, -1)
             way = self.notebook.state.ways.get(slot) if self.notebook else None
-            if way and way.handed.balancer == balancer and len(descriptors) == _sockets_of(way.handed.how):
+            if way and way.handed.balancer == balancer:
                 del self.awaited[connection]
                 yield from self.reading.resume(slot, way, descriptors, None, now)
                 continue
@@ -118,7 +118,7 @@ class Hearing:
 
     def _linked(self, balancer: str, note: dict[str, Any], descriptors: list[int], now: Now) -> Actions:
         connection = note["connection"]
-        if len(descriptors) != _sockets_of(note["how"]):
+        if len(descriptors) != (2 if note["how"] == "tcp_udp" else 1):
             self._incomplete(balancer, connection, descriptors)
             return
         slot = self.awaited.pop(connection, None)
@@ -212,11 +212,6 @@ class Hearing:
         for balancer, connection in self.taken:
             self.balancers.say(balancer, "took", connection=connection)
         self.taken.clear()
-
-
-def _sockets_of(how: str) -> int:
-    """How many a connection has."""
-    return 2 if how == "tcp_udp" else 1
 
 
 def _of(handed: Handed, balancer: str, note: dict[str, Any]) -> bool:

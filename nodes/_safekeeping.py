@@ -5,12 +5,14 @@ were that one killed just then, the kernel would close them, with what nobody ha
 opens a safe in the runtime folder. Who gives way leaves duplicates there as its last act; a receiver that starts asks
 for its own before it joins a balancer. Where there is no safe, or no more, the balancer alone has them meanwhile.
 
-    who gives way -> safe   leaves(giver, receiver, balancer, connection) + descriptors   of this reader, as they are
+    who gives way -> safe   leaves(giver, receiver, balancer, connection, sockets=K) + descriptors   who reads it
     receiver -> safe        fetches(receiver)                      those that it reads
-    safe -> receiver        kept(balancer, connection) + descriptors    each of them; then
+    safe -> receiver        kept(balancer, connection, sockets=K) + descriptors    each of them; then
     safe -> receiver        all()
     receiver -> safe        fetched(receiver)                      it has them: the safe closes its own
     balancer -> safe        met(balancer)                          its receivers have brought it what they hold
+
+One that comes without all its sockets (no descriptor was left here) is as one that did not come.
 """
 
 from __future__ import annotations
@@ -30,9 +32,9 @@ from nodes._process import raise_open_files
 from protocol.wire import MAX_NOTE, WireError, unpack_note
 
 FIELDS: dict[str, dict[str, type]] = {
-    "leaves": {"giver": str, "receiver": str, "balancer": str, "connection": int},
+    "leaves": {"giver": str, "receiver": str, "balancer": str, "connection": int, "sockets": int},
     "fetches": {"receiver": str},
-    "kept": {"balancer": str, "connection": int},
+    "kept": {"balancer": str, "connection": int, "sockets": int},
     "all": {},
     "fetched": {"receiver": str},
     "met": {"balancer": str},
@@ -73,9 +75,9 @@ def leave(run: str, giver: str, every: Iterable[Left]) -> int:
     count = 0
     with end, suppress(OSError):
         for each in every:
-            named = {"giver": giver, "receiver": each.receiver}
+            named = {"receiver": each.receiver, "balancer": each.balancer, "connection": each.connection}
             try:
-                _say(end, "leaves", each.sockets, **named, balancer=each.balancer, connection=each.connection)
+                _say(end, "leaves", [one.fileno() for one in each.sockets], giver=giver, **named)
             finally:
                 for one in each.sockets:
                     one.close()
@@ -96,7 +98,8 @@ def fetch(run: str, receiver: str) -> dict[tuple[str, int], list[int]]:
             if note["say"] == "all":
                 _say(end, "fetched", receiver=receiver)
                 break
-            found[note["balancer"], note["connection"]] = descriptors
+            if _is_whole(note, descriptors):
+                found[note["balancer"], note["connection"]] = descriptors
     return found
 
 
@@ -119,8 +122,9 @@ def _dial(run: str) -> socket.socket | None:
     return end
 
 
-def _say(end: socket.socket, what: str, sockets: Sequence[socket.socket] = (), **fields: Any) -> None:
-    socket.send_fds(end, [msgpack.packb({"say": what, **fields})], [one.fileno() for one in sockets])
+def _say(end: socket.socket, what: str, descriptors: Sequence[int] = (), **fields: Any) -> None:
+    note = {"say": what, **fields, "sockets": len(descriptors)}
+    socket.send_fds(end, [msgpack.packb(note)], descriptors)
 
 
 def _hear(end: socket.socket) -> Noted | None:
@@ -131,6 +135,14 @@ def _hear(end: socket.socket) -> Noted | None:
     except WireError:
         _close(descriptors)
         raise
+
+
+def _is_whole(note: dict[str, Any], descriptors: list[int]) -> bool:
+    """Whether all came that were sent; of others nothing is kept."""
+    whole: bool = len(descriptors) == note["sockets"]
+    if not whole:
+        _close(descriptors)
+    return whole
 
 
 def _close(descriptors: Iterable[int]) -> None:
@@ -230,7 +242,8 @@ class Safe:
             while heard := _hear(guest):
                 note, descriptors = heard
                 if note["say"] == "leaves":
-                    self._keep(note, descriptors)
+                    if _is_whole(note, descriptors):
+                        self._keep(note, descriptors)
                     continue
                 _close(descriptors)
                 if note["say"] == "fetches":
@@ -252,8 +265,7 @@ class Safe:
         try:
             guest.settimeout(PATIENCE)
             for (balancer, connection), kept in sorted(his):
-                note = msgpack.packb({"say": "kept", "balancer": balancer, "connection": connection})
-                socket.send_fds(guest, [note], kept.descriptors)
+                _say(guest, "kept", kept.descriptors, balancer=balancer, connection=connection)
             _say(guest, "all")
             guest.setblocking(False)
         except OSError:

@@ -172,6 +172,16 @@ def test_nonsense_is_hung_up_on_and_takes_nothing_with_it(run: str, safe: Safe, 
     assert devices[0].is_open
 
 
+def test_one_that_comes_without_its_sockets_is_not_kept(run: str, safe: Safe, devices: list[Device]) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as giver:
+        giver.connect(path(run))
+        note = {"say": "leaves", "giver": "r.1", "receiver": "r.1", "balancer": "front", "connection": 7, "sockets": 2}
+        socket.send_fds(giver, [msgpack.packb(note)], [devices[0].theirs.fileno()])
+    devices[0].theirs.close()
+    assert devices[0].is_hung_up_on()
+    assert (safe.of("r.1"), fetch(run, "r.1")) == (0, {})
+
+
 def test_hundreds_of_connections(run: str, safe: Safe) -> None:
     pairs = [Device() for _ in range(300)]
     assert leave(run, "r.1", [each.left("r.1", k) for k, each in enumerate(pairs)]) == 300
