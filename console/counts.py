@@ -21,7 +21,7 @@ EVERY = 0.95
 """Seconds for which what was made holds."""
 FIRST = (
     "connected", "received", "archived", "pending", "aside", "duplicate", "corrupt", "refused", "lost", "late",
-    "missing", "clock_off", "latency_ms", "bad_now",
+    "missing", "clock_off", "latency_ms", "clock_offset_ms", "bad_now",
 )  # fmt: skip
 """Columns that stand first, in this order; the others follow by name."""
 KINDS = ("archiver_", "receiver_", "concentrator_", "trigger_", "publisher_", "balancer_", "detector_", "alarms_")

@@ -24,6 +24,7 @@ ROWS = ("received", "archived", "late", "missing", "aside", "duplicate", "corrup
 OF_DEVICES = {
     "connected": "1 = its connection stands",
     "latency_ms": "from measurement to arrival, ms",
+    "clock_offset_ms": "how far its clock is ahead of the median device's, ms",
     "bad_now": "kinds of bad data that it has now",
 }
 """Other columns that are told of each device."""

@@ -42,7 +42,7 @@ def station() -> Station:
                       1 << 20)  # fmt: skip
     align = Concentrator(Settings(), Place("align", "align", 1, {}, {}, "/run", {}, "p.yaml")).health(at(T0))
     kept = np.array([[10.0, 9, 0, 0, 0, 0, 1, 0], [20, 20, 0, 0, 0, 0, 0, 0]])
-    late = np.array([[9.0, 1, 0, 2, 0, 12.5, 0, 0], [20, 0, 0, 0, 0, np.nan, 1, 3]])
+    late = np.array([[9.0, 1, 0, 2, 0, 12.5, -3, 0, 0], [20, 0, 0, 0, 0, np.nan, np.nan, 1, 3]])
     for said in (
         health("front", "balancer", **rows(["connected"], [[1], [0]])),
         health("receivers.1", "receiver", counters={"connections.front": 2.0}, queues={"to": 3},
@@ -94,7 +94,12 @@ def test_devices_have_what_became_of_their_rows(station: Station) -> None:
     assert fates['b"\\', "archived"] == 20
     assert (fates["a", "late"], fates["a", "missing"]) == (1, 2)
     assert len(fates) == len(found["syms_device_rows_total"])
-    for measure, both in {"connected": [1, 0], "latency_ms": [12.5, np.nan], "bad_now": [0, 2]}.items():
+    for measure, both in {
+        "connected": [1, 0],
+        "latency_ms": [12.5, np.nan],
+        "clock_offset_ms": [-3, np.nan],
+        "bad_now": [0, 2],
+    }.items():
         np.testing.assert_array_equal([value for _, value in found[f"syms_device_{measure}"]], both)
 
 
