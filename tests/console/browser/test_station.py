@@ -212,18 +212,23 @@ def test_who_is_an_engineer_no_more_is_put_out_before_anything_is_done(browser: 
 
 
 def _pretending(console: Any) -> None:
-    """In the console: verbs that say what they would do, and note what they did."""
+    """In the console: a `scale` that says what it would do, and notes what it did."""
     from console.verbs import Verbs
 
+    console.honest = Verbs.ask, Verbs.carry_out
+
     async def ask(self: Verbs, *words: str) -> dict[str, Any]:
+        if words[0] != "scale":
+            return dict(await console.honest[0](self, *words))
         step = {"do": "start", "process": f"prejudge.{words[3]}", "why": "one more", "cost": "nothing"}
         return {"plan": {"steps": [step]}}
 
     async def carry_out(self: Verbs, words: Sequence[str], on_lines: Any) -> dict[str, Any]:
+        if words[0] != "scale":
+            return dict(await console.honest[1](self, words, on_lines))
         console.carried_out = [*getattr(console, "carried_out", []), words[3]]
         return {}
 
-    console.honest = Verbs.ask, Verbs.carry_out
     Verbs.ask, Verbs.carry_out = ask, carry_out  # type: ignore[method-assign]
 
 
