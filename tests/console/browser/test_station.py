@@ -244,7 +244,7 @@ def test_nothing_is_done_but_what_an_engineer_was_shown(open_as: Any, station: F
     station.served.do(_pretending)
     try:
         page.goto(f"{station.served.url}/station")
-        page.locator("[data-node=prejudge]").click()
+        page.locator("[data-node=prejudge]").click(timeout=2 * PATIENCE)
         page.get_by_role("button", name="Copies …").click()
         page.get_by_label("Copies", exact=True).fill("3")
         page.get_by_role("button", name="Show what would be done").click()
