@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
 _all = False
 
 
@@ -11,6 +16,11 @@ def be(thorough: bool) -> None:
     _all = thorough
 
 
-def of(some: int, more: int) -> int:
+def of(some: T, more: T) -> T:
     """`more` in a thorough run, else `some`."""
     return more if _all else some
+
+
+def samples(moments: Sequence[int], stride: int) -> Sequence[int]:
+    """All of them in a thorough run, else each `stride`-th, from another one on in each run."""
+    return moments if _all else moments[random.randrange(stride) :: stride]

@@ -64,6 +64,7 @@ def scenarios(folder: Path, every: int) -> Iterator[np.ndarray]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_modes_of_labelled_scenarios_are_those_of_pyemd(shared: Path):
     worst, count = 0.0, 0
     for x in scenarios(shared / "data" / "scenarios", every=10):
