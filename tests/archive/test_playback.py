@@ -23,10 +23,11 @@ BEGIN = T0 + 2397 * SECOND
 """Three seconds before an hour is full."""
 
 
-@pytest.fixture(params=["live", "finished"])
-def made(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+@pytest.fixture(scope="module", params=["live", "finished"])
+def made(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     """Six seconds over an hour's border; link 1 has a hole, and is renamed in the middle of a second."""
-    archive = Archive(tmp_path / "data")
+    path = tmp_path_factory.mktemp(request.param)
+    archive = Archive(path)
     slots = grid(0, 300, start=BEGIN)
     archive.configure(configuration(1, HALF))
     archive.configure(configuration(2, HALF))
@@ -44,8 +45,8 @@ def made(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     archive.commit(NONE)
     archive.close()
     if request.param == "finished":
-        finish_all(tmp_path / "data")
-    return tmp_path / "data"
+        finish_all(path)
+    return path
 
 
 def steps(path: Path, start: int | None = None, stop: int | None = None) -> list[Step]:

@@ -177,6 +177,7 @@ def test_a_pipeline_says_what_judges(folder: Path) -> None:
     app.callback()(lambda: None)
     study.register(app)
     words = ["study", "--scenarios", str(folder), "--predictions", str(out), "--pipeline", str(folder / "own.yaml")]
+    words += ["--workers", "1"]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
     said = json.loads(out.read_text())

@@ -35,12 +35,19 @@ def served(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 
 @pytest.fixture(scope="session")
-def feeder(served: Served) -> Iterator[Feeder]:
-    """What feeds it: half a minute of what its devices say is there from the start, and they go on."""
+def feeder(served: Served) -> Feeder:
+    """What feeds it: half a minute of what its devices say is there from the start."""
     fed = Feeder(served)
     fed.begin(30.0)
-    with fed.live():
-        yield fed
+    return fed
+
+
+@pytest.fixture(autouse=True)
+def live(feeder: Feeder) -> Iterator[None]:
+    """They go on while somebody may look; not beside the tests of other rooms that follow."""
+    feeder.go_on()
+    with feeder.live():
+        yield
 
 
 Open = Callable[..., Any]
