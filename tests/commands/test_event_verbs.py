@@ -33,10 +33,9 @@ def syms(*arguments: object) -> Any:
     return CliRunner().invoke(APP, [str(each) for each in arguments], env={"COLUMNS": "250"})
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
+def filled(root: Path) -> Path:
     """An event, one that was bad data only, and one that is open."""
-    with closing(Archive(tmp_path)) as archive:
+    with closing(Archive(root)) as archive:
         for link, (latitude, longitude) in enumerate([(31.5, 120.0), (32.5, 121.0), (31.0, 121.5)], 1):
             archive.take(makers.configuration(link, latitude=latitude, longitude=longitude))
             archive.take(makers.measurements([link] * 3000, makers.grid(0, 3000)))
@@ -48,7 +47,13 @@ def root(tmp_path: Path) -> Path:
         archive.write_events(makers.NONE, 0, 10 * SECOND, 20 * SECOND, everything=True)
         archive.take(makers.event(T0 + 50 * SECOND, kind="load_loss", size_mw=700.0))
         archive.commit(makers.NONE)
-    return tmp_path
+    return root
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """To be read by all."""
+    return filled(tmp_path_factory.mktemp("root"))
 
 
 @pytest.fixture
@@ -99,6 +104,16 @@ def test_show_has_each_statement_and_what_led_to_it(root: Path) -> None:
         assert told in shown.stdout, told
 
 
+def test_the_line_of_the_network_is_named(tmp_path: Path) -> None:
+    detail = {"location": {"named": [["line A - B circuit 1", 0.264], ["C", 0.1]]}}
+    with closing(Archive(tmp_path)) as archive:
+        archive.take(makers.configuration(1))
+        archive.take(makers.event(ONSET, answer=3, detail=detail))
+        archive.commit(makers.NONE)
+    shown = syms("events", "show", "2026", tmp_path).stdout
+    assert "named       line A - B circuit 1 26%, C 10%" in shown
+
+
 def test_suspicions_are_told_by_station(tmp_path: Path) -> None:
     told = [{"device": 65536 * link, "trigger": "windows", "start": 0, "onset": ONSET + late, "score": score}
             for link, late, score in ((2, 0, 1.5), (1, 40_000_000, 2.0), (2, 20_000_000, 9.5))]  # fmt: skip
@@ -133,8 +148,9 @@ def test_show_an_open_event_and_a_rejected_one(root: Path) -> None:
     assert "no disturbance: bad data of 站 2" in syms("events", "show", "20260503T092040", root).stdout
 
 
-def test_show_what_nobody_could_judge(root: Path) -> None:
+def test_show_what_nobody_could_judge(tmp_path: Path) -> None:
     failed: dict[str, Any] = {"outcome": "failed", "error": "it raised", "disturbance": False, "kind": "unknown"}
+    root = filled(tmp_path)
     with closing(Archive(root)) as archive:
         archive.take(makers.event(T0 + 50 * SECOND, answer=3, **failed))
         archive.take(makers.event(T0 + 55 * SECOND, answer=3, **failed))
