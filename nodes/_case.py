@@ -105,7 +105,11 @@ class Case:
 
     def holds(self, moment: int, join: int) -> bool:
         """Whether what was at that moment belongs to it."""
-        if any(abs(moment - onset) <= join for onset in (self.onset, self.found) if onset):
+        return abs(moment - self.onset) <= join or self.tells(moment, join)
+
+    def tells(self, moment: int, join: int) -> bool:
+        """Whether what was at that moment is the disturbance that it was judged to be."""
+        if self.found and abs(moment - self.found) <= join:
             return True
         return self.kind.startswith(OSCILLATION) and self.earliest - join <= moment <= self.latest + join
 
