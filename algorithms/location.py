@@ -1,6 +1,6 @@
 """Where a disturbance was: a position with its 95 % ellipse, and the devices in the order of their closeness.
 
-How strongly each device felt the event, and what came in near it (`telling`), makes each place of a map
+How strongly each device felt the event, and what of it the others do not explain (`telling`), makes each place of a map
 (`whereabouts`), or each bus or line of a network where one is known (`onnetwork`), more or less probable. The
 position is the one from which the origin is expected to be least far away.
 """
@@ -17,7 +17,7 @@ from algorithms.closeness import by_network, sources_first, strength
 from algorithms.electrical import Network
 from algorithms.observations import POWERS, SERIES, Observations
 from algorithms.onnetwork import Candidates, candidates
-from algorithms.telling import FEWEST, SWINGS, Told, told
+from algorithms.telling import FEWEST, LINE, SWINGS, Told, told
 from algorithms.whereabouts import Map, centre, chart, delays, ellipse, evidence, neighbours
 
 F8 = NDArray[np.float64]
@@ -25,8 +25,6 @@ Bools = NDArray[np.bool_]
 
 KM_PER_DEGREE = 111.195
 """On a sphere of 6371 km."""
-DISTANCE_COUNTS = 0.5
-"""What the logarithm of the expected distance counts against that of the response, in the order of the devices."""
 MENDED = 0.1
 """s; a span of bad samples that is no longer than this counts as repaired."""
 POSITIONED = 0.9
@@ -35,7 +33,6 @@ NAMED = 3
 """Buses or lines that are named."""
 NOT_A_PLACE = ("slow_ramp", "none")
 """Kinds of the whole grid."""
-LINE = "line_trip"
 
 
 class Seen(Protocol):
@@ -107,10 +104,10 @@ def place(seen: Observations, tells: Told, kind: str, network: Network | None = 
         return _nowhere([], tells.detail) if tells.detail else None
     if not tells.maps:
         return None
-    closeness = _strength(tells)
+    closeness = strength([*tells.felt, *tells.closer] or tells.maps[0])
     plane, places, far = _chart(seen, tells)
     known = np.isfinite(far)
-    closeness[known] -= DISTANCE_COUNTS * far[known]
+    closeness[known] -= far[known]
     if network is not None and (some := candidates(network, tells.electrical, lines=kind == LINE)) is not None:
         closeness = by_network(some, closeness)
         likeliest = np.argsort(-some.weight)[:NAMED]
@@ -146,20 +143,11 @@ def _longer(bad: Bools, limit: int) -> Bools:
     return np.asarray(bad & (after - before - 1 > limit))
 
 
-def _strength(tells: Told) -> F8:
-    """[m] Of what came in near the devices; of those of which that is not known, of what they felt."""
-    felt = [*tells.felt, *tells.closer]
-    if not tells.alone:
-        return strength(felt or tells.maps[0])
-    own = strength([*tells.alone, *tells.closer])
-    return np.where(np.isfinite(own), own, strength(felt)) if felt else own
-
-
 def _chart(seen: Observations, tells: Told) -> tuple[_Plane | None, Map | None, F8]:
     """The map with its probabilities, and [m] expected log(1 + distance) of each device; NaN without a position.
 
-    What devices felt and what came in near them share their errors, and neither is right everywhere: each draws a map,
-    and one of the two is the right one, which is not known.
+    What devices felt and what of that the others do not explain share their errors, and neither is right everywhere:
+    each draws a map, and one of the two is the right one, which is not known.
     """
     far = np.full(seen.devices, np.nan)
     placed = np.isfinite(seen.latitude) & np.isfinite(seen.longitude)

@@ -4,8 +4,8 @@ The voltage is disturbed most where the oscillating source is; angles and freque
 together wherever the mode swings ([Maslennikov2017], "Dissipating energy flow method for locating the source of
 sustained oscillations", Int. J. Electr. Power Energy Syst. 88: amplitudes of swing mislead when a mode resonates).
 
-So of slow oscillations the voltage is asked, and what of the swing came in near each device (`injections`), by how all
-swung together before, at the frequencies around.
+So of slow oscillations the voltage is asked, and how much of each device's swing the others do not explain
+(`unexplained`), by how all swung together before, at the frequencies around.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from algorithms.injections import injected
 from algorithms.observations import Observations
 from algorithms.responses import CLEAR, TINY, Response
+from algorithms.unexplained import unexplained
 
 F8 = NDArray[np.float64]
 C16 = NDArray[np.complex128]
@@ -116,11 +116,11 @@ def oscillate(line: Line | None) -> list[Response]:
 
 
 def alone(line: Line | None) -> Response | None:
-    """What of a slow line's swing came in near each device. None where too little tells it."""
+    """How much of each device's swing at a slow line the others do not explain. None where too little tells it."""
     if line is None or line.band != SLOW or not line.clear("frequency"):
         return None
     swing = line.spectra["frequency"][:, line.bin] / np.sqrt(line.step)
-    return injected("swing alone", swing, line.around)
+    return unexplained("swing alone", swing, line.around)
 
 
 def _around(past: F8, rate: float, hertz: float) -> C16:

@@ -1,4 +1,4 @@
-"""What of an event tells where it was, by its kind: how strongly each device felt it, and what came in near each."""
+"""What of an event tells where it was, by its kind: what each device felt, and what of it the others do not explain."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.arrivals import arrivals
-from algorithms.injections import injected
 from algorithms.observations import Observations
 from algorithms.oscillating import FAST, SLOW, alone, find, oscillate
 from algorithms.participation import energy, shape
 from algorithms.responses import Measure, Response, measures, median, respond
+from algorithms.unexplained import unexplained
 
 F8 = NDArray[np.float64]
 
@@ -24,6 +24,7 @@ FEWEST = 3
 SWINGS = "osc_inter_area"
 """Of the whole grid; its shape says who takes part."""
 BANDS = {"osc_forced": SLOW, "osc_subsync": FAST, "oscillation": SLOW, SWINGS: SLOW}
+LINE = "line_trip"
 FAULTS = ("fault_3ph", "fault_2ph", "fault_ground", "fault")
 
 
@@ -36,7 +37,7 @@ class Told:
     """[m] s after the onset; NaN = not seen, or it says nothing."""
     detail: dict[str, Any]
     alone: list[Response] = field(default_factory=list)
-    """What came in near each device (`injections`)"""
+    """What of it the others do not explain (`unexplained`)"""
     closer: list[Response] = field(default_factory=list)
     """What tells the order of the devices, besides."""
     fed: Response | None = None
@@ -60,26 +61,28 @@ class Told:
 
 def told(seen: Observations, onset: int, kind: str) -> Told:
     """Of an event that began at sample `onset`."""
-    return _swung(seen, onset, BANDS[kind]) if kind in BANDS else _jolted(seen, onset, kind in FAULTS)
+    return _swung(seen, onset, BANDS[kind]) if kind in BANDS else _jolted(seen, onset, kind)
 
 
-def _jolted(seen: Observations, onset: int, fault: bool) -> Told:
+def _jolted(seen: Observations, onset: int, kind: str) -> Told:
     """Of an event at an instant."""
-    every = measures(seen.rate)
+    every, fault = measures(seen.rate), kind in FAULTS
     felt = _answers(seen, onset, [every["dip"]] if fault else [every["jump"], every["step"]])
     own = [some for answer in felt if (some := _alone(answer)) is not None]
     closer = [some for some in _answers(seen, onset, [every["unbalance"]]) if some.clear] if fault else []
+    if not fault and kind != LINE:  # a line trips at two places
+        closer = own
     arrival = np.full(seen.devices, np.nan) if fault else arrivals(seen, onset)
     detail: dict[str, Any] = {answer.name: _rounded(answer.signed) for answer in (*felt, *own, *closer)}
     return Told(felt, arrival, detail | {"arrival": _rounded(arrival, 2)}, own, closer)
 
 
 def _alone(answer: Response) -> Response | None:
-    """What of it came in near each device."""
+    """What of it the others do not explain."""
     if answer.quiet is None:
         return None
     most = LARGEST * np.maximum(answer.noise, median(answer.noise))[:, None]
-    return injected(f"{answer.name} alone", answer.signed, np.clip(answer.quiet, -most, most))
+    return unexplained(f"{answer.name} alone", answer.signed, np.clip(answer.quiet, -most, most))
 
 
 def _answers(seen: Observations, onset: int, wanted: list[Measure]) -> list[Response]:
@@ -98,7 +101,7 @@ def _swung(seen: Observations, onset: int, band: tuple[float, float]) -> Told:
     fed = energy(line) if band == SLOW else None
     if fed is not None:
         detail["energy"] = _rounded(fed.signed)
-    return Told(felt, nothing, detail, own, fed=fed, swings=True)
+    return Told(felt, nothing, detail, own, own, fed, swings=True)
 
 
 def _rounded(values: F8, digits: int = 6) -> list[float | None]:

@@ -21,9 +21,9 @@ GROUPS = {
 }  # fmt: skip
 WAYS: dict[str, Callable[[Told], Told]] = {
     "all that tells": lambda tells: tells,
-    "what devices felt": lambda tells: replace(tells, alone=[]) if tells.felt else tells,
-    "what came in near them": lambda tells: replace(tells, felt=[]) if tells.alone else tells,
-    "without the negative sequence": lambda tells: replace(tells, closer=[]),
+    "what devices felt": lambda tells: replace(tells, alone=[], closer=[]) if tells.felt else tells,
+    "what of it the others do not explain": lambda tells: replace(tells, felt=[], closer=[]) if tells.alone else tells,
+    "both, ordered by what devices felt": lambda tells: replace(tells, closer=[]),
 }
 
 

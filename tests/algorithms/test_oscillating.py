@@ -73,7 +73,7 @@ def test_a_forced_swing_is_alone_at_its_source(late: int) -> None:
     """Loads make all swing together, the third the most; the first is forced, with a harmonic, and swings less."""
     rng = np.random.default_rng(3)
     seen = swinging(0.5)
-    carry = np.array([[1.0, 0.1, 1.6, 0.0], [0.1, 1.0, 0.5, 0.1], [1.6, 0.5, 5.0, 0.5], [0.0, 0.1, 0.5, 1.0]])
+    carry = np.array([[1.0, 0.1, 0.5, 0.0], [0.4, 1.0, 0.5, 0.1], [3.0, 0.5, 4.0, 0.5], [0.0, 0.1, 0.5, 1.0]])
     t = (np.arange(seen.samples) - ONSET) / RATE
     wave = np.where(t >= 0, 0.01 * np.sin(2 * np.pi * 0.5 * t) + 0.005 * np.sin(2 * np.pi * t), 0.0)
     frequency = 50.0 + carry @ rng.normal(0.0, 2e-3, (4, seen.samples)) + carry[:, :1] * wave

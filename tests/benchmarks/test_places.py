@@ -16,8 +16,8 @@ def test_ways_leave_out_what_they_say() -> None:
     maps = {way: change(tells).maps for way, change in WAYS.items()}
     assert maps["all that tells"] == [[one], [other]]
     assert maps["what devices felt"] == [[one]]
-    assert maps["what came in near them"] == [[other]]
-    assert WAYS["without the negative sequence"](tells).closer == []
+    assert maps["what of it the others do not explain"] == [[other]]
+    assert WAYS["both, ordered by what devices felt"](tells).closer == []
     assert all(change(Told([one], np.zeros(4), {})).maps == [[one]] for change in WAYS.values())
 
 
