@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from archive.layout import event_name
 from protocol import clock
 from protocol.clock import MILLISECOND, SECOND
 from protocol.messages import Cause, Event, Verdict
@@ -135,15 +135,9 @@ class Case:
 
 def name(onset: int, trigger: str, taken: Collection[str]) -> str:
     """The id of an event; one whose millisecond is taken has the next that is free."""
-    milliseconds = onset // MILLISECOND
-    while (told := f"{_stamp(milliseconds)}_{trigger}") in taken:
-        milliseconds += 1
+    while (told := event_name(onset, trigger)) in taken:
+        onset += MILLISECOND
     return told
-
-
-def _stamp(milliseconds: int) -> str:
-    second, rest = divmod(milliseconds, 1000)
-    return f"{datetime.fromtimestamp(second, UTC):%Y%m%dT%H%M%S}.{rest:03d}Z"
 
 
 class Due(NamedTuple):

@@ -12,6 +12,7 @@ from nodes._kinds import KINDS
 from nodes._network import Host
 from nodes._settings import Address, Settings
 from nodes._site import Site
+from protocol.clock import SECOND
 
 IPC_PATH_LIMIT = 107
 """Bytes of a unix socket's path (sun_path less its NUL)."""
@@ -169,13 +170,20 @@ def check_shared(nodes: Nodes, lines: Lines) -> None:
 
 
 def check_links(nodes: Nodes, site: Site, lines: Lines) -> None:
-    """Links that settings name must be in the site file, unless devices may come that it does not know."""
-    known = {device.name for device in site.devices}
+    """Links that settings name must be in the site file, unless devices may come that it does not know; and frames are
+    passed on of C37.118 alone."""
+    known = {device.name: device.protocol for device in site.devices}
     for node in nodes.values():
         for where, link in getattr(node.settings, "links", ()):
             if link not in known and site.unknown == "refuse":
                 what = f"{node.name}: {where[0]}: no device of the site is called {link!r}"
                 lines.fault(("nodes", node.name, *where), what, suggestion(link, known))
+            elif node.raw and known.get(link, "c37118") != "c37118":
+                what = f"{node.name}: {link!r} speaks {known[link]}, and only C37.118 is passed on with raw"
+                remedy = (
+                    "name a device of that protocol, or leave raw out: a publisher tells any device's rows as C37.118"
+                )
+                lines.fault(("nodes", node.name, *where), what, remedy)
 
 
 def check_statistics(nodes: Nodes, lines: Lines) -> None:
@@ -213,6 +221,10 @@ def check_triggers(nodes: Nodes, lines: Lines) -> None:
             _check_algorithm(node, nodes, lines)
 
 
+ROUNDED = 0.95
+"""Of a shortest window, which is reckoned for one reporting rate."""
+
+
 def _check_algorithm(node: NodeSpec, nodes: Nodes, lines: Lines) -> None:
     """Windows of several devices, and of a quantity, are for algorithms that take them."""
     algorithm = getattr(node.settings, "algorithm", "")
@@ -230,6 +242,17 @@ def _check_algorithm(node: NodeSpec, nodes: Nodes, lines: Lines) -> None:
             what = f"{node.name}: {algorithm} judges {many} at a time, the windows of {source.name} are others"
             remedy = f"let it read a trigger with on: {wanted}, or choose another algorithm (syms algorithms)"
             lines.fault(("nodes", node.name, "algorithm"), what, remedy)
+            continue
+        least, shortest = getattr(source.settings, "least", None), float(getattr(node.settings, "shortest", 0.0))
+        if least is not None and least < ROUNDED * shortest * SECOND:
+            which = "windows" if on == "schedule" else "first answers"
+            what = (
+                f"{node.name}: {algorithm}, as it is set, needs windows of {shortest:.1f} s at least, and the {which}"
+            )
+            what += f" of {source.name} have {least / SECOND:g} s"
+            lines.fault(
+                ("nodes", source.name, "window"), what, "make `window` longer, or spans of the algorithm shorter"
+            )
 
 
 PORTS = ("listen", "listen_tls", "listen_gbt26865", "data_listen")

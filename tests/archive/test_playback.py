@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from archive import layout
 from archive.finish import finish_all
 from archive.playback import Playback, Step
 from archive.reading import open_archive
@@ -101,6 +102,14 @@ def test_an_interval_holds_its_rows_only(made: Path) -> None:
         assert Playback(extract, SECOND).span() == (BEGIN, BEGIN + 6 * SECOND)
         assert Playback(extract.between(start, stop), SECOND).span() == (start, stop)
         assert Playback(extract.between(0, 1), SECOND).span() is None
+
+
+def test_what_was_read_of_finished_hours_leaves_the_page_cache(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    forgotten: list[Path] = []
+    monkeypatch.setattr("archive.playback.forget_file", forgotten.append)
+    steps(made)
+    assert {path for path in forgotten if path.exists()} == set(made.glob(f"*/*/*/{layout.FINISHED}*.h5"))
+    assert len(set(forgotten)) == 2
 
 
 def test_pieces_of_any_size_are_the_same(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:

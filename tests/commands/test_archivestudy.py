@@ -236,6 +236,33 @@ def stop_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Answers, "take", counted)
 
 
+FAILING = """
+from algorithms.registry import Judgement, Settings, WindowData, algorithm
+
+
+class Own(Settings):
+    pass
+
+
+@algorithm("failing", version=1)
+def judge(window: WindowData, settings: Own) -> Judgement:
+    \"\"\"Nothing.\"\"\"
+    raise ValueError("no idea")
+"""
+
+
+def test_windows_that_nobody_could_judge_are_counted(
+    recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("commands._archivestudy.Workers", InLine)
+    (tmp_path / "failing.py").write_text(FAILING)
+    studied = pipeline(tmp_path, NODES.replace("algorithm: emd", "algorithm: ./failing.py"))
+    told = run(task_of(recorded, studied, None, None, tmp_path / "out"), None, lambda *_: None)
+    assert told["windows"] == told["failed"] + told["incomplete"]
+    assert told["failed"] > 0
+    assert told["error"] == "ValueError: no idea"
+
+
 @pytest.mark.slow
 def test_workers_are_as_one(recorded: Path, tmp_path: Path) -> None:
     """With real processes, as many as there are."""
@@ -278,6 +305,17 @@ def test_kept_verdicts_of_another_study_are_a_fault(
         run(task, 1, quiet)
 
 
+def test_the_verb_gives_way(recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    monkeypatch.setattr("commands._polite.give_way", lambda: order.append("gave way"))
+    monkeypatch.setattr("commands._archivestudy.Workers", lambda *told: order.append("began") or InLine(*told))
+    (tmp_path / "site.yaml").write_text(SITE)
+    (tmp_path / "station.yaml").write_text(NODES)
+    words = ["study", str(recorded), "--pipeline", str(tmp_path / "station.yaml"), "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(make_app(["study", "check"]), words)
+    assert (result.exit_code, order) == (0, ["gave way", "began"]), result.output
+
+
 @pytest.mark.parametrize(
     ("nodes", "words", "what"),
     [
@@ -291,6 +329,7 @@ def test_what_can_not_be_studied_is_said(
     recorded: Path, tmp_path: Path, nodes: str, words: tuple[str, ...], what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("commands._polite.give_way", lambda: None)
     if "no trigger" in what:
         nodes = nodes.replace("from: [receivers, align]", "from: receivers")
     (tmp_path / "site.yaml").write_text(SITE)
