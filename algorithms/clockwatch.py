@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from algorithms.columns import Columns
 
 I8 = NDArray[np.int64]
+F8 = NDArray[np.float64]
 Group = Callable[[NDArray[np.uint32]], I8]
 
 SECOND = 1_000_000_000
@@ -100,6 +101,11 @@ class ClockWatch:
     def off(self, column: I8, delay: I8) -> I8:
         """How far [ns] rows differ from the median device now; 0 while there is none. Negative: early."""
         return np.where(self._compared[column], delay - self._middle[column], 0)
+
+    def ahead(self) -> F8:
+        """[m] how far [ns] each device's clock is ahead of the median device's; NaN while there is none. By delays
+        alone: a link that is slower than the others' looks like a clock that is behind."""
+        return np.where(self._compared, self._middle - self.delay, np.nan)
 
     def _medians(self, at: I8) -> None:
         """Lower medians of the last rows (an actual delay, no mean of two), of which there may be few."""

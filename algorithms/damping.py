@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import butter, sosfiltfilt
 
 from algorithms.coanalysis.transients import bridged
 from algorithms.observations import Observations
@@ -38,6 +37,8 @@ def band(low: float, high: float, rate: float) -> F8:
     """Sections [s, 6] of a Butterworth band-pass. Raises ValueError if the rate is too low for it."""
     if 2.2 * low >= rate:
         raise ValueError(f"{low:g} Hz can't be seen in {rate:g} samples a second")
+    from scipy.signal import butter  # see `disturbance.warm`
+
     return np.asarray(butter(ORDER, [low, min(high, 0.45 * rate)], "bandpass", fs=rate, output="sos"))
 
 
@@ -87,6 +88,8 @@ class Energy:
 
 def energies(seen: Observations, since: float) -> dict[str, Energy]:
     """By band, of the frequencies before and after `since` [s]; bands that the window is too short for are left out."""
+    from scipy.signal import sosfiltfilt
+
     first = int(np.clip(round(since * seen.rate), 0, seen.samples))
     there = np.isfinite(seen.frequency).mean(axis=1) >= PRESENT
     found: dict[str, Energy] = {}

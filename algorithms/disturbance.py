@@ -16,7 +16,13 @@ class Own(Settings):
     """Nothing is to be set: limits come from each window's own quiet past."""
 
 
-@algorithm("disturbance", version=VERSION, together=True)
+def warm(settings: Own) -> None:
+    """Load scipy's filters, which swings need: they take most of a second, for which nobody waits who only checks
+    settings."""
+    import scipy.signal  # noqa: F401
+
+
+@algorithm("disturbance", version=VERSION, warm=warm, together=True)
 def disturbance(window: WindowData, settings: Own) -> Judgement:
     """Bad data or a disturbance, of what kind, how large and where: several devices looked at together."""
     since = window.context.get("since", 0) / window.rate

@@ -186,6 +186,8 @@ class UnknownAlgorithmError(ValueError):
     """No such algorithm; says which there are."""
 
 
+ROOMS = ("algorithms", "algorithms.firststage")
+"""Packages whose modules may hold algorithms."""
 _REGISTRY: dict[str, list[Algorithm]] = {}
 """Module -> the algorithms it registered."""
 
@@ -217,26 +219,40 @@ def find(name: str, beside: Path = Path()) -> Algorithm:
 
     Raises UnknownAlgorithmError.
     """
-    known = {one.name: one for one in available()}
     if name.endswith(".py"):
         found = _from_file((beside / name).resolve())
-        if found.name in known:
-            raise UnknownAlgorithmError(f"{name} calls its algorithm {found.name!r}, as {known[found.name].where} does")
+        if twin := _own(found.name):
+            raise UnknownAlgorithmError(f"{name} calls its algorithm {found.name!r}, as {twin.where} does")
         return found
-    if name not in known:
-        names = ", ".join(known)
-        raise UnknownAlgorithmError(f"no algorithm is called {name!r}; there are {names}, or name a file as ./mine.py")
-    return known[name]
+    if own := _own(name):
+        return own
+    names = ", ".join(one.name for one in available())
+    raise UnknownAlgorithmError(f"no algorithm is called {name!r}; there are {names}, or name a file as ./mine.py")
 
 
 def available() -> list[Algorithm]:
-    """All algorithms of the package, by name. Imports every module of the package, and what its rooms import."""
-    import algorithms
+    """All algorithms of the package, by name. Imports every module of its rooms."""
+    for room in ROOMS:
+        for module in pkgutil.iter_modules(importlib.import_module(room).__path__):
+            importlib.import_module(f"{room}.{module.name}")
+    return sorted(_registered(), key=lambda one: one.name)
 
-    for module in pkgutil.iter_modules(algorithms.__path__):
-        importlib.import_module(f"algorithms.{module.name}")
-    own = [one for where, made in _REGISTRY.items() if where.startswith("algorithms.") for one in made]
-    return sorted(own, key=lambda one: one.name)
+
+def _registered() -> list[Algorithm]:
+    return [one for where, made in _REGISTRY.items() if where.startswith("algorithms.") for one in made]
+
+
+def _own(name: str) -> Algorithm | None:
+    """The package's algorithm of this name. Most stand in a file of their name: a detector waits for no other's
+    imports, of which scipy's filters take most of a second.
+    """
+    for room in ROOMS if name.isidentifier() else ():
+        if importlib.util.find_spec(f"{room}.{name}"):
+            importlib.import_module(f"{room}.{name}")
+    for known in (_registered, available):
+        if found := next((one for one in known() if one.name == name), None):
+            return found
+    return None
 
 
 def _from_file(path: Path) -> Algorithm:

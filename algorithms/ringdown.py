@@ -19,7 +19,6 @@ from math import pi
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
 
 F8 = NDArray[np.float64]
 C16 = NDArray[np.complex128]
@@ -59,7 +58,11 @@ class Mode:
 def slower(x: F8, rate: float, high: float) -> tuple[F8, float]:
     """x [m, n] with no more samples than frequencies up to `high` [Hz] need, and their rate."""
     by = max(1, int(rate / (OVER * high)))
-    return (np.asarray(resample_poly(x, 1, by, axis=1, padtype="line")), rate / by) if by > 1 else (x, rate)
+    if by == 1:
+        return x, rate
+    from scipy.signal import resample_poly  # see `disturbance.warm`
+
+    return np.asarray(resample_poly(x, 1, by, axis=1, padtype="line")), rate / by
 
 
 def ringdown(x: F8, rate: float, low: float, high: float) -> list[Mode]:

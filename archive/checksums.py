@@ -12,11 +12,13 @@ A line that a kill has torn is marked as such by the next one.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -122,12 +124,27 @@ def digest(path: Path, told: Callable[[int], None] = lambda _: None) -> str:
     return found.hexdigest()
 
 
-def finish(root: Path, temporary: Path, path: Path, disk: Disk) -> None:
-    """Give a written file of an archive its name, with its checksum put down. Raises OSError."""
+@contextmanager
+def deciding(root: Path) -> Iterator[None]:
+    """What is decided about files here stays true until it is done: who deletes them, who says which may not be
+    deleted, and who merges late rows into them, wait for one another. Raises OSError."""
+    fd = os.open(root / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def finish(
+    root: Path, temporary: Path, path: Path, disk: Disk, alone: AbstractContextManager[None] | None = None
+) -> None:
+    """Give a written file of an archive its name, with its checksum put down; it gets it in `alone`. Raises OSError."""
     name = path.relative_to(root).as_posix()
     said = {"file": name, "sha256": digest(temporary), "size": temporary.stat().st_size}
     append(root / NAME, [said], disk)
-    disk.replace(temporary, path)
+    with alone or nullcontext():
+        disk.replace(temporary, path)
     append(root / NAME, [{"file": name, "made": True}], disk, sync=False)
 
 

@@ -82,7 +82,7 @@ def _write(root: Path, hour: int, path: Path, file: Any, parts: list[Part], said
             if len(kept[ledger.order[0]]):
                 ledger.write_group(out, kept)
         out.flush()
-    checksums.finish(root, temporary, path, disk)
+    checksums.finish(root, temporary, path, disk, checksums.deciding(root))
 
 
 def finish_sealed(root: Path) -> list[Path]:

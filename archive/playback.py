@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from archive import layout
 from archive.hours import opened_hour
 from archive.reading import Extract
+from archive.settling import forget_file
 from archive.sources import Joined
 from archive.spans import inside
 from protocol import clock
@@ -90,6 +91,7 @@ class Playback:
         length = self._length(tables)
         for at in range(start // length * length, end, length):
             blocks = [_block(rows, span, at, at + length) for rows, span in spans]
+            forget_file(layout.finished_path(self._extract.root, hour))
             yield from self._steps([self._cropped(block) for block in blocks if block is not None], at, at + length)
 
     def _length(self, tables: list[Joined]) -> int:

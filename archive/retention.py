@@ -13,12 +13,14 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from archive import checksums, folder, layout, remains
 from archive.checksums import Checksum
 from archive.disk import Disk
 from archive.folder import ArchiveError
+from archive.inodes import Stamp, stamp
 
 PROTECTED = "protected.jsonl"
 DAY = 24 * 3600 * 10**9
@@ -111,14 +113,15 @@ def protections(root: Path) -> list[Protection]:
 
 
 def protect(root: Path, start: int, end: int, reason: str, utc: int, disk: Disk | None = None) -> Protection:
-    """Protect [start, end) ns. Raises ArchiveError."""
+    """Protect [start, end) ns: what is there when it returns is not deleted. Raises ArchiveError, OSError."""
     folder.check(root)
     if end <= start:
         raise ArchiveError("the span ends before it begins; exchange --from and --to")
-    numbers = [int(said["number"]) for said in checksums.lines(root / PROTECTED) if said and "number" in said]
-    made = Protection(max(numbers, default=0) + 1, start, end, reason, utc)
-    said = {"number": made.number, "from": start, "to": end, "reason": reason, "utc": utc}
-    checksums.append(root / PROTECTED, [said], disk or Disk())
+    with checksums.deciding(root):
+        numbers = [int(said["number"]) for said in checksums.lines(root / PROTECTED) if said and "number" in said]
+        made = Protection(max(numbers, default=0) + 1, start, end, reason, utc)
+        said = {"number": made.number, "from": start, "to": end, "reason": reason, "utc": utc}
+        checksums.append(root / PROTECTED, [said], disk or Disk())
     return made
 
 
@@ -222,14 +225,13 @@ def remove(root: Path, planned: Plan, now: int, disk: Disk | None = None) -> Pla
     """
     disk = disk or Disk()
     done = replace(planned, removals=[], kept=dict(planned.kept), troubles=list(planned.troubles))
+    seen = {each.file: stamp(root / each.file) for each in planned.removals}
     known = checksums.read(root)
     for each in planned.removals:
         start, end = checksums.span_of(each.file)
         held = _Held(each.file, each.bytes, start, end, known.get(each.file, Checksum(each.file)))
-        why = _stays(root, held, planned.rules, protections(root))
-        if not why and not _remove(root, each, now, disk, done):
-            why = NO_OVERVIEW
-        if why:
+        look = partial(_look, root, held, planned.rules, seen[each.file])
+        if why := look() or _remove(root, each, now, disk, done, look):
             _keep(done, why)
             done.free -= each.freed
         else:
@@ -237,27 +239,37 @@ def remove(root: Path, planned: Plan, now: int, disk: Disk | None = None) -> Pla
     return done
 
 
-def _remove(root: Path, each: Removal, now: int, disk: Disk, done: Plan) -> bool:
-    """Whether it was done; not if no overview could be left of it."""
+def _look(root: Path, held: _Held, rules: Rules, seen: Stamp) -> str:
+    """Why a file may not go now, "" if it may."""
+    if (there := stamp(root / held.name)) is not None and there != seen:
+        return "made anew meanwhile"
+    return _stays(root, held, rules, protections(root))
+
+
+def _remove(root: Path, each: Removal, now: int, disk: Disk, done: Plan, look: Callable[[], str]) -> str:
+    """Why it was not done, "" if it was: no overview can be left of it, or what `look` finds when that is made."""
     path = root / each.file
     said: dict[str, object] = {"file": each.file, "removed": now, "why": each.why}
     if each.hour is not None:
         if not path.exists():
-            return True  # somebody was faster, and has written down what he left
+            return ""  # somebody was faster, and has written down what he left
         try:
             said["left"] = remains.leave(root, each.hour, disk).relative_to(root).as_posix()
         except UNREADABLE as fault:
             done.troubles.append(f"{each.file}: {fault}")
-            return False
-    checksums.append(root / checksums.NAME, [said], disk)
-    with suppress(FileNotFoundError):  # an event's file that gave way to another one
-        disk.remove(path)
+            return NO_OVERVIEW
+    with checksums.deciding(root):
+        if why := look():
+            return why
+        checksums.append(root / checksums.NAME, [said], disk)
+        with suppress(FileNotFoundError):  # an event's file that gave way to another one
+            disk.remove(path)
     parent = path.parent
     while parent != root and parent.name != "events" and not any(parent.iterdir()):
         with suppress(OSError):  # somebody makes a file there just now
             os.rmdir(parent)
         parent = parent.parent
-    return True
+    return ""
 
 
 def _keep(plan: Plan, why: str) -> None:

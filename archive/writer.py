@@ -13,11 +13,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
-from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from archive import folder, layout
 from archive.alarms import ALARMS, row_of
@@ -29,8 +26,9 @@ from archive.flags import FLAGS
 from archive.flags import rows_of as rows_of_flags
 from archive.judgements import Taken
 from archive.openevents import OpenEvents
-from archive.placing import Index, Marks, by_hour, lot_of, place, strayed, without_copies
-from archive.shelves import Shelf, seal_part
+from archive.placing import Marks
+from archive.rack import Batches, Rack
+from archive.shelves import seal_part
 from archive.statistics import STATISTICS, statistics_of
 from archive.verdicts import VERDICTS, rows_of
 from archive.watermark import Change, Watermark
@@ -39,8 +37,6 @@ from protocol.messages import Alarm, Configuration, Event, Flags, Measurements, 
 
 RESERVE = 64 << 20
 """Bytes that stay free on the disk."""
-SHELVES = 64
-"""Open at a time; the longest unused are closed."""
 
 
 class Archive:
@@ -53,7 +49,7 @@ class Archive:
         suspicious verdicts of the triggers `judged` an event trigger makes events (see `OpenEvents`); `data` is the
         archive that has the raw data of events, if that is another one."""
         self.root = Path(path)
-        self._disk, self._limit, self._reserve = disk or Disk(), limit, reserve
+        self._disk, self._reserve = disk or Disk(), reserve
         folder.prepare(self.root, self._disk)
         self._lock = folder.writer_lock(self.root)
         try:
@@ -63,7 +59,7 @@ class Archive:
             self.register = Register(self.root / "configurations.jsonl", self._disk)
             self._watermark = Watermark(self.root, self._disk)
             self._watermark.undo()
-            self._strays = folder.strays(self.root)
+            self._rack = Rack(self.root, self.register, self._disk, limit)
             sync_folder(self.root)
         except BaseException:
             self._lock.close()
@@ -72,7 +68,6 @@ class Archive:
         self._last: dict[int, int] = {int(k): v for k, v in self._watermark.state.get("last", {}).items()}
         self.open_events = OpenEvents(self.root, self.register, self._disk, self._watermark.state, judged, data)
         self._next = {key: stream.next for key, stream in self.books.streams.items()}
-        self._shelves: dict[tuple[int, Table], Shelf] = {}
         self.verdicts = Taken(VERDICTS, self.root, self._disk)
         """All verdicts, suspicious or not."""
         self.statistics = Taken(STATISTICS, self.root, self._disk)
@@ -86,7 +81,7 @@ class Archive:
         """Hour [ns] -> monotonic [ns] of the last commit with rows for it."""
 
     def _clear(self) -> None:
-        self._rows: dict[Table, list[tuple[Index, Measurements]]] = {}
+        self._rows: Batches = {}
         self._tallies: list[Tally] = []
         self._gaps: set[tuple[str, int]] = set()
         self.held = 0
@@ -218,7 +213,7 @@ class Archive:
         books = self.books.copy()
         last = dict(self._last)
         self._check_room()
-        marks, hours = self._place_all(books, last)
+        marks, hours = self._rack.put(self._rows, books, last)
         said = [ledger.place(now) for ledger in self._ledgers]
         self._say(books)
         state = {"books": books.to_json(), "last": {str(device): time for device, time in last.items()},
@@ -230,7 +225,7 @@ class Archive:
             ledger.committed()
         self.open_events.committed()
         self._clear()
-        self._close_unused()
+        self._rack.close_unused()
         return True
 
     def _say(self, books: Books) -> None:
@@ -268,44 +263,6 @@ class Archive:
         if free < self._reserve + need:
             raise OSError(28, f"{self.root}: {free >> 20} MiB free, {self._reserve >> 20} MiB are kept; make room")
 
-    def _place_all(self, books: Books, last: dict[int, int]) -> tuple[Marks, set[int]]:
-        """Write all rows to their places; returns the presence bytes to write, and the hours with new rows."""
-        marks: Marks = []
-        hours: set[int] = set()
-        for table, batches in self._rows.items():
-            streams: dict[tuple[str, int], list[Any]] = {}
-            for _, word in batches:
-                streams.setdefault((word.node, word.epoch), []).append(word.device)
-            for stream, devices in streams.items():
-                books.came(*stream, np.concatenate(devices))
-            lot = without_copies(lot_of(table, batches), partial(self._known_shelf, table), books, self.register)
-            for hour, some in by_hour(lot, last):
-                self._note_strays(hour, strayed(hour, some))
-                marks += place(self._shelf(hour, table), some, books, self.register)
-                hours.add(hour)
-        return marks, hours
-
-    def _note_strays(self, hour: int, found: tuple[int, int] | None) -> None:
-        """Readers that look for the own times of these rows have to be told where they are."""
-        if found is not None:
-            low, high = self._strays.get(hour, found)
-            wider = min(low, found[0]), max(high, found[1])
-            if self._strays.get(hour) != wider:
-                folder.keep_strays(self.root, self._strays | {hour: wider}, self._disk)
-                self._strays[hour] = wider
-
-    def _shelf(self, hour: int, table: Table) -> Shelf:
-        shelf = self._shelves.pop((hour, table), None)
-        if shelf is None:
-            shelf = Shelf(self.root, hour, table, self.register, self._disk, self._limit)
-        self._shelves[hour, table] = shelf
-        return shelf
-
-    def _known_shelf(self, table: Table, hour: int) -> Shelf | None:
-        """The shelf of an hour of which there are files."""
-        there = (layout.live_folder(self.root, hour), layout.finished_path(self.root, hour))
-        return self._shelf(hour, table) if any(path.exists() for path in there) else None
-
     def write_events(self, now: Now, settle: int, before: int, after: int, everything: bool = False) -> list[Path]:
         """Write events with their clips, from `before` ns before to `after` ns after the onset; commit afterwards.
 
@@ -321,14 +278,8 @@ class Archive:
 
     # closing
 
-    def _close_unused(self) -> None:
-        for key in list(self._shelves)[: max(0, len(self._shelves) - SHELVES)]:
-            self._shelves.pop(key).close()
-
     def _forget_shelves(self) -> None:
-        for shelf in self._shelves.values():
-            shelf.close()
-        self._shelves.clear()
+        self._rack.close()
         for ledger in self._ledgers:
             ledger.close()
 
@@ -345,8 +296,7 @@ class Archive:
 
     def forget(self, hour: int) -> None:
         """Open the files of an hour anew when next needed (a finishing process changed them)."""
-        for key in [key for key in self._shelves if key[0] == hour]:
-            self._shelves.pop(key).close()
+        self._rack.forget(hour)
         for ledger in self._ledgers:
             ledger.forget(hour)
         folder.remove_empty(layout.live_folder(self.root, hour))

@@ -184,9 +184,10 @@ def end_to_end_text(found: EndToEnd) -> str:
     """Its paragraph."""
     first = f"{found.suspicions[0]:.2f} s" if found.suspicions else "never"
     answers = ", ".join(f"{number} after {at:.2f} s" for number, at in sorted(found.answers.items()))
+    events = f"{len(found.events)} event{'s' * (len(found.events) != 1)}"
     return (
         f"End to end, {found.devices} devices, 0.1 Hz lost within 3 s: first suspicion after {first}; answers of "
-        f"{len(found.events)} event: {answers or 'none'}; kinds {', '.join(found.kinds)}; the event trigger takes "
+        f"{events}: {answers or 'none'}; kinds {', '.join(found.kinds)}; the event trigger takes "
         f"{found.cpu:.1%} of a core."
     )
 
@@ -228,6 +229,7 @@ def told(costs: list[Cost], judged: dict[tuple[int, float], float], station: End
         goal(f"5 devices x 9.6 s judged within {MOST_JUDGING:g} s ({paper:.2f} s)", paper <= MOST_JUDGING),
         goal(f"disturbance to suspicion at most {MOST_SUSPICION:g} s ({suspicion:.2f} s)", suspicion <= MOST_SUSPICION),
         goal(f"to a first kind and place at most {MOST_FIRST:g} s ({first:.2f} s)", first <= MOST_FIRST),
+        goal(f"one disturbance, one event ({len(station.events)})", len(station.events) == 1),
         goal(f"to the final verdict at most {MOST_FINAL:g} s ({station.final:.2f} s)", station.final <= MOST_FINAL),
     )
 

@@ -51,8 +51,10 @@ def act(do: Do, path: Path, names: Sequence[str], host: str, as_json: bool, yes:
             print(f"{step.do} {step.process}: {step.cost}" if step.cost else f"{step.do} {step.process}")
     if steps and do != Do.START and not yes:
         asked(as_json)
-    with _supervise.starting(pipeline.run):
-        changing = Changing(pipeline, server, running(pipeline, server))
+    with (
+        _supervise.starting(pipeline.run),
+        Changing(pipeline, server, running(pipeline, server)) as changing,
+    ):
         for step in steps:
             tell_step(step)
             _carry_out(changing, step)

@@ -35,7 +35,8 @@ class Change:
         with _supervise.starting(self.pipeline.run):
             if Change(self.pipeline, self.server).plan != self.plan:
                 raise StartError("the station has changed meanwhile, and nothing was done: say it again")
-            Changing(self.pipeline, self.server, self.running).carry_out(self.plan, tell_step)
+            with Changing(self.pipeline, self.server, self.running) as changing:
+                changing.carry_out(self.plan, tell_step)
             states = self.server.states()
             for process in self.pipeline.starting_order:
                 over = KINDS[self.pipeline.local[process].kind].source  # what plays devices may have ended

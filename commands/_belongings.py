@@ -7,7 +7,9 @@ from pathlib import Path
 
 from archive.backup.snapshots import Role
 from archive.backup.taking import Item
+from console.access.audit import Audit
 from nodes._pipeline import Pipeline
+from nodes.console import Settings as Console
 
 SETTINGS = (".yaml", ".yml", ".csv", ".json", ".xlsx", ".geojson")
 """Files beside the pipeline and the site file that are settings."""
@@ -23,6 +25,7 @@ def belongings(pipeline: Pipeline, with_keys: bool) -> list[Item]:
               if (pipeline.journal / name).is_dir()]  # fmt: skip
     settings = {pipeline.path, *_settings(pipeline)}
     found += [Item(Role.CONFIG, path) for path in sorted(settings)]
+    found += [Item(Role.CONFIG, path) for path in _audit_logs(pipeline)]
     if with_keys:
         found += [Item(Role.KEYS, path) for path in sorted(_keys(pipeline) - settings)]
     return found
@@ -41,10 +44,22 @@ def _settings(pipeline: Pipeline) -> Iterator[Path]:
         for path in folder.iterdir():
             if path.is_file() and path.suffix in SETTINGS and path.stat().st_size < LARGEST:
                 yield path.resolve()
+    for console in _consoles(pipeline):
+        if (users := console.users_file(pipeline.path)).is_file():
+            yield users.resolve()
     for node in pipeline.local.values():
         registry = getattr(node.settings, "registry", None)
         if isinstance(registry, Path) and registry.is_file():
             yield registry.resolve()
+
+
+def _consoles(pipeline: Pipeline) -> Iterator[Console]:
+    yield from (node.settings for node in pipeline.local.values() if isinstance(node.settings, Console))
+
+
+def _audit_logs(pipeline: Pipeline) -> Iterator[Path]:
+    for console in _consoles(pipeline):
+        yield from (path.resolve() for path in Audit(console.audit_folder(pipeline.path)).to_copy())
 
 
 def _keys(pipeline: Pipeline) -> set[Path]:

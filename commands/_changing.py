@@ -19,6 +19,7 @@ from commands._plan import Do, Plan, Running, Step
 from nodes import _sockets
 from nodes._node import StartError
 from nodes._pipeline import Pipeline
+from nodes._safekeeping import Safe
 from protocol.messages import Health, Shift, Worker
 
 PATIENCE = 120.0
@@ -26,6 +27,8 @@ PATIENCE = 120.0
 LEAVING = 180.0
 """Seconds for one to hand on what it has."""
 POLL = 0.1
+TAKEN = 5.0
+"""Seconds for a successor to have taken what its predecessor left open."""
 AGAIN = 3
 """So often one that supervisord has started anew meanwhile is asked to give way."""
 
@@ -40,12 +43,23 @@ class Program:
 
 
 class Changing:
-    """A running station, while it is changed."""
+    """A running station, while it is changed: a context, in which sockets of processes that give way are kept open."""
 
     def __init__(self, pipeline: Pipeline, server: _supervise.Supervisor, running: Iterable[Running]) -> None:
         self.pipeline, self.server = pipeline, server
         self.programs = {each.name: Program(each.wiring, each.of) for each in running}
         self._include = Path(Path(pipeline.run, _supervise.INCLUDED).read_text())
+
+    def __enter__(self) -> Changing:
+        """Raises StartError."""
+        try:
+            self.safe = Safe(self.pipeline.run)
+        except OSError as fault:
+            raise StartError(f"{self.pipeline.run}: {fault.strerror}; is the folder ours?") from fault
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.safe.close()
 
     def carry_out(self, plan: Plan, tell: Callable[[Step], None]) -> None:
         """Do all of it. Raises StartError where a step fails; what was done stays done."""
@@ -111,9 +125,17 @@ class Changing:
             info = self._info(process)
             over = info["statename"] == "EXITED" and info["exitstatus"] == 0
             if over or (info["statename"] == "RUNNING" and info["pid"] == spoken):
-                return
+                break
             if info["statename"] == "FATAL" or time.monotonic() > deadline:
                 self._fail(process, "does not start")
+        self._taken(process)
+
+    def _taken(self, process: str) -> None:
+        """What was kept for its successor is closed when that has it, or has had it from others."""
+        deadline = time.monotonic() + TAKEN
+        while self.safe.of(process) and time.monotonic() < deadline:
+            time.sleep(POLL)
+        self.safe.forget(process)
 
     def give_way(self, process: str) -> None:
         """End it so that a successor can go on at once."""
@@ -143,6 +165,7 @@ class Changing:
             lambda info: info["statename"] == "EXITED" and info["exitstatus"] == 0 and info["start"] > 0,
             LEAVING,
         )
+        self.safe.forget(process)
         if not done:
             self._fail(process, "has not handed on what it has; see its alarms (syms status)")
 

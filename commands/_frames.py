@@ -17,7 +17,7 @@ from protocol.c37118.offline import Part, Place, Sender, Study
 from protocol.c37118.splitter import piece_index
 from protocol.capture import Capture
 from protocol.clock import SECOND
-from protocol.messages import FIXED_CHANNELS
+from protocol.messages import FIXED_CHANNELS, Spectrum
 
 KINDS = {
     FrameType.DATA: "data",
@@ -27,6 +27,7 @@ KINDS = {
     FrameType.COMMAND: "command",
     FrameType.CONFIGURATION_3: "configuration_3",
 }
+SPECTRA = {Spectrum.HARMONICS: "harmonics", Spectrum.INTERHARMONICS: "interharmonics"}
 
 Decoded = dict[tuple[int, int], tuple[Part, int, list[bool]]]
 """(sender, piece) -> where its rows are, and whether each is said for the first time."""
@@ -53,7 +54,7 @@ def _line(study: Study, place: Place, decoded: Decoded) -> Iterator[Json]:
     found = decoded.get((id(sender), place.piece))
     if found:
         line |= _data(*found)
-    elif frame_type(piece.frame) == FrameType.DATA:
+    elif sender.dialect.carries(piece.frame) is not None:
         size, stream = len(piece.frame), _wording(sender).stream(piece.frame)
         whose = f"of stream {stream}" if stream != "" else "of this link or address"
         line["error"] = f"no configuration {whose} in the capture has DATA frames of {size} bytes"
@@ -65,7 +66,7 @@ def _line(study: Study, place: Place, decoded: Decoded) -> Iterator[Json]:
 def _head(sender: Sender, number: int) -> Json:
     piece, flow = sender.pieces[number], sender.flow
     frame = piece.frame
-    line: Json = {"frame": KINDS[FrameType(frame_type(frame))], "captured": instant(piece.time) if piece.time else None}
+    line: Json = {"frame": _kind(sender, frame), "captured": instant(piece.time) if piece.time else None}
     line["captured_ns"] = piece.time or None
     if flow.transport != "file":
         line["transport"] = flow.transport
@@ -166,7 +167,7 @@ def instant(time: int) -> str:
 def totals(study: Study) -> dict[str, int]:
     """Counts over all senders."""
     senders = study.senders
-    data = sum(_kinds(sender)["data"] for sender in senders)
+    data = sum(_kinds(sender)[kind] for sender in senders for kind in (KINDS[FrameType.DATA], *SPECTRA.values()))
     decoded = sum(len(sender.in_force) for sender in senders)
     return {
         "data_frames": data,
@@ -180,7 +181,12 @@ def totals(study: Study) -> dict[str, int]:
 
 
 def _kinds(sender: Sender) -> Counter[str]:
-    return Counter(KINDS[FrameType(frame_type(piece.frame))] for piece in sender.pieces if piece.frame)
+    return Counter(_kind(sender, piece.frame) for piece in sender.pieces if piece.frame)
+
+
+def _kind(sender: Sender, frame: bytes) -> str:
+    spectrum = sender.dialect.carries(frame)
+    return SPECTRA[Spectrum(spectrum)] if spectrum else KINDS[FrameType(frame_type(frame))]
 
 
 def summary(file: Path, capture: Capture, study: Study) -> Json:
@@ -191,7 +197,7 @@ def summary(file: Path, capture: Capture, study: Study) -> Json:
     return {
         "file": str(file),
         "kind": capture.kind,
-        "frames": {name: kinds[name] for name in KINDS.values()},
+        "frames": dict.fromkeys(KINDS.values(), 0) | dict(kinds),
         **totals(study),
         "bytes_lost_in_capture": sum(flow.lost for flow in capture.flows),
         "foreign_flows": len(study.foreign),

@@ -102,6 +102,15 @@ def _chinese_station(station: gbt26865.Station) -> Json:
     return {"station_id": gbt26865.identity_text(station.identity), "rate": station.rate, **told}
 
 
+CHINESE = Wording(
+    parse=gbt26865.parse,
+    stream=_chinese_stream,
+    head=_chinese_head,
+    status=_chinese_status,
+    command=_chinese_command,
+    station_id=lambda station: gbt26865.identity_text(station.identity),
+    station=_chinese_station,
+)
 WORDINGS = {
     "c37118": Wording(
         parse=c37118.parse,
@@ -112,14 +121,7 @@ WORDINGS = {
         station_id=lambda station: station.idcode,
         station=_station,
     ),
-    "gbt26865": Wording(
-        parse=gbt26865.parse,
-        stream=_chinese_stream,
-        head=_chinese_head,
-        status=_chinese_status,
-        command=_chinese_command,
-        station_id=lambda station: gbt26865.identity_text(station.identity),
-        station=_chinese_station,
-    ),
+    "gbt26865": CHINESE,
+    "smd": dataclasses.replace(CHINESE, head=lambda frame: _chinese_head(frame) | {"protocol": "smd"}),
 }
 """By name of the dialect."""

@@ -28,6 +28,15 @@ class Protocol(StrEnum):
 
     C37118 = "c37118"
     GBT26865 = "gbt26865"
+    SMD = "smd"
+
+
+class Smd(StrEnum):
+    """Kinds of them."""
+
+    R = "R"
+    C = "C"
+    L = "L"
 
 
 class Format(StrEnum):
@@ -54,17 +63,30 @@ def decode(
     ] = Format.CSV,
     protocol: Annotated[
         Protocol | None,
-        typer.Option(help="Only this protocol; else each flow is of the one that most of its check words fit."),
+        typer.Option(
+            help="Only this protocol; else each flow is of c37118 or gbt26865, whichever most of its check words fit."
+        ),
+    ] = None,
+    smd: Annotated[
+        Smd | None, typer.Option(help="Kind of the SMDs (--protocol smd); else the size of their spectra tells it.")
+    ] = None,
+    smd_table: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", exists=True, dir_okay=False, help="How frames of SMDs look, as `smd_table` of the site."
+        ),
     ] = None,
 ) -> None:
     """Print the measurements in a capture of IEEE C37.118 (2005, 2011), GB/T 26865.2-2011 or Q/GDW 131-2006.
+
+    --protocol smd reads the harmonics and inter-harmonics of SMDs, too.
 
     Exit 1 if there are no frames of these in it.
 
     csv prints what an archive would hold: a row that a device sends twice stands there once. json prints every
     frame, and marks repeated rows.
     """
-    capture, study = open_capture(file, [DIALECTS[protocol]] if protocol else list(DIALECTS.values()))
+    capture, study = open_capture(file, _dialects(protocol, smd, smd_table))
     repeats = Repeats()
     try:
         if form is Format.CSV:
@@ -81,6 +103,22 @@ def decode(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return
     remark(capture, study, repeats.count)
+
+
+def _dialects(protocol: Protocol | None, smd: Smd | None, table: Path | None) -> list[Dialect]:
+    """Those that flows may be of. Leaves with exit code 1 if the table has faults."""
+    if protocol is Protocol.SMD:
+        from protocol.smd import Kind, LayoutError, load
+        from protocol.smd.dialect import dialect_of
+
+        try:
+            return [dialect_of(load(table), Kind[smd] if smd else None)]
+        except LayoutError as fault:
+            refuse(str(fault))
+    if smd or table:
+        raise typer.BadParameter("only SMDs have a kind and a table: add --protocol smd, or leave it out",
+                                 param_hint="--smd" if smd else "--smd-table")  # fmt: skip
+    return [DIALECTS[protocol]] if protocol else list(DIALECTS.values())
 
 
 def open_capture(file: Path, dialects: Sequence[Dialect] = (C37118,)) -> tuple[Capture, Study]:

@@ -41,6 +41,7 @@ COLUMNS = {
     "clock off": ("clock_off",),
     **{name: (name,) for name in ("redundant", "filled", "invalid", "held")},
     "latency ms": ("latency_ms",),
+    "clock offset ms": ("clock_offset_ms",),
     **{f"{name} ms": (f"latency_{name}_ms",) for name in ("min", "mean", "p99", "max")},
     "windows": ("windows",),
     "suspicious": ("suspicious",),

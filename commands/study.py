@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from commands import _polite
 from commands._output import AsJson, console, notes, print_json
 
 
@@ -47,8 +48,10 @@ def study(
     if compare is not None:
         _compare(*compare, as_json)
     elif archive is not None and pipeline is not None:
+        _polite.give_way()
         _archive(archive, pipeline, (start, stop), out, workers, as_json)
     elif scenarios is not None and predictions is not None:
+        _polite.give_way()
         _judge(scenarios, predictions, pipeline, workers, as_json)
     else:
         raise typer.BadParameter("say ARCHIVE and --pipeline, --scenarios and --predictions, or --compare A B")

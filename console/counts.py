@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from console.board import LARGEST
 from console.model import Station
 from protocol.messages import Configuration
 
@@ -20,7 +21,7 @@ EVERY = 0.95
 """Seconds for which what was made holds."""
 FIRST = (
     "connected", "received", "archived", "pending", "aside", "duplicate", "corrupt", "refused", "lost", "late",
-    "missing", "clock_off", "latency_ms", "bad_now",
+    "missing", "clock_off", "latency_ms", "clock_offset_ms", "bad_now",
 )  # fmt: skip
 """Columns that stand first, in this order; the others follow by name."""
 KINDS = ("archiver_", "receiver_", "concentrator_", "trigger_", "publisher_", "balancer_", "detector_", "alarms_")
@@ -61,15 +62,27 @@ def kind_of(column: str) -> str:
     return next((kind[:-1] for kind in KINDS if column.startswith(kind)), "")
 
 
+def foremost(counts: Mapping[str, float]) -> dict[str, float]:
+    """What is told of one device, by the names without kinds: of counts that several kinds say the foremost kind's, of
+    measures (`board.LARGEST`) the largest."""
+    found: dict[str, float] = {}
+    for column in ordered(sorted(counts)):
+        name, value = base(column), counts[column]
+        held = found.setdefault(name, value)
+        if name.endswith(LARGEST) and not value <= held and not math.isnan(value):
+            found[name] = value
+    return found
+
+
 def ordered(columns: Sequence[str]) -> tuple[str, ...]:
     """Those of the books first, of each name the first kind's; what others say under the same names stands last."""
-    foremost: dict[str, str] = {}
+    first: dict[str, str] = {}
     for column in sorted(columns, key=lambda each: KINDS.index(f"{kind_of(each)}_") if kind_of(each) else -1):
-        foremost.setdefault(base(column), column)
+        first.setdefault(base(column), column)
 
     def rank(column: str) -> tuple[bool, int, str]:
         name = base(column)
-        return foremost[name] != column, FIRST.index(name) if name in FIRST else len(FIRST), column
+        return first[name] != column, FIRST.index(name) if name in FIRST else len(FIRST), column
 
     return tuple(sorted(columns, key=rank))
 

@@ -17,12 +17,18 @@ import zipfile
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 from protocol.clock import SECOND, Clock
 
-FORMS = {"xlsx": ".xlsx", "comtrade": "", "hdf5": ".h5", "csv": "", "mat": ".mat"}
+BINARY = "comtrade_binary32"
+FORMS = {"xlsx": ".xlsx", "comtrade": "", BINARY: "", "hdf5": ".h5", "csv": "", "mat": ".mat"} | (
+    {"parquet": ""} if find_spec("pyarrow") else {}
+)
 """Format -> how its file ends; "": a folder of files, which is packed into one."""
+WORDS = {BINARY: ["--format", "comtrade", "--comtrade", "binary32"]}
+"""How `syms export` is told of a format, where its name alone does not do."""
 AT_ONCE = 1
 """Exports that run at a time; others wait."""
 EACH, ALL = 2, 12
@@ -169,7 +175,8 @@ class Exports:
         """Raises OSError with what the verb says, ValueError."""
         out = room / f"{_plain(job.order.name)}{FORMS[job.form] or f'_{job.form}'}"
         command = [sys.executable, "-m", "commands", "export", str(self._archive), *job.order.words(), "--out",
-                   str(out), "--format", job.form, "--rate-limit", str(RATE), "--json", "--progress"]  # fmt: skip
+                   str(out), *WORDS.get(job.form, ["--format", job.form]), "--rate-limit", str(RATE), "--json",
+                   "--progress"]  # fmt: skip
         said: list[str] = []
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                               text=True) as child:  # fmt: skip

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
-from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -24,25 +24,22 @@ def clock() -> Now:
 class WebServer:
     """Serves an application on a socket that listens already, until it is stopped."""
 
-    def __init__(
-        self, app: ASGIApp, listening: socket.socket, certificate: Path | None = None, key: Path | None = None
-    ) -> None:
-        """With a certificate and its key (PEM): under TLS."""
+    def __init__(self, app: ASGIApp, listening: socket.socket, tls: ssl.SSLContext | None = None) -> None:
+        """Under `tls`, if there is any."""
         self._socket = listening
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                app,
-                log_config=None,
-                access_log=False,
-                lifespan="on",
-                server_header=False,
-                proxy_headers=False,  # whoever comes from this machine could claim any address
-                date_header=False,
-                timeout_graceful_shutdown=2,
-                ssl_certfile=str(certificate) if certificate else None,
-                ssl_keyfile=str(key) if key else None,
-            )
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="on",
+            server_header=False,
+            proxy_headers=False,  # whoever comes from this machine could claim any address
+            date_header=False,
+            timeout_graceful_shutdown=2,
         )
+        config.load()
+        config.ssl = tls  # ours, so that a renewed certificate counts at once
+        self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
         self.fault: BaseException | None = None
         """What ended it unasked."""

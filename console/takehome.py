@@ -9,7 +9,7 @@ from archive.exports.wishes import QUANTITIES
 from protocol.clock import SECOND
 from protocol.messages import Configuration, Table
 
-BYTES = {"hdf5": 2.5, "csv": 11.0, "xlsx": 9.0, "comtrade": 11.0, "mat": 4.0}
+BYTES = {"hdf5": 2.5, "csv": 11.0, "xlsx": 9.0, "comtrade": 11.0, "comtrade_binary32": 4.5, "mat": 4.0, "parquet": 4.0}
 """Of a value in each format, about."""
 PER_PHASOR = ("magnitude", "angle")
 

@@ -17,7 +17,7 @@ from protocol.messages import Configuration, Table
 
 LATENCIES = [f"latency_{name}_ms" for name in FIGURES]
 """Columns of the last minute, and counters of all devices together."""
-COLUMNS = ["received", "late", "duplicate", "missing", "clock_off", "latency_ms"]
+COLUMNS = ["received", "late", "duplicate", "missing", "clock_off", "latency_ms", "clock_offset_ms"]
 
 
 def columns(
@@ -38,6 +38,8 @@ def columns(
     table[:, 4] = off
     at, have = _find(devices, watch.devices)
     table[at, 5] = watch.delay[have] / MILLISECOND
+    table[:, 6] = np.nan
+    table[at, 6] = watch.ahead()[have] / MILLISECOND
     return devices, table
 
 

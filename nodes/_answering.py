@@ -104,6 +104,8 @@ class Answering:
         if known is None:
             self._adopt(receiver, note, ends, now)
             return []
+        for number in self.whois.outdated(known) if known.receiver == receiver.name else ():
+            self.custody.drop(id_, number, "the device has connected anew")  # while its receiver was away
         if receiver.leaving and known.receiver != receiver.name:  # it was passed on
             receiver.channel.say("passed", connection=id_)
         elif known.receiver != receiver.name and self.receivers.leaves(known.receiver):

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from archive.layout import event_name
 from protocol import clock
 from protocol.clock import MILLISECOND, SECOND
 from protocol.messages import Cause, Event, Verdict
@@ -105,7 +105,11 @@ class Case:
 
     def holds(self, moment: int, join: int) -> bool:
         """Whether what was at that moment belongs to it."""
-        if any(abs(moment - onset) <= join for onset in (self.onset, self.found) if onset):
+        return abs(moment - self.onset) <= join or self.tells(moment, join)
+
+    def tells(self, moment: int, join: int) -> bool:
+        """Whether what was at that moment is the disturbance that it was judged to be."""
+        if self.found and abs(moment - self.found) <= join:
             return True
         return self.kind.startswith(OSCILLATION) and self.earliest - join <= moment <= self.latest + join
 
@@ -131,15 +135,9 @@ class Case:
 
 def name(onset: int, trigger: str, taken: Collection[str]) -> str:
     """The id of an event; one whose millisecond is taken has the next that is free."""
-    milliseconds = onset // MILLISECOND
-    while (told := f"{_stamp(milliseconds)}_{trigger}") in taken:
-        milliseconds += 1
+    while (told := event_name(onset, trigger)) in taken:
+        onset += MILLISECOND
     return told
-
-
-def _stamp(milliseconds: int) -> str:
-    second, rest = divmod(milliseconds, 1000)
-    return f"{datetime.fromtimestamp(second, UTC):%Y%m%dT%H%M%S}.{rest:03d}Z"
 
 
 class Due(NamedTuple):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from archive.inodes import Stamp, stamp
 from nodes import _keys
 from protocol.clock import SECOND, Now
 
@@ -30,15 +31,15 @@ class Allowed:
         """Why the list can't be read; what was read last holds on."""
         self.by_name: dict[str, bytes] = {}
         self.by_key: dict[bytes, str] = {}
-        self._stamp: tuple[int, int, int] | None = None
+        self._stamp: Stamp = None
         self.refresh()
 
     def refresh(self) -> bool:
         """Whether the list has changed since it was read; it is read then."""
-        stamp = self._look()
-        if stamp == self._stamp:
+        there = stamp(self.folder / _keys.LIST)
+        if there == self._stamp:
             return False
-        self._stamp = stamp
+        self._stamp = there
         before = self.by_name
         try:
             self.by_name = _keys.read_list(self.folder)
@@ -47,13 +48,6 @@ class Allowed:
             self.trouble = str(fault)
         self.by_key = {key: name for name, key in self.by_name.items()}
         return self.by_name != before
-
-    def _look(self) -> tuple[int, int, int] | None:
-        try:
-            info = (self.folder / _keys.LIST).stat()
-        except OSError:
-            return None
-        return info.st_mtime_ns, info.st_ino, info.st_size
 
 
 class Guard:

@@ -163,12 +163,12 @@ class Book:
             yield from self._due(case.writer, grid, grid.released)
 
     def _belongs(self, suspicion: Suspicion) -> Case | None:
-        """The event that it belongs to: the latest, if there are several. One that is cut and never looked at this
-        device, though it could have, is another one's."""
+        """The event that it belongs to: the latest, if there are several. Of one that is cut and never looked at this
+        device, though it could have, only the disturbance itself: all else at that device is another event's."""
         for case in reversed(self.cases.values()):
             if case.holds(suspicion.moment, self.shape.join):
                 elsewhere = self._seat(suspicion.device) != (case.writer, case.rate)
-                if case.open or suspicion.device in case.devices or elsewhere:
+                if case.open or suspicion.device in case.devices or elsewhere or case.tells(suspicion.moment, LEAD):
                     return case
         return None
 

@@ -110,7 +110,7 @@ def said(due: Due, case: Case, verdict: Verdict) -> Event:
     disturbance = bool(report.get("disturbance", verdict.suspicious))
 
     def moment(seconds: float | None) -> int:
-        return 0 if seconds is None else start + round(seconds * SECOND)
+        return 0 if seconds is None else start + round(float(seconds) * SECOND)
 
     def number(name: str) -> float:
         told = report.get(name)

@@ -117,19 +117,28 @@ class Flagging:
         """Device -> its spans that go on, or ended lately."""
         self._until: dict[int, int] = {}
         """Device -> up to where it was looked at."""
+        self._begin: dict[int, int] = {}
+        """Device that came while others were looked at -> its first sample, as far as anybody knows."""
         self.told: dict[int, int] = {}
         """Device -> spans told so far."""
 
     def take(self, found: Iterable[Found], devices: Iterable[int], since: int, until: int) -> Flags | None:
         """What was found bad in [since, until) ns of these devices; returns what is to be said, if anything."""
         for each in found:
-            self._note(each, since)
+            if not self._had_not_begun(each, since):
+                self._note(each, since)
         news: list[_Span] = []
         for device in devices:
             self._until[device] = max(until, self._until.get(device, until))
             if device in self._spans:
                 news += self._news(device)
         return _word(news) if news else None
+
+    def _had_not_begun(self, found: Found, since: int) -> bool:
+        """Whether it is nothing but that a device was not there yet, in the first windows of it."""
+        if found.kind == Fault.GAP and found.start <= since and found.device not in self._until:
+            self._begin[found.device] = found.stop
+        return found.kind == Fault.GAP and found.stop <= self._begin.get(found.device, found.start)
 
     def _note(self, found: Found, since: int) -> None:
         spans = self._spans.setdefault(found.device, [])

@@ -74,6 +74,7 @@ MAX_DESCRIPTORS = 4
 JOIN_AGAIN = 500 * MILLISECOND
 _NO_ROOM = (errno.EAGAIN, errno.ETOOMANYREFS, errno.ENOBUFS, errno.ENOMEM)
 """The other end has not read enough yet, or the kernel wants fewer descriptors in flight: later."""
+_GONE = (errno.EPIPE, errno.ECONNRESET)
 
 
 def path(run: str, balancer: str) -> str:
@@ -95,7 +96,8 @@ def listen(where: str) -> socket.socket:
 
 
 class Channel:
-    """One end of a conversation; never blocks. `alive` turns False when the other end is gone.
+    """One end of a conversation; never blocks. `alive` turns False when the other end is gone and all that it had said
+    is heard: descriptors that it had sent must not end with it.
 
     What the other end has no room for now waits here, in order; call `flush` now and then.
     """
@@ -105,6 +107,8 @@ class Channel:
         self.end.setblocking(False)
         self.end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MAX_NOTE)
         self.alive = True
+        self._deaf = False
+        """The other end hears us no more."""
         self._waiting: deque[_Note] = deque()
 
     @classmethod
@@ -145,14 +149,15 @@ class Channel:
 
     def flush(self) -> None:
         """Send what waits, as far as there is room."""
-        while self.alive and self._waiting:
+        while self.alive and self._waiting and not self._deaf:
             note = self._waiting[0]
             descriptors = [one.fileno() for one in note.sockets]
             try:
                 if -1 not in descriptors:
                     socket.send_fds(self.end, [note.data], descriptors)
             except OSError as fault:
-                self.alive = fault.errno in _NO_ROOM
+                self._deaf = fault.errno in _GONE
+                self.alive = self._deaf or fault.errno in _NO_ROOM
                 return
             self._waiting.popleft()
             note.done()
@@ -167,6 +172,9 @@ class Channel:
                 data, descriptors, _, _ = socket.recv_fds(self.end, MAX_NOTE, MAX_DESCRIPTORS)
             except BlockingIOError:
                 return
+            except ConnectionResetError:  # said once, if it has not read all of ours: what it had said stays queued
+                self._deaf = True
+                continue
             except OSError:
                 data, descriptors = b"", []
             if not data:

@@ -52,6 +52,19 @@ class Hearing:
         self.awaited = {way.handed.connection: slot for slot, way in state.ways.items()}
         self.hung_up = {ended[0]: ended for ended in state.ended}
 
+    def go_on(self, kept: dict[tuple[str, int], list[int]], now: Now) -> Actions:
+        """With connections whose sockets our predecessor left for us, by (balancer, connection): no balancer is needed
+        for them."""
+        for (balancer, connection), descriptors in sorted(kept.items()):
+            slot = self.awaited.get(connection, -1)
+            way = self.notebook.state.ways.get(slot) if self.notebook else None
+            if way and way.handed.balancer == balancer:
+                del self.awaited[connection]
+                yield from self.reading.resume(slot, way, descriptors, None, now)
+                continue
+            for each in descriptors:
+                os.close(each)
+
     def hear(self, left: int, now: Now) -> Actions:
         """What they have said. `left`: ns of this tick that are there for who is new."""
         links, identities = self._patience(left)

@@ -52,6 +52,9 @@ class Relay(Node):
         self._header = f"{place.site.get('station', '')}: {place.node}, {settings.raw} as it comes"
         stream: Stream = settings.stream
         self._device = Device(stream.empty, self._header)
+        spoken = {each["name"]: each["protocol"] for each in place.site.get("devices", ())}
+        self._spoken = str(spoken.get(settings.raw, "c37118"))
+        """As the site file says."""
         self.outlet = Outlet(settings, self._device, Complaints(self.log))
         self.counters: Counter[str] = Counter(frames=0, misfits=0, changes=0)
         self._fragments = Fragments()
@@ -133,6 +136,12 @@ class Relay(Node):
         return {**theirs, "counters": counters, "alarms": [*self._alarms(now), *theirs["alarms"]]}
 
     def _alarms(self, now: Now) -> Iterator[str]:
+        if self._spoken != "c37118":
+            yield (
+                f"{self.settings.raw!r} speaks {self._spoken} by the site file, and only C37.118 is passed on: "
+                "name another device, or leave raw out"
+            )
+            return
         patience = max(SILENT, 3 * period(self.cfg.rate)) if self.cfg else SILENT
         if self._heard is not None and now.monotonic > self._heard + patience:
             yield (

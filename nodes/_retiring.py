@@ -19,7 +19,7 @@ import msgpack
 import structlog
 
 from archive.journal import JournalError
-from nodes import _handover
+from nodes import _handover, _safekeeping
 from nodes._keeper import Keeper
 from nodes._node import Actions, Done, Node, Place, StartError
 from nodes._state import StateError, replay
@@ -111,6 +111,7 @@ class Retiring(Node):
             self.hung_up = {ended[0]: ended for ended in self.state.ended}
         except (JournalError, StateError) as fault:
             raise StartError(str(fault)) from fault
+        self._fetch()
         self.writer = Writer(self.place.name, 0, self.settings.memory, keeper, self.needed)
 
         def head() -> list[bytes]:
@@ -119,6 +120,16 @@ class Retiring(Node):
 
         self.writer.open(now, head)
         return self.writer.commit(self._begin(), now)
+
+    def _fetch(self) -> None:
+        """What our predecessor left for us: no balancer is needed to keep it open."""
+        for (balancer, connection), descriptors in _safekeeping.fetch(self.place.run, self.place.name).items():
+            ends = [socket.socket(fileno=each) for each in descriptors]
+            if self._slot(balancer, connection) is not None:
+                self.ends[connection] = ends
+                continue
+            for spare in ends:
+                spare.close()
 
     def _begin(self) -> Actions:
         for tally in self.state.tallies():
@@ -234,6 +245,15 @@ class Retiring(Node):
                 numbers = [link.plain[0] for link in way.links.values() if link.plain and link.plain[0]]
                 ends = [end.dup() for end in self.ends[way.handed.connection]]
                 yield _handover.holds(way.handed._asdict(), numbers), ends
+
+    def give_way(self, now: Now) -> Actions:
+        """Asked to, by who has it leave once more."""
+        name = self.place.name
+        held = [way.handed for way in self.state.ways.values() if way.handed.connection in self.ends]
+        _safekeeping.leave(self.place.run, name, (
+            _safekeeping.Left(name, each.balancer, each.connection, self.ends.pop(each.connection)) for each in held
+        ))  # fmt: skip
+        return self.stop(now)
 
     def stop(self, now: Now) -> Actions:
         """Asked to, before it is done."""

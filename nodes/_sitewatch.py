@@ -7,12 +7,12 @@ is started again meanwhile goes on with that.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from archive.inodes import Stamp, stamp
 from nodes import _site
 from nodes._faults import Faulty
 from nodes._node import Place
@@ -23,9 +23,6 @@ LOOK_EVERY = SECOND
 FAULTS_TOLD = 5
 KEPT = "site.yaml"
 """In the runtime folder: the one in force."""
-
-Stamp = tuple[int, int, int] | None
-"""(mtime [ns], inode, size) of a file; None: there is none."""
 
 
 class SiteWatch:
@@ -58,11 +55,11 @@ class SiteWatch:
         if path is None or now.monotonic < self._look_at:
             return None
         self._look_at = now.monotonic + LOOK_EVERY
-        stamp, before = _stamp(path), self._seen
-        self._seen = stamp
-        if stamp != before or (stamp is not None and stamp == self._looked_into):
+        there, before = stamp(path), self._seen
+        self._seen = there
+        if there != before or (there is not None and there == self._looked_into):
             return None
-        self._looked_into = stamp
+        self._looked_into = there
         try:
             if path.read_bytes() == self.site.text.encode():
                 self._alarms = []
@@ -101,13 +98,6 @@ class SiteWatch:
     @property
     def alarms(self) -> list[str]:
         return self._alarms
-
-
-def _stamp(path: Path) -> Stamp:
-    with suppress(OSError):
-        info = path.stat()
-        return info.st_mtime_ns, info.st_ino, info.st_size
-    return None
 
 
 def keep(run: str, text: str, by: str) -> None:

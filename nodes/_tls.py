@@ -99,11 +99,7 @@ def make_context(terms: dict[str, Any]) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= OPTIONS
     context.verify_mode = ssl.CERT_REQUIRED
-    try:
-        context.load_cert_chain(terms["certificate"], terms["key"], password=_no_passphrase)
-    except OSError as fault:
-        what = f"{terms['certificate']}, {terms['key']}: no certificate with its key ({_words(fault)})"
-        raise TlsFault(f"{what}; write both as PEM, the one made for the other") from fault
+    load_chain(context, terms["certificate"], terms["key"])
     for path in filter(None, (terms["authorities"], terms["revoked"])):
         try:
             context.load_verify_locations(path)
@@ -114,6 +110,15 @@ def make_context(terms: dict[str, Any]) -> ssl.SSLContext:
     if not terms["dialled"]:
         context.num_tickets = 0  # who comes again shows its certificate again
     return context
+
+
+def load_chain(context: ssl.SSLContext, certificate: str, key: str) -> None:
+    """A certificate with its key. Raises TlsFault."""
+    try:
+        context.load_cert_chain(certificate, key, password=_no_passphrase)
+    except OSError as fault:
+        what = f"{certificate}, {key}: no certificate with its key ({_words(fault)})"
+        raise TlsFault(f"{what}; write both as PEM, the one made for the other") from fault
 
 
 def _no_passphrase() -> str:
@@ -131,7 +136,7 @@ class Contexts:
         key = (terms["dialled"], *(terms[name] for name in FILES))
         former = self._made.get(key)
         try:
-            stamps = [_stamp(terms[name]) for name in FILES if terms[name]]
+            stamps = [stamp(terms[name]) for name in FILES if terms[name]]
             if former is None or former[0] != stamps:
                 self._made[key] = former = stamps, make_context(terms)
         except TlsFault:
@@ -140,7 +145,8 @@ class Contexts:
         return former[1]
 
 
-def _stamp(path: str) -> tuple[int, int]:
+def stamp(path: str) -> tuple[int, int]:
+    """(when it was changed, its size). Raises TlsFault."""
     try:
         info = Path(path).stat()
     except OSError as fault:

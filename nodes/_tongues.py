@@ -14,7 +14,7 @@ from nodes._patterns import matches
 from protocol import c37118, gbt26865, smd
 from protocol.c37118 import Codec, ConfigurationFrame, FrameType, frame_type, session
 from protocol.c37118.common import CONFIGURATIONS
-from protocol.c37118.configuration import recalled, remembered
+from protocol.c37118.decoding import recalled, remembered
 from protocol.c37118.dialect import C37118
 from protocol.c37118.splitter import Splitter, piece_index
 from protocol.clock import SECOND

@@ -169,13 +169,20 @@ def check_shared(nodes: Nodes, lines: Lines) -> None:
 
 
 def check_links(nodes: Nodes, site: Site, lines: Lines) -> None:
-    """Links that settings name must be in the site file, unless devices may come that it does not know."""
-    known = {device.name for device in site.devices}
+    """Links that settings name must be in the site file, unless devices may come that it does not know; and frames are
+    passed on of C37.118 alone."""
+    known = {device.name: device.protocol for device in site.devices}
     for node in nodes.values():
         for where, link in getattr(node.settings, "links", ()):
             if link not in known and site.unknown == "refuse":
                 what = f"{node.name}: {where[0]}: no device of the site is called {link!r}"
                 lines.fault(("nodes", node.name, *where), what, suggestion(link, known))
+            elif node.raw and known.get(link, "c37118") != "c37118":
+                what = f"{node.name}: {link!r} speaks {known[link]}, and only C37.118 is passed on with raw"
+                remedy = (
+                    "name a device of that protocol, or leave raw out: a publisher tells any device's rows as C37.118"
+                )
+                lines.fault(("nodes", node.name, *where), what, remedy)
 
 
 def check_statistics(nodes: Nodes, lines: Lines) -> None:

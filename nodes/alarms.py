@@ -27,6 +27,7 @@ from nodes._node import Action, News, Node, Place, StartError, Unwatch, Watch, p
 from nodes._notify import Threads
 from nodes._notifyways import Sender
 from nodes._outbox import Outbox
+from nodes._processwatch import ProcessWatch
 from nodes._site import Site
 from nodes._sitewatch import SiteWatch
 from nodes._stream import Reader, Writer
@@ -80,8 +81,7 @@ class Alarms(Node):
         self._mark_at = self._settled_at = 0
         self._requests: list[str] = []
         self._added: _alarmjournal.Waiting = {}
-        self._spoke: dict[str, int] = {}
-        """Process -> when it was heard last [monotonic ns]."""
+        self.processes = ProcessWatch(place.name, settings.health)
 
     # ── start and stop ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -99,7 +99,7 @@ class Alarms(Node):
         self.writer = Writer(self.place.name, now.utc, self.settings.memory, keeper, needed)
         self.writer.open(now, self._head)
         self._settled_at = now.monotonic + SETTLING
-        self._spoke = dict.fromkeys(self.place.watched, now.monotonic + SETTLING)
+        self.processes.begin(self.place.watched, now.monotonic + SETTLING)
         self.watch.start(now)
         if self.settings.notify:
             sender = Sender(self.watch.site.station, self.settings.secrets)
@@ -155,7 +155,7 @@ class Alarms(Node):
         elif isinstance(message, AlarmAction):
             yield from self._act(message, now)
         elif isinstance(message, Health):
-            yield from self._hear(message, now)
+            yield from self._tell(self.processes.hear(message, self.book.entries, now), now)
         elif isinstance(message, Numbered | Announce | Gone):
             reader = self.reader if message.node == process_of(message.node) else self.aside
             words, actions = reader.receive(message, now)
@@ -220,27 +220,11 @@ class Alarms(Node):
         plain = [{name: value for name, value in vars(each).items() if name not in WORD} for each in told]
         yield News(AlarmAnswer(self.place.name, action.request, done, why, plain))
 
-    # ── processes ───────────────────────────────────────────────────────────────────────────────────────────
-
-    def _hear(self, health: Health, now: Now) -> Iterator[Action]:
-        """Of what a process says only that counts which is new, or gone."""
-        self._spoke[health.node] = now.monotonic
-        if self.settings.health == "none" or health.node == self.place.name:
-            return
-        told = {each.id: each for each in _alarmwords.of_health(health, Severity(self.settings.health))}
-        there = [entry for entry in self.book.entries.values() if entry.source == "health"
-                 and entry.subject == health.node and entry.key.startswith(_alarmwords.SAYS)]  # fmt: skip
-        known = {entry.id for entry in there if (entry.active and not entry.off) or entry.due}
-        gone = [Condition("health", entry.key, entry.kind, entry.subject, False, health.time)
-                for entry in there if entry.id in known and entry.id not in told]  # fmt: skip
-        yield from self._tell([each for key, each in told.items() if key not in known] + gone, now)
+    # ── time ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _ours(self, now: Now) -> Iterator[Condition]:
         """What this node finds of processes, of its receivers, and of itself."""
-        for process, spoke in self._spoke.items() if self.settings.health != "none" else ():
-            if process != self.place.name:
-                kind = process.partition(".")[0]
-                yield _alarmwords.silent(process, kind, now.monotonic > spoke + _alarmwords.SILENT, now.utc)
+        yield from self.processes.silent(now)
         troubles = dict(self.outbox.troubles())
         for lane in self.outbox.lanes:
             name = lane.notify.name
@@ -250,8 +234,6 @@ class Alarms(Node):
         text = f"a flood of alarms: {many} in ten minutes; only serious ones are notified" if many else "it is over"
         key, severity = keyed("flood", self.place.name), Severity.SERIOUS
         yield Condition("health", key, "flood", self.place.name, many > 0, now.utc, text, severity)
-
-    # ── time ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def ready(self, fd: int, now: Now) -> list[Action]:
         """Notifications were sent, or could not be."""

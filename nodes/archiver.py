@@ -10,15 +10,9 @@ then.
 
 from __future__ import annotations
 
-import errno
-import os
-import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +24,8 @@ from archive.books import COLUMNS
 from archive.folder import ArchiveError
 from archive.watermark import WatermarkError
 from archive.writer import RESERVE, Archive
+from nodes._diskfault import fault_of
+from nodes._finishing import Finishing
 from nodes._node import Action, Node, Place, StartError
 from nodes._settings import Duration, FilePath, Offset, Size, fault
 from nodes._settings import Settings as Base
@@ -50,27 +46,12 @@ from protocol.messages import (
     Verdict,
 )  # fmt: skip
 
-TIDY_EVERY = 5 * SECOND
-MEASURE_EVERY = 60 * SECOND
 SLOW = 3 * SECOND
 """A commit that takes longer is an alarm."""
 SLOW_FOR = 60 * SECOND
 """So long after the last slow one."""
 RECENT = 60
 """Commits of which the worst is told."""
-ROOT = Path(__file__).parents[1]
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
-
-def fault_of(problem: Exception, root: Path) -> str:
-    """What a disk did not do, where, and what to do about it."""
-    number = problem.errno if isinstance(problem, OSError) else None
-    if number is None:
-        return str(problem)
-    remedies = {errno.EROFS: "mount it for writing", errno.EACCES: "allow this user to write there"}
-    remedy = "make room" if number in FULL else remedies.get(number, "check the disk")
-    where = "" if str(root) in str(problem) else f"{root}: "
-    return f"{where}{problem}; {remedy}; it goes on by itself"
 
 
 class Settings(Base):
@@ -125,18 +106,13 @@ class Archiver(Node):
         self._snapshots = set(place.sources.get("concentrator", ()))
         """Streams that say nothing to us: those of concentrators but for their statistics and flags."""
         self.archive: Archive | None = None
-        self.counters: dict[str, float] = {"commits": 0, "files": 0, "bytes": 0}
+        self.counters: dict[str, float] = {"commits": 0}
         self.trouble = ""
         """Why the disk takes nothing, "" if it does."""
-        self.untidy = ""
-        """Why hours can't be sealed or their merging not be begun, "" if they can."""
-        self.unmerged = ""
-        """Why the last merging of sealed hours failed, "" if it did not."""
         self.unkept = ""
         """Why a changed site file can't be kept, "" if it can."""
-        self.child: subprocess.Popen[str] | None = None
-        self.sealed: set[int] = set()
-        self._commit_at = self._tidy_at = self._measure_at = 0
+        self.finishing = Finishing(settings.finish, self.log)
+        self._commit_at = 0
         self._took: deque[int] = deque([0], RECENT)
         """How long the last commits took [ns]."""
         self._slow = (0, 0)
@@ -159,11 +135,8 @@ class Archiver(Node):
         except (ArchiveError, WatermarkError, OSError) as problem:
             raise StartError(str(problem)) from problem
         self.reader = Reader(self.place.name, self._standing())
-        hours = layout.live_hours(self.archive.root)
-        self.archive.touched = dict.fromkeys(hours, now.monotonic)
-        self.sealed = {hour for hour, path in hours.items() if any(path.glob(f"*{layout.SEALED}"))}
+        self.finishing.begin(self.archive, now)
         self._commit_at = now.monotonic + self.settings.commit
-        self._tidy_at = now.monotonic
         self.watch.start(now)
         yield from ()
 
@@ -186,7 +159,7 @@ class Archiver(Node):
         return self._bytes_held > self.settings.hold
 
     def wake_at(self) -> int | None:
-        due = [self._commit_at, self._tidy_at, None if self._full else self.reader.wake_at()]
+        due = [self._commit_at, self.finishing.wake_at, None if self._full else self.reader.wake_at()]
         return min(at for at in due if at is not None)
 
     def wake(self, now: Now) -> Iterator[Action]:
@@ -196,9 +169,7 @@ class Archiver(Node):
             self._commit_at = now.monotonic + self.settings.commit
             self._commit(now)
             yield from self._durable(now)
-        if now.monotonic >= self._tidy_at:
-            self._tidy_at = now.monotonic + TIDY_EVERY
-            self._tidy(now)
+        self.finishing.wake(self.opened, now, self._committed, not self.trouble)
         if not self._full:  # what is fetched now would be dropped
             yield from self.reader.wake(now)
 
@@ -211,9 +182,7 @@ class Archiver(Node):
         yield from self._end(now, everything=False)
 
     def _end(self, now: Now, everything: bool) -> Iterator[Action]:
-        if self.child is not None:
-            self.child.kill()  # what it had not finished it begins anew
-            self.child.communicate()
+        self.finishing.end()
         if self._commit(now, everything):
             yield from self._durable(now)
         self.opened.close()
@@ -238,6 +207,11 @@ class Archiver(Node):
             self._note_pace(self._clock() - begun, now)
         return committed
 
+    def _committed(self, now: Now) -> bool:
+        """Commit; whether the disk takes all."""
+        self._commit(now)
+        return not self.trouble
+
     def _keep_site(self, now: Now) -> None:
         """A changed site file goes into the files made from now on."""
         self.changed = self.watch.look(now) or self.changed
@@ -257,7 +231,7 @@ class Archiver(Node):
             self._slow = took, now.monotonic + took
 
     def _alarms(self, now: Now) -> Iterator[str]:
-        yield from filter(None, (self.trouble, self.untidy, self.unmerged, self.unkept, *self.watch.alarms))
+        yield from filter(None, (self.trouble, *self.finishing.alarms, self.unkept, *self.watch.alarms))
         took, at = self._slow
         if took and now.monotonic < at + SLOW_FOR:
             yield (f"a commit took {took / SECOND:.0f} s: {self.opened.root} is slow; find what else keeps this disk "
@@ -274,71 +248,6 @@ class Archiver(Node):
         """Tell the writers what is on the disk, if they don't know yet or may have forgotten."""
         yield from self.reader.durable(now, self._standing())
 
-    # finishing
-
-    def _tidy(self, now: Now) -> None:
-        try:
-            self._finish(now)
-            self.untidy = ""
-        except OSError as problem:
-            if not self.untidy:
-                self.log.error("cannot finish", why=str(problem))
-            self.untidy = f"hours are not finished: {fault_of(problem, self.opened.root)}"
-
-    def _finish(self, now: Now) -> None:
-        if self.child is not None and self.child.poll() is not None:
-            self._finished(self.child)
-        if self.child is None and not self.trouble:
-            self._seal(now)
-            if self.sealed:
-                self.child = self._spawn()
-        if now.monotonic >= self._measure_at:
-            self._measure_at = now.monotonic + MEASURE_EVERY
-            self._measure()
-
-    def _seal(self, now: Now) -> None:
-        """Seal the hours that are over and quiet; one whose end is in the future is over after a quiet hour."""
-        archive = self.opened
-        for hour, touched in list(archive.touched.items()):
-            quiet = now.monotonic - touched
-            over = now.utc >= hour + layout.SPAN + self.settings.finish or quiet >= layout.SPAN
-            if over and quiet >= self.settings.finish:
-                self._commit(now)
-                if self.trouble:
-                    return
-                archive.seal(hour)
-                self.sealed.add(hour)
-
-    def _spawn(self) -> subprocess.Popen[str]:
-        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
-        command = [sys.executable, "-m", "archive.finish", str(self.opened.root), str(os.getpid())]
-        return subprocess.Popen(
-            command, env={**os.environ, "PYTHONPATH": path}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-
-    def _finished(self, child: subprocess.Popen[str]) -> None:
-        """The child ended: the files it made hold what the sealed parts held."""
-        files, problem = child.communicate()
-        self.child = None
-        if child.returncode:
-            self.log.error("finishing failed", why=problem.strip())
-            why = (problem.strip().splitlines() or [f"it ended with {child.returncode}"])[-1]
-            self.unmerged = f"hours are not finished: {why}; nothing is lost, it is tried again"
-            return
-        self.unmerged = ""
-        self.log.info("finished", files=files.split())
-        for hour in self.sealed:
-            self.opened.forget(hour)
-        self.sealed.clear()
-
-    def _measure(self) -> None:
-        self.counters["files"] = self.counters["bytes"] = 0
-        for path in self.opened.root.rglob("*.h5"):
-            with suppress(FileNotFoundError):  # the finishing child deletes what it merged
-                self.counters["bytes"] += path.stat().st_blocks * 512
-                self.counters["files"] += 1
-
     def health(self, now: Now) -> dict[str, Any]:
         """The books, in all and per device."""
         archive = self.opened
@@ -346,7 +255,7 @@ class Archiver(Node):
         devices = archive.books.devices
         totals = dict(zip(COLUMNS, counts.sum(axis=0).tolist(), strict=True))
         return {
-            "counters": {**self.counters, "commit_ms": self._took[-1] / MILLISECOND,
+            "counters": {**self.counters, **self.finishing.counters, "commit_ms": self._took[-1] / MILLISECOND,
                          "commit_worst_ms": max(self._took) / MILLISECOND, **archive.verdicts.counters,
                          **archive.statistics.counters, **archive.answers.counters, **archive.open_events.counters,
                          **archive.flags.counters, **archive.alarms.counters, **totals,

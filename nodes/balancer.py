@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from nodes import _handover
+from nodes import _handover, _safekeeping
 from nodes._answering import Answering
 from nodes._complaints import Complaints
 from nodes._connections import Connections
@@ -55,6 +55,8 @@ class Balancer(Node):
         self.complaints = Complaints(self.log)
         self.certificates = CertificateWatch(settings.tls)
         self.look_at = self.gathered_at = 0
+        self.met = False
+        """Our receivers have brought what they hold of our predecessor's connections."""
 
     # ── start and stop ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -101,6 +103,16 @@ class Balancer(Node):
         self.hatch.close()
         os.unlink(_handover.path(self.place.run, self.place.name))
         return ()
+
+    def give_way(self, now: Now) -> Actions:
+        """A receiver may be killed before our successor has what it holds."""
+        run, name = self.place.run, self.place.name
+        _safekeeping.leave(run, name, (
+            _safekeeping.Left(each.receiver, name, each.id, [end.dup() for end in each.ends])
+            for each in self.connections
+            if each.ends and each.tls is None
+        ))  # fmt: skip
+        return self.stop(now)
 
     # ── who calls ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -172,6 +184,9 @@ class Balancer(Node):
         if self.receivers.absent and now.monotonic >= self.gathered_at:
             self.log.warning("devices wait no longer for receivers", absent=self.receivers.wait_no_longer())
             self.receivers.hand_waiting()
+        if not self.met and not self.receivers.absent:
+            self.met = True
+            _safekeeping.met(self.place.run, self.place.name)
         self.custody.open_ports(now)
         self.receivers.pass_on()
         if self.receivers.ready:

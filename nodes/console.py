@@ -20,9 +20,11 @@ from pydantic_core import PydanticCustomError
 
 from console.ground import Ground, GroundError, background
 from nodes import _onmap, _users
+from nodes._certificates import TlsFault
 from nodes._faults import Faulty
 from nodes._machine import folders_of
 from nodes._node import Action, Letter, Node, Place, StartError, Unwatch, Watch
+from nodes._servertls import ServerTls
 from nodes._settings import Address, Duration, FilePath, Size, fault
 from nodes._settings import Settings as Base
 from nodes._site import Site
@@ -46,7 +48,7 @@ class Settings(Base):
     certificate: FilePath | None = None
     """Of this server, PEM; behind it those between it and its authority."""
     key: FilePath | None = None
-    """Its secret key, PEM, without a passphrase."""
+    """Its secret key, PEM, without a passphrase; only its owner may read the file (mode 0600)."""
     keep: Duration = Field(default=120 * SECOND, gt=0)
     """Slots that are held for trends; what is older comes from the archive."""
     memory: Size = 128 << 20
@@ -138,6 +140,7 @@ class Console(Node):
         self._web: Any = None
         self._look_at = 0
         self._access: Access | None = None
+        self._tls: ServerTls | None = None
 
     def start(self, now: Now) -> Iterator[Action]:
         """Open the port and serve. Raises StartError."""
@@ -146,13 +149,14 @@ class Console(Node):
         from console.app import application
         from console.server import WebServer, clock
 
+        self._tls = self._made_tls()
         listening = _listen(self.settings.listen)
         pipeline, ground = Path(self.place.pipeline), self._ground()
         journal = self.place.journal.parent if self.place.journal else None
         station, place = self.station, self.place
         shared = Shared(station, place.site, pipeline, place.run, clock, self._archive(), ground, journal)
         access = self._made_access()
-        self._web = WebServer(application(shared, access), listening, self.settings.certificate, self.settings.key)
+        self._web = WebServer(application(shared, access), listening, self._tls.context if self._tls else None)
         self._web.start()
         at = self.settings.address
         self.log.info("serves", at=at)
@@ -163,6 +167,15 @@ class Console(Node):
                 how=f"syms users first --url {at} --users {access.book.path}",
             )
         yield Watch(self.station.alarms.fd)
+
+    def _made_tls(self) -> ServerTls | None:
+        """Raises StartError."""
+        if self.settings.certificate is None or self.settings.key is None:
+            return None
+        try:
+            return ServerTls(self.settings.certificate, self.settings.key)
+        except TlsFault as fault:
+            raise StartError(str(fault)) from fault
 
     def _made_access(self) -> Access:
         """Raises StartError."""
@@ -250,6 +263,7 @@ class Console(Node):
     def health(self, now: Now) -> dict[str, Any]:
         """For a Health message."""
         alarms = [] if self._access is None else list(self._access.book.alarms)
+        alarms += self._tls.alarms(now) if self._tls else []
         counters = {"messages_lost": self.reader.lost, "messages_fetched": self.reader.fetched}
         return {"counters": counters, "alarms": alarms}
 

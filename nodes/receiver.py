@@ -10,14 +10,14 @@ told to readers, or hung up: killed at any moment, the receiver goes on where it
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from archive.journal import JournalError
-from nodes import _handover
+from nodes import _handover, _safekeeping
 from nodes._hearing import Hearing
 from nodes._keeper import Keeper
 from nodes._links import Links
@@ -123,10 +123,12 @@ class Receiver(Node):
         self.hearing.remember(state)
 
     def _begin(self, state: State, now: Now) -> Actions:
-        """The first group: the last counts of earlier epochs, and the connections that nobody can hand us again."""
+        """The first group: the last counts of earlier epochs, the connections that our predecessor left for us, and
+        those that nobody can hand us again."""
         for tally in state.tallies():
             yield self.writer.say(tally)
         state.owed.clear()
+        yield from self.hearing.go_on(_safekeeping.fetch(self.place.run, self.place.name), now)
         known = self.place.sources.get("balancer", [])
         for balancer in {way.handed.balancer for way in state.ways.values()}:
             if balancer not in known:
@@ -174,11 +176,22 @@ class Receiver(Node):
 
     def give_way(self, now: Now) -> Actions:
         """What was read is in the journal; the connections stay open for our successor: the balancer has them."""
-        return self._close(self._pause(now), now)
+        return self._close(self._pause(now), now, self._leave_sockets)
 
-    def _close(self, last: Actions, now: Now) -> Actions:
+    def _leave_sockets(self) -> None:
+        """The balancer may be killed before our successor is there."""
+        name = self.place.name
+        _safekeeping.leave(self.place.run, name, (
+            _safekeeping.Left(name, balancer, fields["connection"], ends)
+            for balancer in self.place.sources.get("balancer", [])
+            for fields, ends in self.reading.book.holding(balancer)
+            if ends
+        ))  # fmt: skip
+
+    def _close(self, last: Actions, now: Now, then: Callable[[], None] = lambda: None) -> Actions:
         actions = self.writer.commit(last, now)
         self.reading.settle()
+        then()
         self.balancers.close()
         self.reading.close()
         if self.keeper:

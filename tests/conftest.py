@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
@@ -13,10 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-# A change is judged by the same examples each time (CI); at home every run looks for new ones.
-settings.register_profile("house", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True)
-settings.load_profile("ci" if os.environ.get("CI") else "house")
+from tests import thorough
 
 # In a container the tests may be root's; what they start is told so.
 os.environ.setdefault("SYMS_AS_ROOT", "1")
@@ -27,6 +25,27 @@ if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
 
 
 BROWSER = "tests/console/browser/"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A change is judged by the same examples each time (CI); at home every run looks for new ones. With the slow tests
+    goes more of the others, too.
+    """
+    thorough.be(config.option.markexpr != "not slow")
+    settings.register_profile("house", deadline=None, max_examples=thorough.of(40, 100))
+    settings.register_profile("ci", settings.get_profile("house"), derandomize=True)
+    settings.load_profile("ci" if os.environ.get("CI") else "house")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[Any]:
+    """Modules and items stay to the end: nobody looks for garbage among them, now or later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

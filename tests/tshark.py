@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from protocol.c37118 import Codec, ConfigurationFrame, DataFrame, StationRows, compile_codec, parse
-from protocol.c37118.configuration import signed_24
 from protocol.c37118.conversion import ABSENT
+from protocol.c37118.decoding import signed_24
 from tests import captures
 
 PROTOCOL = "IEEE C37.118 Synchrophasor Protocol, "

@@ -2,14 +2,3 @@
 
 `streams` has what statistics are made of, the same for any cutting of a stream; `decision` makes a judgement of one.
 """
-
-from algorithms.firststage import (  # noqa: F401  (they register themselves)
-    coherence,
-    oscillation,
-    phase_jump,
-    rocof,
-    sequence,
-    sta_lta,
-    voltage_step,
-    wavelet,
-)

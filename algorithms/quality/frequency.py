@@ -87,11 +87,15 @@ def offsets(physics: Physics, frequency: F8, known: Bools, rate: float) -> tuple
 
 
 def _offset(physics: Physics, device: int, start: int, stop: int, limit: float) -> Flag:
-    """Whether it is a step or a drift, and how large it is."""
+    """Whether it is a step or a drift, and how large it is.
+
+    It begins where a line through the medians of both halves does: of what lies before it some samples may be in.
+    """
     off = physics.off[device, start:stop]
     off = off[~np.isnan(off)]
     size = float(off[np.argmin(np.abs(np.abs(off) - np.quantile(np.abs(off), 0.95)))])
-    begin = float(np.median(np.abs(off[: max(off.size // 10, 1)])))
+    half = max(off.size // 2, 1)
+    begin = float(1.5 * np.median(np.abs(off[:half])) - 0.5 * np.median(np.abs(off[-half:])))
     kind = Fault.STEP_OFFSET if begin >= STEADY * abs(size) else Fault.DRIFT
     return Flag(device, kind, start, stop, abs(size) / limit, {"channel": "frequency", "size_mhz": 1e3 * size})
 

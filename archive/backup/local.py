@@ -16,6 +16,7 @@ from archive.backup.taking import Item, Taken, common, take
 from archive.checksums import Checksum
 from archive.disk import Disk, sync_folder
 from archive.folder import ArchiveError
+from archive.inodes import disk_size
 
 RESERVE = 64 << 20
 """Bytes that stay free on the backup's disk."""
@@ -163,9 +164,9 @@ def _room(items: Sequence[Item], links: Links, target: Path) -> int:
             for name, path in checksums.files(item.path).items():
                 place = path.relative_to(base).as_posix()
                 need += links.needs(path, place, known.get(name, Checksum(name)))
-            need += sum(size_of(path) for path in (item.path / "live").glob("*/*.h5"))
+            need += sum(disk_size(path) for path in (item.path / "live").glob("*/*.h5"))
         else:
-            need += sum(size_of(path) for path in (item.path.rglob("*") if item.path.is_dir() else [item.path]))
+            need += sum(disk_size(path) for path in (item.path.rglob("*") if item.path.is_dir() else [item.path]))
     free = Disk().free(target)
     if free < need + RESERVE:
         raise ArchiveError(
@@ -173,14 +174,6 @@ def _room(items: Sequence[Item], links: Links, target: Path) -> int:
             "keep fewer snapshots (--keep), or name another disk"
         )
     return need
-
-
-def size_of(path: Path) -> int:
-    """Bytes that a file takes on its disk; none if it is gone."""
-    try:
-        return path.stat().st_blocks * 512
-    except FileNotFoundError:
-        return 0
 
 
 def _clear(into: Path, manifest: Manifest) -> None:

@@ -18,13 +18,14 @@ from pathlib import Path, PurePosixPath
 from archive import checksums, folder
 from archive.backup import snapshots
 from archive.backup.copying import Spoiled
-from archive.backup.local import RESERVE, Outcome, note, size_of
+from archive.backup.local import RESERVE, Outcome, note
 from archive.backup.restoring import ROLES
 from archive.backup.snapshots import FOLDER, MANIFEST, MARK, Manifest, Role
 from archive.backup.taking import Item, Taken, common, take
 from archive.checksums import Checksum
 from archive.disk import Disk
 from archive.folder import ArchiveError
+from archive.inodes import disk_size
 
 MISSING = 23
 """rsync's exit code for what is not there."""
@@ -95,7 +96,7 @@ def backup(items: Sequence[Item], pipeline: Path, target: str, stage: Path, utc:
 def _room(items: Sequence[Item], stage: Path) -> None:
     """What is in writing is copied to the stage. Raises ArchiveError."""
     need = sum(
-        size_of(path) for item in items if item.role in (Role.ARCHIVE, Role.JOURNAL)
+        disk_size(path) for item in items if item.role in (Role.ARCHIVE, Role.JOURNAL)
         for path in (item.path.glob("live/*/*.h5") if item.role == Role.ARCHIVE else item.path.rglob("*"))
     )  # fmt: skip
     if (free := Disk().free(stage)) < need + RESERVE:

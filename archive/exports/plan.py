@@ -136,7 +136,9 @@ def plan(root: Path, wish: Wish, span: Span) -> Plan:
     if not stations.known:
         gone = checksums.told(checksums.removed(root, wish.start, wish.end))
         raise ArchiveError(f"{root}: nothing in that time{_when(root)}{gone and f'; {gone}'}")
-    keys = None if wish.devices is None else set().union(*(stations.called(each) for each in wish.devices))
+    keys, absent = _keys(stations, wish.devices)
+    if keys is not None and not keys:
+        raise ArchiveError(f"{root}: nothing of the stations asked for in that time")
     held = {name: span.joined(name) for name in span.tables}
     some = [each for rows in held.values() for each in _some(rows.configurations, keys)]
     check(some, wish.quantities)
@@ -152,8 +154,21 @@ def plan(root: Path, wish: Wish, span: Span) -> Plan:
         raise ArchiveError(f"{root}: nothing of that in that time{aside}")
     with_rows = {key_of(track.configuration).station for track in found.tracks}
     wanted = {key.station for key in keys} if keys is not None else set(stations.names.values())
-    found.silent = [name for name, number in stations.names.items() if number in wanted - with_rows]
+    found.silent = [name for name, number in stations.names.items() if number in wanted - with_rows] + absent
     return found
+
+
+def _keys(stations: Stations, devices: Sequence[str] | None) -> tuple[set[Key] | None, list[str]]:
+    """What is asked for (None: all), and numbers of stations that the time knows nothing of.
+
+    Who knows a station by its number knows that there is one: it was silent. A name may be a slip of the pen.
+    Raises ArchiveError: nothing is called so.
+    """
+    if devices is None:
+        return None, []
+    numbers = {str(number) for number in stations.names.values()} | {str(key.device) for key in stations.keys}
+    absent = [each for each in devices if each.isdecimal() and each not in numbers and each not in stations.names]
+    return set().union(*(stations.called(each) for each in devices if each not in absent)), absent
 
 
 def _when(root: Path) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from archive import layout
 from archive.answers import EVENTS
 from archive.flags import FLAGS
+from archive.inodes import disk_size
 from archive.reports.asked import Asked
 from archive.statistics import STATISTICS
 from archive.verdicts import VERDICTS
@@ -34,9 +35,9 @@ class Station:
 
 def station(asked: Asked, free: int | None) -> Station:
     """Raises ArchiveError, OSError."""
-    day = sum(_size(path) for hour in asked.hours for path in _of_hour(asked.root, hour))
-    day += sum(_size(path) for path in (asked.root / "events").glob("*.h5") if _is_of(path, asked))
-    whole = sum(_size(path) for path in asked.root.rglob("*.h5"))
+    day = sum(disk_size(path) for hour in asked.hours for path in _of_hour(asked.root, hour))
+    day += sum(disk_size(path) for path in (asked.root / "events").glob("*.h5") if _is_of(path, asked))
+    whole = sum(disk_size(path) for path in asked.root.rglob("*.h5"))
     return Station(_restarts(asked), day, whole, free)
 
 
@@ -62,11 +63,3 @@ def _of_hour(root: Path, hour: int) -> Iterator[Path]:
 def _is_of(path: Path, asked: Asked) -> bool:
     onset = layout.instant_from(path.name)
     return onset is not None and asked.start <= onset < asked.end
-
-
-def _size(path: Path) -> int:
-    """Bytes on the disk: live parts are sparse. None of a file that was merged meanwhile."""
-    try:
-        return path.stat().st_blocks * 512
-    except FileNotFoundError:
-        return 0

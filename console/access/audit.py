@@ -127,6 +127,11 @@ class Audit:
         current = self.folder / CURRENT
         return [*_full(self.folder), *([current] if current.exists() else [])]
 
+    def to_copy(self) -> list[Path]:
+        """All files, in the order in which they are copied while somebody writes: what the head names is there then."""
+        head = self.folder / HEAD
+        return [*([head] if head.exists() else []), *self.files()]
+
     def lines(self, start: int | None = None, end: int | None = None) -> Iterator[dict[str, Any]]:
         """What was done in [start, end) ns UTC, as it stands there, oldest first; without lines that can't be read."""
         for path in self.files():

@@ -5,12 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
 
 from archive.disk import Disk
+from archive.inodes import stamp
 from console.access.files import open_private, private_folder
 from console.access.users import AccessFault, User, Users, written
 from protocol.clock import SECOND
@@ -19,8 +20,6 @@ LOOK_EVERY = SECOND // 2
 
 Load = Callable[[Path], dict[str, User]]
 """Reads and checks a file that is there; raises what tells its faults."""
-Stamp = tuple[int, int, int] | None
-"""(mtime [ns], inode, size) of a file; None: there is none."""
 
 
 class Book:
@@ -32,7 +31,7 @@ class Book:
         self.alarms: list[str] = []
         self._load = load
         self._look_at = 0
-        self._stamp = _stamp(path)
+        self._stamp = stamp(path)
         self.users: Users = self._read()
 
     def look(self, monotonic: int) -> None:
@@ -40,9 +39,9 @@ class Book:
         if monotonic < self._look_at:
             return
         self._look_at = monotonic + LOOK_EVERY
-        if (stamp := _stamp(self.path)) == self._stamp:
+        if (there := stamp(self.path)) == self._stamp:
             return
-        self._stamp = stamp
+        self._stamp = there
         try:
             self.users, self.alarms = self._read(), []
         except Exception as fault:  # whatever is wrong with it: who was kept out stays out, who was in stays in
@@ -58,13 +57,15 @@ class Book:
     def changing(self) -> Iterator[dict[str, User]]:
         """The users of the file as it is now, to be changed in place; written as a whole when the block ends.
 
-        Two that change it wait for each other. Raises AccessFault if no administrator would be left, or if somebody
-        would be left without a region: what is left out of the file means all.
+        What was found there is in force from then on. Two that change it wait for each other. Raises AccessFault if no
+        administrator would be left, or if somebody would be left without a region: what is left out of the file
+        means all.
         """
         folder = private_folder(self.path.parent)
         try:
             fcntl.flock(folder, fcntl.LOCK_EX)
-            before = self._read()
+            self._stamp, before = stamp(self.path), self._read()
+            self.users, self.alarms = before, []
             users = dict(before)
             yield users
             if any(user.administers for user in before.values()) and not any(
@@ -75,7 +76,7 @@ class Book:
                 raise AccessFault(f"{nowhere} would see no region; name one, or say that it is all", "no_region")
             if users != before:
                 self._write(users)
-                self.users, self._stamp = users, _stamp(self.path)
+                self.users, self._stamp = users, stamp(self.path)
         finally:
             os.close(folder)
 
@@ -88,10 +89,3 @@ class Book:
         with open(open_private(fresh, os.O_EXCL), "w", encoding="utf-8") as file:
             file.write(written(users))
         Disk().replace(fresh, self.path)
-
-
-def _stamp(path: Path) -> Stamp:
-    with suppress(OSError):
-        info = path.stat()
-        return info.st_mtime_ns, info.st_ino, info.st_size
-    return None

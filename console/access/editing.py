@@ -13,6 +13,8 @@ from protocol.clock import SECOND
 DAYS = 365
 """That a token is good where nothing else is said."""
 MOST_DAYS = 3650
+SHOWN = ("role", "regions", "disabled", "language")
+"""Of a user, to who changes him."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,15 @@ def add(users: dict[str, User], wish: Wish) -> None:
     users[wish.name] = _with(User(name=wish.name, role=wish.role), wish)
 
 
-def change(users: dict[str, User], wish: Wish) -> None:
-    """One who is there. Raises AccessFault."""
-    users[wish.name] = _with(_of(users, wish.name), wish)
+def change(users: dict[str, User], wish: Wish, shown: User) -> None:
+    """One who is there, and still is as he was shown to who wishes it. Raises AccessFault.
+
+    His password and tokens are not shown: others may have changed those, and they stay as they are now.
+    """
+    user = _of(users, wish.name)
+    if any(getattr(user, each) != getattr(shown, each) for each in SHOWN):
+        raise AccessFault(f"{wish.name} was changed meanwhile, and nothing is saved: look at him again", "look_again")
+    users[wish.name] = _with(user, wish)
 
 
 def remove(users: dict[str, User], name: str) -> None:

@@ -14,6 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from console.board import Board
+from console.counts import foremost
 from console.model import Station
 from protocol.clock import SECOND, Clock
 
@@ -23,6 +24,7 @@ ROWS = ("received", "archived", "late", "missing", "aside", "duplicate", "corrup
 OF_DEVICES = {
     "connected": "1 = its connection stands",
     "latency_ms": "from measurement to arrival, ms",
+    "clock_offset_ms": "how far its clock is ahead of the median device's, ms",
     "bad_now": "kinds of bad data that it has now",
 }
 """Other columns that are told of each device."""
@@ -98,12 +100,11 @@ def _devices(board: Board) -> Iterator[Metric]:
     }
     for each in board.devices():
         who = [str(each["device"]), each["name"] or each["site_name"]]
-        for name, value in each["counts"].items():
-            fate = name.removeprefix("receiver_").removeprefix("archiver_").removeprefix("concentrator_")
+        for name, value in foremost(each["counts"]).items():
             if name in others:
                 others[name].add_metric(who, value)
-            elif fate in ROWS and (name == fate or name.startswith("archiver_")):
-                rows.add_metric([*who, fate], value)
+            elif name in ROWS:
+                rows.add_metric([*who, name], value)
     yield rows
     yield from others.values()
 

@@ -1,6 +1,6 @@
 // Alarms, one line each; lines are chosen by a click.
 import { h } from "vue";
-import { day, clock } from "syms-lib";
+import { day, clock, make } from "syms-lib";
 
 export default {
   props: { columns: Array, local: Boolean },
@@ -10,13 +10,12 @@ export default {
   },
   mounted() {
     Object.assign(this, { chosen: new Set(), rows: [] });
-    this.make = (tag, classes, parent, text = "") => parent.appendChild(Object.assign(document.createElement(tag), { className: classes, textContent: text }));
-    const table = this.make("table", "", this.$el);
-    const head = this.make("tr", "", this.make("thead", "", table));
-    this.make("th", "box", head);
-    for (const [name, text] of this.columns) this.make("th", name, head, text);
-    this.body = this.make("tbody", "", table);
-    this.hint = this.make("div", "syms-hint", this.$el);
+    const table = make("table", "", this.$el);
+    const head = make("tr", "", make("thead", "", table));
+    make("th", "box", head);
+    for (const [name, text] of this.columns) make("th", name, head, text);
+    this.body = make("tbody", "", table);
+    this.hint = make("div", "syms-hint", this.$el);
   },
   methods: {
     /** [{id, severity, said, since [ms], state, stands, subject, link, text, count, comment}, …]; a text where there are none. */
@@ -41,20 +40,20 @@ export default {
       const line = document.createElement("tr");
       line.className = `${row.severity} ${row.state}`;
       line.dataset.id = row.id;
-      const box = this.make("input", "", this.make("td", "box", line));
+      const box = make("input", "", make("td", "box", line));
       box.type = "checkbox";
       box.setAttribute("aria-label", row.text);
-      this.make("td", "when figures", line, `${day(row.since, this.local)} ${clock(row.since, this.local)}`);
-      const severity = this.make("td", "severity", line);
-      this.make("i", "mark", severity);
-      this.make("span", "", severity, row.said);
-      this.make("td", "state", line, row.stands);
-      const subject = this.make("td", "subject", line);
-      const named = this.make(row.link ? "a" : "span", "", subject, row.subject);
+      make("td", "when figures", line, `${day(row.since, this.local)} ${clock(row.since, this.local)}`);
+      const severity = make("td", "severity", line);
+      make("i", "mark", severity);
+      make("span", "", severity, row.said);
+      make("td", "state", line, row.stands);
+      const subject = make("td", "subject", line);
+      const named = make(row.link ? "a" : "span", "", subject, row.subject);
       if (row.link) named.href = row.link;
-      this.make("td", "place", line, row.text).title = row.text;
-      this.make("td", "devices figures", line, String(row.count));
-      this.make("td", "comment", line, row.comment).title = row.comment;
+      make("td", "place", line, row.text).title = row.text;
+      make("td", "devices figures", line, String(row.count));
+      make("td", "comment", line, row.comment).title = row.comment;
       line.onclick = (event) => {
         if (event.target.tagName === "A") return;
         this.chosen.has(row.id) ? this.chosen.delete(row.id) : this.chosen.add(row.id);

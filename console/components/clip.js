@@ -1,7 +1,7 @@
 // What all devices measured around an event: frequency, voltage, angle below each other, a cursor that goes through them
 // as fast as one wants, and a map that shows the frequencies of that moment.
 import { h } from "vue";
-import { Sheet, tone, round, day, clock, number, unpacked, column, track, usual, gestures } from "syms-lib";
+import { Sheet, Tools, make, tone, round, day, clock, number, unpacked, column, track, usual, gestures } from "syms-lib";
 
 const [LEFT, BOTTOM, HEAD] = [58, 17, 15]; // px
 const SPEEDS = [0.1, 0.2, 0.5, 1, 2, 5, 10];
@@ -21,8 +21,8 @@ export default {
   mounted() {
     Object.assign(this, { told: null, picked: null, at: 0, speed: 1, playing: false, drawnMap: 0 });
     this.build();
-    this.base = new Sheet(this.make("div", "sheet", this.body), (ctx, width, height) => this.draw(ctx, width, height));
-    this.over = new Sheet(this.make("div", "sheet", this.body), (ctx, width, height) => this.mark(ctx, width, height));
+    this.base = new Sheet(make("div", "sheet", this.body), (ctx, width, height) => this.draw(ctx, width, height));
+    this.over = new Sheet(make("div", "sheet", this.body), (ctx, width, height) => this.mark(ctx, width, height));
     this.gestures();
   },
   beforeUnmount() {
@@ -265,28 +265,18 @@ export default {
     // ── how it is built, what the reader does ─────────────────────────────────────────────────────────────
 
     build() {
-      this.make = (tag, classes, parent, text = "") => parent.appendChild(Object.assign(document.createElement(tag), { className: classes, textContent: text }));
-      const bar = this.make("div", "bar", this.$el);
-      const button = (name, icon, act) => {
-        const made = this.make("button", `tool ${name}`, bar);
-        Object.assign(made, { type: "button", title: this.texts[name], onclick: act });
-        made.setAttribute("aria-label", this.texts[name]);
-        this.make("i", "q-icon notranslate material-icons", made, icon);
-        return made;
-      };
-      this.button = button("play", "play_arrow", () => this.play(!this.playing));
-      const speeds = this.make("select", "span speed", bar);
-      speeds.title = this.texts.speed;
-      speeds.setAttribute("aria-label", this.texts.speed);
-      for (const each of SPEEDS) Object.assign(this.make("option", "", speeds, `× ${each}`), { value: each, selected: each === 1 });
-      speeds.onchange = () => (this.speed = Number(speeds.value));
-      button("onset", "flag", () => this.told && this.go(this.told.onset - this.told.start));
-      button("closer", "zoom_in", () => this.zoom(0.5, this.at));
-      button("wider", "zoom_out", () => this.zoom(2, this.at));
-      button("whole", "fit_screen", () => this.look(0, this.length));
-      this.moment = this.make("span", "moment", bar);
-      this.note = this.make("span", "note", bar);
-      this.body = this.make("div", "body", this.$el);
+      const bar = make("div", "bar", this.$el);
+      const tools = new Tools(bar, this.texts);
+      this.button = tools.button("play", "play_arrow", () => this.play(!this.playing));
+      const speeds = tools.choice("speed", "span speed", SPEEDS.map((each) => [each, `× ${each}`]), (speed) => (this.speed = speed));
+      speeds.value = this.speed;
+      tools.button("onset", "flag", () => this.told && this.go(this.told.onset - this.told.start));
+      tools.button("closer", "zoom_in", () => this.zoom(0.5, this.at));
+      tools.button("wider", "zoom_out", () => this.zoom(2, this.at));
+      tools.button("whole", "fit_screen", () => this.look(0, this.length));
+      this.moment = make("span", "moment", bar);
+      this.note = make("span", "note", bar);
+      this.body = make("div", "body", this.$el);
     },
 
     look(from, until) {

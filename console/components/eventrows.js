@@ -1,6 +1,6 @@
 // A page of events, one line each; the line of an event leads to it.
 import { h } from "vue";
-import { day, clock, number } from "syms-lib";
+import { day, clock, make, number } from "syms-lib";
 
 export default {
   props: { columns: Array, local: Boolean, empty: String },
@@ -9,12 +9,11 @@ export default {
     return h("div", { class: "syms-events" });
   },
   mounted() {
-    this.make = (tag, classes, parent, text = "") => parent.appendChild(Object.assign(document.createElement(tag), { className: classes, textContent: text }));
-    const table = this.make("table", "", this.$el);
-    const head = this.make("tr", "", this.make("thead", "", table));
-    for (const [name, text] of this.columns) this.make("th", name, head, text);
-    this.body = this.make("tbody", "", table);
-    this.hint = this.make("div", "syms-hint", this.$el);
+    const table = make("table", "", this.$el);
+    const head = make("tr", "", make("thead", "", table));
+    for (const [name, text] of this.columns) make("th", name, head, text);
+    this.body = make("tbody", "", table);
+    this.hint = make("div", "syms-hint", this.$el);
     this.lines = new Map();
   },
   methods: {
@@ -41,22 +40,22 @@ export default {
       const line = document.createElement("tr");
       line.className = `${row.group} ${row.state}`;
       line.dataset.name = row.name;
-      const when = this.make("td", "when figures", line);
-      const link = this.make("a", "", when, `${day(row.onset, this.local)} ${clock(row.onset, this.local, 2)}`);
+      const when = make("td", "when figures", line);
+      const link = make("a", "", when, `${day(row.onset, this.local)} ${clock(row.onset, this.local, 2)}`);
       link.href = row.link;
-      const kind = this.make("td", "kind", line);
-      this.make("i", "mark", kind);
-      this.make("span", "", kind, row.kind);
-      const sure = this.make("td", "sure figures", line);
+      const kind = make("td", "kind", line);
+      make("i", "mark", kind);
+      make("span", "", kind, row.kind);
+      const sure = make("td", "sure figures", line);
       if (row.sure !== null) {
-        this.make("span", "share", sure).style.width = `${Math.round(row.sure * 36)}px`;
-        this.make("span", "", sure, `${Math.round(row.sure * 100)} %`);
+        make("span", "share", sure).style.width = `${Math.round(row.sure * 36)}px`;
+        make("span", "", sure, `${Math.round(row.sure * 100)} %`);
       }
-      for (const name of ["mhz", "mw"]) this.make("td", "size figures", line, row[name] === null ? "" : (row[name] > 0 ? "+" : "") + number(row[name], 0).replace("-", "−"));
-      const place = this.make("td", "place", line, row.place);
+      for (const name of ["mhz", "mw"]) make("td", "size figures", line, row[name] === null ? "" : (row[name] > 0 ? "+" : "") + number(row[name], 0).replace("-", "−"));
+      const place = make("td", "place", line, row.place);
       place.title = row.place;
-      this.make("td", "devices figures", line, String(row.devices));
-      this.make("td", "state", line, row.said);
+      make("td", "devices figures", line, String(row.devices));
+      make("td", "state", line, row.said);
       line.onclick = (event) => {
         if (event.target !== link && !window.getSelection().toString()) link.click();
       };

@@ -1,5 +1,6 @@
 // A table of named values in sections; names are told once, values when they change.
 import { h } from "vue";
+import { make } from "syms-lib";
 
 export default {
   emits: ["pick"],
@@ -14,7 +15,6 @@ export default {
     set_rows(sections) {
       this.cells = [];
       this.$el.replaceChildren();
-      const make = (tag, classes, parent, text = "") => parent.appendChild(Object.assign(document.createElement(tag), { className: classes, textContent: text }));
       for (const { title, columns, rows } of sections) {
         const table = make("table", "", this.$el);
         const head = make("tr", "head", make("thead", "", table));

@@ -1,6 +1,7 @@
 // Traces over time: live and from the archive, one pane for each unit, all with the same time axis and cursor.
 import { h } from "vue";
-import { gestures, uPlot, Trace, aligned, steady, clock, day, number, csv, picture, save, paneOptions, range, instants } from "syms-lib";
+import { gestures, uPlot, Trace, Tools, aligned, steady, clock, day, number, make } from "syms-lib";
+import { csv, picture, save, paneOptions, range, instants, pictured, tabled } from "syms-lib";
 
 const FRAME = 50; // ms between two pictures at least
 const LAG = 350; // ms that the live edge is behind what has come, so that it moves evenly
@@ -167,39 +168,18 @@ export default {
     // ── how it is built ───────────────────────────────────────────────────────────────────────────────────
 
     build() {
-      const make = (tag, classes, parent, text = "") => {
-        const made = Object.assign(document.createElement(tag), { className: classes, textContent: text });
-        parent.append(made);
-        return made;
-      };
-      this.make = make;
       this.root = this.$el;
       const bar = make("div", "bar", this.root);
-      const button = (name, icon, act) => {
-        const made = make("button", `tool ${name}`, bar);
-        made.type = "button";
-        made.title = this.texts[name] ?? name;
-        made.setAttribute("aria-label", made.title);
-        made.append(Object.assign(document.createElement("i"), { className: "q-icon notranslate material-icons", textContent: icon }));
-        made.onclick = act;
-        return made;
-      };
-      this.pause = button("pause", "pause", () => (this.live ? this.show(...this.window(performance.now())) : this.go_live()));
-      const spans = make("select", "span", bar);
-      spans.title = this.texts.span ?? "";
-      spans.setAttribute("aria-label", spans.title);
-      for (const seconds of SPANS) {
-        const text = seconds < 60 ? `${seconds} s` : seconds < 3600 ? `${seconds / 60} min` : `${seconds / 3600} h`;
-        spans.append(Object.assign(document.createElement("option"), { value: seconds, textContent: text }));
-      }
-      spans.onchange = () => this.go_live(Number(spans.value));
-      this.spans = spans;
-      button("earlier", "chevron_left", () => this.shift(-0.5));
-      button("later", "chevron_right", () => this.shift(0.5));
-      button("closer", "zoom_in", () => this.zoom(0.5));
-      button("wider", "zoom_out", () => this.zoom(2));
-      button("picture", "photo_camera", () => this.picture());
-      if (this.files) button("csv", "download", () => this.csv());
+      const tools = new Tools(bar, this.texts);
+      this.pause = tools.button("pause", "pause", () => (this.live ? this.show(...this.window(performance.now())) : this.go_live()));
+      const named = (seconds) => (seconds < 60 ? `${seconds} s` : seconds < 3600 ? `${seconds / 60} min` : `${seconds / 3600} h`);
+      this.spans = tools.choice("span", "span", SPANS.map((each) => [each, named(each)]), (seconds) => this.go_live(seconds));
+      tools.button("earlier", "chevron_left", () => this.shift(-0.5));
+      tools.button("later", "chevron_right", () => this.shift(0.5));
+      tools.button("closer", "zoom_in", () => this.zoom(0.5));
+      tools.button("wider", "zoom_out", () => this.zoom(2));
+      tools.button("picture", "photo_camera", () => this.picture());
+      if (this.files) tools.button("csv", "download", () => this.csv());
       this.moment = make("span", "moment", bar);
       this.note = make("span", "note", bar);
       this.body = make("div", "body", this.root);
@@ -217,20 +197,20 @@ export default {
       const units = [...new Set(this.made.map((each) => each.unit))].slice(0, PANES);
       this.panes = units.map((unit, k) => this.pane(unit, k === units.length - 1));
       this.body.classList.toggle("empty", !units.length);
-      if (!units.length) this.make("div", "hint", this.body, this.texts.empty ?? "");
+      if (!units.length) make("div", "hint", this.body, this.texts.empty ?? "");
       this.layout();
     },
 
     pane(unit, last) {
       const traces = this.made.filter((each) => each.unit === unit);
-      const box = this.make("div", "pane", this.body);
-      const legend = this.make("div", "legend", box);
-      this.make("span", "unit", legend, unit);
+      const box = make("div", "pane", this.body);
+      const legend = make("div", "legend", box);
+      make("span", "unit", legend, unit);
       for (const each of traces) {
-        const chip = this.make("span", "chip", legend);
-        this.make("i", "line", chip).style.background = each.colour;
-        this.make("span", "name", chip, each.label);
-        each.shown = this.make("b", "value", chip, "–");
+        const chip = make("span", "chip", legend);
+        make("i", "line", chip).style.background = each.colour;
+        make("span", "name", chip, each.label);
+        each.shown = make("b", "value", chip, "–");
         chip.title = `${each.label} — ${this.texts.remove ?? ""}`;
         chip.onclick = () => this.$emit("remove", each.id);
       }
@@ -326,28 +306,14 @@ export default {
 
     async picture() {
       if (!this.panes.length) return;
-      const panes = this.panes.map((pane) => ({
-        canvas: pane.plot.ctx.canvas,
-        legend: pane.traces.map((each) => ({ label: `${each.label} [${pane.unit}]`, colour: each.colour })),
-      }));
       const [from, until] = this.seen;
       const title = `${this.title ?? ""}  ${day(from, this.local)} ${clock(from, this.local, 1)} – ${clock(until, this.local, 1)} ${this.local ? "" : "UTC"}`;
-      save(this.name("png"), await picture(panes, title, this.colour("--panel"), this.colour("--ink-1")));
+      save(this.name("png"), await picture(pictured(this.panes), title, this.colour("--panel"), this.colour("--ink-1")));
     },
 
     csv() {
       if (!this.panes.length) return;
-      const blocks = this.panes.map((pane) => ({
-        time: pane.found.time,
-        columns: pane.traces.flatMap((each, k) => {
-          const label = `${each.label} [${pane.unit}]`;
-          const { value, low, high } = pane.found.traces[k];
-          return pane.found.banded
-            ? [{ label, values: value }, { label: `${label} minimum`, values: low }, { label: `${label} maximum`, values: high }]
-            : [{ label, values: value }];
-        }),
-      }));
-      save(this.name("csv"), new Blob([csv(blocks)], { type: "text/csv" }));
+      save(this.name("csv"), new Blob([csv(tabled(this.panes))], { type: "text/csv" }));
     },
   },
 };

@@ -29,6 +29,8 @@ class Changes:
         self._console, self._page, self._request = console, page, request
         self._busy = False
         self._words: Callable[[bool], tuple[str, ...]] | None = None
+        self._agreeing: list[str] | None = None
+        """What was shown to be agreed to; None: it is plain by itself."""
         self._action = self._object = ""
         text = page.text
         self._veil = ui.element("div").classes("syms-veil").mark("change")
@@ -100,6 +102,7 @@ class Changes:
         if self._busy:
             return
         self._action, self._object, self._title.text, self._state.text = action, object_, title, ""
+        self._agreeing = None
         for each in (self._scaling, self._swapping, self._show, self._do):
             each.set_visibility(False)
         self._said.set_lines([])
@@ -120,28 +123,43 @@ class Changes:
         self._said.set_lines([])
         with self._at_work(text("change.looking")):
             try:
-                require(self._request, self._action, None, self._object)
-                told = await self._console.verbs.ask(*self._words(False))
+                plan = await self._planned()
             except (Forbidden, VerbError) as fault:
                 return self._fail(self._page.text.said(str(fault)))
-        plan = told.get("plan") or {}
-        self._said.set_lines(lines(plan))
+        self._propose(plan, text("change.agree"))
+
+    async def _planned(self) -> dict[str, Any]:
+        """What would be done now. Raises Forbidden, VerbError."""
+        assert self._words is not None
+        require(self._request, self._action, None, self._object)
+        return (await self._console.verbs.ask(*self._words(False))).get("plan") or {}
+
+    def _propose(self, plan: dict[str, Any], asked: str) -> None:
+        """Show it, and ask."""
+        self._agreeing = lines(plan)
+        self._said.set_lines(self._agreeing)
         some = bool(plan.get("steps") or plan.get("differences"))
         self._do.set_visibility(some)
-        self._state.text = text("change.agree") if some else text("change.nothing")
+        self._state.text = asked if some else self._page.text("change.nothing")
 
     async def _carry_out(self) -> None:
         if self._words is None or self._busy:
             return
         text = self._page.text
+        other: dict[str, Any] | None = None
         with self._at_work(text("change.doing")):
             try:
-                words = self._words(True)
-                with acting(self._request, self._action, self._object, detail=" ".join(words[2:])):
-                    self._said.append([f"$ syms {' '.join(words)}"])
-                    await self._console.verbs.carry_out(words, self._said.append)
+                if self._agreeing is not None and lines(plan := await self._planned()) != self._agreeing:
+                    other = plan  # another number was typed, or the file edited: nobody agreed to that
+                else:
+                    words = self._words(True)
+                    with acting(self._request, self._action, self._object, detail=" ".join(words[2:])):
+                        self._said.append([f"$ syms {' '.join(words)}"])
+                        await self._console.verbs.carry_out(words, self._said.append)
             except (Forbidden, AccessFault, VerbError) as fault:
                 return self._fail(self._page.text.said(str(fault)))
+        if other is not None:
+            return self._propose(other, text("change.other"))
         self._do.set_visibility(False)
         self._show.set_visibility(False)
         self._state.text = text("change.done")

@@ -22,6 +22,8 @@ from protocol.clock import SECOND
 TICK = 0.15
 """Seconds between two looks at what came; of long spans rarer (`SLOW`)."""
 SLOW, SLOW_FROM = 1.0, 600.0
+RENEW_FROM, RENEW_EVERY = 7200.0, 3600.0
+"""Seconds: a browser holds some 2.7 hours of what comes live. Of longer spans what was before is fetched so often."""
 READERS = asyncio.Semaphore(2)
 """Pages that read the archive at a time."""
 
@@ -45,7 +47,8 @@ class Trends:
             page.text, span=span, title=console.station.name, local=page.local, files=may(page.user, "export"),
             on_view=self._look, on_remove=lambda id_: self.remove(id_),
         )  # fmt: skip
-        self._fetched = 0.0
+        self._told = self._fetched = 0.0
+        """Monotonic seconds: what came live was told, what was before was fetched."""
         ui.timer(TICK, self._tick)
 
     def begin(self, default: Callable[[], list[Wanted]]) -> None:
@@ -85,9 +88,16 @@ class Trends:
         lines = lines_of(self._console, self._shown, self._page.text, self._lines)
         self._lines = lines
         self._element.set_lines(lines)
-        newest = self._console.station.newest() or self._console.clock().utc
+        newest = self._newest()
         self._feed = Feed(self._console.station, self._shown, self._reference(), newest + 1)
         self._save()
+        self._renew(newest)
+
+    def _newest(self) -> int:
+        return self._console.station.newest() or self._console.clock().utc
+
+    def _renew(self, newest: int) -> None:
+        """Fetch what was before, up to the newest instant where it is live."""
         if self._view.live:
             self._view = View(True, newest - int(self._view.span * SECOND), newest, self._view.columns, self._view.span)
         self._fetch()
@@ -111,13 +121,15 @@ class Trends:
 
     def _tick(self) -> None:
         now = self._console.seconds
-        if self._view.span >= SLOW_FROM and now - self._fetched < SLOW:
+        if self._view.span >= SLOW_FROM and now - self._told < SLOW:
             return
-        self._fetched = now
+        self._told = now
         if blocks := self._feed.news():
             self._element.append(blocks)
         if len(self._shown) < len(self.wanted) and len(self._visible()) > len(self._shown):
             self._arrange()  # they had not been heard of
+        elif self._view.live and self._view.span > RENEW_FROM and now - self._fetched >= RENEW_EVERY:
+            self._renew(self._newest())
 
     def _look(self, view: View) -> None:
         self._view = view
@@ -125,6 +137,7 @@ class Trends:
         self._fetch()
 
     def _fetch(self) -> None:
+        self._fetched = self._console.seconds
         if self._shown:
             self._asked += 1
             self._element.busy(True)

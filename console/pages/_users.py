@@ -32,8 +32,8 @@ class UserList:
     def __init__(self, console: Console, page: Page, request: Request) -> None:
         self._console, self._page, self._book = console, page, UserBook(page.text, request)
         self._names: list[str] = []
-        self._name = ""
-        """Of who is changed; "": somebody new."""
+        self._user = NOBODY
+        """Who is changed, as the fields were filled; NOBODY: somebody new."""
         text = page.text
         with ui.element("div").classes("syms-panel users"):
             with ui.element("div").classes("head"):
@@ -115,7 +115,7 @@ class UserList:
             self._show(user)
 
     def _show(self, user: User) -> None:
-        name = self._name = user.name
+        self._user, name = user, user.name
         self._title.text = name or self._page.text("admin.new")
         self._input.value, self._role.value, self._regions.value = name, str(user.role), list(user.regions or [])
         self._all.value, self._language.value = user.regions is None, user.language or OF_BROWSER
@@ -136,14 +136,21 @@ class UserList:
         except (AccessFault, Forbidden, ValueError) as fault:
             self._said.text = self._book.words(fault)
             return
-        apply = editing.change if self._name else editing.add
-        if self._do(wish.name, wish.told(), lambda users: apply(users, wish)):
+        shown = self._user
+
+        def change(users: dict[str, User]) -> None:
+            if shown.name:
+                editing.change(users, wish, shown)
+            else:
+                editing.add(users, wish)
+
+        if self._do(wish.name, wish.told(), change):
             self._pick(wish.name)
             self._said.text = self._page.text("admin.saved")
 
     async def _wish(self) -> Wish:
         """What stands in the fields. Raises AccessFault, Forbidden, ValueError for what no field offers."""
-        access, name = self._book.access, self._name or str(self._input.value or "").strip()
+        access, name = self._book.access, self._user.name or str(self._input.value or "").strip()
         password, made = str(self._password.value or ""), None
         if password:
             check(password, name, access.policy.least)
@@ -155,11 +162,11 @@ class UserList:
             name, Role(str(self._role.value)),
             None if self._all.value else tuple(str(each) for each in self._regions.value or ()),
             bool(self._disabled.value), made, cast(Language, language) if language else None,
-            scripts=made is None and not self._name and bool(self._scripts.value),
+            scripts=made is None and not self._user.name and bool(self._scripts.value),
         )  # fmt: skip
 
     def _remove(self) -> None:
-        name = self._name
+        name = self._user.name
         if name and self._do(name, "remove", lambda users: editing.remove(users, name)):
             self._new()
 

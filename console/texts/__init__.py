@@ -15,13 +15,16 @@ import yaml
 LANGUAGES = {"en": "English", "zh": "中文"}
 """Name of the catalogue -> what its speakers call it."""
 DEFAULT = "en"
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""In Python alone the four files take a third of a second."""
 
 
 @cache
 def catalogue(language: str) -> dict[str, str]:
     """Key -> text of one language; keys of nested sections are joined with dots, as `now.map`."""
-    texts = (resources.files(__package__).joinpath(name) for name in (f"{language}.yaml", f"report.{language}.yaml"))
-    return {key: text for each in texts for key, text in _flat(yaml.safe_load(each.read_text(encoding="utf-8")), "")}
+    files = (resources.files(__package__).joinpath(name) for name in (f"{language}.yaml", f"report.{language}.yaml"))
+    sections = (yaml.load(each.read_text(encoding="utf-8"), LOADER) for each in files)
+    return {key: text for each in sections for key, text in _flat(each, "")}
 
 
 def _flat(section: dict[str, Any], above: str) -> list[tuple[str, str]]:

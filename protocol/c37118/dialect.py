@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,10 @@ from protocol.messages import Configuration
 
 Reader = Callable[[bytes, int], ConfigurationFrame | None]
 """(configuration frame, time [ns]) -> the configuration, if it is whole with this frame. Raises FrameError."""
+
+
+Kind = tuple[int, int]
+"""(kind of rows, size in bytes) of a frame."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,11 @@ class Dialect:
     """Whether the second configuration adds nothing to the first, known one."""
     compile: Callable[[Any], Codec]
     configurations: Callable[[Any, int, str, int], list[Configuration]]
+    carries: Callable[[bytes], int | None] = lambda frame: 0 if frame_type(frame) == FrameType.DATA else None
+    """Which kind of rows a frame has, 0 being those of DATA; None: it has none."""
+    readings: Callable[[Any], Mapping[Kind, Any]] = lambda cfg: {(0, cfg.data_size): cfg}
+    """A configuration -> what each kind of frame with rows is read with: itself, or one that is made of it, always the
+    same one."""
     negotiated: bool = False
     """A master may download a configuration, and a device may stream by its CFG-1 although it has another."""
 

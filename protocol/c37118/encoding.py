@@ -1,4 +1,4 @@
-"""Configuration frames, written: what a device says when asked. The inverse of `configuration.py`."""
+"""Configuration frames, written: what a device says when asked. The inverse of `decoding.py`."""
 
 from __future__ import annotations
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from protocol.c37118.common import CHECK_SIZE, HEAD, HEAD_SIZE, MAX_FRAME, Frame, FrameError, sound
-from protocol.c37118.configuration import ConfigurationFrame, parse_configuration
+from protocol.c37118.configuration import ConfigurationFrame
+from protocol.c37118.decoding import parse_configuration
 from protocol.clock import SECOND
 
 PIECE_HEAD = HEAD_SIZE + 2

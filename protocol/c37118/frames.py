@@ -18,14 +18,8 @@ from protocol.c37118.common import (
     sound,
     stream_id,
 )
-from protocol.c37118.configuration import (
-    Analog,
-    ConfigurationFrame,
-    Digital,
-    Phasor,
-    Station,
-    parse_configuration,
-)
+from protocol.c37118.configuration import Analog, ConfigurationFrame, Digital, Phasor, Station
+from protocol.c37118.decoding import parse_configuration
 from protocol.c37118.encoding import encode_configuration
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Which configuration is in force for a DATA frame of a stream, among those whose DATA frames have its size:
+"""Which configuration is in force for a DATA frame of a stream, among those whose frames of its kind have its size:
 
 1. the last one before it in its own flow;
 2. else the first one after it in its own flow (the capture began, or the device changed, before it was asked);
@@ -16,9 +16,8 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING
 
-from protocol.c37118.common import FrameType, frame_type
 from protocol.c37118.configuration import ConfigurationFrame
-from protocol.c37118.dialect import Dialect
+from protocol.c37118.dialect import Dialect, Kind
 
 if TYPE_CHECKING:
     from protocol.c37118.offline import Sender
@@ -31,7 +30,7 @@ class Shelf:
         self._dialect = dialect
         self._positions: list[int] = []
         self._held: list[ConfigurationFrame] = []
-        self._by_size: dict[int, tuple[list[int], list[ConfigurationFrame]]] = {}
+        self._by_kind: dict[Kind, tuple[list[int], list[ConfigurationFrame]]] = {}
 
     def put(self, position: int, configuration: ConfigurationFrame) -> None:
         """All are put before the first is looked for."""
@@ -41,14 +40,15 @@ class Shelf:
         self._positions.insert(at, position)
         self._held.insert(at, configuration)
 
-    def find(self, position: int, size: int) -> ConfigurationFrame | None:
-        """The last one before the position whose DATA frames have this size, else the first one after it."""
-        if not self._by_size:
+    def find(self, position: int, kind: Kind) -> ConfigurationFrame | None:
+        """What such a frame is read with by the last one before the position that has any, else the first after it."""
+        if not self._by_kind:
             for where, configuration in zip(self._positions, self._held, strict=True):
-                positions, held = self._by_size.setdefault(configuration.data_size, ([], []))
-                positions.append(where)
-                held.append(configuration)
-        positions, held = self._by_size.get(size, ([], []))
+                for each, reading in self._dialect.readings(configuration).items():
+                    positions, held = self._by_kind.setdefault(each, ([], []))
+                    positions.append(where)
+                    held.append(reading)
+        positions, held = self._by_kind.get(kind, ([], []))
         return held[max(bisect_left(positions, position) - 1, 0)] if held else None
 
 
@@ -65,17 +65,17 @@ class Shelves:
         stream = self._dialect.stream_of(configuration)
         shelves.setdefault(stream, Shelf(self._dialect)).put(position, configuration)
 
-    def find(self, stream: int, position: int, size: int) -> ConfigurationFrame | None:
+    def find(self, stream: int, position: int, kind: Kind) -> ConfigurationFrame | None:
         shelf = self._binding.get(stream) or self._capability.get(stream)
-        return shelf.find(position, size) if shelf else None
+        return shelf.find(position, kind) if shelf else None
 
-    def binding(self, stream: int, position: int, size: int) -> ConfigurationFrame | None:
+    def binding(self, stream: int, position: int, kind: Kind) -> ConfigurationFrame | None:
         """Of no CFG-1."""
-        return self._binding[stream].find(position, size) if stream in self._binding else None
+        return self._binding[stream].find(position, kind) if stream in self._binding else None
 
-    def capability(self, stream: int, position: int, size: int) -> ConfigurationFrame | None:
+    def capability(self, stream: int, position: int, kind: Kind) -> ConfigurationFrame | None:
         """Of CFG-1 alone."""
-        return self._capability[stream].find(position, size) if stream in self._capability else None
+        return self._capability[stream].find(position, kind) if stream in self._capability else None
 
 
 def assign(senders: list[Sender]) -> None:
@@ -100,10 +100,11 @@ def assign(senders: list[Sender]) -> None:
 
 def _assign_own(sender: Sender, own: Shelves, others: Shelves) -> None:
     for number, piece in enumerate(sender.pieces):
-        if not piece.frame or frame_type(piece.frame) != FrameType.DATA:
+        rows = sender.dialect.carries(piece.frame) if piece.frame else None
+        if rows is None:
             continue
-        stream, size = sender.dialect.stream(piece.frame), len(piece.frame)
-        here, there = (stream, number, size), (stream, piece.time, size)
+        stream, kind = sender.dialect.stream(piece.frame), (rows, len(piece.frame))
+        here, there = (stream, number, kind), (stream, piece.time, kind)
         if sender.dialect.negotiated:
             found = own.binding(*here) or others.binding(*there) or own.capability(*here) or others.capability(*there)
         else:

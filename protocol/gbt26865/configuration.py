@@ -15,7 +15,8 @@ from typing import Any
 
 from protocol.c37118 import configuration as c37118
 from protocol.c37118.common import CHECK_SIZE, COUNT_MASK, FrameError, FrameType
-from protocol.c37118.configuration import Analog, Cursor, Digital, Phasor
+from protocol.c37118.configuration import Analog, Digital, Phasor
+from protocol.c37118.decoding import Cursor, block_2
 from protocol.c37118.encoding import KIND_TYPES
 from protocol.c37118.encoding import block_2 as encode_block
 from protocol.c37118.names import fixed
@@ -99,7 +100,7 @@ def parse_configuration(fields: Frame, kind: int, body: bytes) -> ConfigurationF
 
 def _station(cursor: Cursor) -> Station:
     name, identity = cursor.fixed_name(), cursor.take(IDENTITY, "IDCODE")
-    fields, period = c37118.block_2(cursor, ANUNITS, "PERIOD")
+    fields, period = block_2(cursor, ANUNITS, "PERIOD")
     if period == 0:
         raise FrameError(f"{cursor.place}: PERIOD is 0: it names no reporting rate")
     return Station(name=name, identity=identity, period=period, **fields)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from algorithms.alignment import SECOND, Aligner, Released
 from algorithms.slotring import Rows
+from tests import thorough
 
 MS = 1_000_000
 BASE = 86_000_000_000
@@ -221,7 +222,7 @@ grid = st.lists(st.tuples(st.integers(1, 4), st.integers(0, 40)), min_size=1, ma
 cuts = st.lists(st.integers(0, 120), max_size=10)
 
 
-@settings(max_examples=300)
+@settings(max_examples=thorough.of(100, 300))
 @given(order=grid, cuts=cuts)
 def test_online_is_offline_for_any_arrival_order_and_chunking(order: list[tuple[int, int]], cuts: list[int]):
     a = aligner(devices=(1, 2, 3, 4, 5), depth=64)  # 5 never sends: nothing is complete, nothing late
@@ -237,7 +238,7 @@ def test_online_is_offline_for_any_arrival_order_and_chunking(order: list[tuple[
     assert a.counts["late"].sum() == 0
 
 
-@settings(max_examples=300)
+@settings(max_examples=thorough.of(100, 300))
 @given(order=grid, cuts=cuts, depth=st.sampled_from([4, 16]), wait=st.integers(0, 5))
 @example(order=[(1, 15), (1, 0), (1, 16), (1, 16)], cuts=[], depth=4, wait=0)  # twice, behind one of the same place
 def test_every_row_is_released_or_counted(order: list[tuple[int, int]], cuts: list[int], depth: int, wait: int):

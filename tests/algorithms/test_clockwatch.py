@@ -50,6 +50,15 @@ def test_of_two_that_disagree_the_one_nearer_to_the_station_counts():
     assert feed(watch, {1: -3600 * SECOND, 2: 20 * MS}) == [1]
 
 
+def test_how_far_clocks_are_ahead_of_the_median_devices():
+    watch = ClockWatch(2 * SECOND)
+    feed(watch, {1: 20 * MS, 2: 30 * MS, 3: -40 * MS})
+    assert watch.ahead().tolist() == [0, -10 * MS, 60 * MS]
+    alone = ClockWatch(2 * SECOND)
+    feed(alone, {1: 20 * MS})
+    assert np.isnan(alone.ahead()).all()
+
+
 def test_one_alone_is_never_marked():
     watch = ClockWatch(2 * SECOND)
     assert feed(watch, {1: 3600 * SECOND}) == []

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from algorithms.limits import NEVER, Bounds, Change, State, Watch
+from tests import thorough
 
 STEP = 100
 NAN = float("nan")
@@ -113,7 +114,7 @@ VALUES = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=thorough.of(60, 200), deadline=None)
 @given(VALUES, st.lists(st.integers(1, 39), max_size=6), *[st.integers(0, 5)] * 3)
 def test_the_pieces_do_not_matter_and_each_sample_counts(
     values: list[list[float]], cuts: list[int], delay: int, hold: int, stale: int

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +41,21 @@ def test_the_package_has_emd():
     assert emd.where == "algorithms.emd"
     assert emd.summary
     assert documentation(emd.settings).keys() == emd.settings.model_fields.keys()
+
+
+def test_each_is_found_by_its_name():
+    known = registry.available()
+    assert [registry.find(one.name) for one in known] == known
+
+
+def test_one_is_found_without_what_others_import():
+    program = (
+        "import sys; from algorithms import registry\n"
+        "registry.find('emd'); print('scipy' in sys.modules)\n"
+        "registry.find('disturbance'); print('scipy.signal' in sys.modules)"
+    )
+    said = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60)
+    assert said.stdout.split() == ["False", "False"]
 
 
 def test_a_file_is_an_algorithm(tmp_path: Path):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PyEMD.EMD import EMD
 
 from algorithms import emd, kernels
 from algorithms.emd import intrinsic_modes
@@ -64,12 +64,20 @@ def scenarios(folder: Path, every: int) -> Iterator[np.ndarray]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_modes_of_labelled_scenarios_are_those_of_pyemd(shared: Path):
     worst, count = 0.0, 0
     for x in scenarios(shared / "data" / "scenarios", every=10):
         worst, count = max(worst, compare(x)), count + 1
     assert count > 50
     assert worst < 1e-10
+
+
+def reference() -> Any:
+    """Loads all of matplotlib: only for who runs these tests."""
+    from PyEMD.EMD import EMD
+
+    return EMD(MAX_ITERATION=MAX_SIFTS)
 
 
 STEPS = st.lists(st.integers(-3, 3), min_size=2, max_size=60)
@@ -81,7 +89,7 @@ def test_extrema_and_crossings_of_plateaus_and_ties_are_those_of_pyemd(steps: li
     x = np.repeat(np.array(steps, dtype=np.float64), long)
     top, bottom = np.zeros(x.size, np.int64), np.zeros(x.size, np.int64)
     tops, bottoms = sift.find_extrema(x, top, bottom)
-    highest, _, lowest, _, zeros = EMD().find_extrema(np.arange(x.size), x)
+    highest, _, lowest, _, zeros = reference().find_extrema(np.arange(x.size), x)
     assert top[:tops].tolist() == highest.tolist()
     assert bottom[:bottoms].tolist() == lowest.tolist()
     assert sift.crossings(x) == len(zeros)
@@ -98,7 +106,7 @@ def test_short_signals_have_the_modes_of_pyemd(seed: int, n: int, kind: str):
         x = np.round(x, 2)
     modes, found = sift.decompose(unit(x), MAX_MODES, MAX_SIFTS)
     if found != sift.STRANGE:
-        sifter = EMD(MAX_ITERATION=MAX_SIFTS)
+        sifter = reference()
         sifter.emd(unit(x), max_imf=MAX_MODES)
         theirs, residue = sifter.get_imfs_and_residue()
         assert difference(modes, np.concatenate([theirs, residue[None]])) < 1e-9

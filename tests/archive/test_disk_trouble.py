@@ -14,6 +14,7 @@ from archive.disk import Disk
 from archive.folder import ArchiveError
 from archive.writer import Archive
 from protocol.messages import device_number
+from tests import thorough
 from tests.archive.test_writer import FAST, grid, measurements, numbered, story, tally
 from tests.archives import NONE, configuration, held_rows
 
@@ -82,7 +83,12 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any, int]:
 
 
 @pytest.mark.parametrize(
-    ("number", "step"), [pytest.param(errno.EIO, 1, marks=pytest.mark.slow), (errno.ENOSPC, 5), (errno.EROFS, 7)]
+    ("number", "step"),
+    [
+        pytest.param(errno.EIO, 1, marks=pytest.mark.slow),
+        (errno.ENOSPC, thorough.of(11, 5)),
+        (errno.EROFS, thorough.of(13, 7)),
+    ],
 )
 def test_one_call_fails_whichever(tmp_path: Path, whole: tuple[Any, Any, int], number: int, step: int) -> None:
     rows, books, calls = whole
@@ -111,7 +117,7 @@ def test_every_kth_call_fails(tmp_path: Path, whole: tuple[Any, Any, int], every
 def test_killed_while_the_disk_fails(tmp_path: Path, whole: tuple[Any, Any, int], healed: bool) -> None:
     """What a failed commit left is undone by the next life."""
     rows, books, calls = whole
-    for at in range(4, calls + 1, 5):
+    for at in range(4, calls + 1, thorough.of(11, 5)):
         path = tmp_path / f"{at}"
         disk = Failing(lambda call, at=at: call >= at)  # type: ignore[misc]
         try:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from archive import layout
 from archive.finish import finish_all
 from archive.playback import Playback, Step
 from archive.reading import open_archive
@@ -22,10 +23,11 @@ BEGIN = T0 + 2397 * SECOND
 """Three seconds before an hour is full."""
 
 
-@pytest.fixture(params=["live", "finished"])
-def made(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+@pytest.fixture(scope="module", params=["live", "finished"])
+def made(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     """Six seconds over an hour's border; link 1 has a hole, and is renamed in the middle of a second."""
-    archive = Archive(tmp_path / "data")
+    path = tmp_path_factory.mktemp(request.param)
+    archive = Archive(path)
     slots = grid(0, 300, start=BEGIN)
     archive.configure(configuration(1, HALF))
     archive.configure(configuration(2, HALF))
@@ -43,8 +45,8 @@ def made(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     archive.commit(NONE)
     archive.close()
     if request.param == "finished":
-        finish_all(tmp_path / "data")
-    return tmp_path / "data"
+        finish_all(path)
+    return path
 
 
 def steps(path: Path, start: int | None = None, stop: int | None = None) -> list[Step]:
@@ -100,6 +102,14 @@ def test_an_interval_holds_its_rows_only(made: Path) -> None:
         assert Playback(extract, SECOND).span() == (BEGIN, BEGIN + 6 * SECOND)
         assert Playback(extract.between(start, stop), SECOND).span() == (start, stop)
         assert Playback(extract.between(0, 1), SECOND).span() is None
+
+
+def test_what_was_read_of_finished_hours_leaves_the_page_cache(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    forgotten: list[Path] = []
+    monkeypatch.setattr("archive.playback.forget_file", forgotten.append)
+    steps(made)
+    assert {path for path in forgotten if path.exists()} == set(made.glob(f"*/*/*/{layout.FINISHED}*.h5"))
+    assert len(set(forgotten)) == 2
 
 
 def test_pieces_of_any_size_are_the_same(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,21 +22,22 @@ from protocol.messages import Table
 from tests.archives import NONE, SMALL, T0, configuration, grid, measurements
 
 
-@pytest.fixture(params=["live", "finished", "both"])
-def filled(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+@pytest.fixture(scope="module", params=["live", "finished", "both"])
+def filled(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     """Two stations over an hour's border, live, finished, or finished with late rows."""
+    path = tmp_path_factory.mktemp(request.param)
     words = [measurements([1] * 100, grid(-50, 100, start=T0 + 2400 * SECOND)),
              measurements([2] * 100, grid(0, 100, start=T0 + 2400 * SECOND))]  # fmt: skip
     for word in words:
-        writer = Archive(tmp_path)
+        writer = Archive(path)
         writer.take(configuration(1))
         writer.take(configuration(2))
         writer.take(word)
         writer.commit(NONE)
         writer.close()
         if request.param == "both" or (request.param == "finished" and word is words[1]):
-            finish_all(tmp_path)
-    return tmp_path
+            finish_all(path)
+    return path
 
 
 def test_by_station_and_quantity(filled: Path) -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from archive import checksums, layout
+from archive import checksums, layout, remains
 from archive.disk import Disk
-from archive.finish import finish_all
+from archive.finish import finish_all, finish_hour
 from archive.folder import ArchiveError
 from archive.reading import open_archive
 from archive.retention import DAY, Removal, Rules, plan, protect, protections, release, remove
+from archive.shelves import seal_part
 from archive.verifying import verify
 from archive.writer import Archive
 from protocol.clock import SECOND
@@ -55,6 +59,16 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     archive.close()
     finish_all(path)
     return path
+
+
+def late_rows(root: Path, back: int, merged: bool) -> None:
+    """A row more for an hour that was finished."""
+    archive = Archive(root)
+    archive.take(measurements([1], grid(300, 1, start=hour(back))))
+    archive.commit(NONE)
+    archive.close()
+    if merged:
+        finish_all(root)
 
 
 def files(removals: list[Removal]) -> list[str]:
@@ -142,10 +156,7 @@ def test_what_may_not_go_any_more_when_somebody_said_yes_stays(root: Path) -> No
     now = hour(0) + DAY
     planned = plan(root, Rules(age=SECOND), now)
     protect(root, hour(4), hour(3), "inquiry 7", now)
-    archive = Archive(root)
-    archive.take(measurements([1], grid(300, 1, start=hour(2))))
-    archive.commit(NONE)
-    archive.close()
+    late_rows(root, 2, False)
     done = remove(root, planned, now)
     assert files(done.removals) == [name(root, back) for back in (3, 1, 0)]
     assert done.kept == {"protected": 1, "rows of this hour are still coming": 1}
@@ -154,28 +165,93 @@ def test_what_may_not_go_any_more_when_somebody_said_yes_stays(root: Path) -> No
     assert verify(root, *ALL).findings == []
 
 
+@pytest.mark.parametrize(
+    ("meanwhile", "why"),
+    [
+        (lambda root: protect(root, hour(4), hour(3), "inquiry 7", 1), "protected"),
+        (lambda root: late_rows(root, 4, False), "rows of this hour are still coming"),
+        (lambda root: late_rows(root, 4, True), "made anew meanwhile"),
+    ],
+    ids=["protected", "late", "merged"],
+)
+def test_what_happens_while_an_overview_is_made_counts(
+    root: Path, meanwhile: Callable[[Path], None], why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave, now = remains.leave, hour(0) + DAY
+
+    def left(*told: Any) -> Path:
+        monkeypatch.setattr(remains, "leave", leave)
+        made = leave(*told)
+        meanwhile(root)
+        return made
+
+    monkeypatch.setattr(remains, "leave", left)
+    done = remove(root, plan(root, Rules(age=SECOND, overviews=1000 * DAY), now), now)
+    assert (files(done.removals), done.kept) == ([name(root, back) for back in (3, 2, 1, 0)], {why: 1})
+    if why == "made anew meanwhile":
+        with open_archive(root, hour(4), hour(3)) as held:
+            assert sum(len(rows.time) for rows in held.rows()) == 201
+    assert verify(root, *ALL).findings == []
+
+
+class Watched(Disk):
+    """Tells of each step whether others who decide about files would have to wait."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.alone: list[tuple[str, bool]] = []
+
+    def remove(self, path: Path) -> None:
+        self._look("remove")
+        super().remove(path)
+
+    def replace(self, temporary: Path, path: Path) -> None:
+        self._look("replace")
+        super().replace(temporary, path)
+
+    def sync(self, fd: int) -> None:
+        self._look("sync")
+        super().sync(fd)
+
+    def _look(self, step: str) -> None:
+        with (self.root / checksums.NAME).open("r+b") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self.alone.append((step, True))
+            else:
+                self.alone.append((step, False))
+
+
+def test_who_decides_about_files_is_alone(root: Path) -> None:
+    """Else a span may be protected, or late rows merged, between the last look at a file and its end."""
+    now, disk = hour(0) + DAY, Watched(root)
+    remove(root, plan(root, Rules(age=now - hour(3)), now), now, disk)
+    assert disk.alone == [("sync", True), ("remove", True)]
+    disk.alone.clear()
+    protect(root, hour(2), hour(1), "inquiry 7", now, disk)
+    assert disk.alone == [("sync", True)]
+    late_rows(root, 2, False)
+    seal_part(next(layout.live_folder(root, hour(2)).glob(f"*{layout.PART}")))
+    disk.alone.clear()
+    finish_hour(root, hour(2), disk)
+    assert [alone for step, alone in disk.alone if step == "replace"] == [True]
+
+
 def test_a_file_that_was_made_anew_since_the_plan_waits_for_its_backup(root: Path) -> None:
     now = hour(0) + DAY
     said = [{"file": name(root, back), "backup": now, "to": "b"} for back in (4, 3)]
     checksums.append(root / checksums.NAME, said, Disk())
     planned = plan(root, Rules(age=SECOND, after_backup=True), now)
     assert files(planned.removals) == [name(root, 4), name(root, 3)]
-    archive = Archive(root)
-    archive.take(measurements([1], grid(300, 1, start=hour(4))))
-    archive.commit(NONE)
-    archive.close()
-    finish_all(root)
+    late_rows(root, 4, True)
     assert files(remove(root, planned, now).removals) == [name(root, 3)]
 
 
 def test_rows_that_come_for_a_removed_hour_make_a_file_anew(root: Path) -> None:
     remove(root, plan(root, Rules(age=SECOND), hour(0) + DAY), hour(0) + DAY)
     assert not (root / "2026").exists()
-    archive = Archive(root)
-    archive.take(measurements([1], grid(300, 1, start=hour(4))))
-    archive.commit(NONE)
-    archive.close()
-    finish_all(root)
+    late_rows(root, 4, True)
     assert verify(root, *ALL).findings == []
     assert not checksums.read(root)[name(root, 4)].removed
 

@@ -26,7 +26,7 @@ from archive.stations import Stations
 from archive.writer import Archive
 from protocol.clock import SECOND
 from protocol.messages import Measurements, Table
-from tests import archives
+from tests import archives, thorough
 from tests.archives import (
     NONE,
     SMALL,
@@ -92,7 +92,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
     return fill(tmp_path_factory.mktemp(request.param), request.param)
 
 
-@pytest.fixture(params=STATES)
+@pytest.fixture(params=thorough.of(("live", "merged"), STATES))
 def own(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     """To be changed."""
     return fill(tmp_path, request.param)

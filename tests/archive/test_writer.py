@@ -411,7 +411,7 @@ def run(path: Path, disk: Dying) -> None:
 
 @pytest.mark.parametrize(
     ("torn", "stride"),
-    [pytest.param(False, 1, marks=pytest.mark.slow), pytest.param(True, 1, marks=pytest.mark.slow), (True, 5)],
+    [pytest.param(False, 1, marks=pytest.mark.slow), pytest.param(True, 1, marks=pytest.mark.slow), (True, 9)],
 )
 def test_killed_at_every_change_of_a_file(tmp_path: Path, torn: bool, stride: int) -> None:
     """Every file stays readable, and the next life ends with the same rows and books as if nothing had happened.

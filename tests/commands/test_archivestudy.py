@@ -107,6 +107,14 @@ def study(recorded: Path, folder: Path, out: str = "out", workers: int = 1, node
     return task.out
 
 
+@pytest.fixture(scope="module")
+def whole(recorded: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
+    """A study that nobody broke off, and how many windows were judged for it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("commands._archivestudy.Workers", InLine)
+        return study(recorded, tmp_path_factory.mktemp("whole")), InLine.last.judged
+
+
 def verdicts(path: Path) -> dict[tuple[int, int], Row]:
     """(device, start) -> what is said of the window."""
     with open_archive(path) as found:
@@ -164,9 +172,9 @@ def answered(said: Any, windows: Trigger, detector: Detector, now: Now) -> Itera
 
 
 @pytest.mark.usefixtures("in_line")
-def test_a_study_says_what_the_nodes_say(recorded: Path, tmp_path: Path) -> None:
+def test_a_study_says_what_the_nodes_say(recorded: Path, whole: tuple[Path, int], tmp_path: Path) -> None:
     wanted = {(int(each.device[0]), each.start): each for each in by_hand(recorded, tmp_path)}
-    found = verdicts(study(recorded, tmp_path))
+    found = verdicts(whole[0])
     assert found.keys() == wanted.keys()
     for key, (stop, outcome, suspicious, onset, score, completeness, *_) in found.items():
         said = wanted[key]
@@ -178,8 +186,8 @@ def test_a_study_says_what_the_nodes_say(recorded: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.usefixtures("in_line")
-def test_its_events_have_the_rows_of_the_archive(recorded: Path, tmp_path: Path) -> None:
-    [event] = list_events(study(recorded, tmp_path))
+def test_its_events_have_the_rows_of_the_archive(recorded: Path, whole: tuple[Path, int]) -> None:
+    [event] = list_events(whole[0])
     assert abs(event.onset - (T0 + 80 * SECOND)) < 2 * SECOND
     assert event.devices == ["D1", "D2", "D3"]
     import h5py
@@ -195,10 +203,9 @@ def test_its_events_have_the_rows_of_the_archive(recorded: Path, tmp_path: Path)
 @pytest.mark.usefixtures("in_line")
 @pytest.mark.parametrize("stopped_after", [0, 1, 17])
 def test_a_study_that_was_broken_off_goes_on(
-    recorded: Path, tmp_path: Path, stopped_after: int, monkeypatch: pytest.MonkeyPatch
+    recorded: Path, whole: tuple[Path, int], tmp_path: Path, stopped_after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = study(recorded, tmp_path, "whole")
-    judged = InLine.last.judged
+    undisturbed, judged = whole
     task = task_of(recorded, pipeline(tmp_path), None, None, tmp_path / "out")
     stop_after(stopped_after, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
@@ -211,8 +218,8 @@ def test_a_study_that_was_broken_off_goes_on(
     monkeypatch.setattr("commands._archivestudy.Workers", InLine)
     run(task_of(recorded, pipeline(tmp_path), None, None, tmp_path / "out"), 1, quiet)
     assert InLine.last.judged == judged - stopped_after
-    assert verdicts(task.out) == verdicts(whole)
-    assert [event.onset for event in list_events(task.out)] == [event.onset for event in list_events(whole)]
+    assert verdicts(task.out) == verdicts(undisturbed)
+    assert [event.onset for event in list_events(task.out)] == [event.onset for event in list_events(undisturbed)]
     assert not task.part.exists()
 
 
@@ -241,13 +248,13 @@ def test_workers_are_as_one(recorded: Path, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("in_line")
 def test_how_far_the_head_may_go_makes_no_difference(
-    recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recorded: Path, whole: tuple[Path, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = verdicts(study(recorded, tmp_path, "whole"))
+    undisturbed = verdicts(whole[0])
     monkeypatch.setattr(Answers, "ready", lambda self, question: False)
-    assert verdicts(study(recorded, tmp_path, "late")) == whole
+    assert verdicts(study(recorded, tmp_path, "late")) == undisturbed
     monkeypatch.setattr("commands._chain.AHEAD", 0)
-    assert verdicts(study(recorded, tmp_path, "at once")) == whole
+    assert verdicts(study(recorded, tmp_path, "at once")) == undisturbed
 
 
 def test_kept_verdicts_of_another_study_are_a_fault(
@@ -271,6 +278,17 @@ def test_kept_verdicts_of_another_study_are_a_fault(
         run(task, 1, quiet)
 
 
+def test_the_verb_gives_way(recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    monkeypatch.setattr("commands._polite.give_way", lambda: order.append("gave way"))
+    monkeypatch.setattr("commands._archivestudy.Workers", lambda *told: order.append("began") or InLine(*told))
+    (tmp_path / "site.yaml").write_text(SITE)
+    (tmp_path / "station.yaml").write_text(NODES)
+    words = ["study", str(recorded), "--pipeline", str(tmp_path / "station.yaml"), "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(make_app(["study", "check"]), words)
+    assert (result.exit_code, order) == (0, ["gave way", "began"]), result.output
+
+
 @pytest.mark.parametrize(
     ("nodes", "words", "what"),
     [
@@ -284,6 +302,7 @@ def test_what_can_not_be_studied_is_said(
     recorded: Path, tmp_path: Path, nodes: str, words: tuple[str, ...], what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("commands._polite.give_way", lambda: None)
     if "no trigger" in what:
         nodes = nodes.replace("from: [receivers, align]", "from: receivers")
     (tmp_path / "site.yaml").write_text(SITE)
@@ -296,9 +315,9 @@ def test_what_can_not_be_studied_is_said(
 
 
 @pytest.mark.usefixtures("in_line")
-def test_event_triggers_follow(recorded: Path, tmp_path: Path) -> None:
+def test_event_triggers_follow(recorded: Path, whole: tuple[Path, int], tmp_path: Path) -> None:
     made = study(recorded, tmp_path, nodes=EVENTS)
-    assert verdicts(made) == verdicts(study(recorded, tmp_path, "alone"))
+    assert verdicts(made) == verdicts(whole[0])
     [event] = list_events(made)
     assert (event.final, event.disturbance, event.kind) == (True, True, "gen_trip")
     assert abs(event.onset - (T0 + 80 * SECOND)) < 2 * SECOND

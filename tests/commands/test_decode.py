@@ -19,10 +19,13 @@ from typer.testing import CliRunner
 from commands.app import make_app
 from commands.decode import open_capture
 from protocol.gbt26865 import encode_configuration
+from protocol.smd import SHIPPED, Kind, load
 from tests import scenes, tshark
 from tests.captures import Talk, pcap
 from tests.protocol.gbt26865 import byhand
 from tests.protocol.gbt26865 import strategies as make
+from tests.protocol.smd import strategies as smd_make
+from tests.protocol.smd.test_dialect import capture_of, frames_of
 
 
 def decode(path: Path, form: str = "csv") -> Result:
@@ -200,6 +203,52 @@ def test_the_protocol_can_be_forced(protocol: str, code: int, rows: int) -> None
     result = CliRunner().invoke(make_app(("decode", "check")), ["decode", str(CHINESE), "--protocol", protocol])
     assert (result.exit_code, result.stdout.count("\n")) == (code, rows)
     assert code == 0 or "it looks like GB/T 26865.2 or Q/GDW 131" in " ".join(result.stderr.split())
+
+
+@pytest.fixture
+def smds(tmp_path: Path) -> Path:
+    """A capture of an SMD-L, three frames of each kind."""
+    cfg = smd_make.configuration()
+    talk = capture_of(cfg, frames_of(cfg, Kind.L, load()))
+    path = tmp_path / "smd.pcap"
+    path.write_bytes(pcap(talk.records))
+    return path
+
+
+def decode_smds(path: Path, *more: str) -> Result:
+    return CliRunner().invoke(make_app(("decode", "check")), ["decode", str(path), "--protocol", "smd", *more])
+
+
+@pytest.mark.parametrize("more", [(), ("--smd", "L"), ("--smd-table", str(SHIPPED))], ids=["", "kind", "table"])
+def test_spectra_of_smds(smds: Path, more: tuple[str, ...]) -> None:
+    result = decode_smds(smds, *more)
+    assert (result.exit_code, result.stderr) == (0, "")
+    found = list(csv.DictReader(io.StringIO(result.stdout)))
+    names = Counter(row["name"] for row in found if row["quantity"] == "magnitude")
+    assert (names["Ua"], names["Ua h5"], names["Ia 37 Hz"], len(names)) == (3, 3, 3, 4 * (1 + 49 + 92))
+    assert {row["station"] for row in found} == {"负荷一", "负荷一 harmonics", "负荷一 inter-harmonics"}
+
+
+def test_frames_of_smds_as_json(smds: Path) -> None:
+    result = decode_smds(smds, "--format", "json")
+    told = [json.loads(line) for line in result.stdout.splitlines()]
+    summary = told.pop()["summary"]
+    assert [summary["frames"][kind] for kind in ("data", "harmonics", "interharmonics")] == [3, 3, 3]
+    assert (summary["data_frames"], summary["without_configuration"]) == (9, 0)
+    line = next(line for line in told if line["frame"] == "harmonics")
+    assert (line["protocol"], line["stations"][0]["phasors"][3]["name"]) == ("smd", "Ua h5")
+    without = decode_smds(smds, "--format", "json", "--smd", "C").stdout.splitlines()
+    assert json.loads(without[-1])["summary"]["without_configuration"] == 6
+
+
+def test_faults_of_the_table_and_options_of_smds(smds: Path, tmp_path: Path) -> None:
+    table = tmp_path / "table.yaml"
+    table.write_text(SHIPPED.read_text(encoding="utf-8").replace("mask: 0x70", "mask: 0x170"), encoding="utf-8")
+    result = decode_smds(smds, "--smd-table", str(table))
+    assert (result.exit_code, f"{table}:" in " ".join(result.stderr.split())) == (1, True)
+    plain = CliRunner().invoke(make_app(("decode", "check")), ["decode", str(smds), "--smd", "L"])
+    assert plain.exit_code == 2
+    assert "add --protocol smd" in " ".join(plain.stderr.replace("│", " ").split())
 
 
 def test_who_plays_captures_refuses_what_it_cannot_play(capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,10 +33,9 @@ def syms(*arguments: object) -> Any:
     return CliRunner().invoke(APP, [str(each) for each in arguments], env={"COLUMNS": "250"})
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
+def filled(root: Path) -> Path:
     """An event, one that was bad data only, and one that is open."""
-    with closing(Archive(tmp_path)) as archive:
+    with closing(Archive(root)) as archive:
         for link, (latitude, longitude) in enumerate([(31.5, 120.0), (32.5, 121.0), (31.0, 121.5)], 1):
             archive.take(makers.configuration(link, latitude=latitude, longitude=longitude))
             archive.take(makers.measurements([link] * 3000, makers.grid(0, 3000)))
@@ -48,7 +47,13 @@ def root(tmp_path: Path) -> Path:
         archive.write_events(makers.NONE, 0, 10 * SECOND, 20 * SECOND, everything=True)
         archive.take(makers.event(T0 + 50 * SECOND, kind="load_loss", size_mw=700.0))
         archive.commit(makers.NONE)
-    return tmp_path
+    return root
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """To be read by all."""
+    return filled(tmp_path_factory.mktemp("root"))
 
 
 @pytest.fixture
@@ -133,8 +138,9 @@ def test_show_an_open_event_and_a_rejected_one(root: Path) -> None:
     assert "no disturbance: bad data of 站 2" in syms("events", "show", "20260503T092040", root).stdout
 
 
-def test_show_what_nobody_could_judge(root: Path) -> None:
+def test_show_what_nobody_could_judge(tmp_path: Path) -> None:
     failed: dict[str, Any] = {"outcome": "failed", "error": "it raised", "disturbance": False, "kind": "unknown"}
+    root = filled(tmp_path)
     with closing(Archive(root)) as archive:
         archive.take(makers.event(T0 + 50 * SECOND, answer=3, **failed))
         archive.take(makers.event(T0 + 55 * SECOND, answer=3, **failed))

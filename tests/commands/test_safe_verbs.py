@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from typer.testing import CliRunner, Result
 
 from archive import layout
 from commands.app import make_app
+from console.access.audit import Audit, Done
 from nodes._runfolder import run_folder
 from tests.archives import T0, held_rows
 from tests.backups import hour_file, station
+from tests.doors import make_book
 
 
 @pytest.fixture
@@ -70,6 +73,41 @@ def test_a_backup_and_back(folder: Path, tmp_path: Path) -> None:
 def test_keys_are_copied_only_if_they_are_asked_for(folder: Path) -> None:
     call("backup", folder / "backup", "--pipeline", folder / "pipelines" / "north.yaml", "--with-keys")
     assert (folder / "backup" / "latest" / "config" / "keys" / "a.key").read_text() == "secret"
+
+
+def test_users_and_what_they_did_are_copied_and_only_their_own_reads_them(folder: Path) -> None:
+    pipeline = folder / "pipelines" / "north.yaml"
+    with open(pipeline, "a") as file:
+        file.write(
+            "  align: {kind: concentrator, from: receivers}\n"
+            "  console: {kind: console, from: align, users: ../people/users.yaml, audit: ../people/audit}\n"
+        )
+    make_book(folder / "people")
+    audit = Audit(folder / "people" / "audit", max_file=400)
+    for utc in range(6):
+        audit.write(Done(T0 + utc, "anna", "administrator", "local", "users", "vera", "done"))
+    assert len(audit.files()) > 2
+    call("backup", folder / "backup", "--pipeline", pipeline)
+    audit.write(Done(T0, "anna", "administrator", "local", "users", "vera", "done"))
+    call("restore", folder / "backup", "--to", folder / "new")
+    back = Audit(folder / "new" / "people" / "audit")
+    assert (back.verify().lines, back.verify().faults) == (6, [])
+    people = folder / "new" / "people" / "users.yaml"
+    assert people.read_text() == (folder / "people" / "users.yaml").read_text()
+    assert {path.stat().st_mode & 0o777 for path in (people, *back.to_copy())} == {0o600}
+
+
+@pytest.mark.parametrize("during", ["head", "audit.jsonl"])
+def test_what_is_done_while_the_log_is_copied_makes_no_copy_suspicious(tmp_path: Path, during: str) -> None:
+    audit = Audit(tmp_path / "audit")
+    done = Done(T0, "anna", "administrator", "local", "users", "vera", "done")
+    audit.write(done)
+    (tmp_path / "copy").mkdir()
+    for path in audit.to_copy():
+        if path.name == during:
+            audit.write(done)
+        shutil.copy(path, tmp_path / "copy")
+    assert Audit(tmp_path / "copy").verify().faults == []
 
 
 def test_verify_says_what_is_wrong(folder: Path) -> None:

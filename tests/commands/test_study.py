@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from algorithms.judgement import VERSION
 from archive.scenarios import Folder, ScenarioError
-from commands import study
+from commands import _predictions, study
 from commands._comparison import Unreadable, compared, differences, load, paired
 from commands._predictions import Judge, judge_of, prediction, predictions, window_of
 from nodes._node import Place
@@ -53,7 +53,17 @@ def test_what_was_packed_is_read(folder: Path) -> None:
     assert seen.longitude.tolist() == list(range(M))
 
 
-def test_the_verb_judges_all(folder: Path) -> None:
+@pytest.fixture(autouse=True)
+def gave_way(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the verb did to give way; the process of the tests keeps its priority."""
+    said: list[str] = []
+    monkeypatch.setattr("commands._polite.give_way", lambda: said.append("gave way"))
+    return said
+
+
+def test_the_verb_judges_all(folder: Path, gave_way: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    before = _predictions.ProcessPoolExecutor
+    monkeypatch.setattr(_predictions, "ProcessPoolExecutor", lambda *told: gave_way.append("began") or before(*told))
     app = typer.Typer()
     app.callback()(lambda: None)
     study.register(app)
@@ -61,6 +71,7 @@ def test_the_verb_judges_all(folder: Path) -> None:
     words = ["study", "--scenarios", str(folder), "--predictions", str(out), "--workers", "2", "--json"]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
+    assert gave_way == ["gave way", "began"], "the processes that judge take after it"
     said = json.loads(out.read_text())
     assert [said[name]["disturbance"] for name in ("A-1", "A-2", "A-3")] == [False, True, True]
     assert said["A-2"]["kind"] == "fault_ground"
@@ -166,6 +177,7 @@ def test_a_pipeline_says_what_judges(folder: Path) -> None:
     app.callback()(lambda: None)
     study.register(app)
     words = ["study", "--scenarios", str(folder), "--predictions", str(out), "--pipeline", str(folder / "own.yaml")]
+    words += ["--workers", "1"]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
     said = json.loads(out.read_text())

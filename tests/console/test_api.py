@@ -10,10 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from schemathesis.specs.openapi.checks import positive_data_acceptance
 from starlette.testclient import TestClient
 
 from archive.finish import finish_all
@@ -267,6 +265,8 @@ def test_nothing_is_changed_over_it(client: TestClient) -> None:
 
 @pytest.fixture(scope="module")
 def described(console: Console) -> Any:
+    import schemathesis  # takes a second, which no other worker has to wait for
+
     return schemathesis.openapi.from_asgi("/openapi.json", api(console, lambda request, action: None))
 
 
@@ -276,10 +276,11 @@ PATHS = ["/devices", "/latest", "/history", "/events", "/events/{id}", "/flags",
 @pytest.mark.parametrize("path", PATHS)
 def test_it_does_what_its_description_says(described: Any, path: str) -> None:
     """Made-up requests: no answer but those that the description names, each in the form that it gives."""
+    from schemathesis.specs.openapi.checks import positive_data_acceptance
 
     @given(case=described[path]["GET"].as_strategy())
     @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
-    def check(case: schemathesis.Case) -> None:
+    def check(case: Any) -> None:
         case.call_and_validate(excluded_checks=[positive_data_acceptance])  # what is valid may not be there
 
     check()

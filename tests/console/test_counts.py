@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from console.counts import FIRST, base, changes, kind_of, ordered, table
+from console.counts import FIRST, base, changes, foremost, kind_of, ordered, table
 
 CELLS = arrays.arrays(np.float64, (4, 3), elements=st.sampled_from([0.0, 1.0, 2.5, math.nan]))
 
@@ -21,6 +21,12 @@ def test_the_books_stand_first() -> None:
     assert kind_of("receiver_received") == "receiver"
     assert kind_of("score") == ""
     assert base("archiver_received") == base("received") == "received"
+
+
+def test_of_one_device_the_foremost_kinds_count_and_the_largest_measure_stand() -> None:
+    said = {"receiver_received": 9.0, "archiver_received": 8.0, "late": 1.0, "balancer_connected": 1.0,
+            "receiver_connected": 0.0, "concentrator_bad_now": math.nan, "trigger_bad_now": 2.0}  # fmt: skip
+    assert foremost(said) == {"received": 8.0, "late": 1.0, "connected": 1.0, "bad_now": 2.0}
 
 
 def test_what_nobody_says_is_left_open() -> None:

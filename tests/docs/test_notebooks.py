@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot
-import nbclient
 import nbformat
 import numpy as np
 import pytest
@@ -146,13 +145,15 @@ def test_an_event_is_redone_of_its_own_file(
 @pytest.mark.system
 def test_a_kernel_runs_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As Jupyter does: a kernel takes seconds to start."""
+    from nbclient import NotebookClient
+
     monkeypatch.setenv("SYMS_ARCHIVE", str(root))
     monkeypatch.setenv("MPLBACKEND", "agg")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     notebook = nbformat.read(NOTEBOOKS[0], 4)
     told = "import json; print(json.dumps([comparison, without.kind.name, again.kind.rules]))"
     notebook.cells.append(nbformat.v4.new_code_cell(told))
-    nbclient.NotebookClient(notebook, timeout=90, kernel_name="python3").execute()
+    NotebookClient(notebook, timeout=90, kernel_name="python3").execute()
     check(*json.loads(notebook.cells[-1].outputs[0].text))
 
 

@@ -34,7 +34,7 @@ from protocol.c37118 import (
     sound,
 )
 from protocol.c37118.common import Frame, seal
-from protocol.c37118.configuration import recalled, remembered
+from protocol.c37118.decoding import recalled, remembered
 from protocol.c37118.splitter import piece_index
 from protocol.clock import SECOND, Now
 from tests.fuzz import plain

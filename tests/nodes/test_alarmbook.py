@@ -14,6 +14,7 @@ from nodes._conditions import Condition, keyed
 from protocol import wire
 from protocol.clock import SECOND
 from protocol.messages import Alarm, AlarmAction, Severity
+from tests import thorough
 
 T0 = 1_700_000_000 * SECOND
 WAYS = Ways(chatter=3, within=60 * SECOND, flood=4)
@@ -222,7 +223,7 @@ STEPS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=thorough.of(50, 150), deadline=None)
 @given(STEPS)
 def test_a_book_goes_on_from_what_it_settled_and_its_words_are_messages(steps: list[tuple[str, int]]):
     """After each step a second book is made of what the first one settled: it says the same."""

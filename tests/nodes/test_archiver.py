@@ -16,14 +16,15 @@ from archive.disk import Disk
 from archive.events import list_events
 from archive.folder import finish_lock
 from archive.reading import open_archive
+from nodes._finishing import TIDY_EVERY
 from nodes._node import Action, Letter, News, Place, StartError
 from nodes._site import load
 from nodes._stream import Writer
-from nodes.archiver import TIDY_EVERY, Archiver, Settings
+from nodes.archiver import Archiver, Settings
 from protocol.clock import SECOND, Now
 from protocol.messages import Announce, Durable, Fetch, Tally
 from tests import archives as makers
-from tests.nodes.test_epochs import Threadless
+from tests.lives import Threadless
 
 T0 = makers.T0
 
@@ -166,8 +167,8 @@ def test_hours_that_cannot_be_finished_are_an_alarm_and_tried_again(
         assert "check the disk" in node.health(at(2500))["alarms"][0]
     list(node.wake(at(2500 + TIDY_EVERY / SECOND)))
     assert node.health(at(2600))["alarms"] == []
-    assert node.child is not None
-    node.child.wait(60)
+    assert node.finishing.child is not None
+    node.finishing.child.wait(60)
     list(node.stop(at(2700)))
 
 
@@ -177,16 +178,16 @@ def test_a_merging_that_fails_is_an_alarm_until_one_succeeds(tmp_path: Path) -> 
     list(node.wake(at(1)))
     with closing(finish_lock(node.opened.root)):  # somebody else is at it
         list(node.wake(at(2500)))
-        assert node.child is not None
-        node.child.wait(60)
+        assert node.finishing.child is not None
+        node.finishing.child.wait(60)
     list(node.wake(at(2500 + TIDY_EVERY / SECOND)))  # tells, and begins the next one
     alarm = node.health(at(2506))["alarms"][0]
     assert alarm.startswith("hours are not finished: ")
     assert str(node.opened.root) in alarm
-    assert node.child is not None
-    node.child.wait(60)
+    assert node.finishing.child is not None
+    node.finishing.child.wait(60)
     list(node.wake(at(2500 + 2 * TIDY_EVERY / SECOND)))
-    assert (node.health(at(2600))["alarms"], node.sealed) == ([], set())
+    assert (node.health(at(2600))["alarms"], node.finishing.sealed) == ([], set())
     list(node.stop(at(2601)))
 
 
@@ -321,12 +322,12 @@ def test_a_quiet_hour_is_finished_by_a_child(tmp_path: Path) -> None:
     give(node, [writer.say(word).message for word in [makers.configuration(1), *words(1)]], at(0))
     list(node.wake(at(1)))
     list(node.wake(at(2300)))  # 09:20 and 38 minutes: the hour is not over
-    assert node.child is None
+    assert node.finishing.child is None
     list(node.wake(at(2500)))
-    assert node.child is not None
-    node.child.wait(60)
+    assert node.finishing.child is not None
+    node.finishing.child.wait(60)
     list(node.wake(at(2500 + TIDY_EVERY / SECOND)))
-    assert (node.child, node.sealed) == (None, set())
+    assert (node.finishing.child, node.finishing.sealed) == (None, set())
     assert len(list(tmp_path.glob("data/2026/05/03/syms_20260503T09Z.h5"))) == 1
     assert not list(tmp_path.glob("data/live/*"))
     give(node, [writer.say(word).message for word in words(1)], at(2600))  # copies of what is finished

@@ -244,7 +244,14 @@ def test_health_has_a_row_for_each_device(bench: Bench):
         "missing": 0,
         "clock_off": 0,
         "latency_ms": 20,
+        "clock_offset_ms": 0,
     }
+
+
+def test_health_tells_how_far_clocks_are_off(bench: Bench):
+    bench.run({1: 0, 2: 0, 3: 300 * MILLISECOND}, 0, 1)
+    told = bench.columns()
+    assert [told[device]["clock_offset_ms"] for device in (1, 2, 3)] == [0, 0, 300]
 
 
 def test_what_came_while_it_had_no_turn_is_taken_before_slots_are_given_up(bench: Bench):

@@ -9,10 +9,11 @@ import pytest
 from pydantic import ValidationError
 
 from console.alarms import Unanswered
-from nodes._node import Letter, Place
+from nodes._node import Letter, Place, StartError
 from nodes.console import Console, Settings
 from protocol.clock import SECOND, Now
 from protocol.messages import AlarmAnswer
+from tests.authorities import Authority
 from tests.doors import PEOPLE, make_book
 
 
@@ -81,3 +82,16 @@ def test_proxies_are_addresses_or_networks() -> None:
     for wrong in ({"proxies": ["proxy.example"]}, {"proxies": ["10.0.0.1/8"]}, {"proxy_header": "X-Real-IP"}):
         with pytest.raises(ValidationError):
             Settings.model_validate(wrong)
+
+
+def test_certificates_that_can_not_be_used_are_told_before_anything_is_served(tmp_path: Path) -> None:
+    place = Place("console", "console", 1, {}, {}, str(tmp_path), {}, "p.yaml")
+    made = Authority(tmp_path, "plant").issue("localhost")
+    others = {"key": tmp_path / "none.key"}, {"certificate": tmp_path / "none.crt"}
+    for other, said in zip(others, ("none.key: No such file", "none.crt: No such file"), strict=True):
+        settings = Settings(**{"certificate": made.certificate, "key": made.key, **other})
+        with pytest.raises(StartError, match=said):
+            list(Console(settings, place).start(Now(0, 0)))
+    made.key.chmod(0o644)
+    with pytest.raises(StartError, match="others may read this key"):
+        list(Console(Settings(certificate=made.certificate, key=made.key), place).start(Now(0, 0)))

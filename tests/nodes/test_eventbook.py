@@ -182,6 +182,21 @@ def test_who_was_not_looked_at_in_time_has_an_event_of_its_own():
     assert due.devices == (number(2),)
 
 
+def test_a_disturbance_that_was_told_is_no_event_of_who_was_not_looked_at():
+    to = book([1, 2])
+    for link, region in ((1, "north"), (2, "south")):
+        to.configure(number(link), Known.of(configuration(link, region=region)))
+    feed(to, 0, 20, [1, 2])
+    suspect(to, 1, onset=19.1)
+    feed(to, 20, 26, [1, 2])
+    [case] = to.cases.values()
+    case.found = moment(18.7)
+    assert suspect(to, 2, onset=19.1) == []
+    assert to.counts == {"suspicions": 2, "opened": 1, "joined": 1}
+    [other] = suspect(to, 2, onset=24.5)
+    assert other.devices == (number(2),), "within `join`, but not that disturbance"
+
+
 def test_devices_within_kilometres_nearest_first():
     to = book([1, 2, 3, 4], neighbours="300 km", most=3)
     for link, latitude in ((1, 50.0), (2, 52.0), (3, 51.0), (4, 54.0)):

@@ -53,6 +53,17 @@ def test_a_span_is_said_when_it_begins_and_when_it_ends():
     assert flagging.columns([A, B]).tolist() == [[0, 1], [0, 1]]
 
 
+def test_a_device_that_came_later_than_others_had_no_gap():
+    flagging, slots = Flagging(), 5
+    for stop in range(20, 140, 20):  # windows that grow at first, then move
+        since = max(0, stop - 100)
+        bad = [found(since, slots, Fault.GAP)] if since < slots else []
+        word = flagging.take([*bad, found(9, 12, Fault.GAP)], [A], T0 + since * SECOND, T0 + stop * SECOND)
+        assert said(word) == ([(A, "gap", 9.0, 12.0, 0)] if stop == 20 else [])
+    word = flagging.take([found(120, 130, Fault.GAP)], [A], T0 + 120 * SECOND, T0 + 140 * SECOND)
+    assert said(word) == [(A, "gap", 120.0, 130.0, 0)]
+
+
 def test_a_span_has_the_score_and_figures_of_where_it_is_worst():
     flagging = Flagging()
     second(flagging, 0, found(0.5, 1, score=2.0, detail={"samples": 25}))

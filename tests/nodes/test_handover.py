@@ -37,6 +37,25 @@ def test_a_note_comes_with_its_descriptors(ends: Ends) -> None:
     assert channel.alive
 
 
+def test_what_a_killed_one_had_said_is_heard_with_its_descriptors(ends: Ends) -> None:
+    """Also if it had not read what we said, and we say more: then the kernel tells of its end first."""
+    theirs, channel = ends
+    for connection in (1, 2):
+        note = {"say": "ended", "connection": connection, "reason": "closed"}
+        socket.send_fds(theirs, [msgpack.packb(note)], [0])
+    channel.say("passes", connection=1)
+    theirs.close()
+    channel.say("passes", connection=2)
+    heard = channel.notes()
+    note, first = next(heard)
+    assert (note["connection"], channel.alive) == (1, True)
+    channel.say("passes", connection=3)
+    [(note, second)] = heard
+    assert (note["connection"], channel.alive) == (2, False)
+    for each in (*first, *second):
+        os.close(each)
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from nodes import receiver
+from tests import thorough
 from tests.lossless import LINKS, Keeper, Station
 from tests.rebuilding import VICTIMS, Kill, quick_disk
 
@@ -113,7 +114,11 @@ def test_a_station_that_nobody_disturbs_loses_nothing_and_the_check_sees_what_is
 
 
 def test_whatever_happens_each_frame_is_archived_once_and_each_window_judged_once() -> None:
-    chosen: dict[str, Any] = {"max_examples": 8, "stateful_step_count": 20, "phases": set(Phase) - {Phase.shrink}}
+    chosen: dict[str, Any] = {
+        "max_examples": thorough.of(4, 8),
+        "stateful_step_count": 20,
+        "phases": set(Phase) - {Phase.shrink},
+    }
     if EXAMPLES:
         chosen = {"max_examples": EXAMPLES, "stateful_step_count": 30}
     asked = settings(**chosen, suppress_health_check=list(HealthCheck), deadline=None)

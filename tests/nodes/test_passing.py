@@ -291,6 +291,20 @@ def test_nobody_is_let_in_before_the_device_is_known_and_that_is_an_alarm() -> N
         assert bench.alarms() == ""
 
 
+def test_a_device_of_another_protocol_is_an_alarm_from_the_start() -> None:
+    """The site file may have been changed since the pipeline was checked."""
+    devices = [{"name": "Hub A", "protocol": "smd"}, {"name": "Hub B", "protocol": "c37118"}]
+    place = replace(PLACE, site=PLACE.site | {"devices": devices})
+    said = {
+        name: publisher(Settings(raw=name, listen="127.0.0.1:0"), place).health(Now(0, 0))["alarms"]  # type: ignore[arg-type]
+        for name in ("Hub A", "Hub B", "Hub C")
+    }
+    assert said["Hub A"] == [
+        "'Hub A' speaks smd by the site file, and only C37.118 is passed on: name another device, or leave raw out"
+    ]
+    assert said["Hub B"] == said["Hub C"] == []
+
+
 def test_a_configuration_that_cannot_be_read_harms_nobody() -> None:
     broken = replace(CFG, rate=0)
     with Station() as station, Bench(station) as bench:

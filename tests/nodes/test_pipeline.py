@@ -150,7 +150,7 @@ def test_sockets_must_fit_into_their_address(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_receivers_know_whose_frames_are_wanted(tmp_path: Path) -> None:
     text = (CASES / "raw" / "pipeline.yaml").read_text()
-    wrong = ("aligned", "unaligned", "strange", "shaped")
+    wrong = ("aligned", "unaligned", "strange", "foreign", "shaped")
     lines = [line for line in text.splitlines() if not line.strip().startswith(wrong)]
     (tmp_path / "pipeline.yaml").write_text("\n".join(lines))
     (tmp_path / "site.yaml").write_text((CASES / "raw" / "site.yaml").read_text())

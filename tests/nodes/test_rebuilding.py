@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from nodes import _leasing
 from protocol.clock import SECOND
+from tests import thorough
 from tests.rebuilding import BEGIN, VICTIMS, Kill, World, quick_disk  # noqa: F401
 
 pytestmark = pytest.mark.usefixtures("quick_disk")
@@ -54,12 +55,12 @@ def test_a_kill_at_any_call_changes_no_verdict(
 ) -> None:
     """Every call once (`stride` 1) takes minutes; each run takes other ones."""
     calls = undisturbed.calls[victim]
-    stride = max(1, calls // 7)
+    stride = max(1, calls // thorough.of(3, 7))
     for call in range(1 + random.randrange(stride), calls + 1, stride):
         check(World(tmp_path / str(call), [Kill(victim, call, sent)]), undisturbed)
 
 
-@pytest.mark.parametrize("first", range(60, 150, 12))
+@pytest.mark.parametrize("first", range(60, 150, thorough.of(30, 12)))
 def test_a_trigger_killed_again_as_it_comes_back_leaves_no_window_open(
     first: int, tmp_path: Path, undisturbed: World
 ) -> None:

@@ -13,6 +13,7 @@ import pytest
 import structlog
 
 from nodes import receiver as module
+from tests import thorough
 from tests.crowds import damaged
 from tests.receivers import Outcome, PlainKeeper, Socket, Steps, World, pieces, plain_keeper
 from tests.scenes import configuration, data, told
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("plain_keeper")
 KNOWN = {7: 1, 20: 2, 30: 3, 31: 4, 40: 5, 50: 6, 60: 7, 61: 8, 80: 9, 90: 10}
 """Stream -> link number; 70 and 62 are nobody's."""
 TURNS = 60
-STRIDE = int(os.environ.get("SYMS_KILL_STRIDE", "30"))
+STRIDE = int(os.environ.get("SYMS_KILL_STRIDE", thorough.of(60, 30)))
 """Every so many steps there is a run that is killed there, other ones each time; 1: at each."""
 
 
@@ -159,7 +160,7 @@ def test_killed_once_at_any_step(undisturbed: tuple[Outcome, int], tmp_path: Pat
         assert same(seen, whole), f"killed at step {at}: {deaths.where}"
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(thorough.of(6, 12)))
 def test_killed_again_and_again(undisturbed: tuple[Outcome, int], tmp_path: Path, seed: int) -> None:
     whole, steps = undisturbed
     chosen = random.Random(seed)

@@ -11,6 +11,7 @@ import pytest
 from archive.journal import Journal
 from protocol import wire
 from protocol.messages import Configuration, Measurements
+from tests import thorough
 from tests.receivers import SEGMENT, Socket, Steps, World, plain_keeper
 from tests.scenes import configuration, data, told
 
@@ -282,7 +283,8 @@ def test_a_kill_at_any_step_of_it_loses_no_row_and_the_new_name_is_told(tmp_path
     steps = Steps()
     _, wanted = edited_play(tmp_path / "whole", steps)
     assert len(wanted) == 2 * 31
-    for at in range(1 + random.randrange(4), steps.count + 1, 4):
+    stride = thorough.of(9, 4)
+    for at in range(1 + random.randrange(stride), steps.count + 1, stride):
         world, rows = edited_play(tmp_path / str(at), Steps({at}))
         assert rows == wanted, at
         assert world.deaths == 1

@@ -16,7 +16,7 @@ from archive.journal import Head, Note, Word
 from nodes._state import FORMAT, State, StateError, packed, replay, unpacked
 from protocol import wire
 from protocol.c37118 import Fragments, Master, MasterSettings, Splitter, encode_configuration, parse
-from protocol.c37118.configuration import recalled, remembered
+from protocol.c37118.decoding import recalled, remembered
 from protocol.clock import SECOND, Now
 from protocol.messages import Measurements, Tally
 from tests.crowds import damaged

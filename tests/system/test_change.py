@@ -138,3 +138,26 @@ def test_killed_in_the_middle_it_is_finished_by_the_next(tmp_path: Path, victim:
         assert sorted(scene.station.pids()) == sorted(scene.station.pipeline.processes)
 
     lossless(Scene(tmp_path / "station").run(act))
+
+
+@pytest.mark.slow
+def test_killed_while_the_other_one_is_replaced(tmp_path: Path) -> None:
+    """Balancer and receivers share the connections: one is killed as soon as the other has ended for its successor."""
+
+    def act(scene: Scene) -> None:
+        for replaced, victim in (("receivers.2", "front"), ("front", "receivers.1"), ("receivers.1", "front")):
+            former = scene.station.pids()
+            command = [sys.executable, "-m", "commands", "restart", str(scene.station.path), replaced, "--yes"]
+            with subprocess.Popen(command, env=scene.station.environment, cwd=ROOT) as restart:
+                while scene.station.pids().get(replaced) == former[replaced]:
+                    time.sleep(0.005)
+                scene.fault("kill", [victim])
+                os.kill(former[victim], signal.SIGKILL)
+                assert restart.wait(timeout=170) == 0
+            until = time.monotonic() + 60
+            while not all(scene.station.pids().get(each, former[each]) != former[each] for each in (replaced, victim)):
+                assert time.monotonic() < until
+                time.sleep(0.1)
+            time.sleep(3.0)  # they meet
+
+    lossless(Scene(tmp_path / "station").run(act))

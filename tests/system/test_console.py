@@ -20,7 +20,7 @@ from commands._station import PrivateStation
 from commands.demo import SITE, wiring
 from console.access.audit import Audit
 from nodes import _yaml
-from tests.console.browser.conftest import chromium
+from tests.browsers import chromium
 
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(400)]
 

@@ -21,10 +21,10 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from console.access.audit import Audit
+from tests.browsers import chromium
 from tests.doors import SECRET, form_token, make_book
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
-CHROMIUM = "/usr/bin/chromium"
 
 
 def free_port() -> int:
@@ -72,13 +72,9 @@ def browser_of(here: str, name: str) -> httpx.Client:
 
 
 def test_a_page_in_a_browser(here: str, tmp_path: Path) -> None:
-    playwright = pytest.importorskip("playwright.sync_api")
-    if not Path(CHROMIUM).exists():
-        pytest.skip("no Chromium")
     said: list[str] = []
     asked: set[str] = set()
-    with playwright.sync_playwright() as run:
-        browser = run.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as browser:
         page = browser.new_page(locale="en-GB")
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
@@ -102,20 +98,15 @@ def test_a_page_in_a_browser(here: str, tmp_path: Path) -> None:
         with make_book(tmp_path, {}).changing() as users:
             users["oleg"] = users["oleg"].with_(disabled=True)
         page.get_by_role("button", name="Sign in").wait_for(timeout=30_000)
-        browser.close()
     acts = [(line["user"], line["action"], line["outcome"]) for line in Audit(tmp_path / "audit").lines()]
     assert acts == [("oleg", "sign in", "done"), ("oleg", "acknowledge", "begun"), ("oleg", "acknowledge", "done")]
 
 
 def test_a_page_goes_on_when_the_console_is_started_again(tmp_path: Path) -> None:
     """Killed, so that nothing is put in order before; the page loads anew by itself, and nobody signs in."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    if not Path(CHROMIUM).exists():
-        pytest.skip("no Chromium")
     make_book(tmp_path)
     port = free_port()
-    with playwright.sync_playwright() as run:
-        browser = run.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as browser:
         page = browser.new_page(locale="en-GB")
         with console(tmp_path, port) as first:
             page.goto(f"http://127.0.0.1:{port}/")
@@ -132,7 +123,6 @@ def test_a_page_goes_on_when_the_console_is_started_again(tmp_path: Path) -> Non
             page.wait_for_function("window.did_handshake")  # what is pressed before is not heard
             page.get_by_role("button", name="Acknowledge").click()
             page.get_by_text("acknowledged", exact=True).wait_for()
-        browser.close()
     acts = [(line["user"], line["action"]) for line in Audit(tmp_path / "audit").lines() if line["outcome"] == "done"]
     assert acts == [("oleg", "sign in"), ("oleg", "acknowledge")]
 

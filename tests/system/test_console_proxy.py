@@ -15,8 +15,9 @@ import pytest
 
 from console.access.audit import Audit
 from tests.authorities import Authority
+from tests.browsers import chromium
 from tests.doors import SECRET, form_token, make_book
-from tests.system.test_console_gate import CHROMIUM, console, free_port
+from tests.system.test_console_gate import console, free_port
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
 HAPROXY = shutil.which("haproxy", path="/usr/sbin:/usr/bin:/usr/local/sbin")
@@ -73,11 +74,7 @@ def sign_in(here: str, address: str, name: str, password: str, **claimed: str) -
 
 
 def test_a_browser_behind_it(here: str, tmp_path: Path) -> None:
-    playwright = pytest.importorskip("playwright.sync_api")
-    if not Path(CHROMIUM).exists():
-        pytest.skip("no Chromium")
-    with playwright.sync_playwright() as run:
-        browser = run.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as browser:
         page = browser.new_page(locale="en-GB", ignore_https_errors=True)
         page.goto(f"{here}/")
         page.fill("#name", "oleg")
@@ -89,7 +86,6 @@ def test_a_browser_behind_it(here: str, tmp_path: Path) -> None:
         page.get_by_text("acknowledged", exact=True).wait_for()
         [cookie] = [each for each in page.context.cookies() if "session" in each["name"]]
         assert (cookie["name"], cookie["secure"], cookie["httpOnly"]) == ("__Host-syms-session", True, True)
-        browser.close()
     lines = list(Audit(tmp_path / "audit").lines())
     assert [line["action"] for line in lines] == ["sign in", "acknowledge", "acknowledge"]
     assert {line["address"] for line in lines} == {BROWSER}

@@ -10,3 +10,4 @@ export * from "syms-lib/panes.js";
 export * from "syms-lib/clips.js";
 export * from "syms-lib/gestures.js";
 export * from "syms-lib/states.js";
+export * from "syms-lib/building.js";

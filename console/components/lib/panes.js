@@ -42,6 +42,28 @@ export function range({ time, traces }, from, until) {
   return [low, high];
 }
 
+/** What panes show, as `picture` takes it. */
+export function pictured(panes) {
+  return panes.map((pane) => ({
+    canvas: pane.plot.ctx.canvas,
+    legend: pane.traces.map((each) => ({ label: `${each.label} [${pane.unit}]`, colour: each.colour })),
+  }));
+}
+
+/** What panes show, as `csv` takes it: of bands their ends, too. */
+export function tabled(panes) {
+  return panes.map((pane) => ({
+    time: pane.found.time,
+    columns: pane.traces.flatMap((each, k) => {
+      const label = `${each.label} [${pane.unit}]`;
+      const { value, low, high } = pane.found.traces[k];
+      return pane.found.banded
+        ? [{ label, values: value }, { label: `${label} minimum`, values: low }, { label: `${label} maximum`, values: high }]
+        : [{ label, values: value }];
+    }),
+  }));
+}
+
 /** Lines at instants: [[ms, text, colour], …]; the texts beside them if they are to be `named`. */
 export function instants(plot, lines, named) {
   const { ctx, bbox } = plot;

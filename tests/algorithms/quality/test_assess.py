@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from algorithms.observations import SERIES, Observations
 from algorithms.quality import Assessed, Fault, assess
+from algorithms.quality.frequency import _offset
+from algorithms.quality.physics import compare
 
 Grid = Callable[..., Observations]
 DEVICE = 3
@@ -100,6 +102,15 @@ def test_a_step_of_one_quantity_is_taken_away(grid: Grid, name: str, size: float
     good = {"frequency": 3e-3, "magnitude": 5e-3, "angle": 2e-3}[name]
     off = getattr(found.repaired, name)[DEVICE, inside] - getattr(seen, name)[DEVICE, inside]
     assert np.abs((off + np.pi) % (2 * np.pi) - np.pi).max() < good
+
+
+@pytest.mark.parametrize(("begin", "kind"), [(0.3, Fault.DRIFT), (0.6, Fault.DRIFT), (1.0, Fault.STEP_OFFSET)])
+@pytest.mark.parametrize("before", [0, 13])
+def test_a_step_is_none_that_begins_slowly(grid: Grid, before: int, kind: Fault, begin: float):
+    """Whatever samples before it are taken for its first ones: four seconds of it are seen, a window ends there."""
+    off = 0.02 * np.concatenate([np.full(before, 0.3), np.linspace(begin, 1.0, 200)])
+    physics = replace(compare(grid()), off=off[None])
+    assert _offset(physics, 0, 0, off.size, 0.001).kind is kind
 
 
 def test_a_disturbance_at_one_device_alone_is_no_bad_data(grid: Grid):

@@ -18,6 +18,7 @@ from archive.exports.wishes import Wish, wish
 from archive.folder import ArchiveError
 from archive.writer import Archive
 from protocol.clock import SECOND
+from protocol.messages import device_number
 from tests import archives as makers
 from tests import exporting
 
@@ -191,6 +192,15 @@ def test_rows_set_aside_and_silent_stations_are_told(tmp_path: Path) -> None:
     assert (report.rows, report.aside, report.silent) == (5, 4, ["站 2"])
     with pytest.raises(ArchiveError, match="nothing of that in that time; 2 rows were set aside"):
         exporting.exported(tmp_path / "archive", Form.CSV, tmp_path / "two", devices=["站 2"])
+
+
+def test_a_number_that_the_time_knows_nothing_of_is_a_silent_station(tmp_path: Path) -> None:
+    root = exporting.fill(tmp_path / "archive")
+    one, nobody = str(device_number(1, 0)), str(device_number(77, 0))
+    report = exporting.exported(root, Form.CSV, tmp_path / "out", devices=[one, nobody], wanted=["frequency"])
+    assert (report.stations, report.silent) == (1, [nobody])
+    with pytest.raises(ArchiveError, match=r"nothing of the stations asked for in that time$"):
+        exporting.exported(root, Form.CSV, tmp_path / "none", devices=[nobody])
 
 
 def test_what_is_deleted_meanwhile_is_no_silent_gap(

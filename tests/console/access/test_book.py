@@ -95,11 +95,20 @@ def test_a_change_by_somebody_else_is_taken_up(tmp_path: Path) -> None:
     assert "vera" not in console.users
 
 
+def test_who_changes_it_has_taken_it_up_as_it_is(tmp_path: Path) -> None:
+    book, other = make_book(tmp_path), Book(tmp_path / "users.yaml", _users.load)
+    with other.changing() as users:
+        users["oleg"] = users["oleg"].with_(role=Role.ENGINEER)
+    with pytest.raises(AccessFault), book.changing():
+        raise AccessFault("nothing is done")
+    assert book.users["oleg"].role is Role.ENGINEER
+
+
 def test_a_look_does_not_cost_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     book = make_book(tmp_path)
     book.look(LOOK_EVERY)
     looks: list[None] = []
-    monkeypatch.setattr("console.access.book._stamp", lambda _: looks.append(None))
+    monkeypatch.setattr("console.access.book.stamp", lambda _: looks.append(None))
     for now in range(LOOK_EVERY, 2 * LOOK_EVERY, LOOK_EVERY // 100):
         book.look(now)
     assert not looks

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,9 @@ from console.access.sessions import digest
 from console.access.users import AccessFault, Role, Token, User
 from nodes import _users
 from protocol.clock import SECOND
-from tests.doors import HASH, PEOPLE, make_book
+from tests.doors import HASH, PEOPLE, QUICK, make_book
+
+OTHER = QUICK.make("another morning on the hill")
 
 
 def test_one_more() -> None:
@@ -43,7 +46,7 @@ def test_a_user_for_scripts_has_no_password() -> None:
 
 def test_a_change_keeps_what_is_not_asked_for() -> None:
     users = {"oleg": PEOPLE["oleg"].with_(language="zh")}
-    change(users, Wish("oleg", Role.ENGINEER, None, disabled=True, language="zh"))
+    change(users, Wish("oleg", Role.ENGINEER, None, disabled=True, language="zh"), users["oleg"])
     assert users["oleg"] == User(name="oleg", role=Role.ENGINEER, disabled=True, password=HASH, language="zh")
 
 
@@ -52,9 +55,27 @@ def test_who_was_removed_meanwhile_is_not_changed() -> None:
     remove(users, "vera")
     assert "vera" not in users
     with pytest.raises(AccessFault):
-        change(users, Wish("vera", Role.VIEWER, None))
+        change(users, Wish("vera", Role.VIEWER, None), PEOPLE["vera"])
     with pytest.raises(AccessFault):
         remove(users, "vera")
+
+
+@pytest.mark.parametrize("meanwhile", [
+    {"role": Role.VIEWER}, {"regions": ["north", "east"]}, {"disabled": True}, {"language": "en"},
+])  # fmt: skip
+def test_what_was_changed_meanwhile_is_not_written_back(meanwhile: dict[str, Any]) -> None:
+    users = {"oleg": PEOPLE["oleg"].with_(**meanwhile)}
+    with pytest.raises(AccessFault, match="oleg was changed meanwhile") as fault:
+        change(users, Wish("oleg", Role.OPERATOR, ("north",), language="zh"), PEOPLE["oleg"])
+    assert fault.value.key == "look_again"
+    assert users == {"oleg": PEOPLE["oleg"].with_(**meanwhile)}
+
+
+def test_what_is_not_shown_stays_as_it_is_now() -> None:
+    tokens = {"prometheus": Token(hash=digest("secret"), expires=datetime(2027, 2, 14, 8, tzinfo=UTC))}
+    users = {"oleg": PEOPLE["oleg"].with_(password=OTHER, tokens=tokens)}
+    change(users, Wish("oleg", Role.ENGINEER, ("north",)), PEOPLE["oleg"])
+    assert users["oleg"] == PEOPLE["oleg"].with_(role=Role.ENGINEER, password=OTHER, tokens=tokens)
 
 
 def test_the_audit_log_has_no_password() -> None:
@@ -66,11 +87,11 @@ def test_the_last_region_taken_away_does_not_open_all(tmp_path: Path) -> None:
     book = make_book(tmp_path)
     before = book.path.read_bytes()
     with pytest.raises(AccessFault, match="oleg would see no region") as fault, book.changing() as users:
-        change(users, Wish("oleg", Role.OPERATOR, ()))
+        change(users, Wish("oleg", Role.OPERATOR, ()), users["oleg"])
     assert fault.value.key == "no_region"
     assert book.path.read_bytes() == before
     with book.changing() as users:
-        change(users, Wish("oleg", Role.OPERATOR, None))
+        change(users, Wish("oleg", Role.OPERATOR, None), users["oleg"])
     assert Book(book.path, _users.load).users["oleg"].regions is None
 
 

@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from console.access.cookies import session_cookie
+from tests.browsers import chromium
 from tests.console.browser.feeding import Feeder, site
 from tests.console.browser.serving import Served
 
-CHROMIUM = shutil.which("chromium")
-QUIET = (
-    *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),
-    *("--disable-sync", "--disable-dev-shm-usage"),
-)
 PATIENCE = 15_000
 """ms that a page has to show what is expected."""
-
-
-@contextmanager
-def chromium() -> Iterator[Any]:
-    """Debian's Chromium, headless; skips the test where there is none."""
-    if CHROMIUM is None:
-        pytest.skip("no Chromium: apt install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="session")
@@ -54,12 +35,19 @@ def served(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 
 @pytest.fixture(scope="session")
-def feeder(served: Served) -> Iterator[Feeder]:
-    """What feeds it: half a minute of what its devices say is there from the start, and they go on."""
+def feeder(served: Served) -> Feeder:
+    """What feeds it: half a minute of what its devices say is there from the start."""
     fed = Feeder(served)
     fed.begin(30.0)
-    with fed.live():
-        yield fed
+    return fed
+
+
+@pytest.fixture(autouse=True)
+def live(feeder: Feeder) -> Iterator[None]:
+    """They go on while somebody may look; not beside the tests of other rooms that follow."""
+    feeder.go_on()
+    with feeder.live():
+        yield
 
 
 Open = Callable[..., Any]

@@ -72,6 +72,26 @@ def test_a_user_is_added_changed_and_removed(page: Any, feeder: Feeder, pictures
     assert token not in page.content()
 
 
+def test_what_was_changed_meanwhile_is_looked_at_again(page: Any, feeder: Feeder) -> None:
+    page.goto(f"{feeder.served.url}/admin")
+    users, form = page.locator(".syms-admin .users"), page.locator(".syms-admin .form")
+    users.get_by_text("vera").click()
+    page.wait_for_function("document.querySelector('.syms-admin .form input').value === 'vera'")
+    before = users_of(feeder)["vera"]
+    with Book(feeder.served.folder / "users.yaml", _users.load).changing() as found:  # as `syms users` does
+        found["vera"] = before.with_(disabled=True)
+    form.get_by_label("Language").click()
+    page.get_by_role("option", name="中文").click()
+    form.get_by_role("button", name="Save").click()
+    form.get_by_text("nothing was saved", exact=False).wait_for()
+    assert users_of(feeder)["vera"] == before.with_(disabled=True)
+    users.get_by_text("vera").click()
+    form.get_by_role("switch", name="Kept out", checked=True).click()
+    form.get_by_role("button", name="Save").click()
+    form.get_by_text("Saved.").wait_for()
+    assert users_of(feeder)["vera"] == before
+
+
 def users_of(feeder: Feeder) -> Any:
     """As the file has them."""
     return Book(feeder.served.folder / "users.yaml", _users.load).users

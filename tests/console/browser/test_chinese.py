@@ -52,7 +52,7 @@ SEEN = """() => {
 WORD = re.compile(r"[A-Za-z][A-Za-z'’]+")
 NAMES = {*WORD.findall(
     "SYMS syms North South Hub Load Plant north south anna emil oleg vera UTC PMU SMD STAT IDCODE CPU THD IEEE GB WIND "
-    "VA VB VC IA IB IC Excel COMTRADE HDF CSV MATLAB English alarms"
+    "VA VB VC IA IB IC Excel COMTRADE HDF CSV MATLAB Parquet English alarms"
 )}  # fmt: skip
 UNITS = {*WORD.findall("Hz mHz MW Mvar kV pu km ms min MB GB KB KiB MiB GiB rad")}
 

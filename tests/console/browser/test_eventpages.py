@@ -18,6 +18,15 @@ from tests.console.browser.feeding import Feeder, event
 from tests.console.test_alarmdesk import alarm
 
 LOADED = "document.querySelector('.syms-clip .moment')?.textContent.includes('+0.00 s')"
+PACE = """async () => {
+    const clip = getElement(Number(document.querySelector('.syms-clip').id.slice(1)));
+    const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+    const [first, at] = [await frame(), clip.at];
+    let now = first;
+    while (now - first < 1000) now = await frame();
+    return (clip.at - at) / (now - first);
+}"""
+"""Seconds of the replay in a second."""
 ID = "20261201T040911.220Z_suspects"
 
 
@@ -56,8 +65,10 @@ def test_the_page_of_an_event_shows_what_was_measured_and_goes_through_it(
     page.goto(f"{feeder.served.url}/events/{ID}")
     page.wait_for_function(LOADED)
     assert page.locator(".syms-event .top .what").inner_text().startswith("generation trip 93%")
-    page.select_option(".syms-clip .speed", "10")
+    page.select_option(".syms-clip .speed", "0.1")
     page.click(".syms-clip .tool.play")
+    assert page.evaluate(PACE) == pytest.approx(0.1, abs=0.02)
+    page.select_option(".syms-clip .speed", "10")
     page.wait_for_function("parseFloat(document.querySelector('.syms-clip .moment').textContent.split('+')[1]) > 1")
     page.click(".syms-event .q-tab >> nth=1")
     page.wait_for_selector(".syms-facts td:text('+0.080')")

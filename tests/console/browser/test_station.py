@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,57 @@ def test_who_is_an_engineer_no_more_is_put_out_before_anything_is_done(browser: 
     assert "restart" not in acts
     with book.changing() as users:
         del users["erik"]
+
+
+def _pretending(console: Any) -> None:
+    """In the console: a `scale` that says what it would do, and notes what it did."""
+    from console.verbs import Verbs
+
+    console.honest = Verbs.ask, Verbs.carry_out
+
+    async def ask(self: Verbs, *words: str) -> dict[str, Any]:
+        if words[0] != "scale":
+            return dict(await console.honest[0](self, *words))
+        step = {"do": "start", "process": f"prejudge.{words[3]}", "why": "one more", "cost": "nothing"}
+        return {"plan": {"steps": [step]}}
+
+    async def carry_out(self: Verbs, words: Sequence[str], on_lines: Any) -> dict[str, Any]:
+        if words[0] != "scale":
+            return dict(await console.honest[1](self, words, on_lines))
+        console.carried_out = [*getattr(console, "carried_out", []), words[3]]
+        return {}
+
+    Verbs.ask, Verbs.carry_out = ask, carry_out  # type: ignore[method-assign]
+
+
+def _honest(console: Any) -> list[str]:
+    from console.verbs import Verbs
+
+    Verbs.ask, Verbs.carry_out = console.honest  # type: ignore[method-assign]
+    return list(getattr(console, "carried_out", []))
+
+
+def test_nothing_is_done_but_what_an_engineer_was_shown(open_as: Any, station: Feeder) -> None:
+    page = open_as("emil")
+    station.served.do(_pretending)
+    try:
+        page.goto(f"{station.served.url}/station")
+        page.locator("[data-node=prejudge]").click(timeout=2 * PATIENCE)
+        page.get_by_role("button", name="Copies …").click()
+        page.get_by_label("Copies", exact=True).fill("3")
+        page.get_by_role("button", name="Show what would be done").click()
+        page.get_by_text("start prejudge.3").wait_for()
+        page.get_by_label("Copies", exact=True).fill("4")
+        page.get_by_role("button", name="Do it").click()
+        page.get_by_text("By now this is what would be done.").wait_for()
+        page.get_by_text("start prejudge.4").wait_for()
+        page.get_by_role("button", name="Do it").click()
+        page.get_by_text("Done.", exact=True).wait_for()
+    finally:
+        assert station.served.do(_honest) == ["4"]
+    acts = [(line["action"], line["outcome"]) for line in Audit(station.served.folder / "audit").lines()
+            if line["user"] == "emil" and line["action"] != "sign in"]  # fmt: skip
+    assert acts == [("scale", "begun"), ("scale", "done")]
 
 
 @pytest.mark.slow

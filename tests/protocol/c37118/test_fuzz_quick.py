@@ -18,5 +18,6 @@ def test_mutated_frames_raise_nothing(seed: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_million() -> None:
     assert fuzz(1_000_000, 3)["frames"] > 500_000
