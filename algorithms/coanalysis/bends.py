@@ -101,13 +101,16 @@ def _fitted(turning: F8, there: Bools, rate: float) -> F8:
 
 
 def _still(angle: F8, turning: F8, there: Bools, rate: float) -> F8:
-    """[m, n] Bend of the sum of the devices but one in which they swing least, with a step fitted besides."""
+    """[m, n] Bend of the sum of the devices but one in which they swing least, with a step fitted besides. One that
+    stands still tells nothing."""
+    kinks = sizes(angle, kernel(round(SWING * rate), 0, 3, kink=True))
+    there = there & (np.median(np.abs(kinks), axis=1, keepdims=True) > 0.0)
     part = taking_part(there)
-    whole = there[part].all(axis=0)
+    whole: Bools = np.asarray(there[part].all(axis=0))
     if part.size < FEWEST or np.count_nonzero(whole) < ENOUGH * rate:
         return np.zeros(angle.shape)
     there, turning = there[part], turning[part]
-    swings = scatter(sizes(angle[part], kernel(round(SWING * rate), 0, 3, kink=True))[:, whole])
+    swings = scatter(kinks[part][:, whole])
     swings += ALIKE * np.trace(swings) / part.size * np.eye(part.size)
     each = sizes(turning, fitting(weights(swings)[-1] @ turning, whole, rate))
     spread = scatter(each[:, whole])
@@ -122,7 +125,7 @@ def _still(angle: F8, turning: F8, there: Bools, rate: float) -> F8:
             found[:, at] = (shares @ each[np.ix_(some, at)] / np.maximum(noise, 1e-30))[without]
     place = np.full(angle.shape[0], part.size)
     place[part] = np.arange(part.size)
-    return np.array([_deviations(row) for row in found])[place]
+    return np.asarray(np.array([_deviations(row) for row in found])[place])
 
 
 def weights(cover: F8) -> F8:

@@ -126,7 +126,8 @@ def detect(seen: Assessed, since: float = 0.0) -> Detection:
 def _goes_before(line: Swing, sudden: Transient, rate: float) -> bool:
     """Whether a line began well before a jolt that is the less unusual one, by amplitude: as a source that ends."""
     score, figures = line
-    return score > max(np.sqrt(sudden.score), 1.0) and figures["begins"] < sudden.sample / rate - EARLIER
+    earlier: bool = score > 1.0 and figures["begins"] < sudden.sample / rate - EARLIER
+    return earlier and score**2 > sudden.score
 
 
 def _strongest_part(clean: Observations, since: float) -> tuple[Transient, Swing, Swing]:

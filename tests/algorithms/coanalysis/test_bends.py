@@ -130,6 +130,13 @@ def test_a_device_that_is_not_there_leaves_the_others() -> None:
     np.testing.assert_array_equal(found[3, HERE - 40 : HERE + 40] != 0.0, True)
 
 
+def test_a_device_that_stands_still_changes_little() -> None:
+    angle, known = turned(lost(60.0))
+    before = bends_of(angle, known, RATE, 3)[0, HERE]
+    angle[5] = angle[5, 0]
+    assert bends_of(angle, known, RATE, 3)[0, HERE] == pytest.approx(before, abs=0.5)
+
+
 def test_nothing_is_known_near_ends_with_two_devices_or_without_any() -> None:
     seen = lost(60.0)
     found = of(seen)
