@@ -11,6 +11,9 @@ from algorithms.quantities import ACTIVE, ANGLE, FREQUENCY, MAGNITUDE, NEGATIVE,
 from algorithms.registry import Judgement, Settings, WindowData, algorithm
 from algorithms.report import report
 
+QUIET = 10.0
+"""Seconds without which nothing tells what is usual."""
+
 
 class Own(Settings):
     """Nothing is to be set: limits come from each window's own quiet past."""
@@ -22,7 +25,7 @@ def warm(settings: Own) -> None:
     import scipy.signal  # noqa: F401
 
 
-@algorithm("disturbance", version=VERSION, warm=warm, together=True)
+@algorithm("disturbance", version=VERSION, warm=warm, together=True, shortest=lambda settings: QUIET)
 def disturbance(window: WindowData, settings: Own) -> Judgement:
     """Bad data or a disturbance, of what kind, how large and where: several devices looked at together."""
     since = window.context.get("since", 0) / window.rate

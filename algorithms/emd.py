@@ -146,7 +146,12 @@ def warm(settings: Settings) -> None:
 
 
 # Still version 1: compiled modes are those of PyEMD up to rounding, and so are judgements (tests compare both).
-@algorithm("emd", version=1, warm=warm)
+def shortest(settings: Settings) -> float:
+    """Seconds of a window."""
+    return LEAST_BLOCKS * max(2 * settings.smooth, settings.block) + 3 * settings.smooth
+
+
+@algorithm("emd", version=1, warm=warm, shortest=shortest)
 def judge(window: WindowData, settings: Settings) -> Judgement:
     """Energy of the fast modes (empirical mode decomposition) against the window's own quiet part.
 

@@ -127,6 +127,8 @@ class Algorithm:
     """given the settings: loads and compiles what its first window would wait for"""
     of: tuple[str, ...] = ()
     """beginnings of the quantities it can judge (`angle`); none: any"""
+    shortest: Callable[[Any], float] | None = None
+    """given the settings: seconds of the shortest window it can judge; None: any"""
 
     @property
     def summary(self) -> str:
@@ -198,17 +200,19 @@ def algorithm(
     warm: Callable[[Any], None] | None = None,
     together: bool = False,
     of: tuple[str, ...] = (),
+    shortest: Callable[[Any], float] | None = None,
 ) -> Callable[[Callable[[WindowData, Any], Judgement]], Any]:
     """Register `judge(window, settings)`; the type of its second argument is its settings model.
 
     A detector calls `warm(settings)` once before its first window. `together`: of windows of several devices. `of`:
-    beginnings of the quantities that it can judge, if not any.
+    beginnings of the quantities that it can judge, if not any. `shortest(settings)`: seconds of a window at least.
     """
 
     def register(judge: Callable[[WindowData, Any], Judgement]) -> Callable[[WindowData, Any], Judgement]:
         settings = list(typing.get_type_hints(judge).values())[1]
         where = judge.__module__
-        _REGISTRY.setdefault(where, []).append(Algorithm(name, version, settings, judge, where, together, warm, of))
+        made = Algorithm(name, version, settings, judge, where, together, warm, of, shortest)
+        _REGISTRY.setdefault(where, []).append(made)
         return judge
 
     return register

@@ -14,6 +14,8 @@ is the truth, and not read here. `devices.json` has the devices of each system w
 from __future__ import annotations
 
 import json
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,19 +56,29 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.scenarios = [self._scenario(entry) for entry in self._json("labels.json")]
+        self.scenarios = [self._scenario(entry) for entry in self._json("labels.json", list)]
         self._known: dict[str, dict[str, dict[str, Any]]] = {
-            system: {device["id"]: device for device in devices}
-            for system, devices in self._json("devices.json").items()
+            system: self._devices(system, devices) for system, devices in self._json("devices.json", dict).items()
         }
 
-    def _json(self, name: str) -> Any:
+    def _json(self, name: str, form: type) -> Any:
+        path = self.path / name
         try:
-            return json.loads((self.path / name).read_text(encoding="utf-8"))
+            found = json.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
-            raise ScenarioError(f"{self.path / name}: {error.strerror}; want a folder of scenarios") from None
+            raise ScenarioError(f"{path}: {error.strerror}; want a folder of scenarios") from None
         except ValueError as error:
-            raise ScenarioError(f"{self.path / name}: not JSON: {error}") from None
+            raise ScenarioError(f"{path}: not JSON: {error}") from None
+        if not isinstance(found, form):
+            want = "a list of windows" if form is list else "the devices of each system, by its name"
+            raise ScenarioError(f"{path}: holds {type(found).__name__}; want {want}")
+        return found
+
+    def _devices(self, system: str, entries: Any) -> dict[str, dict[str, Any]]:
+        try:
+            return {device["id"]: device for device in entries}
+        except (KeyError, TypeError):
+            raise ScenarioError(f"{self.path / 'devices.json'}: a device of {system} lacks 'id'") from None
 
     def _scenario(self, entry: dict[str, Any]) -> Scenario:
         try:
@@ -77,6 +89,13 @@ class Folder:
     def devices(self, system: str) -> dict[str, dict[str, Any]]:
         """What `devices.json` tells of those of a system, by identity."""
         return self._known.get(system, {})
+
+    @property
+    def unplaced(self) -> list[str]:
+        """Devices of windows whose position `devices.json` does not tell."""
+        listed = {(scenario.system, device) for scenario in self.scenarios for device in scenario.devices}
+        known = {(system, name) for system, some in self._known.items() for name, each in some.items() if _placed(each)}
+        return sorted({device for _, device in listed - known})
 
     def scenario(self, window: str) -> Scenario:
         """The window of this name. Raises ScenarioError."""
@@ -90,16 +109,21 @@ class Folder:
         """What the devices measured. Raises ScenarioError."""
         path = self.path / scenario.file
         try:
-            with np.load(path) as packed:
+            with path.open("rb") as file, np.load(file) as packed:
                 return self._unpacked(packed, scenario)
+        except FileNotFoundError:
+            raise ScenarioError(f"{path}: no such file; want the npz that labels.json names") from None
         except KeyError as error:
             raise ScenarioError(f"{path}: {scenario.id}: no {error}") from None
-        except (OSError, ValueError) as error:
-            raise ScenarioError(f"{path}: {error}; want the npz that labels.json names") from None
+        except (OSError, ValueError, IndexError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            what = f"{scenario.id} can't be read: {error}"
+            raise ScenarioError(f"{path}: {what}; want the npz that labels.json names, whole") from None
 
     def _unpacked(self, packed: Any, scenario: Scenario) -> Observations:
         key, known = scenario.id, self.devices(scenario.system)
         frequency, voltage, angle = (_integers(packed[f"{key}/{name}"]) for name in ("f", "v", "a"))
+        if len(scenario.devices) != len(frequency):
+            raise ValueError(f"it has {len(frequency)} devices, labels.json names {len(scenario.devices)}")
         noise = np.random.default_rng(abs(scenario.seed) % (1 << 32))
         sequences = []
         for name in ("v2", "v0"):
@@ -116,6 +140,10 @@ class Folder:
         latitude, longitude = np.array(place, dtype=np.float64)
         frequency, voltage, angle, negative, zero = series
         return Observations(RATE, frequency, voltage, angle, negative, zero, latitude, longitude, NOMINAL)
+
+
+def _placed(device: dict[str, Any]) -> bool:
+    return device.get("lat") is not None and device.get("lon") is not None
 
 
 def _integers(packed: NDArray[np.uint8]) -> F8:

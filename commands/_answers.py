@@ -6,6 +6,7 @@ long as it reaches; only what is beyond is judged.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgpack
+import structlog
 
 from nodes._node import Letter, Place
 from nodes.detector import Detector, Settings
@@ -169,9 +171,15 @@ _detectors: dict[str, Detector] = {}
 
 def _begin(judges: Judges) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who asked for the study
+    hushed()
     for name, (settings, place) in judges.items():
         _detectors[name] = Detector(settings, place)
         list(_detectors[name].start(NO_TIME))
+
+
+def hushed() -> None:
+    """What an algorithm raises stands in the verdicts; said of each window besides, it would bury what is told."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 
 def _judge(detector: str, parts: Parts) -> Parts:

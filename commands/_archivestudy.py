@@ -30,7 +30,7 @@ from commands._studied import StudyError, chain_of, judged_of, told_of
 from nodes import archiver
 from nodes._pipeline import Pipeline
 from protocol.clock import SECOND, Now
-from protocol.messages import Configuration, Event, Numbered, Verdict
+from protocol.messages import Configuration, Event, Numbered, Outcome, Verdict
 
 FORMAT = 1
 """Of what is kept in OUT.part."""
@@ -156,6 +156,10 @@ class Found:
         self._settings = _archiver(task)
         self._keep_at = task.start
         self.windows = self.suspicious = self.events = 0
+        self.unjudged = {Outcome.INCOMPLETE: 0, Outcome.FAILED: 0}
+        """Windows, and answers of events, by why nobody judged them."""
+        self.error = ""
+        """Of the last one that failed."""
         self.devices: set[int] = set()
 
     def take(self, word: Numbered, at: int) -> None:
@@ -165,12 +169,20 @@ class Found:
         elif isinstance(word, Verdict):
             self.windows += 1
             self.suspicious += word.suspicious
+            self._count(word)
         elif isinstance(word, Event):
             self.events += word.final
+            self._count(word)
         self._archive.take(word)
         if not isinstance(word, Configuration) and at >= self._keep_at + KEEP_EVERY:
             self._keep_at = at
             self._keep(at)
+
+    def _count(self, word: Verdict | Event) -> None:
+        outcome = Outcome(word.outcome)
+        if outcome in self.unjudged:
+            self.unjudged[outcome] += 1
+            self.error = word.error if outcome == Outcome.FAILED else self.error
 
     def _keep(self, at: int, everything: bool = False) -> None:
         now, (before, after) = Now(at, at), self._settings.clip
@@ -202,8 +214,9 @@ def _settled(task: Task, found: Found, took: float) -> dict[str, Any]:
     told = {
         "archive": str(task.archive), "pipeline": str(task.pipeline.path), "out": str(task.out),
         "from": _text(task.start), "to": _text(task.stop), "devices": len(found.devices), "windows": found.windows,
-        "suspicious": found.suspicious, "seconds": round(took, 3), "speed": round(span / took, 2),
-        "device_seconds_per_second": round(len(found.devices) * span / took, 1),
+        "suspicious": found.suspicious, "incomplete": found.unjudged[Outcome.INCOMPLETE],
+        "failed": found.unjudged[Outcome.FAILED], "error": found.error, "seconds": round(took, 3),
+        "speed": round(span / took, 2), "device_seconds_per_second": round(len(found.devices) * span / took, 1),
     }  # fmt: skip
     (made / HEAD).write_text(json.dumps({**told, **task.head}, indent=1), encoding="utf-8")
     os.rename(made, task.out)

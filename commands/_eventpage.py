@@ -67,6 +67,8 @@ def statements(said: Answer) -> Iterator[tuple[str, str]]:
     yield "where", where(said) or "not known"
     if said.nearest:
         yield "nearest", ", ".join(said.nearest[:8])
+    if names := named(said):
+        yield "named", names
     yield "score", f"{said.score:.2f} (1 = at the limit)"
     yield (
         "judged",
@@ -105,6 +107,12 @@ def where(said: Answer) -> str:
         major, minor, bearing = said.ellipse
         text += f"; with 95 % within {major:.0f} x {minor:.0f} km, {bearing:.0f} degrees from north"
     return text
+
+
+def named(said: Answer) -> str:
+    """The likeliest buses or lines of the site's network."""
+    found = said.detail.get("location", {}).get("named") or ()
+    return ", ".join(f"{name} {share:.0%}" for name, share in found)
 
 
 def when(time: int) -> str:

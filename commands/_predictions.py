@@ -18,8 +18,8 @@ from algorithms.judgement import VERSION, judge
 from algorithms.observations import Observations
 from algorithms.quantities import QUANTITIES
 from algorithms.report import Report, report
-from archive.scenarios import Folder, Scenario
-from commands._answers import NO_TIME, ONE_THREAD, verdict_of
+from archive.scenarios import RATE, Folder, Scenario
+from commands._answers import NO_TIME, ONE_THREAD, hushed, verdict_of
 from nodes._node import Place
 from nodes.detector import Detector, Settings
 from protocol.clock import SECOND
@@ -28,7 +28,7 @@ from protocol.messages import Verdict, Window, device_number
 Json = dict[str, Any]
 UNKNOWN: Report = {
     "kind": "unknown", "confidence": None, "probabilities": {}, "size_mhz": None, "size_mw": None, "rules": [],
-    "bad": [], "nearest": [], "ellipse": [], "detection": {},
+    "bad": [], "nearest": [], "ellipse": [], "detection": {}, "location": {}, "oscillation": {},
 }  # fmt: skip
 """What an algorithm need not say."""
 START = SECOND
@@ -111,6 +111,7 @@ _judge: Callable[[Observations, Sequence[str]], Report]
 def _begin(folder: Folder, pipeline: Judge | None) -> None:
     global _folder, _judge
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who asked for it
+    hushed()
     _folder, _judge = folder, judge_of(pipeline)
 
 
@@ -169,6 +170,7 @@ def prediction(said: Report, devices: Sequence[str]) -> Json:
         "disturbance": said["disturbance"],
         "score": said["score"],
         "bad_devices": sorted({devices[flag["device"]] for flag in said["bad"]}),
+        "bad": [_flag(flag, devices) for flag in said["bad"]],
     }
     if said["disturbance"]:
         told |= {"t_event": said["onset"]}
@@ -177,4 +179,14 @@ def prediction(said: Report, devices: Sequence[str]) -> Json:
         told["nearest"] = [devices[device] for device in said["nearest"]]
     if said["ellipse"]:
         told |= {"lat": said["latitude"], "lon": said["longitude"], "ellipse95": said["ellipse"]}
+    if said["location"].get("named"):
+        told["named"] = said["location"]["named"]
+    if said["oscillation"]:
+        told["oscillation"] = said["oscillation"]
     return told | {"detail": said["detection"]}
+
+
+def _flag(flag: Json, devices: Sequence[str]) -> Json:
+    """Bad data as labels tell them: seconds in the window."""
+    start, stop = (None if flag.get(name) is None else flag[name] / RATE for name in ("start", "stop"))
+    return {"device": devices[flag["device"]], "type": flag.get("kind"), "t_start": start, "t_end": stop}

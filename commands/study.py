@@ -91,8 +91,11 @@ def _archive(
         print_json(result)
         return
     counts = f"{result['windows']} windows of {result['devices']} devices, {result['suspicious']} suspicious"
+    counts += f", {result['incomplete']} incomplete" if result["incomplete"] else ""
     console.print(f"{counts}; {result['speed']:.0f} times as fast as it happened: {task.out}", soft_wrap=True)
     console.print(f"syms events {task.out}", soft_wrap=True)
+    if result["failed"]:
+        notes.print(f"{result['failed']} could not be judged, the last one: {result['error']}", soft_wrap=True)
 
 
 def _judge(directory: Path, out: Path, pipeline: Path | None, workers: int | None, as_json: bool) -> None:
@@ -103,7 +106,12 @@ def _judge(directory: Path, out: Path, pipeline: Path | None, workers: int | Non
 
     part = out.with_name(out.name + ".part")
     try:
+        if not out.parent.is_dir():
+            raise StudyError(f"{out.parent}: no such folder; make it, or name another file with --predictions")
         folder = Folder(directory)
+        if folder.unplaced:
+            what = f"{directory / 'devices.json'} tells no position of {', '.join(folder.unplaced)}"
+            notes.print(f"{what}: nothing is placed by them", soft_wrap=True, highlight=False)
         judge = None if pipeline is None else together_of(load(pipeline))
         made = {}
         with notes.status("judging") as status:
@@ -120,10 +128,14 @@ def _judge(directory: Path, out: Path, pipeline: Path | None, workers: int | Non
     out.write_text(json.dumps(ordered, indent=1), encoding="utf-8")
     part.unlink(missing_ok=True)
     events = sum(bool(prediction["disturbance"]) for prediction in ordered.values())
+    raised = (prediction["detail"].get("error") for prediction in ordered.values())
+    errors = [each for each in raised if each]
     if as_json:
-        print_json({"windows": len(ordered), "disturbances": events, "predictions": str(out)})
+        print_json({"windows": len(ordered), "disturbances": events, "failed": len(errors), "predictions": str(out)})
     else:
         console.print(f"{len(ordered)} windows, {events} with a disturbance: {out}", soft_wrap=True)
+    if errors:
+        notes.print(f"{len(errors)} could not be judged, the last one: {errors[-1]}", soft_wrap=True, highlight=False)
 
 
 def _compare(one: Path, other: Path, as_json: bool) -> None:

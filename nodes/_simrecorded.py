@@ -70,8 +70,10 @@ class Recorded:
 
 
 def _phases(magnitude: F8, angle: F8, negative: F8, zero: F8) -> NDArray[np.complex128]:
-    """[3, m, n] V of the phases; magnitudes [m, n] per unit, angle in rad. Sizes that are unknown are none."""
-    sequences = np.stack([-np.nan_to_num(zero), magnitude, -np.nan_to_num(negative)]) * np.exp(1j * angle)
+    """[3, m, n] V of the phases; magnitudes [m, n] per unit, angle in rad. Sizes that are unknown are none, and so are
+    all where there is no voltage: a device that fills with zeros does so in each channel."""
+    zero, negative = (np.where(magnitude == 0.0, 0.0, np.nan_to_num(each)) for each in (zero, negative))
+    sequences = np.stack([-zero, magnitude, -negative]) * np.exp(1j * angle)
     phases: NDArray[np.complex128] = VOLTAGE * np.einsum("ps,smn->pmn", PHASES, sequences)
     return phases
 

@@ -35,7 +35,10 @@ def _reach(value: Any) -> str | float:
         return str(value)
     if isinstance(value, str) and not any(letter.isdigit() for letter in value):
         raise fault(f"{value!r} says no neighbours", "write region, all, or a distance as 300 km")
-    return float(_distance(value))
+    reach = float(_distance(value))
+    if not reach > 0.0:
+        raise fault(f"{value!r} is no distance", "write one above 0, as 300 km")
+    return reach
 
 
 def _show_reach(value: str | float) -> str:

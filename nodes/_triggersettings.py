@@ -154,6 +154,11 @@ class Settings(Base):
         return OFFSETS if isinstance(self.window, int) else self.window
 
     @property
+    def least(self) -> int:
+        """ns of the shortest window that is cut: of an event's first answer"""
+        return self.length if self.on == "schedule" else self.answers[0] - self.offsets[0]
+
+    @property
     def shape(self) -> Shape:
         """Which windows are cut by the schedule."""
         return Shape(self.of, self.length, self.every, self.stagger)

@@ -12,6 +12,7 @@ from nodes._kinds import KINDS
 from nodes._network import Host
 from nodes._settings import Address, Settings
 from nodes._site import Site
+from protocol.clock import SECOND
 
 IPC_PATH_LIMIT = 107
 """Bytes of a unix socket's path (sun_path less its NUL)."""
@@ -220,6 +221,10 @@ def check_triggers(nodes: Nodes, lines: Lines) -> None:
             _check_algorithm(node, nodes, lines)
 
 
+ROUNDED = 0.95
+"""Of a shortest window, which is reckoned for one reporting rate."""
+
+
 def _check_algorithm(node: NodeSpec, nodes: Nodes, lines: Lines) -> None:
     """Windows of several devices, and of a quantity, are for algorithms that take them."""
     algorithm = getattr(node.settings, "algorithm", "")
@@ -237,6 +242,17 @@ def _check_algorithm(node: NodeSpec, nodes: Nodes, lines: Lines) -> None:
             what = f"{node.name}: {algorithm} judges {many} at a time, the windows of {source.name} are others"
             remedy = f"let it read a trigger with on: {wanted}, or choose another algorithm (syms algorithms)"
             lines.fault(("nodes", node.name, "algorithm"), what, remedy)
+            continue
+        least, shortest = getattr(source.settings, "least", None), float(getattr(node.settings, "shortest", 0.0))
+        if least is not None and least < ROUNDED * shortest * SECOND:
+            which = "windows" if on == "schedule" else "first answers"
+            what = (
+                f"{node.name}: {algorithm}, as it is set, needs windows of {shortest:.1f} s at least, and the {which}"
+            )
+            what += f" of {source.name} have {least / SECOND:g} s"
+            lines.fault(
+                ("nodes", source.name, "window"), what, "make `window` longer, or spans of the algorithm shorter"
+            )
 
 
 PORTS = ("listen", "listen_tls", "listen_gbt26865", "data_listen")

@@ -78,6 +78,12 @@ class Settings(Base):
         """Beginnings of the quantities that the algorithm judges; none: any."""
         return registry.find(self.algorithm).of
 
+    @property
+    def shortest(self) -> float:
+        """Seconds of the shortest window that the algorithm judges; 0: any."""
+        found, settings = self.load()
+        return found.shortest(settings) if found.shortest else 0.0
+
     def load(self) -> tuple[Algorithm, registry.Settings]:
         """The algorithm and its checked settings."""
         found = registry.find(self.algorithm)

@@ -120,7 +120,13 @@ def _power(x: C16) -> F8:
     return np.asarray(x.real * x.real + x.imag * x.imag)
 
 
-@algorithm("coherence", version=1)
+def shortest(settings: Settings) -> float:
+    """Seconds of a window."""
+    form = shape(decision.RATE, settings)
+    return (form.length + (FEWEST + form.apart - 1) * form.hop + 1) / decision.RATE
+
+
+@algorithm("coherence", version=1, shortest=shortest)
 def judge(window: WindowData, settings: Settings) -> Judgement:
     """Lines that keep their phase (self-coherence): forced oscillations, also far below the ambient."""
     form = shape(window.rate, settings)

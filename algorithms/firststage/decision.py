@@ -32,6 +32,8 @@ MOST = 1e6
 """Score of what moves at all where nothing ever did."""
 SHORTEST = 4
 """Samples of a piece whose variance is taken."""
+RATE = 50.0
+"""At which the shortest window is reckoned; in seconds it is nearly the same at any other."""
 
 
 class Settings(registry.Settings):
@@ -108,7 +110,8 @@ def peaks(x: F8, filled: Bools, stream: Stream, block: int) -> Peaks:
     """Largest and usual values of the statistic of x [m, n]."""
     values = stream.push(x)
     if values.shape[1] < LEAST_BLOCKS * block:
-        least = LEAST_BLOCKS * block + x.shape[1] - values.shape[1]
+        swallowed = x.shape[1] - values.shape[1] if values.shape[1] else x.shape[1] + swallows(stream, x.shape[0])
+        least = LEAST_BLOCKS * block + swallowed
         raise ValueError(
             f"a window of {x.shape[1]} samples is too short: {least} or more are needed to know what is quiet; make "
             "the window longer, or the spans in the settings shorter"
@@ -121,6 +124,21 @@ def peaks(x: F8, filled: Bools, stream: Stream, block: int) -> Peaks:
     some = np.isfinite(most).any(axis=1)
     usual[some] = np.nanmedian(most[some], axis=1)
     return Peaks(values, usual, np.maximum(known.max(axis=1), 0.0))
+
+
+def shortest(stream: Stream, settings: Settings) -> float:
+    """Seconds of a window at RATE that `peaks` takes."""
+    return (swallows(stream) + LEAST_BLOCKS * samples(settings.block, RATE)) / RATE
+
+
+def swallows(stream: Stream, devices: int = 1) -> int:
+    """Samples until a stream has its first value."""
+    piece = np.zeros((devices, 64))
+    fed = told = 0
+    while not told:
+        told = stream.push(piece).shape[1]
+        fed += piece.shape[1]
+    return fed - told
 
 
 def touched(filled: Bools, reach: int) -> Bools:

@@ -77,7 +77,12 @@ def statistic(rate: float, name: str, settings: Settings) -> Chain:
     return Chain(*calm, passed, each(lambda x: x * x), mean(span), both, each(np.sqrt))
 
 
-@algorithm("oscillation", version=1)
+def shortest(settings: Settings) -> float:
+    """Seconds of a window."""
+    return max(decision.shortest(statistic(decision.RATE, name, settings), settings) for name in settings.bands)
+
+
+@algorithm("oscillation", version=1, shortest=shortest)
 def judge(window: WindowData, settings: Settings) -> Judgement:
     """Swings by bands against the window's own quiet part, with frequency and damping of the mode."""
     x = decision.series(window)

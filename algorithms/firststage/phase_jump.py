@@ -44,7 +44,12 @@ def statistic(rate: float, settings: Settings) -> Chain:
     return Chain(difference(1), each(wrapped), lagged(of_steps), size())
 
 
-@algorithm("phase_jump", version=1, of=("angle",))
+def shortest(settings: Settings) -> float:
+    """Seconds of a window."""
+    return decision.shortest(statistic(decision.RATE, settings), settings)
+
+
+@algorithm("phase_jump", version=1, of=("angle",), shortest=shortest)
 def judge(window: WindowData, settings: Settings) -> Judgement:
     """Jump of an angle (`of: angle 1`), beside frequency and its change, against the window's own quiet part."""
     x = decision.series(window)

@@ -40,7 +40,12 @@ def statistic(rate: float, settings: Settings) -> Chain:
     return Chain(median(CALM), mean(lag // 2), *slope, median(span), difference(span + lag), size())
 
 
-@algorithm("rocof", version=1)
+def shortest(settings: Settings) -> float:
+    """Seconds of a window."""
+    return decision.shortest(statistic(decision.RATE, settings), settings)
+
+
+@algorithm("rocof", version=1, shortest=shortest)
 def judge(window: WindowData, settings: Settings) -> Judgement:
     """Change of the sliding median ROCOF (rate of change of frequency) against the window's own quiet part."""
     measure = decision.Measure(statistic(window.rate, settings), "mhz_per_s", 1e3, settings.floor)

@@ -54,7 +54,12 @@ def statistic(rate: float, settings: Settings) -> Chain:
     return Chain(Rise(samples(settings.span, rate), samples(settings.before, rate)), each(lambda x: np.maximum(x, 0.0)))
 
 
-@algorithm("sequence", version=1, of=("magnitude", "negative", "zero"))
+def shortest(settings: Settings) -> float:
+    """Seconds of a window."""
+    return decision.shortest(statistic(decision.RATE, settings), settings)
+
+
+@algorithm("sequence", version=1, of=("magnitude", "negative", "zero"), shortest=shortest)
 def judge(window: WindowData, settings: Settings) -> Judgement:
     """Rise of a negative or zero sequence magnitude against the window's own quiet part."""
     x = decision.series(window)

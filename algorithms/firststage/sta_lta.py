@@ -76,7 +76,12 @@ def statistic(rate: float, settings: Settings) -> Chain:
     return Chain(*change, Deviation(long), each(lambda x: x * x), Ratio(short, long, settings.floor))
 
 
-@algorithm("sta_lta", version=1)
+def shortest(settings: Settings) -> float:
+    """Seconds of a window."""
+    return decision.shortest(statistic(decision.RATE, settings), settings)
+
+
+@algorithm("sta_lta", version=1, shortest=shortest)
 def judge(window: WindowData, settings: Settings) -> Judgement:
     """Short-term over long-term average of the frequency's change, against the window's own quiet part."""
     measure = decision.Measure(statistic(window.rate, settings), "ratio", 1.0, 1.0)

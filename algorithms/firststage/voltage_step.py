@@ -38,7 +38,12 @@ def statistic(rate: float, settings: Settings) -> Chain:
     return Chain(median(span), difference(span + gap), size())
 
 
-@algorithm("voltage_step", version=1, of=("magnitude",))
+def shortest(settings: Settings) -> float:
+    """Seconds of a window."""
+    return decision.shortest(statistic(decision.RATE, settings), settings)
+
+
+@algorithm("voltage_step", version=1, of=("magnitude",), shortest=shortest)
 def judge(window: WindowData, settings: Settings) -> Judgement:
     """Step or dip of a magnitude (`of: magnitude 1`) against the window's own quiet part."""
     x = decision.series(window)

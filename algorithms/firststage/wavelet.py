@@ -48,10 +48,14 @@ class Settings(decision.Settings):
 
 def levels(rate: float, settings: Settings) -> list[int]:
     """Levels that lie in the band. Raises ValueError if there is none at this rate."""
-    known = [j for j in range(1, 20) if rate / 2 ** (j + 1) >= settings.low and rate / 2**j <= settings.high]
+    known = _octaves(rate, settings)
     if not known:
         raise ValueError(f"no octave of {rate:g} samples a second lies in {settings.low:g} to {settings.high:g} Hz")
     return known
+
+
+def _octaves(rate: float, settings: Settings) -> list[int]:
+    return [j for j in range(1, 20) if rate / 2 ** (j + 1) >= settings.low and rate / 2**j <= settings.high]
 
 
 def spread(weights: F8, level: int) -> F8:
@@ -69,7 +73,15 @@ def statistic(rate: float, level: int) -> Chain:
     return Chain(median(CALM), *smooth, lagged(spread(HIGH, level)), each(lambda x: x * x), over, each(np.sqrt))
 
 
-@algorithm("wavelet", version=1)
+def shortest(settings: Settings) -> float:
+    """Seconds of a window."""
+    return max(
+        (decision.shortest(statistic(decision.RATE, j), settings) for j in _octaves(decision.RATE, settings)),
+        default=0.0,
+    )
+
+
+@algorithm("wavelet", version=1, shortest=shortest)
 def judge(window: WindowData, settings: Settings) -> Judgement:
     """Wavelet energy by octaves (Daubechies, stationary) against the window's own quiet part."""
     judged = {level: _level(window, level, settings) for level in levels(window.rate, settings)}

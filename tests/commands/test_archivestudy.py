@@ -236,6 +236,33 @@ def stop_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Answers, "take", counted)
 
 
+FAILING = """
+from algorithms.registry import Judgement, Settings, WindowData, algorithm
+
+
+class Own(Settings):
+    pass
+
+
+@algorithm("failing", version=1)
+def judge(window: WindowData, settings: Own) -> Judgement:
+    \"\"\"Nothing.\"\"\"
+    raise ValueError("no idea")
+"""
+
+
+def test_windows_that_nobody_could_judge_are_counted(
+    recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("commands._archivestudy.Workers", InLine)
+    (tmp_path / "failing.py").write_text(FAILING)
+    studied = pipeline(tmp_path, NODES.replace("algorithm: emd", "algorithm: ./failing.py"))
+    told = run(task_of(recorded, studied, None, None, tmp_path / "out"), None, lambda *_: None)
+    assert told["windows"] == told["failed"] + told["incomplete"]
+    assert told["failed"] > 0
+    assert told["error"] == "ValueError: no idea"
+
+
 @pytest.mark.slow
 def test_workers_are_as_one(recorded: Path, tmp_path: Path) -> None:
     """With real processes, as many as there are."""

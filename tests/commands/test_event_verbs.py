@@ -104,6 +104,16 @@ def test_show_has_each_statement_and_what_led_to_it(root: Path) -> None:
         assert told in shown.stdout, told
 
 
+def test_the_line_of_the_network_is_named(tmp_path: Path) -> None:
+    detail = {"location": {"named": [["line A - B circuit 1", 0.264], ["C", 0.1]]}}
+    with closing(Archive(tmp_path)) as archive:
+        archive.take(makers.configuration(1))
+        archive.take(makers.event(ONSET, answer=3, detail=detail))
+        archive.commit(makers.NONE)
+    shown = syms("events", "show", "2026", tmp_path).stdout
+    assert "named       line A - B circuit 1 26%, C 10%" in shown
+
+
 def test_suspicions_are_told_by_station(tmp_path: Path) -> None:
     told = [{"device": 65536 * link, "trigger": "windows", "start": 0, "onset": ONSET + late, "score": score}
             for link, late, score in ((2, 0, 1.5), (1, 40_000_000, 2.0), (2, 20_000_000, 9.5))]  # fmt: skip

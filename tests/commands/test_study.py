@@ -77,7 +77,9 @@ def test_the_verb_judges_all(folder: Path, gave_way: list[str], monkeypatch: pyt
     assert said["A-2"]["kind"] == "fault_ground"
     assert said["A-2"]["t_event"] == pytest.approx(30.0, abs=0.1)
     assert said["A-2"]["bad_devices"] == ["D1"]
+    assert said["A-2"]["bad"] == [{"device": "D1", "type": "gap", "t_start": 2.0, "t_end": 3.0}]
     assert said["A-3"]["kind"] == "gen_trip"
+    assert said["A-3"]["oscillation"]["energy"]["inter_area"]["mhz"] > 0
     assert said["A-3"]["nearest"][0] == "D0"
     assert not out.with_name("out.json.part").exists()
 
@@ -103,6 +105,39 @@ def test_a_folder_without_scenarios_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "labels.json").write_text('[{"id": "A-1"}]')
     with pytest.raises(ScenarioError, match="lacks 'file'"):
         Folder(tmp_path)
+
+
+def test_a_damaged_folder_is_a_fault(folder: Path) -> None:
+    whole, labels = (folder / "A.npz").read_bytes(), (folder / "labels.json").read_text()
+    opened = Folder(folder)
+    (folder / "A.npz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ScenarioError, match=r"A\.npz: A-1 can't be read: .*; want the npz"):
+        opened.observations(opened.scenarios[0])
+    (folder / "A.npz").write_bytes(whole[:1000] + bytes(1000) + whole[2000:])
+    with pytest.raises(ScenarioError, match=r"A\.npz: A-1 can't be read"):
+        opened.observations(opened.scenarios[0])
+    (folder / "A.npz").write_bytes(whole)
+    (folder / "labels.json").write_text(labels.replace(f', "D{M - 1}"', ""))
+    fewer = Folder(folder)
+    with pytest.raises(ScenarioError, match=f"it has {M} devices, labels.json names {M - 1}"):
+        fewer.observations(fewer.scenarios[0])
+    for name, content, what in (
+        ("labels.json", "{}", "holds dict; want a list of windows"),
+        ("devices.json", "[]", "holds list; want the devices of each system"),
+        ("devices.json", '{"A": [{"lat": 50.0}]}', "a device of A lacks 'id'"),
+    ):
+        (folder / name).write_text(content)
+        with pytest.raises(ScenarioError, match=what):
+            Folder(folder)
+        (folder / name).write_text(labels)
+
+
+def test_devices_without_a_position_are_told(folder: Path) -> None:
+    assert Folder(folder).unplaced == []
+    told = json.loads((folder / "devices.json").read_text())
+    told["A"][1].pop("lat")
+    (folder / "devices.json").write_text(json.dumps({"A": told["A"][:-1]}))
+    assert Folder(folder).unplaced == ["D1", f"D{M - 1}"]
 
 
 def test_differences_are_told_and_small_ones_are_none() -> None:
@@ -158,20 +193,23 @@ def judge(window: WindowData, settings: Own) -> Judgement:
 """
 
 
+PIPELINE = """site: site.yaml
+nodes:
+  front:      {{kind: balancer,     listen: 127.0.0.1:4712}}
+  receivers:  {{kind: receiver,     from: front}}
+  align:      {{kind: concentrator, from: receivers}}
+  windows:    {{kind: trigger,      from: align}}
+  prejudge:   {{kind: detector,     from: windows}}
+  suspects:   {{kind: trigger,      from: [align, windows], on: suspicion}}
+  identify:   {{kind: detector,     from: suspects, algorithm: ./own.py, settings: {{limit: {limit} Hz}}}}
+"""
+
+
 def test_a_pipeline_says_what_judges(folder: Path) -> None:
     (folder / "own.py").write_text(OWN)
     (folder / "site.yaml").write_text("station: test\nunknown: admit\n")
     limit = 0.03
-    (folder / "own.yaml").write_text(
-        "site: site.yaml\nnodes:\n"
-        "  front:      {kind: balancer,     listen: 127.0.0.1:4712}\n"
-        "  receivers:  {kind: receiver,     from: front}\n"
-        "  align:      {kind: concentrator, from: receivers}\n"
-        "  windows:    {kind: trigger,      from: align}\n"
-        "  prejudge:   {kind: detector,     from: windows}\n"
-        "  suspects:   {kind: trigger,      from: [align, windows], on: suspicion}\n"
-        f"  identify:   {{kind: detector, from: suspects, algorithm: ./own.py, settings: {{limit: {limit} Hz}}}}\n"
-    )
+    (folder / "own.yaml").write_text(PIPELINE.format(limit=limit))
     out = folder / "out.json"
     app = typer.Typer()
     app.callback()(lambda: None)
@@ -188,6 +226,21 @@ def test_a_pipeline_says_what_judges(folder: Path) -> None:
         assert said[scenario.id]["score"] == pytest.approx(most / limit, rel=1e-3)
         assert said[scenario.id]["disturbance"] == (most > limit)
     assert said["A-3"]["kind"] == "own"
+
+
+def test_what_an_algorithm_raises_is_told(folder: Path) -> None:
+    (folder / "own.py").write_text(OWN.replace("middle = ", 'raise ValueError("no idea")\n    middle = '))
+    (folder / "site.yaml").write_text("station: test\nunknown: admit\n")
+    (folder / "own.yaml").write_text(PIPELINE.format(limit=0.03))
+    app = typer.Typer()
+    app.callback()(lambda: None)
+    study.register(app)
+    words = ["study", "--scenarios", str(folder), "--predictions", str(folder / "out.json"), "--json"]
+    result = CliRunner().invoke(app, [*words, "--pipeline", str(folder / "own.yaml")])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["failed"] == 3
+    assert "3 could not be judged, the last one: ValueError: no idea" in result.stderr
+    assert "Traceback" not in result.output
 
 
 def test_the_pipelines_own_judgement_is_that_without_one(folder: Path) -> None:

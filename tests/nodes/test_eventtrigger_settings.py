@@ -35,6 +35,7 @@ from tests.suspicions import FIRST, RATE, START, moment, number
         ({"on": "suspicion", "age": "2 min"}, "`age` of the journal is below `window` \\+ `late`"),
         ({"on": "suspicion", "neighbours": "near"}, "says no neighbours; write region, all, or a distance as 300 km"),
         ({"on": "suspicion", "neighbours": "300 s"}, "unknown unit 's'"),
+        ({"on": "suspicion", "neighbours": "-300 km"}, "is no distance; write one above 0, as 300 km"),
         ({"window": "10 ms"}, "is too short"),
         ({"on": "suspicion", "sweep": "20 ms"}, "`sweep` is below 1 s; write 60 s, or 0 s for none"),
     ],

@@ -47,11 +47,20 @@ def seen(folder: Path) -> Observations:
 @given(st.lists(st.floats(0.0, 1.5), min_size=3, max_size=3), st.floats(-np.pi, np.pi))
 def test_phases_have_the_sequences_that_were_recorded(sizes: list[float], angle: float) -> None:
     magnitude, negative, zero = (np.full((1, 1), size) for size in sizes)
+    if not sizes[0]:
+        sizes = [0.0] * 3  # zeros are zeros in all channels
     phases = _phases(magnitude, np.full((1, 1), angle), negative, zero)[:, 0, 0] / VOLTAGE
     again = np.linalg.solve(PHASES.astype(complex), phases)
     np.testing.assert_allclose(np.abs(again), [sizes[2], sizes[0], sizes[1]], atol=1e-12)
     if sizes[0] > 1e-3:
         assert np.exp(1j * (np.angle(again[1]) - angle)) == pytest.approx(1.0)
+
+
+def test_a_device_that_fills_with_zeros_does_so_in_all_channels() -> None:
+    magnitude, level = np.array([[1.0, 0.0, 1.0]]), np.full((1, 3), 0.002)
+    phases = _phases(magnitude, np.array([[0.3, 0.0, 0.3]]), level, level)
+    assert not phases[:, 0, 1].any()
+    assert np.abs(phases[:, 0, ::2]).min() > 0.9 * VOLTAGE
 
 
 def test_instants_follow_each_other_and_begin_anew(folder: Path) -> None:

@@ -84,6 +84,21 @@ def test_a_window_too_short_says_so(name: str):
         said(name, ambient(1, 200))
 
 
+@pytest.mark.parametrize("name", [*FREQUENCY, "emd", "oscillation", "coherence"])
+def test_the_shortest_window_is_known_ahead(name: str):
+    found = registry.find(name)
+    settings = found.settings()
+    assert found.shortest is not None
+    least = round(50 * found.shortest(settings))
+    said(name, ambient(1, least))
+    with pytest.raises(ValueError, match="too short"):
+        said(name, ambient(1, least - 1))
+    with pytest.raises(ValueError, match="too short") as raised:
+        said(name, ambient(1, 50))
+    if name not in ("wavelet", "coherence"):  # which tell of one octave, and of pieces
+        assert f" {least} or more are needed" in str(raised.value)
+
+
 @pytest.mark.parametrize("name", FREQUENCY)
 @pytest.mark.parametrize("rate", [10, 25, 60, 100])
 def test_other_rates(name: str, rate: int):
