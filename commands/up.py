@@ -15,7 +15,7 @@ from commands import _orphans, _root, _supervise, _wirings
 from commands._agreeing import Change, DryRun, Yes, agreed
 from commands._coming import PATIENCE, Coming
 from commands._firstlink import pages
-from commands._output import AsJson, HostName, PipelineFile, notes, print_json
+from commands._output import AsJson, HostName, PipelineFile, notes, print_json, progress
 from nodes import _sitewatch, _sockets
 from nodes._kinds import KINDS
 from nodes._node import StartError
@@ -200,7 +200,7 @@ def wait_until_up(pipeline: Pipeline, patience: float = PATIENCE) -> dict[str, A
     while they get on: `patience` [s] is for a standstill. Raises StartError.
     """
     coming = Coming(list(pipeline.local), time.monotonic(), patience)
-    with notes.status("starting") as status:
+    with progress("starting") as tell:
         for health in _sockets.listen(pipeline.run, list(pipeline.local), [Health.TAG], POLL):  # type: ignore[attr-defined]
             if health is not None:
                 coming.spoken.add(health.node)
@@ -210,7 +210,7 @@ def wait_until_up(pipeline: Pipeline, patience: float = PATIENCE) -> dict[str, A
                 return coming.states
             if coming.in_vain(time.monotonic()):
                 break
-            status.update(f"{len(coming.up)} of {len(pipeline.local)} processes run")
+            tell(f"{len(coming.up)} of {len(pipeline.local)} processes run")
     raise StartError(_why(pipeline, coming))
 
 
