@@ -28,10 +28,11 @@ def warm(settings: Own) -> None:
 @algorithm("disturbance", version=VERSION, warm=warm, together=True, shortest=lambda settings: QUIET)
 def disturbance(window: WindowData, settings: Own) -> Judgement:
     """Bad data or a disturbance, of what kind, how large and where: several devices looked at together."""
-    since = window.context.get("since", 0) / window.rate
+    since, late = (window.context.get(name, 0) / window.rate for name in ("since", "late"))
     judged = judge(
         observations(window),
         since=since,
+        late=late,
         network=window.network,
         response=window.response,
         inertia=window.inertia,

@@ -36,16 +36,18 @@ def judge(
     seen: Observations,
     *,
     since: float = 0.0,
+    late: float = 0.0,
     network: Network | None = None,
     response: float = math.nan,
     inertia: float = math.nan,
 ) -> Judged:
     """Bad data, disturbance, kind, place.
 
-    A disturbance is looked for from `since` [s] on; what is before is the quiet past. `network` has the bus of each
-    device; `response` [MW/Hz] and `inertia` [MW·s] tell how much power the grid lost (`imbalance`).
+    A disturbance is looked for from `since` [s] on; what is before is the quiet past. Samples that only its
+    last `late` [s] lack are not called missing. `network` has the bus of each device; `response` [MW/Hz] and `inertia`
+    [MW·s] tell how much power the grid lost (`imbalance`).
     """
-    assessed = assess(seen)
+    assessed = assess(seen, late)
     found = detect(assessed, since=since)
     kind = classify(assessed, found)
     place = locate(assessed, found, kind.name, network) if found.disturbance else None

@@ -32,6 +32,12 @@ def evidence(detail: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield from ((" ".join(filter(None, (name, part))), figures(each)) for part, each in told)
 
 
+def named(said: Answer) -> str:
+    """The likeliest buses or lines of the site's network; "" if none is told."""
+    found = said.detail.get("location", {}).get("named") or ()
+    return ", ".join(f"{name} {share:.0%}" for name, share in found)
+
+
 def figures(value: Any) -> str:
     """Any of an algorithm's figures on one line, cut to length."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

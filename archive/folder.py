@@ -19,6 +19,10 @@ class ArchiveError(Exception):
     """An archive can't be used as asked; says why and what to do."""
 
 
+class NoArchive(ArchiveError):
+    """The folder that was named has none."""
+
+
 class Lock:
     """Held by one process at a time; freed by the kernel when it ends."""
 
@@ -77,9 +81,7 @@ def written(root: Path) -> int:
     try:
         return int(json.loads((root / "archive.json").read_text())["format"])
     except FileNotFoundError as fault:
-        raise ArchiveError(
-            f"{root}: no SYMS archive (archive.json is missing); name the folder that has one"
-        ) from fault
+        raise NoArchive(f"{root}: no SYMS archive (archive.json is missing); name the folder that has one") from fault
     except (ValueError, KeyError, TypeError) as fault:
         remedy = f'write {{"format": {layout.FORMAT}}} to it'
         raise ArchiveError(f"{root}/archive.json: damaged ({fault}); {remedy}") from fault

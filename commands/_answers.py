@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -56,6 +57,17 @@ class Asked(NamedTuple):
         return [self.detector, window.trigger, window.lease, window.attempt, window.start, window.device.tolist()]
 
 
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Processes that are begun here do not hear Ctrl-C, which is for who asked for their work: not even while they
+    load what they need."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class Workers:
     """Processes that judge windows as the pipeline's detectors do."""
 
@@ -67,7 +79,8 @@ class Workers:
 
     def submit(self, asked: Asked) -> Future[Parts]:
         """The verdict of a window, as parts, some time."""
-        return self._pool.submit(_judge, asked.detector, _bytes(asked.window))
+        with undisturbed():
+            return self._pool.submit(_judge, asked.detector, _bytes(asked.window))
 
     def close(self) -> None:
         """What is not begun is not done any more."""
@@ -170,7 +183,6 @@ _detectors: dict[str, Detector] = {}
 
 
 def _begin(judges: Judges) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who asked for the study
     hushed()
     for name, (settings, place) in judges.items():
         _detectors[name] = Detector(settings, place)

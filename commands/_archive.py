@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from archive.folder import ArchiveError
+from archive.folder import ArchiveError, NoArchive
 from archive.watermark import WatermarkError
 
 ArchiveFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the archive, as data/station.")]
@@ -19,7 +19,9 @@ ArchiveFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of th
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """What is wrong with an archive goes to stderr with its remedy, exit code 1; a closed pipe ends quietly."""
+    """What is wrong with an archive goes to stderr with its remedy, exit code 1; 2 if the folder has none.
+    A closed pipe ends quietly.
+    """
     try:
         yield
         sys.stdout.flush()
@@ -28,4 +30,4 @@ def refusals() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ArchiveError, WatermarkError, OSError) as fault:
         print(f"syms: {fault}", file=sys.stderr)
-        raise typer.Exit(1) from None
+        raise typer.Exit(2 if isinstance(fault, NoArchive) else 1) from None

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from archive.evidence import by_arrival, evidence, figures, probabilities, suspected
+from archive.evidence import by_arrival, evidence, figures, named, probabilities, suspected
 from archive.layout import moment
 from archive.records import Answer, Record
 from protocol.clock import SECOND
@@ -107,12 +107,6 @@ def where(said: Answer) -> str:
         major, minor, bearing = said.ellipse
         text += f"; with 95 % within {major:.0f} x {minor:.0f} km, {bearing:.0f} degrees from north"
     return text
-
-
-def named(said: Answer) -> str:
-    """The likeliest buses or lines of the site's network."""
-    found = said.detail.get("location", {}).get("named") or ()
-    return ", ".join(f"{name} {share:.0%}" for name, share in found)
 
 
 def when(time: int) -> str:

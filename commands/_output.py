@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,6 +42,8 @@ console = _Console()
 """Results, for people."""
 notes = Console(stderr=True)
 """Progress and remarks, so that results can be piped."""
+TELL_EVERY = 30.0
+"""Seconds between two lines of progress where no terminal is."""
 
 
 def print_json(data: Any) -> None:
@@ -54,6 +57,24 @@ def _without_nan(data: Any) -> Any:
     if isinstance(data, list | tuple):
         return [_without_nan(value) for value in data]
     return None if isinstance(data, float) and data != data else data
+
+
+@contextmanager
+def progress(what: str, clock: Callable[[], float] = time.monotonic) -> Iterator[Callable[[str], None]]:
+    """To be called with how far it is: one line that changes, on a terminal; without one a line every half minute."""
+    if notes.is_terminal:
+        with notes.status(what) as status:
+            yield status.update
+        return
+    told = clock()
+
+    def tell(how_far: str) -> None:
+        nonlocal told
+        if clock() >= told + TELL_EVERY:
+            told = clock()
+            notes.print(how_far, soft_wrap=True, highlight=False, markup=False)
+
+    yield tell
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from algorithms.observations import Observations
 from algorithms.quantities import QUANTITIES
 from algorithms.report import Report, report
 from archive.scenarios import RATE, Folder, Scenario
-from commands._answers import NO_TIME, ONE_THREAD, hushed, verdict_of
+from commands._answers import NO_TIME, ONE_THREAD, hushed, undisturbed, verdict_of
 from nodes._node import Place
 from nodes.detector import Detector, Settings
 from protocol.clock import SECOND
@@ -69,7 +68,8 @@ def predictions(
         open(kept, "a", encoding="utf-8") as lines,
         ProcessPoolExecutor(workers or os.cpu_count(), get_context("spawn"), _begin, (folder, pipeline)) as pool,
     ):
-        doing = [pool.submit(_predict, scenario) for scenario in left]
+        with undisturbed():
+            doing = [pool.submit(_predict, scenario) for scenario in left]
         try:
             for done in as_completed(doing):
                 name, prediction = done.result()
@@ -110,7 +110,6 @@ _judge: Callable[[Observations, Sequence[str]], Report]
 
 def _begin(folder: Folder, pipeline: Judge | None) -> None:
     global _folder, _judge
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who asked for it
     hushed()
     _folder, _judge = folder, judge_of(pipeline)
 

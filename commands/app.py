@@ -120,7 +120,14 @@ def main() -> None:
     if parent := os.environ.pop("SYMS_PARENT", ""):  # a process of the station that has us do this
         _polite.end_with(int(parent))
         _polite.give_way()
-    asked = sys.argv[1] if len(sys.argv) > 1 else ""
+    try:
+        _asked(sys.argv[1] if len(sys.argv) > 1 else "")
+    except KeyboardInterrupt:  # before a verb that has words of its own for it had begun
+        print("syms: stopped", file=sys.stderr)
+        sys.exit(130)
+
+
+def _asked(asked: str) -> None:
     module = next((verb for verb in verbs() if verb.rstrip("_") == asked), None)
     if module is None:
         make_contents()(prog_name="syms")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import typer
@@ -18,13 +18,15 @@ from commands import _orphans, _supervise
 from commands._output import AsJson, HostName, PipelineFile, console, print_json
 from console.board import Board
 from nodes import _sockets
+from nodes._kinds import KINDS
 from nodes._pipeline import Pipeline, load
 from protocol.clock import SECOND
 from protocol.messages import Health
 
 FIRST_LOOK = 2.6
 """Seconds that a single look waits for everybody's word: two rounds of Health, so that there are rates."""
-
+ASK_EVERY = 2.0
+"""Seconds between two questions to supervisord, of a live display."""
 
 LEAST_NAME = 17
 """Columns of a name with the table's edges, however little room there is."""
@@ -73,25 +75,28 @@ def status(
         print_json({"up": False, "message": message}) if as_json else print(message)
         raise typer.Exit(1)
     if as_json or once or not console.is_terminal:
-        board = look(checked, FIRST_LOOK)
+        infos = _infos(checked)
+        board = look(checked, FIRST_LOOK, _ended(checked, infos))
         now = time.monotonic()
         if as_json:
-            print_json({"up": True, **board.summary(now), "states": _states(checked)})
+            states = {name: info["statename"] for name, info in infos.items()}
+            print_json({"up": True, **board.summary(now), "states": states})
         else:
             console.print(picture(board, now))
         raise typer.Exit(1 if board.silent(now) else 0)
     watch(checked)
 
 
-def look(pipeline: Pipeline, patience: float) -> Board:
-    """What is said within `patience` [s]; ends sooner once everybody was heard twice."""
+def look(pipeline: Pipeline, patience: float, ended: frozenset[str] = frozenset()) -> Board:
+    """What is said within `patience` [s]; ends sooner once everybody was heard twice, but for those that have ended."""
     board = Board(list(pipeline.processes))
+    board.ended = ended
     deadline = time.monotonic() + patience
     for health in healths(pipeline):
         if health:
             board.hear(health, time.monotonic())
-        rated = [name for name, voice in board.voices.items() if voice.rates]
-        if len(rated) == len(board.processes) or time.monotonic() > deadline:
+        rated = {name for name, voice in board.voices.items() if voice.rates}
+        if rated | ended >= set(board.processes) or time.monotonic() > deadline:
             break
     return board
 
@@ -103,21 +108,29 @@ def healths(pipeline: Pipeline) -> Iterator[Health | None]:
 
 def watch(pipeline: Pipeline) -> None:
     """The live display, until Ctrl-C."""
-    board = Board(list(pipeline.processes))
+    board, asked = Board(list(pipeline.processes)), -math.inf
     try:
         with Live(console=console, refresh_per_second=4, screen=True) as live:
             for health in healths(pipeline):
                 if health:
                     board.hear(health, time.monotonic())
+                if time.monotonic() > asked + ASK_EVERY:
+                    board.ended, asked = _ended(pipeline, _infos(pipeline)), time.monotonic()
                 live.update(picture(board, time.monotonic()))
     except KeyboardInterrupt:
         return
 
 
-def _states(pipeline: Pipeline) -> dict[str, Any]:
+def _infos(pipeline: Pipeline) -> dict[str, dict[str, Any]]:
     """What supervisord says of each process."""
     server = _supervise.supervisor_of(pipeline.run)
-    return {name: info["statename"] for name, info in server.states().items()} if server else {}
+    return server.states() if server else {}
+
+
+def _ended(pipeline: Pipeline, infos: Mapping[str, Mapping[str, Any]]) -> frozenset[str]:
+    """Those that had an end of their own and came to it, as a simulator with a `duration`."""
+    over = {name for name, info in infos.items() if info["statename"] == "EXITED" and info["exitstatus"] == 0}
+    return frozenset(name for name, spec in pipeline.processes.items() if name in over and KINDS[spec.kind].source)
 
 
 def picture(board: Board, now: float) -> RenderableType:
@@ -141,12 +154,13 @@ def node_table(board: Board, now: float) -> Table:
     table = _table("processes", "top", "process", "up", "CPU", "memory")
     table.add_column(" counters (per second), what waits", ratio=1, overflow="fold")
     for name, node in board.nodes(now).items():
+        silent = "[dim]ended[/]" if node.get("ended") else "[red]silent[/]"
         if "kind" not in node:
-            table.add_row(name, "[red]silent[/]", "", "", "")
+            table.add_row(name, silent, "", "", "")
             continue
         table.add_row(
             f"{name}\n[dim]{node['kind']}[/]" if node["kind"] != name else name,
-            span(node["uptime_s"]) if node["speaks"] else "[red]silent[/]",
+            span(node["uptime_s"]) if node["speaks"] else silent,
             "" if math.isnan(node["cpu"]) else f"{node['cpu']:.0%}",
             f"{node['memory_bytes'] / 2**20:.0f} MiB",
             ", ".join(_said(node)),

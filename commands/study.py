@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from commands import _polite
-from commands._output import AsJson, console, notes, print_json
+from commands._output import AsJson, console, notes, print_json, progress
 
 
 def register(app: typer.Typer) -> None:
@@ -65,28 +65,27 @@ def _archive(
     workers: int | None,
     as_json: bool,
 ) -> None:
-    from archive.folder import ArchiveError
-    from commands._answers import OtherStudy, WorkerDied
-    from commands._archivestudy import run, task_of
-    from commands._studied import StudyError
-    from nodes._pipeline import load
-
+    part = None
     try:
+        from archive.folder import ArchiveError
+        from commands._answers import OtherStudy, WorkerDied
+        from commands._archivestudy import run, task_of
+        from commands._studied import StudyError
+        from nodes._pipeline import load
+
         task = task_of(archive, load(file), *span, out)
-        with notes.status("reading") as status:
+        part = task.part
+        with progress("reading") as tell:
 
             def show(done: int, whole: int, windows: int) -> None:
-                status.update(
-                    f"{done / whole:.1%}: {done / 60e9:.1f} of {whole / 60e9:.1f} min, {windows} windows judged"
-                )
+                tell(f"{done / whole:.1%}: {done / 60e9:.1f} of {whole / 60e9:.1f} min, {windows} windows judged")
 
             result = run(task, workers, show)
+    except KeyboardInterrupt:  # first: it may come while the other ones are imported
+        raise _stopped(part) from None
     except (StudyError, OtherStudy, WorkerDied, ArchiveError, OSError) as error:
         typer.echo(f"syms: {error}", err=True)
         raise typer.Exit(2) from None
-    except KeyboardInterrupt:
-        notes.print(f"stopped; what was judged is in {task.part}, and the same command goes on from there")
-        raise typer.Exit(130) from None
     if as_json:
         print_json(result)
         return
@@ -99,13 +98,13 @@ def _archive(
 
 
 def _judge(directory: Path, out: Path, pipeline: Path | None, workers: int | None, as_json: bool) -> None:
-    from archive.scenarios import Folder, ScenarioError
-    from commands._predictions import predictions
-    from commands._studied import StudyError, together_of
-    from nodes._pipeline import load
-
     part = out.with_name(out.name + ".part")
     try:
+        from archive.scenarios import Folder, ScenarioError
+        from commands._predictions import predictions
+        from commands._studied import StudyError, together_of
+        from nodes._pipeline import load
+
         if not out.parent.is_dir():
             raise StudyError(f"{out.parent}: no such folder; make it, or name another file with --predictions")
         folder = Folder(directory)
@@ -114,16 +113,15 @@ def _judge(directory: Path, out: Path, pipeline: Path | None, workers: int | Non
             notes.print(f"{what}: nothing is placed by them", soft_wrap=True, highlight=False)
         judge = None if pipeline is None else together_of(load(pipeline))
         made = {}
-        with notes.status("judging") as status:
+        with progress("judging") as tell:
             for name, prediction in predictions(folder, part, workers, judge):
                 made[name] = prediction
-                status.update(f"{len(made)} of {len(folder.scenarios)} windows judged")
+                tell(f"{len(made)} of {len(folder.scenarios)} windows judged")
+    except KeyboardInterrupt:
+        raise _stopped(part) from None
     except (ScenarioError, StudyError, OSError) as error:
         typer.echo(f"syms: {error}", err=True)
         raise typer.Exit(2) from None
-    except KeyboardInterrupt:
-        notes.print(f"stopped; what was judged is in {part}, and the same command goes on from there")
-        raise typer.Exit(130) from None
     ordered = {scenario.id: made[scenario.id] for scenario in folder.scenarios}
     out.write_text(json.dumps(ordered, indent=1), encoding="utf-8")
     part.unlink(missing_ok=True)
@@ -136,6 +134,14 @@ def _judge(directory: Path, out: Path, pipeline: Path | None, workers: int | Non
         console.print(f"{len(ordered)} windows, {events} with a disturbance: {out}", soft_wrap=True)
     if errors:
         notes.print(f"{len(errors)} could not be judged, the last one: {errors[-1]}", soft_wrap=True, highlight=False)
+
+
+def _stopped(part: Path | None) -> typer.Exit:
+    """Ctrl-C: says where what was judged stands, if it came to that."""
+    begun = part is not None and part.exists()
+    where = f"what was judged is in {part}, and the same command goes on from there" if begun else "nothing was judged"
+    notes.print(f"stopped; {where}", soft_wrap=True, highlight=False)
+    return typer.Exit(130)
 
 
 def _compare(one: Path, other: Path, as_json: bool) -> None:

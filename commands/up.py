@@ -13,8 +13,9 @@ import typer
 
 from commands import _orphans, _root, _supervise, _wirings
 from commands._agreeing import Change, DryRun, Yes, agreed
+from commands._coming import PATIENCE, Coming
 from commands._firstlink import pages
-from commands._output import AsJson, HostName, PipelineFile, notes, print_json
+from commands._output import AsJson, HostName, PipelineFile, notes, print_json, progress
 from nodes import _sitewatch, _sockets
 from nodes._kinds import KINDS
 from nodes._node import StartError
@@ -22,21 +23,13 @@ from nodes._pipeline import Pipeline, load
 from nodes._runfolder import make_run_folder
 from protocol.messages import Health
 
-PATIENCE = 60.0
-"""Seconds for all processes to run."""
 POLL = 0.1
-FAILING = ("BACKOFF", "FATAL")
-LIVES = 3
-"""Process ids of one process (0 while it is down) after which it counts as failing: on a slow machine supervisord
-takes one that lives long enough to fail for one that started well."""
 FIRST = ("archiver", "receiver", "balancer")
 """Kinds that the way from a device to the archive needs: they are not held up by the start of the others."""
 HEAD_START = 5.0
 """Seconds that they are given at most until each is at work."""
 FIRST_ROWS = 2.0
 """Seconds that they are then given at most until rows are archived: there may be no device yet."""
-GRACE = 4.0
-"""Seconds that something which does not start is given to recover, before it is told."""
 
 
 def register(app: typer.Typer) -> None:
@@ -203,36 +196,31 @@ def _refuse_second(pipeline: Pipeline, server: _supervise.Supervisor) -> None:
 
 
 def wait_until_up(pipeline: Pipeline, patience: float = PATIENCE) -> dict[str, Any]:
-    """Process -> state, once every process has spoken (or, its work over, has ended well). Raises StartError."""
-    deadline = time.monotonic() + patience
-    spoken: set[str] = set()
-    states: dict[str, Any] = {}
-    failed_since: float | None = None
-    lives: dict[str, set[int]] = {}
-    with notes.status("starting") as status:
+    """Process -> state, once every process has spoken (or, its work over, has ended well), however long that takes
+    while they get on: `patience` [s] is for a standstill. Raises StartError.
+    """
+    coming = Coming(list(pipeline.local), time.monotonic(), patience)
+    with progress("starting") as tell:
         for health in _sockets.listen(pipeline.run, list(pipeline.local), [Health.TAG], POLL):  # type: ignore[attr-defined]
             if health is not None:
-                spoken.add(health.node)
+                coming.spoken.add(health.node)
                 continue
-            states = _states(pipeline)
-            ready = [name for name, info in states.items() if _is_up(info, name in spoken)]
-            if len(ready) == len(pipeline.local):
-                return states
-            for name, info in states.items():
-                lives.setdefault(name, set()).add(info["pid"])
-            failing = any(info["state"] in FAILING or len(lives[name]) > LIVES for name, info in states.items())
-            if failed_since is None and failing:
-                failed_since = time.monotonic()
-            if time.monotonic() > deadline or (failed_since and time.monotonic() - failed_since > GRACE):
+            coming.look(_states(pipeline), _orphans.lock_holders(pipeline.run), time.monotonic())
+            if len(coming.up) == len(pipeline.local):
+                return coming.states
+            if coming.in_vain(time.monotonic()):
                 break
-            status.update(f"{len(ready)} of {len(pipeline.local)} processes run")
-    reasons = _reasons(pipeline, states, spoken)
-    raise StartError(f"not every process runs:\n{reasons}\nsupervisord keeps trying; syms down {pipeline.path} ends it")
+            tell(f"{len(coming.up)} of {len(pipeline.local)} processes run")
+    raise StartError(_why(pipeline, coming))
 
 
-def _is_up(info: dict[str, Any], spoken: bool) -> bool:
-    """Whether it is at work, or its work is over; one that failed has exited too, until it is started again."""
-    return (info["state"] == "EXITED" and not info["exitstatus"]) or (info["state"] == "RUNNING" and spoken)
+def _why(pipeline: Pipeline, coming: Coming) -> str:
+    """Of what failed, the last line of its log."""
+    logs = _supervise.log_folder(pipeline)
+    if not coming.states:
+        wiring = _supervise.last_line(Path(pipeline.run, "wiring.log"))
+        return f"no process runs:\n  {wiring}\nsupervisord keeps trying; syms down {pipeline.path} ends it"
+    return coming.told(lambda name: f"{_supervise.last_line(logs / f'{name}.log')} ({logs / name}.log)", pipeline.path)
 
 
 def _states(pipeline: Pipeline) -> dict[str, Any]:
@@ -251,12 +239,3 @@ def _states(pipeline: Pipeline) -> dict[str, Any]:
         for name, info in server.states().items()
         if name in pipeline.local
     }
-
-
-def _reasons(pipeline: Pipeline, states: dict[str, Any], spoken: set[str]) -> str:
-    """The last line of the log of whoever does not run."""
-    late = [name for name in pipeline.local if name not in spoken]
-    logs = _supervise.log_folder(pipeline)
-    if not states:
-        return f"  {_supervise.last_line(Path(pipeline.run, 'wiring.log'))}"
-    return "\n".join(f"  {name}: {_supervise.last_line(logs / f'{name}.log')} ({logs / name}.log)" for name in late)

@@ -39,6 +39,8 @@ class Board:
         self.voices: dict[str, Voice] = {}
         self.restarts: dict[str, int] = {}
         """Process -> how often it began anew while we listened."""
+        self.ended: frozenset[str] = frozenset()
+        """Processes whose work is over: they say nothing any more."""
 
     def hear(self, health: Health, now: float) -> None:
         """Take in one message; `now` is monotonic seconds."""
@@ -58,7 +60,7 @@ class Board:
 
     def silent(self, now: float) -> list[str]:
         """Processes that should speak and do not."""
-        return [name for name in self.processes if not self.speaks(name, now)]
+        return [name for name in self.processes if name not in self.ended and not self.speaks(name, now)]
 
     def speaks(self, name: str, now: float) -> bool:
         voice = self.voices.get(name)
@@ -74,12 +76,13 @@ class Board:
         return {name: self._node(name, now) for name in self.processes}
 
     def _node(self, name: str, now: float) -> dict[str, Any]:
-        voice = self.voices.get(name)
+        voice, ended = self.voices.get(name), {"ended": True} if name in self.ended else {}
         if voice is None:
-            return {"speaks": False}
+            return {"speaks": False, **ended}
         last = voice.last
         return {
             "speaks": self.speaks(name, now),
+            **ended,
             "kind": last.kind,
             "pid": last.pid,
             "uptime_s": last.uptime,

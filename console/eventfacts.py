@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from archive.evidence import by_arrival, evidence, figures, probabilities, suspected
+from archive.evidence import by_arrival, evidence, figures, named, probabilities, suspected
 from archive.records import Answer, Record
 from console.eventtexts import moment, title
 from console.texts import Texts
@@ -39,7 +39,7 @@ class Sheet:
 
 
 def statements(held: Record, text: Texts, sees: Sees) -> Sheet:
-    """What is said."""
+    """What is said. Lines and buses may be of any region."""
     said = held.counting
     seen = _seen(said, sees)
     nearest = [name for name in said.nearest if name in seen]
@@ -49,6 +49,7 @@ def statements(held: Record, text: Texts, sees: Sees) -> Sheet:
         ("onset", moment(said.onset)),
         ("where", where(said, text)),
         ("nearest", ", ".join(nearest[:NEAREST]) or text("event.unknown")),
+        *([("named", names)] if sees("") and (names := named(said)) else []),
         ("score", text("event.score_is", score=f"{said.score:.2f}")),
         ("judged", text("event.judged_is", start=start, stop=stop, share=f"{said.completeness * 100:.1f}",
                         took=f"{said.took / 1e6:.0f}")),

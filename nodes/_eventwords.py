@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from algorithms.quality.flags import SETTLE
 from algorithms.quantities import QUANTITIES
 from nodes._case import Case, Due
 from nodes._deadletters import letter_key
@@ -73,6 +74,7 @@ def make(due: Due, trigger: str, known: Mapping[int, Known]) -> EventTask:
             "longitude": [each.longitude for each in who],
             "nominal": float(next((each.nominal for each in who if each.nominal), 50)),
             "since": due.since,
+            "late": round(SETTLE * due.rate),
             "event": due.event,
             "answer": due.answer,
         },

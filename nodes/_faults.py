@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -107,6 +108,8 @@ def explain(detail: ErrorDetails, model: type[BaseModel], whose: str) -> tuple[s
         return f"{whose}: {name} is the {_yaml_word(value)} {value}, not text", f'put it in quotes: {name}: "{value}"'
     if kind == "model_type":
         return f"{whose}: {name} is {shown}", f"meant is: {_help(_owner(model, detail['loc']), str(detail['loc'][-1]))}"
+    if kind == "float_parsing" and re.fullmatch(r"[+-]?\d+,\d+", str(value).strip()):
+        return f"{whose}: {name} is {shown}", f"write {str(value).strip().replace(',', '.')}: a decimal point, no comma"
     if kind in WANTED:
         return f"{whose}: {name} is {shown}", f"it should be {WANTED[kind]}"
     message = _with_unit(detail).removeprefix("Value error, ").replace("Input should be", "it should be")

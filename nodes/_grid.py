@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from algorithms.electrical import Network
 from nodes import _tables
 from nodes._faults import Fault, Faulty, Lines, explain, suggestion
-from nodes._settings import FilePath, Number, Settings
+from nodes._settings import FilePath, Number, Settings, fault
 from protocol.messages import split_device
 
 Row = TypeVar("Row", bound=Settings)
@@ -47,6 +47,13 @@ class Bus(Settings):
     name: Annotated[str, Field(min_length=1, max_length=64)]
     latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
     longitude: Annotated[float, Field(ge=-180, le=180)] | None = None
+
+    @model_validator(mode="after")
+    def _is_placed(self) -> Bus:
+        if (self.latitude is None) != (self.longitude is None):
+            given, lacking = ("latitude", "longitude") if self.longitude is None else ("longitude", "latitude")
+            raise fault(f"{self.name} has a {given} and no {lacking}", "give both, or neither")
+        return self
 
 
 class Line(Settings):
@@ -183,6 +190,9 @@ def _rows(path: Path, model: type[Row], faults: list[Fault]) -> Iterator[tuple[i
     columns = _tables.heading(str(path), table[0][1] if table else [], fields, needed, faults)
     if len(faults) > before:
         return
+    what = model.__name__.lower()
+    if all(_tables.is_empty(cell) for _, cells in table[1:] for cell in cells):
+        faults.append(Fault(str(path), 1, f"no {what} in it", f"add a row for each {what}: {', '.join(needed)}"))
     for number, cells in table[1:]:
         values = {name: cell.strip() for name, cell in zip(columns, cells, strict=False) if name and cell.strip()}
         if not values:
@@ -191,6 +201,5 @@ def _rows(path: Path, model: type[Row], faults: list[Fault]) -> Iterator[tuple[i
             yield number, model.model_validate(values)
         except ValidationError as error:
             faults.extend(
-                Fault(str(path), number, *explain(detail, model, model.__name__.lower()))
-                for detail in error.errors(include_url=False)
+                Fault(str(path), number, *explain(detail, model, what)) for detail in error.errors(include_url=False)
             )

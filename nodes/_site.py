@@ -19,7 +19,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from nodes import _grid, _limitsettings, _yaml
-from nodes._faults import Faulty, Lines
+from nodes._faults import Faulty, Lines, explain
 from nodes._limitsettings import Limit
 from nodes._settings import FilePath, Settings, fault
 from nodes._sitedevice import Device
@@ -111,12 +111,26 @@ def _model(data: Any, lines: Lines, base: Path) -> Site | None:
         site = Site.model_validate(data, context={"base": base})
         smd.load(site.smd_table)
     except ValidationError as error:
-        lines.settings((), Site, error, "site")
+        _explain(error, listed, lines)
     except smd.LayoutError as error:
         lines.fault(("smd_table",), f"site: {str(error).splitlines()[0]}", "correct that file, or leave smd_table out")
     else:
         return site
     return None
+
+
+def _explain(error: ValidationError, devices: list[Any], lines: Lines) -> None:
+    """Note what is wrong, with a device under its name."""
+    for detail in error.errors(include_url=False):
+        whole, model, whose = detail["loc"], Site, "site"
+        if whole[:1] == ("devices",) and isinstance(named := _name(devices, whole[1:2]), str):
+            detail["loc"], model, whose = whole[2:], Device, named
+        lines.fault(whole, *explain(detail, model, whose))
+
+
+def _name(devices: list[Any], position: tuple[int | str, ...]) -> Any:
+    """What a device is called, if anything."""
+    return next((devices[k].get("name") for k in position if isinstance(k, int) and isinstance(devices[k], dict)), None)
 
 
 def _check_devices(devices: Any, lines: Lines) -> None:

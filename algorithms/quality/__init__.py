@@ -49,10 +49,10 @@ class Assessed:
     """[m] The device may take part in a judgement: most of its samples are there."""
 
 
-def assess(seen: Observations) -> Assessed:
-    """Find bad data in a window, and repair it."""
+def assess(seen: Observations, late: float = 0.0) -> Assessed:
+    """Find bad data in a window, and repair it. Samples that only its last `late` [s] lack may still come."""
     seen = _numbers(seen)
-    flags, hole = holes(seen)
+    flags, hole = holes(seen, late)
     frequency, magnitude, angle = (np.where(hole, np.nan, x) for x in (seen.frequency, seen.magnitude, seen.angle))
     sound = replace(seen, frequency=frequency, magnitude=magnitude, angle=angle)
     physics = compare(sound)
@@ -80,9 +80,10 @@ def _numbers(seen: Observations) -> Observations:
     return replace(seen, **changed) if changed else seen
 
 
-def holes(seen: Observations) -> tuple[list[Flag], Bools]:
-    """Gaps, lost packets, zeros and frozen values, and [m, n] the samples in them."""
+def holes(seen: Observations, late: float = 0.0) -> tuple[list[Flag], Bools]:
+    """Gaps, lost packets, zeros and frozen values, and [m, n] the samples in them. See `assess`."""
     hold = max(int(HOLD * seen.rate), 2)
+    settled = max(seen.samples - round(late * seen.rate), 0)
     angle = np.where(np.isnan(seen.angle).all(axis=1, keepdims=True), 0.0, seen.angle)  # a device without angles
     magnitude = np.where(np.isnan(seen.magnitude).all(axis=1, keepdims=True), 1.0, seen.magnitude)
     gone = missing(seen.frequency, magnitude, angle)
@@ -91,7 +92,7 @@ def holes(seen: Observations) -> tuple[list[Flag], Bools]:
     still = widened(still, hold, 0) & ~zero & ~gone
     flags = []
     for device in np.flatnonzero((gone | zero | still).any(axis=1)).tolist():
-        flags += _missing(device, gone[device], hold)
+        flags += _missing(device, gone[device], hold, settled)
         for kind, mask in ((Fault.ZERO_FILL, zero[device]), (Fault.FROZEN, still[device])):
             for start, stop in spans(mask, hold):
                 count = int(np.count_nonzero(mask[start:stop]))
@@ -100,11 +101,12 @@ def holes(seen: Observations) -> tuple[list[Flag], Bools]:
     return flags, gone | zero | still
 
 
-def _missing(device: int, gone: Bools, hold: int) -> list[Flag]:
-    """Gaps, and one flag for all samples lost here and there."""
+def _missing(device: int, gone: Bools, hold: int, settled: int) -> list[Flag]:
+    """Gaps that begin before the sample `settled`, and one flag for all samples lost here and there before it."""
     long = [(start, stop) for start, stop in spans(gone) if stop - start > hold]
-    flags = [Flag(device, Fault.GAP, start, stop, (stop - start) / hold) for start, stop in long]
+    flags = [Flag(device, Fault.GAP, start, stop, (stop - start) / hold) for start, stop in long if start < settled]
     rest = gone.copy()
+    rest[settled:] = False
     for start, stop in long:
         rest[start:stop] = False
     rest[: np.argmin(gone)] = False  # it may have begun then: nothing says that it was sent

@@ -14,6 +14,8 @@ from algorithms.observations import GAUSSIAN_MAD
 F8 = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
+SETTLE = 4.0
+"""Seconds that late samples, and what is known of devices' clocks, have before anything is called missing."""
 QUIET = 20
 """One block in so many is quiet, whatever happens."""
 

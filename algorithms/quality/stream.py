@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from algorithms.columns import Columns
 from algorithms.observations import Observations
-from algorithms.quality.flags import F8, Bools, Fault, middle, moving_mean, spread, widened
+from algorithms.quality.flags import F8, SETTLE, Bools, Fault, middle, moving_mean, spread, widened
 from algorithms.quality.frequency import NOISE, OFTEN, odd
 from algorithms.quality.physics import ACCURACY, FLOOR, LONE, Physics, alone, compare, stray, turns
 from algorithms.quality.samples import frozen, zero_filled
@@ -28,8 +28,6 @@ F4 = NDArray[np.float32]
 
 HOLD = 0.5
 """Seconds; values that stay the same for longer are frozen, samples missing for longer a gap."""
-SETTLE = 4.0
-"""Seconds after a second in which its late samples, and what is known of its devices' clocks, may come."""
 BESIDE = 12
 """Samples at each side that the test of spikes looks at, at least."""
 LEAP = 60

@@ -39,7 +39,8 @@ class Window:
     """Share of samples measured, 0..1, of the least complete device."""
     detail: dict[str, Any] = field(default_factory=dict)
     """Of a window of several devices: `latitude`, `longitude` [m] (degrees, NaN = not known), `nominal` (Hz), `since`
-    (sample from which on something is looked for; what is before is the quiet past), `event`, `answer`."""
+    (sample from which on something is looked for; what is before is the quiet past), `late` (so many samples at
+    its end may still come), `event`, `answer`."""
 
 
 class Outcome(StrEnum):

@@ -25,9 +25,9 @@ def quiet() -> np.ndarray:
     return values
 
 
-def judged(values: np.ndarray) -> Judgement:
+def judged(values: np.ndarray, **more: int) -> Judgement:
     place = np.linspace(30, 33, len(values)).tolist()
-    told = {"latitude": place, "longitude": place, "nominal": 50.0, "since": 1000}
+    told = {"latitude": place, "longitude": place, "nominal": 50.0, "since": 1000} | more
     filled = np.zeros((len(values), SAMPLES), np.uint8)
     device = np.arange(len(values), dtype=np.uint32)
     window = WindowData(device, 0, RATE, list(QUANTITIES), values, filled, told)
@@ -50,3 +50,10 @@ def test_what_is_not_finite_was_not_measured() -> None:
     hostile, missing = quiet(), quiet()
     hostile[1, :, 700:720], missing[1, :, 700:720] = np.inf, np.nan
     assert judged(hostile).detail == judged(missing).detail
+
+
+def test_what_came_not_yet_is_not_called_lost() -> None:
+    values = quiet()
+    values[1, :, -30] = np.nan
+    assert [flag["kind"] for flag in judged(values).detail["bad"]] == ["packet_loss"]
+    assert judged(values, late=200).detail["bad"] == []

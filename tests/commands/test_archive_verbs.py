@@ -70,10 +70,10 @@ def test_a_column_says_what_was_set_aside(filled: Path) -> None:
     assert "aside" not in lines(syms("export", filled, "--device", "站 2"))[0]
 
 
-@pytest.mark.parametrize("verb", ["export", "events", "finish"])
-def test_what_is_no_archive(tmp_path: Path, verb: str) -> None:
+@pytest.mark.parametrize("verb", ["export", "events", "flags", "finish"])
+def test_what_is_no_archive_is_a_fault_of_who_asks(tmp_path: Path, verb: str) -> None:
     result = syms(verb, tmp_path)
-    assert result.exit_code == 1
+    assert (result.exit_code, result.stdout) == (2, "")
     assert "no SYMS archive (archive.json is missing); name the folder that has one" in result.stderr
 
 

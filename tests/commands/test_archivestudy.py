@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +34,7 @@ from nodes.concentrator import Concentrator
 from nodes.detector import Detector
 from nodes.trigger import Trigger
 from protocol.clock import SECOND, Now
-from protocol.messages import Announce, Verdict
+from protocol.messages import Announce, Verdict, Window
 from tests.archives import T0
 from tests.recordings import simulated_archive
 
@@ -314,6 +317,44 @@ def test_the_verb_gives_way(recorded: Path, tmp_path: Path, monkeypatch: pytest.
     words = ["study", str(recorded), "--pipeline", str(tmp_path / "station.yaml"), "--out", str(tmp_path / "out")]
     result = CliRunner().invoke(make_app(["study", "check"]), words)
     assert (result.exit_code, order) == (0, ["gave way", "began"]), result.output
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("nodes._pipeline.load", "stopped; nothing was judged"),
+        (
+            "commands._answers.Kept.add",
+            "stopped; what was judged is in {part}, and the same command goes on from there",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("in_line")
+def test_ctrl_c_ends_it_at_any_time_with_a_word(
+    recorded: Path, tmp_path: Path, where: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("commands._polite.give_way", lambda: None)
+    monkeypatch.setattr(where, interrupted)
+    (tmp_path / "site.yaml").write_text(SITE)
+    (tmp_path / "station.yaml").write_text(NODES)
+    words = ["study", str(recorded), "--pipeline", str(tmp_path / "station.yaml"), "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(make_app(["study", "check"]), words)
+    assert (result.exit_code, result.stdout) == (130, "")
+    assert result.stderr.splitlines() == [said.format(part=tmp_path / "out.part")]
+
+
+def test_a_worker_that_just_begins_does_not_hear_ctrl_c() -> None:
+    with closing(Workers({}, 1)) as workers:
+        window = Window("", 0, 1, np.zeros(1, np.uint32), 0, 50, ["x"], np.zeros((1, 1, 1), np.float32),
+                        np.zeros((1, 1), np.uint8), 1.0, {})  # fmt: skip
+        doing = workers.submit(Asked("nobody", window))
+        [pid] = workers._pool._processes
+        os.kill(pid, signal.SIGINT)
+        with pytest.raises(KeyError, match="nobody"):  # it came to the work, and found that there is no such detector
+            doing.result(timeout=60.0)
 
 
 @pytest.mark.parametrize(

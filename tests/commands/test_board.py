@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 
-from commands.status import called, device_tables, number, picture, span
+from commands.status import _ended, called, device_tables, number, picture, span
 from console.board import Board
+from nodes._pipeline import load
 from protocol.messages import Health, device_number
 
 SECOND = 10**9
@@ -145,6 +147,39 @@ def test_the_picture_shows_nodes_devices_and_alarms() -> None:
     for words in ("rows 1,234", "behind 2", "Lake", "r.1: [bold] is no markup", "gone: silent"):
         assert words in text
     assert "none 0" not in text
+
+
+def test_who_had_an_end_and_came_to_it_is_not_silent() -> None:
+    board = Board(["devices", "front", "r.1"])
+    board.hear(health("devices", "simulator"), 0.0)
+    later = 100.0
+    assert board.silent(later) == ["devices", "front", "r.1"]
+    board.ended = frozenset({"devices", "front"})
+    assert (board.silent(later), board.alarms(later)) == (["r.1"], ["r.1: silent"])
+    nodes = board.nodes(later)
+    assert [(node["speaks"], node.get("ended")) for node in nodes.values()] == [
+        (False, True),
+        (False, True),
+        (False, None),
+    ]
+    out = io.StringIO()
+    Console(file=out, width=160).print(picture(board, later))
+    assert (out.getvalue().count("ended"), out.getvalue().count("silent")) == (2, 2)  # the alarm, the table
+
+
+def test_only_what_plays_devices_comes_to_an_end_of_its_own() -> None:
+    station = load(Path(__file__).parents[2] / "pipelines" / "demo.yaml")
+    players = {name for name, spec in station.processes.items() if spec.kind in ("simulator", "replayer")}
+    assert players
+    assert players < station.processes.keys()
+
+    def infos(state: str, status: int) -> dict[str, dict[str, object]]:
+        return {name: {"statename": state, "exitstatus": status} for name in station.processes}
+
+    assert _ended(station, infos("EXITED", 0)) == players
+    assert not _ended(station, infos("EXITED", 1))
+    assert not _ended(station, infos("STOPPED", 0))
+    assert not _ended(station, {})
 
 
 def test_numbers_and_spans_as_people_read_them() -> None:

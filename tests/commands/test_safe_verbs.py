@@ -123,7 +123,7 @@ def test_verify_says_what_is_wrong(folder: Path) -> None:
     assert len(found["alarms"]) == 1
     assert call("verify", root, "--from", layout.moment(T0).isoformat()).exit_code == 0
     nothing = call("verify", folder / "config")
-    assert (nothing.exit_code, "no SYMS archive" in nothing.stderr) == (1, True)
+    assert (nothing.exit_code, "no SYMS archive" in nothing.stderr) == (2, True)
 
 
 def test_retention_leaves_overviews_and_says_how_much(folder: Path) -> None:

@@ -49,7 +49,7 @@ def test_the_window_of_an_answer(bench: Bench):
     assert window.quantities[:2] == ["frequency", "positive magnitude"]
     assert window.detail == {
         "latitude": [50 + 2**1.5, 51.0, 50 + 3**1.5], "longitude": [8.0] * 3, "nominal": 50.0, "since": 250,
-        "event": "20231114T221339.100Z_suspects", "answer": 1,
+        "late": 200, "event": "20231114T221339.100Z_suspects", "answer": 1,
     }  # fmt: skip
 
 

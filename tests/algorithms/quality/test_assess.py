@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from algorithms.observations import SERIES, Observations
 from algorithms.quality import Assessed, Fault, assess
+from algorithms.quality.flags import SETTLE
 from algorithms.quality.frequency import _offset
 from algorithms.quality.physics import compare
 
@@ -206,3 +207,24 @@ def test_what_precedes_a_devices_first_sample_is_no_loss(grid: Grid, late: int):
         x[DEVICE, FIRST : FIRST + 2] = np.nan
     kind, start, stop = only(assess(replace(seen, **whole)))
     assert (kind, start, stop) == (Fault.PACKET_LOSS, FIRST, FIRST + 2)
+
+
+def test_what_the_end_of_a_window_lacks_may_still_come(grid: Grid):
+    seen = grid()
+    settled = seen.samples - round(SETTLE * seen.rate)
+
+    def told(*places: slice) -> list[tuple[Fault, int, int, float]]:
+        lacking = {name: getattr(seen, name).copy() for name in ("frequency", "magnitude", "angle")}
+        for each in lacking.values():
+            for place in places:
+                each[DEVICE, place] = np.nan
+        found = assess(replace(seen, **lacking), SETTLE)
+        assert all(found.bad[DEVICE, place].any() for place in places if place.stop is None)  # nothing was measured
+        return [(flag.kind, flag.start, flag.stop, flag.score) for flag in found.flags]
+
+    assert told(slice(-3, None)) == []
+    assert told(slice(settled + 1, None)) == []
+    assert told(slice(settled - 2, settled + 5)) == [(Fault.PACKET_LOSS, settled - 2, settled, 2.0)]
+    assert told(slice(900, 901), slice(-3, None)) == [(Fault.PACKET_LOSS, 900, 901, 1.0)]
+    [(kind, start, stop, _)] = told(slice(settled - 1, None))
+    assert (kind, start, stop) == (Fault.GAP, settled - 1, seen.samples)
