@@ -144,6 +144,9 @@ class Flagging:
         spans = self._spans.setdefault(found.device, [])
         if any(_takes_back(found, span, since) for span in spans):
             return
+        for span in spans:
+            if _tells_better(found, span):
+                span.over, span.found = True, replace(span.found, stop=min(span.found.stop, found.stop), lasting=False)
         same = next((span for span in spans if _is_of(found, span)), None)
         if same is not None:
             _join(same, found)
@@ -252,6 +255,12 @@ def _takes_back(found: Found, span: _Span, since: int) -> bool:
         return False
     span.found, span.over = replace(own, stop=found.start, lasting=False), True
     return True
+
+
+def _tells_better(found: Found, span: _Span) -> bool:
+    """Whether it is what a jump was of which less was seen before: a step of the angle may be a clock's."""
+    own = span.found
+    return own.lasting and {own.kind, found.kind} == set(_SET) and abs(found.start - own.start) < SAME
 
 
 def _opposite(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

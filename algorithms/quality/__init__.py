@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from algorithms.observations import SERIES, Observations
-from algorithms.quality.clock import clocks, sudden
+from algorithms.quality.clock import clocks, over_gaps, sudden
 from algorithms.quality.flags import Bools, Fault, Flag, spans, widened
 from algorithms.quality.frequency import noise, offsets, spiky
 from algorithms.quality.physics import compare, jumps, lone
@@ -64,6 +64,7 @@ def assess(seen: Observations, late: float = 0.0) -> Assessed:
     sound = replace(sound, frequency=frequency, magnitude=magnitude)
     turned = jumps(physics, seen.rate)
     turned = np.where(turned == 0.0, sudden(sound), turned)
+    turned = np.where(turned == 0.0, over_gaps(sound), turned)
     jumped = clocks(sound, physics, np.where(widened(known, REACH, REACH), 0.0, turned))
     flags += jumped
     flags += [each for each in steps(sound) if not _beside(each, jumped)]

@@ -9,13 +9,14 @@ Nothing is said by the lag alone: modes of oscillation and travelling waves make
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from algorithms.observations import Observations
-from algorithms.quality.flags import F8, Fault, Flag, middle, moving_mean, moving_range
+from algorithms.quality.flags import F8, Bools, Fault, Flag, middle, moving_mean, moving_range, spans
 from algorithms.quality.frequency import odd
 from algorithms.quality.physics import JUMP, TOGETHER, Physics, beside, turns
 
@@ -77,6 +78,39 @@ def sudden(seen: Observations) -> F8:
             if near.max() < SEEN * size[device, k]:
                 found[device, k] = extra[device, k]
     return found
+
+
+def over_gaps(seen: Observations) -> F8:
+    """[m, n] rad by which the angle has jumped where a device is back after a short gap, of one device alone; else 0.
+
+    A clock that was behind leaves out the rows of the time that it makes good. The turn is what the angle moved less
+    what the frequency before and after makes of the time between. Neighbours are needed, as with `sudden`.
+    """
+    there = ~np.isnan(seen.angle) & ~np.isnan(seen.frequency)
+    found = np.zeros(there.shape)
+    if seen.devices < QUORUM:
+        return found
+    for device, start, stop in _gaps(there, int(LONGEST * seen.rate)):
+        known = there[:, start - 1] & there[:, stop]
+        if np.count_nonzero(known) < QUORUM:
+            continue
+        beyond = seen.frequency[known][:, [start - 1, stop]].mean(axis=1) - seen.nominal
+        moved = seen.angle[known, stop] - seen.angle[known, start - 1]
+        turn = moved - 2.0 * np.pi * beyond * (stop - start + 1) / seen.rate
+        own = int(np.count_nonzero(known[:device]))
+        extra = (turn - np.median(np.delete(turn, own)) + np.pi) % (2.0 * np.pi) - np.pi
+        size = abs(float(extra[own]))
+        if size > LARGE and np.abs(np.delete(extra, own)).max() < SEEN * size:
+            found[device, stop] = extra[own]
+    return found
+
+
+def _gaps(there: Bools, most: int) -> Iterator[tuple[int, int, int]]:
+    """(device, first sample, sample after the last) of what is missing between samples, no more than `most`."""
+    for device in np.flatnonzero(~there.all(axis=1)).tolist():
+        for start, stop in spans(~there[device]):
+            if 0 < start and stop < there.shape[1] and stop - start <= most:
+                yield device, start, stop
 
 
 def clocks(seen: Observations, physics: Physics, turned: F8) -> list[Flag]:

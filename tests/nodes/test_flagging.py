@@ -139,6 +139,16 @@ def test_what_shows_only_where_it_begins_and_ends_lasts_in_between(back: float, 
     assert [going for *_, going in words].count(0) == 1
 
 
+@pytest.mark.parametrize("end", [68.0, 120.0])
+def test_a_step_that_turns_out_to_be_a_clocks_is_over(end: float):
+    flagging = Flagging()
+    words = said(flagging.take([jump(55.0, 60.0, 1.2, Fault.STEP_OFFSET)], [A], T0, T0 + 60 * SECOND))
+    words += said(flagging.take([jump(55.0, end, 1.2)], [A], T0, T0 + 120 * SECOND))
+    assert words[0] == (A, "step_offset", 55.0, 60.0, 1)
+    assert (A, "step_offset", 55.0, 60.0, 0) in words
+    assert words[-1] == (A, "clock_offset", 55.0, end, int(end == 120.0))
+
+
 def test_a_jump_without_one_back_is_the_devices_way_after_an_hour():
     flagging = Flagging()
     words = windows(flagging, 100.5, 1e9, 2 * FOR_GOOD // SECOND, (Fault.STEP_OFFSET, Fault.STEP_OFFSET))

@@ -51,6 +51,29 @@ def test_a_clock_that_is_off_is_told_to_the_millisecond_and_set_right(grid: Grid
     assert np.abs((turned + np.pi) % (2.0 * np.pi) - np.pi).max() < 0.02 + changing
 
 
+@pytest.mark.parametrize("lost", [4, 5, 40])
+def test_a_clock_that_makes_good_its_time_leaves_rows_out(grid: Grid, lost: int):
+    seen = late(grid(seconds=120.0), -0.0875)
+    gone = np.zeros((seen.devices, seen.samples), dtype=bool)
+    gone[DEVICE, STOP - lost : STOP] = True
+    shown = {name: np.where(gone, np.nan, getattr(seen, name)) for name in ("frequency", "magnitude", "angle")}
+    found = assess(replace(seen, **shown)).flags
+    assert {flag.device for flag in found} == {DEVICE}
+    [clock] = [flag for flag in found if flag.kind == Fault.CLOCK_OFFSET]
+    assert Fault.STEP_OFFSET not in {flag.kind for flag in found}
+    assert (abs(clock.start - FIRST), abs(clock.stop - STOP)) <= (1, 1)
+    assert clock.detail["offset_s"] == pytest.approx(-0.0875, abs=1e-3)
+
+
+def test_a_gap_is_no_jump(grid: Grid):
+    seen = grid(seconds=120.0)
+    gone = np.zeros((seen.devices, seen.samples), dtype=bool)
+    for device, first, lost in ((1, 1000, 3), (2, 2500, 12), (3, 4000, 45)):
+        gone[device, first : first + lost] = True
+    shown = {name: np.where(gone, np.nan, getattr(seen, name)) for name in ("frequency", "magnitude", "angle")}
+    assert {flag.kind for flag in assess(replace(seen, **shown)).flags} <= {Fault.GAP, Fault.PACKET_LOSS}
+
+
 def test_a_frequency_that_shows_the_jump_is_found_by_the_neighbours(grid: Grid):
     found = assess(late(grid(seconds=120.0), 0.2421, told=True))
     assert {flag.device for flag in found.flags} == {DEVICE}
