@@ -34,12 +34,12 @@ setup: .venv/.ready
 demo: setup
 	@$(BIN)/syms demo
 
-# Three files of tests at a time: most of them wait for other processes.
+# Four files of tests at a time: most of them wait for other processes. With all tests each tries more, too (tests/thorough.py).
 test: setup
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 test-all: setup
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m ''
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder -m ''
 
 # Needs Chromium. What a newcomer sees of the demonstration: docs/console.md.
 pictures: setup

@@ -13,7 +13,7 @@ from algorithms.location import Place, locate, trusted
 from algorithms.observations import Observations
 from algorithms.quality import Assessed, assess
 
-VERSION = 5
+VERSION = 6
 """Of the chain: what another version said is not to be mixed with it."""
 
 

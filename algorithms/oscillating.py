@@ -40,10 +40,6 @@ HARMONIC = 0.5
 """Share of a line's prominence that one at half its frequency must have to be the fundamental of both."""
 AROUND = 2.0
 """Times the line's frequency, up and down, that the swings around it are taken from."""
-OWN = 0.03
-"""Share of their covariance that is taken for each device's own; more hides what of a strong swing is unexplained."""
-EXPLAINED = 0.3
-"""Share of a device's swings around that the others must explain: where they are noise, amplitudes would mislead."""
 NAMES = {"magnitude": "voltage", "frequency": "swing"}
 SHOWN = tuple(NAMES)
 """Series that show an oscillation; of a slow one's place the first alone tells."""
@@ -124,7 +120,7 @@ def alone(line: Line | None) -> Response | None:
     if line is None or line.band != SLOW or not line.clear("frequency"):
         return None
     swing = line.spectra["frequency"][:, line.bin] / np.sqrt(line.step)
-    return unexplained("swing alone", swing, line.around, OWN, EXPLAINED)
+    return unexplained("swing alone", swing, line.around)
 
 
 def _around(past: F8, rate: float, hertz: float) -> C16:

@@ -156,6 +156,12 @@ def _middle(values: F8) -> F8:
     return np.asarray((ordered[low, pick] + ordered[np.minimum(high, len(values) - 1), pick]) / 2)
 
 
+def median(values: F8) -> float:
+    """Of those that are known; 0 of none."""
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if known.size else 0.0
+
+
 def _noise(quiet: F8) -> F8:
     """[m] robust standard deviation over quiet instants [m, k] about nothing; NaN with too few."""
     count = np.sum(np.isfinite(quiet), axis=1)

@@ -18,16 +18,19 @@ from algorithms.responses import TINY, Response
 
 Answers = NDArray[Any]
 """Real, or complex as amplitudes of a spectrum are."""
+OWN = 0.03
+"""Share of the covariance of quiet moves that is taken for each device's own: what few moves tell is not exact."""
+EXPLAINED = 0.3
+"""Share of the median device's quiet moves that the others must explain: where they are noise, nothing is carried."""
 QUIETEST = 0.2
 """Of what the devices usually move, that each is taken to move at least: what rests is no event of its own."""
 
 
-def unexplained(name: str, answer: Answers, quiet: Answers, own: float, least: float = 0.0) -> Response | None:
-    """Of answers [m], from quiet ones [m, k] in the same unit. None with fewer whole quiet ones than devices.
+def unexplained(name: str, answer: Answers, quiet: Answers, own: float = OWN) -> Response | None:
+    """Of answers [m], from quiet ones [m, k] in the same unit.
 
-    A device of which half of the quiet ones are missing is left out; NaN = not known.
-    `own` is the share of the covariance that is taken for each device's own: what k quiet moves tell is not exact.
-    None, too, where the others explain less than the share `least` of the median device's quiet moves: these are noise.
+    None with fewer whole quiet ones than devices, or where devices do not move together. A device of which half
+    of the quiet ones are missing is left out; NaN = not known.
     """
     known = np.isfinite(answer) & (2 * np.sum(np.isfinite(quiet), axis=1) >= quiet.shape[1])
     moves = quiet[known]
@@ -42,7 +45,7 @@ def unexplained(name: str, answer: Answers, quiet: Answers, own: float, least: f
     np.fill_diagonal(together, 1.0)
     inverse = np.linalg.inv(together)
     precision = np.diag(inverse).real
-    if 1.0 - 1.0 / np.median(precision) < least:
+    if 1.0 - 1.0 / np.median(precision) < EXPLAINED:
         return None
     rest = inverse @ (answer[known] / usual) / np.sqrt(precision)
     signed, noise = np.full(len(answer), np.nan), np.full(len(answer), np.nan)

@@ -32,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
     goes more of the others, too.
     """
     thorough.be(config.option.markexpr != "not slow")
-    settings.register_profile("house", deadline=None, max_examples=thorough.of(40, 100))
+    settings.register_profile("house", deadline=None, max_examples=thorough.of(30, 100))
     settings.register_profile("ci", settings.get_profile("house"), derandomize=True)
     settings.load_profile("ci" if os.environ.get("CI") else "house")
 

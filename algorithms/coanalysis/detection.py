@@ -53,6 +53,8 @@ CLEAR = 5.0
 """Standard deviations that a device's step must be, to say when it reached it."""
 SPREADING = 2.0
 """Seconds in which a wave reaches all devices (1000 km at 500 km/s)."""
+EARLIER = 20.0
+"""Seconds within which it is known when a line began: a jolt that came later did not set it off."""
 SHARP = 0.4
 """Seconds in which a step shows: from where it is seen coming to where it is."""
 
@@ -112,13 +114,20 @@ def detect(seen: Assessed, since: float = 0.0) -> Detection:
     if not score > 1.0:
         nothing = np.full(clean.devices, np.nan)
         return Detection(False, float(score), np.nan, nothing, nothing, detail)
-    if sudden.score > 1.0:
+    line = max((slow, fast), key=lambda one: one[0])
+    if sudden.score > 1.0 and not _goes_before(line, sudden, clean.rate):
         arrivals, amplitude = reached(clean, sudden.sample)
         return Detection(True, float(score), sudden.sample / clean.rate, arrivals, amplitude, detail)
-    leading = fast[1] if fast[0] > slow[0] else slow[1]
     amplitude = np.full(clean.devices, np.nan)
-    amplitude[leading["devices"]] = leading["mhz"]
-    return Detection(True, float(score), leading["begins"], np.full(clean.devices, np.nan), amplitude, detail)
+    amplitude[line[1]["devices"]] = line[1]["mhz"]
+    return Detection(True, float(score), line[1]["begins"], np.full(clean.devices, np.nan), amplitude, detail)
+
+
+def _goes_before(line: Swing, sudden: Transient, rate: float) -> bool:
+    """Whether a line began well before a jolt that is the less unusual one, by amplitude: as a source that ends."""
+    score, figures = line
+    earlier: bool = score > 1.0 and figures["begins"] < sudden.sample / rate - EARLIER
+    return earlier and score**2 > sudden.score
 
 
 def _strongest_part(clean: Observations, since: float) -> tuple[Transient, Swing, Swing]:
@@ -183,7 +192,7 @@ def transient(clean: Observations, since: int = 0) -> Transient:
         began,
         "two_signs" if by_signs else LOOKS[by].name,
         float(whole[:, at].max()),
-        float(found.middle[began]) if found.middle[began] else np.nan,
+        float(bend) if (bend := found.bend[began]) else np.nan,
     )
 
 

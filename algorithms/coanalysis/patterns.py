@@ -60,12 +60,12 @@ def distance(z: F8, there: Bools, block: int) -> Distance:
         return Distance(whole, others, fewer)
     rows = z.reshape(quantities * part.size, n)
     cover = scatter(rows[:, there.all(axis=0)])
-    for at, present in _patterns(there):
+    for at, present in alike(there):
         if present.any():
             forms = _Forms(cover, np.flatnonzero(present), part.size, quantities)
             whole[at], others[at] = forms.of(rows[:, at])
     highest = others[: n // block * block].reshape(-1, block).argmax(axis=1) + np.arange(n // block) * block
-    for at, present in _patterns(there[:, highest]):
+    for at, present in alike(there[:, highest]):
         if np.count_nonzero(present) >= FEWEST:
             forms = _Forms(cover, np.flatnonzero(present), part.size, quantities)
             fewer[highest[at]] = forms.without_two(rows[:, highest[at]])
@@ -80,7 +80,7 @@ def taking_part(there: Bools) -> NDArray[np.intp]:
     return part
 
 
-def _patterns(there: Bools) -> list[tuple[NDArray[np.intp], Bools]]:
+def alike(there: Bools) -> list[tuple[NDArray[np.intp], Bools]]:
     """Instants [k] of [m, n] with the same devices [m] there."""
     everyone = there.all(axis=0)
     rest = np.flatnonzero(~everyone)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_toeplitz
 from scipy.ndimage import correlate1d, maximum_filter1d
 
-from algorithms.coanalysis.bends import bend, covariance, smeared
+from algorithms.coanalysis.bends import bends, covariance, smeared
 from algorithms.coanalysis.transients import SHORT, bridged, trusted, turned
 from algorithms.observations import GAUSSIAN_MAD, Observations
 
@@ -29,8 +29,8 @@ Bools = NDArray[np.bool_]
 
 STEP = 1.5
 """Times the step that is reached in one second in ten, at any device."""
-KINK = 3.0
-"""Standard deviations of the bend of all; one in 700 is as large, and of that sign, at a given instant."""
+BEND = 2.6
+"""Standard deviations of the bend; one in 200 is as large, and of that sign, at a given instant."""
 LEAST = 3.0
 """Standard deviations that a step in one second in ten is taken to be at least."""
 REACH = 0.8
@@ -49,15 +49,25 @@ class Steps:
     """[m, n] of the angle"""
     there: Bools
     """[m, n] where all that the filter needs was measured"""
-    middle: F8
-    """[n] `bend` of the frequency of all"""
+    bends: F8
+    """[m, n] `bends` of the devices but one"""
+
+    @property
+    def size(self) -> F8:
+        """[m, n] Of both; 0 where not all was measured."""
+        return np.where(self.there, np.hypot(self.voltage, self.turn), 0.0)
+
+    @property
+    def bend(self) -> F8:
+        """[n] Of the devices without the one that steps most."""
+        return np.asarray(np.take_along_axis(self.bends, self.size.argmax(axis=0)[None], axis=0)[0])
 
 
 def steps(seen: Observations) -> Steps:
     """Nothing is found in a window below a second."""
     if seen.samples < round(seen.rate):
         nothing = np.zeros((seen.devices, seen.samples))
-        return Steps(nothing, nothing, np.zeros(nothing.shape, np.bool_), nothing[0])
+        return Steps(nothing, nothing, np.zeros(nothing.shape, np.bool_), nothing)
     angle, known = turned(seen)
     magnitude, there = bridged(seen.magnitude)
     short, reach = round(SHORT * seen.rate), round(REACH * seen.rate)
@@ -66,22 +76,22 @@ def steps(seen: Observations) -> Steps:
         matched(np.diff(magnitude, axis=1, prepend=magnitude[:, :1]), shape),
         matched(np.diff(angle, n=2, axis=1, prepend=angle[:, :1], append=angle[:, -1:]), np.gradient(shape)),
         trusted(known & there, reach + 1, short),  # differences need one sample more
-        bend(angle, known, seen.rate, short),
+        bends(angle, known, seen.rate, short),
     )
 
 
 def agreement(found: Steps, block: int) -> F8:
     """[n] The lesser of both signs, over its limit; 0 where they disagree, or too few devices are there. `block`: the
     samples of a second."""
-    if found.middle.size < block:
-        return np.zeros(found.middle.size)
-    size = np.where(found.there, np.hypot(found.voltage, found.turn), 0.0)
+    size = found.size
+    if size.shape[1] < block:
+        return np.zeros(size.shape[1])
     strongest = size.argmax(axis=0)[None]
     way = np.sign(np.take_along_axis(found.voltage + found.turn, strongest, axis=0)[0])
     step = np.take_along_axis(size, strongest, axis=0)[0]
     usual = max(float(np.quantile(step[: step.size // block * block].reshape(-1, block).max(axis=1), 0.9)), LEAST)
     step = np.where(step == maximum_filter1d(step, round(2 * ASIDE * block) | 1), step, 0.0)
-    return np.asarray(np.maximum(np.minimum(step / (STEP * usual), way * found.middle / KINK), 0.0))
+    return np.asarray(np.maximum(np.minimum(step / (STEP * usual), way * found.bend / BEND), 0.0))
 
 
 def matched(x: F8, shape: F8) -> F8:

@@ -5,6 +5,11 @@
 makes OUT/SYN0001G, OUT/SYN0002G, …, a folder of scenarios for each grid (`syms study --scenarios`); the same files for
 the same seeds. Seeds below 100 are for choosing and learning, those from 1000 on for measuring: nothing is to be chosen
 by them. Without OUT: the section of benchmarks/RESULTS.md.
+
+    python -m benchmarks.grids OUT --grids 6 --damping turns --places
+
+makes what is not there yet of six grids, damped well, somewhat and badly in turn, and tells how well events of known
+kind and onset are placed, and what each measure has in it: the table of docs/algorithms/location.md.
 """
 
 from __future__ import annotations
@@ -25,6 +30,9 @@ from benchmarks.grids import folder, scenes, windows
 from benchmarks.grids.damping import RANGES
 from benchmarks.grids.events import Scene
 from benchmarks.grids.measure import FIRST, measured
+from benchmarks.grids.places import places
+
+TURNS = "turns"
 
 
 def name_of(seed: int, how: str) -> str:
@@ -73,11 +81,12 @@ def main() -> int:
     parser.add_argument("--grids", type=int, help="how many, of seeds one after another (default 4; measured: 3)")
     parser.add_argument("--windows", type=int, help="of each grid (default 63)")
     parser.add_argument("--seed", type=int, default=1, help="of the first grid (default 1)")
-    parser.add_argument("--damping", choices=list(RANGES), default="good")
+    parser.add_argument("--damping", choices=[*RANGES, TURNS], default="good", help=f"{TURNS}: each in turn")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
     parser.add_argument(
         "--keep", type=Path, metavar="DIR", help="where measured sets stay; those there are not made again"
     )
+    parser.add_argument("--places", action="store_true", help="keep what is in OUT; tell how well places are told")
     parser.add_argument("--quick", action="store_true", help="measure one small set of each damping")
     asked = parser.parse_args()
     if asked.out is None:
@@ -87,8 +96,13 @@ def main() -> int:
     grids, count = asked.grids or 4, asked.windows or 63
     if asked.seed < FIRST <= asked.seed + grids - 1:
         parser.error(f"grids from seed {FIRST} on are for measuring; choose seeds of one sort")
-    for seed in range(asked.seed, asked.seed + grids):
-        make(asked.out, seed, asked.damping, count, asked.workers)
+    ways = list(RANGES) if asked.damping == TURNS else [asked.damping]
+    sets = {seed: ways[k % len(ways)] for k, seed in enumerate(range(asked.seed, asked.seed + grids))}
+    for seed, how in sets.items():
+        if not (asked.places and (asked.out / name_of(seed, how) / "labels.json").is_file()):
+            make(asked.out, seed, how, count, asked.workers)
+    if asked.places:
+        print(places([asked.out / name_of(seed, how) for seed, how in sets.items()]))
     return 0
 
 

@@ -164,11 +164,31 @@ def test_a_lopsided_fault_is_told_by_its_negative_sequence_too() -> None:
     assert (found.latitude, found.longitude) == (before.latitude, before.longitude)
 
 
-@pytest.mark.parametrize(("kind", "asked"), [("gen_trip", True), ("load_loss", True), ("line_trip", False)])
-def test_what_the_others_do_not_explain_tells_of_one_place(kind: str, asked: bool) -> None:
-    found = locate(event(2).seen, Found(), kind)
-    assert found is not None
-    assert set(found.detail) == {"jump", "step", "arrival"} | ({"jump alone", "step alone"} if asked else set())
+@pytest.mark.parametrize(
+    ("kind", "orders"), [("gen_trip", True), ("load_loss", True), ("line_trip", False), ("fault_3ph", False)]
+)
+def test_what_the_others_do_not_explain_tells_where_all_move_together(kind: str, orders: bool) -> None:
+    """A device that any change moves most is not named; without loads that show how all move together it is."""
+    case = event(2)
+    wide = int(np.argsort(case.felt)[-3])
+    felt = case.felt * np.where(np.arange(10) == wide, 8.0, 1.0)
+    near = np.exp(-np.linalg.norm(case.position[:, None] - case.position, axis=2) / 150.0)
+    carry = np.where(np.arange(10) == wide, 8.0, 1.0)[:, None] * near
+    after = np.arange(SAMPLES) >= ONSET
+    loads = np.random.default_rng(2).normal(0.0, 1e-3, (2, 10, SAMPLES))
+    named, told = [], []
+    for moves in (np.cumsum(carry @ loads, axis=2), loads):
+        angle, voltage = -felt[:, None] * after + moves[0], 1.0 - 0.3 * felt[:, None] * after + 0.3 * moves[1]
+        found = locate(
+            replace(case.seen, repaired=replace(case.seen.repaired, angle=angle, magnitude=voltage)), Found(), kind
+        )
+        assert found is not None
+        named.append(found.nearest[0])
+        told.append(set(found.detail) - {"arrival"})
+    felt_by = {"dip"} if kind == "fault_3ph" else {"jump", "step"}
+    assert told == [felt_by | {f"{name} alone" for name in felt_by}, felt_by]
+    assert named[0] != wide or not orders
+    assert named[1] == wide
 
 
 def test_an_earlier_event_does_not_tell_how_devices_usually_move() -> None:

@@ -191,3 +191,25 @@ def test_a_full_disk_keeps_unlisted_devices_out_until_it_heals(bench, receive, m
     assert bench.alarms() == [f"refused 1x: {answer['reason']}"]
     assert answer["reason"].endswith("registry.json: No space left on device")
     assert receiver.identify(id_, 7)[0]["say"] == "identity"
+
+
+def test_a_successor_that_brings_its_connections_hears_what_became_of_them_meanwhile(bench, receive):
+    """It had them from a safe, and is not handed them again; its device has dialled anew, and another one reads it."""
+    bench.start()
+    first = receive("r.1")
+    bench.dial()
+    first.hear()
+    [id_] = first.links
+    number = first.identify(id_, 7)[0]["device"]["number"]
+    other = receive("r.2")
+    first.channel.end.close()
+    bench.dial()
+    other.hear()
+    [anew] = other.links
+    assert other.identify(anew, 7)[0]["device"]["number"] == number
+    back = Receiver(bench, "r.1", first)
+    bench.turn()
+    said = back.hear()
+    assert [(note["connection"], note["number"]) for note in said if note["say"] == "drop"] == [(id_, number)]
+    assert [note["coming"] for note in said if note["say"] == "welcome"] == [[]]
+    back.channel.close()

@@ -60,7 +60,9 @@ def test_a_fault_in_the_wiring_leaves_nothing() -> None:
         pytest.fail("it started")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM], ids=lambda number: number.name
+)
 def test_an_end_by_signal_leaves_nothing(number: signal.Signals) -> None:
     program = subprocess.Popen(
         [sys.executable, "-c", HANGING], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

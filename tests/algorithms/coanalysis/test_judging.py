@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from algorithms.coanalysis import KINDS, classify, detect
 from algorithms.coanalysis.detection import ALONE, HERALD, SHARP, heralded
 from algorithms.coanalysis.kinds import softmax
-from tests.algorithms.coanalysis.grids import RATE, Grid, assessed
+from tests.algorithms.coanalysis.grids import NEAR, RATE, Grid, M, assessed
 
 AT = 70.1
 
@@ -167,3 +167,17 @@ def test_a_swing_that_no_step_set_off_is_no_event() -> None:
     swing = np.sin(2 * np.pi * 0.9 * after) * np.exp(-after / 1.5)
     grid.frequency[:3] += 2.8 * np.array([[1.0], [0.8], [0.6]]) * swing
     assert not detect(grid.seen()).disturbance
+
+
+def test_an_oscillation_began_before_what_ends_it() -> None:
+    grid = Grid(seed=9).oscillation(40.0, 0.5, 30.0)
+    over = grid.time >= 95.0
+    grid.frequency -= 30.0 * np.linspace(1.0, -0.8, M)[:, None] * np.sin(np.pi * grid.since(40.0)) * over
+    grid.angle += 0.006 * NEAR * over
+    grid.voltage += 0.003 * NEAR * over
+    found = detect(grid.seen())
+    scores = found.detail["scores"]
+    assert scores["slow"] > np.sqrt(scores["transient"]) > 1.0
+    assert found.detail["transient"]["s"] == pytest.approx(95.0, abs=0.1)
+    assert found.onset == pytest.approx(40.0, abs=5.0)
+    assert np.isnan(found.arrivals).all()
