@@ -122,7 +122,8 @@ def _model(data: Any, lines: Lines, base: Path) -> Site | None:
 def _explain(error: ValidationError, devices: list[Any], lines: Lines) -> None:
     """Note what is wrong, with a device under its name."""
     for detail in error.errors(include_url=False):
-        whole, model, whose = detail["loc"], Site, "site"
+        whole, whose = detail["loc"], "site"
+        model: type[Settings] = Site
         if whole[:1] == ("devices",) and isinstance(named := _name(devices, whole[1:2]), str):
             detail["loc"], model, whose = whole[2:], Device, named
         lines.fault(whole, *explain(detail, model, whose))

@@ -90,5 +90,5 @@ def test_another_algorithm_by_a_page(browser: Any, tmp_path: Path) -> None:
     for _, mine in itertools.groupby(judged, key=lambda each: each[0]):
         starts = [start for _, start in mine]
         assert {after - start for start, after in itertools.pairwise(starts)} == {SECOND}
-    assert set(verdicts["algorithm"].tolist()) == {"emd", "rocof"}
+    assert set(verdicts["algorithm"].tolist()) - {""} == {"emd", "rocof"}  # nobody judges an incomplete one
     assert set(verdicts["outcome"].tolist()) <= {"ok", "incomplete"}
