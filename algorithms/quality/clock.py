@@ -109,7 +109,7 @@ def _gaps(there: Bools, most: int) -> Iterator[tuple[int, int, int]]:
     """(device, first sample, sample after the last) of what is missing between samples, no more than `most`."""
     for device in np.flatnonzero(~there.all(axis=1)).tolist():
         for start, stop in spans(~there[device]):
-            if 0 < start and stop < there.shape[1] and stop - start <= most:
+            if start > 0 and stop < there.shape[1] and stop - start <= most:
                 yield device, start, stop
 
 
