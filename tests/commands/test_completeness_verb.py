@@ -83,5 +83,5 @@ def test_faults_have_a_remedy(root: Path, tmp_path: Path) -> None:
     done = syms(root, "--device", "hole")
     assert done.exit_code == 1
     assert "no station 'hole' in that time; there are: whole" in done.stderr
-    assert syms(tmp_path).exit_code == 1
+    assert syms(tmp_path).exit_code == 2
     assert "no device is expected" in syms(root, "--from", "2020-01-01", "--to", "2020-01-02").stdout

@@ -83,7 +83,7 @@ def test_what_is_asked_wrongly_is_told(root: Path, tmp_path: Path, wrong: list[s
 def test_a_day_to_come_and_no_archive(root: Path, tmp_path: Path) -> None:
     done = syms(root, "--out", tmp_path / "out", "--day", "2030-01-01")
     assert (done.exit_code, "still to come" in done.stderr) == (1, True)
-    assert syms(tmp_path, "--out", tmp_path / "out").exit_code == 1
+    assert syms(tmp_path, "--out", tmp_path / "out").exit_code == 2
     site = tmp_path / "site.yaml"
     site.write_text("stations: x\n")
     assert isinstance(syms(root, "--out", tmp_path, "--site", site).exception, Faulty)
