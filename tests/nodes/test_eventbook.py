@@ -169,13 +169,19 @@ def test_neighbours_are_those_of_the_region():
     assert second.devices == (number(3), number(2), number(1)), "one disturbance, two regions: one event"
 
 
-def test_who_was_not_looked_at_in_time_has_an_event_of_its_own():
+def looked_at_in_the_north() -> Book:
+    """Two devices, one a region; an event of the first one has all its answers."""
     to = book([1, 2])
     for link, region in ((1, "north"), (2, "south")):
         to.configure(number(link), Known.of(configuration(link, region=region)))
     feed(to, 0, 20, [1, 2])
     suspect(to, 1, onset=19.1)
     feed(to, 20, 26, [1, 2])
+    return to
+
+
+def test_who_was_not_looked_at_in_time_has_an_event_of_its_own():
+    to = looked_at_in_the_north()
     [due] = suspect(to, 2, onset=19.1)
     assert due.final
     assert due.event == "20231114T221339.101Z_suspects", "the millisecond of the other one is taken"
@@ -183,12 +189,7 @@ def test_who_was_not_looked_at_in_time_has_an_event_of_its_own():
 
 
 def test_a_disturbance_that_was_told_is_no_event_of_who_was_not_looked_at():
-    to = book([1, 2])
-    for link, region in ((1, "north"), (2, "south")):
-        to.configure(number(link), Known.of(configuration(link, region=region)))
-    feed(to, 0, 20, [1, 2])
-    suspect(to, 1, onset=19.1)
-    feed(to, 20, 26, [1, 2])
+    to = looked_at_in_the_north()
     [case] = to.cases.values()
     case.found = moment(18.7)
     assert suspect(to, 2, onset=19.1) == []
